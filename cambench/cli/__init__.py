@@ -1,0 +1,47 @@
+"""The command line: parse, call one stage, print. Tables on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from cambench.cli import catalogue, data, doctor, evaluate, explain, report, train
+from cambench.vocabulary import CambenchError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="cambench",
+    help="Train, explain, evaluate and report: a benchmark harness for class-activation-map explanations.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("explain")(explain.explain)
+app.command("eval")(evaluate.evaluate)
+app.command("evaluate", hidden=True)(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("ls")(catalogue.ls)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 data, 130 interrupted."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1 or "CAMBENCH_DEBUG" in os.environ
+    try:
+        app(arguments, prog_name="cambench")
+    except CambenchError as e:
+        if debug:
+            raise
+        sys.stderr.write(f"error: {e}\n")
+        sys.exit(e.exit_code)
+    except SystemExit as e:  # typer turns Ctrl-C into this
+        if e.code == INTERRUPTED:
+            sys.stderr.write("interrupted; run the same command again, it goes on from here\n")
+        raise

@@ -1,0 +1,67 @@
+"""cambench data {ls,check,make,where}."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cambench.cli import options as o
+
+app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, make, where to put them.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set: a name, NAME:PATH, or folder:PATH.")]
+
+
+@app.command("ls")
+def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
+    """List the data sets and say which are there."""
+    from cambench.stages.data import present
+    from cambench.stages.report import print_rows
+
+    rows = present(data_root)
+    typer.echo(json.dumps(rows)) if as_json else print_rows(rows)
+
+
+@app.command()
+def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
+    """Read a whole data set: count files, classes and boxes, decode every image. Exit code 3 if anything is wrong."""
+    from cambench.stages.data import check as stage
+    from cambench.stages.report import print_rows
+
+    rows, problems, notes = stage(name, data_root)
+    typer.echo(json.dumps({"splits": rows, "problems": problems, "notes": notes})) if as_json else print_rows(rows)
+    for line in [*(f"problem: {p}" for p in problems), *(f"note: {n}" for n in notes)]:
+        typer.echo(line, err=True)
+    if problems:
+        raise typer.Exit(3)
+
+
+@app.command()
+def make(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="synthbirds.")],
+    dest: Annotated[Path | None, typer.Argument(help="Folder; by default its place under the data root.")] = None,
+    classes: Annotated[int, typer.Option("--classes", min=2, help="Classes.")] = 10,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Training images a class.")] = 30,
+    test_per_class: Annotated[int, typer.Option("--test-per-class", min=1, help="Test images a class.")] = 20,
+    size: Annotated[int, typer.Option("--size", min=32, help="Pixels a side.")] = 96,
+    seed: Annotated[int, typer.Option("--seed", help="Everything follows from it.")] = 0,
+    background: Annotated[
+        float, typer.Option("--background", min=0, max=1, help="How often the background betrays the class.")
+    ] = 0.0,
+    data_root: o.Data = o.DATA,
+) -> None:
+    """Make the embedded data set: fine-grained birds with exact boxes, parts, attributes and segmentations."""
+    from cambench.stages.data import make as stage
+
+    options = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
+    typer.echo(stage(name, dest, data_root, {**options, "background": background}))
+
+
+@app.command()
+def where(name: Name, data_root: o.Data = o.DATA) -> None:
+    """Say where a data set is expected, what its layout is and how to obtain it."""
+    from cambench.stages.data import where as stage
+
+    typer.echo(stage(name, data_root))

@@ -1,0 +1,51 @@
+"""cambench explain [RUN...] --explainer NAME --target NAME."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from cambench.cli import options as o
+
+
+def explain(
+    runs: o.Runs = None,
+    explainer: o.Explainer = "grad-cam",
+    target: o.Target = "logit",
+    classes: Annotated[
+        str, typer.Option("--classes", help="Explain each image's label, or the network's prediction.")
+    ] = "label",
+    view: Annotated[
+        str, typer.Option("--view", help="resize-center-crop, resize (distorts), full (no crop).")
+    ] = "resize-center-crop",
+    dataset: o.DatasetName = None,
+    split: o.Split = "eval",
+    layer: o.Layer = None,
+    limit: o.Limit = None,
+    weights: o.Weights = None,
+    precision: o.Precision = "float32",
+    batch_size: o.BatchSize = 32,
+    data_root: o.Data = o.DATA,
+    results: o.Results = o.RESULTS,
+    device: o.Device = "auto",
+    workers: o.Workers = -1,
+    download: o.Download = False,
+    as_json: o.Json = False,
+) -> None:
+    """Write heatmaps of finished runs (of all that lack them, where no RUN is named).
+
+    Example: cambench explain cub-cgc --explainer grad-cam --target weighted
+    """
+    from cambench.stages import works
+    from cambench.stages.explain import ExplainJob
+
+    work = works.Works(runs or [], dataset, split, limit=limit, layer=layer, weights=weights, precision=precision)
+    job = ExplainJob(explainer, target, classes, view, 1.0, batch_size)
+    made = works.explain_all(work, job, o.place(data_root, results, device, workers, download))
+    if as_json:
+        typer.echo(json.dumps([str(p) for p in made]))
+    else:
+        for path in made:
+            typer.echo(path)

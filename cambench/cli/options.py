@@ -1,0 +1,48 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cambench.stages.jobs import Place
+
+Data = Annotated[Path, typer.Option("--data-root", envvar="CAMBENCH_DATA", help="Where data sets lie.")]
+Results = Annotated[Path, typer.Option("--results", envvar="CAMBENCH_RESULTS", help="Where runs, heatmaps and records go.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Workers = Annotated[int, typer.Option("--workers", min=-1, help="Decoding processes; -1 chooses.")]
+Download = Annotated[bool, typer.Option("--download", help="Allow torchvision to download its weights.")]
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN]...", help="Run names, prefixes or paths, torchvision:NAME, python:pkg.mod:function."),
+]
+DatasetName = Annotated[
+    str | None,
+    typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH; by default the run's own."),
+]
+Split = Annotated[str, typer.Option("--split", help="Split; eval is the data set's evaluation split.")]
+Explainer = Annotated[str, typer.Option("--explainer", "-e", help="See cambench ls explainers.")]
+Target = Annotated[str, typer.Option("--target", "-t", help="See cambench ls targets.")]
+Layer = Annotated[str | None, typer.Option("--layer", help="Explained layer; by default the last convolutional stage.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images; results are marked partial.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="A file of weights (a state dict or a checkpoint).")]
+Precision = Annotated[str, typer.Option("--precision", help="float32, or bf16 for the network's convolutional trunk.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images a forward pass.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+DATA, RESULTS = Path("datasets"), Path("results")
+
+
+def place(data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False) -> Place:
+    """The roots, the device and the workers of a command."""
+    import os
+
+    from cambench.models.memory import keep_heap
+    from cambench.stages.jobs import Place
+
+    keep_heap()
+    workers = min(8, os.cpu_count() or 1) if workers < 0 else workers
+    return Place(data, results, device, workers, download)

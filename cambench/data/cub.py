@@ -1,0 +1,139 @@
+"""CUB-200-2011: birds with boxes, part locations, class attributes and segmentations; synthbirds is written in this layout.
+
+Box: `x y width height` in floating pixels becomes (x, y, x+width, y+height), half-open (CGC spec §3.2).
+Class order: class id. Sample id: the image's path below `images/`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from cambench.data import readers
+from cambench.vocabulary import Box, DataError, Dataset, Sample
+
+Part = tuple[int, float, float]
+T = TypeVar("T")
+
+
+def read(root: Path, split: str) -> Dataset:
+    """One split (`train`, `test`) from the whitespace tables, in the order of the image ids.
+
+    Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
+    """
+    names = by_id(root / "images.txt", text, rest=True)
+    classes = class_names(root)
+    labels = by_id(root / "image_class_labels.txt", lambda f, *at: readers.whole(f[0], *at, low=1, high=len(classes)) - 1)
+    train = by_id(root / "train_test_split.txt", lambda f, *at: readers.whole(f[0], *at, high=1) == 1)
+    boxes = by_id(root / "bounding_boxes.txt", corners, columns=5)
+    same_ids(root / "image_class_labels.txt", names, labels)
+    same_ids(root / "train_test_split.txt", names, train)
+    same_ids(root / "bounding_boxes.txt", names, boxes)
+    readers.require_images(names.values(), root / "images", root / "images.txt")
+    part_names, parts = part_locations(root)
+    masks = segmentation_folder(root)
+    samples = tuple(
+        Sample(name, root / "images" / name, labels[i], (boxes[i],), None, parts.get(i, ()), mask_of(masks, name))
+        for i, name in names.items()
+        if train[i] == (split == "train")
+    )
+    if not samples:
+        raise DataError(f"{root / 'train_test_split.txt'}: expected images of the split {split}, got none; {readers.AGAIN}.")
+    attributes = class_attributes(root, len(classes))
+    return Dataset("cub", split, root, classes, samples, "half-open", part_names=part_names, attributes=attributes)
+
+
+def by_id(path: Path, value: Callable[[list[str], Path, int], T], *, columns: int = 2, rest: bool = False) -> dict[int, T]:
+    """`id …` lines as a dict in file order, the fields after the id read by `value`; an id that comes twice is an error."""
+    found: dict[int, T] = {}
+    for line, (key, *fields) in readers.table(path, columns, rest=rest):
+        number = readers.whole(key, path, line, low=1)
+        if number in found:
+            raise readers.malformed(path, line, "each id once", key)
+        found[number] = value(fields, path, line)
+    return found
+
+
+def text(fields: list[str], path: Path, line: int) -> str:
+    """The only field as it stands."""
+    return fields[0]
+
+
+def corners(fields: list[str], path: Path, line: int) -> Box:
+    """x y width height -> half-open corners."""
+    x, y, width, height = (readers.decimal(t, path, line) for t in fields)
+    if width <= 0 or height <= 0:
+        raise readers.malformed(path, line, "a width and height above 0", " ".join(fields))
+    return x, y, x + width, y + height
+
+
+def same_ids(path: Path, names: Mapping[int, object], known: Mapping[int, object]) -> None:
+    """The table must speak of exactly the images of images.txt."""
+    missing, extra = sorted(names.keys() - known.keys()), sorted(known.keys() - names.keys())
+    if missing:
+        raise DataError(f"{path}: expected a line for each image of images.txt, got none for {missing[0]}; {readers.AGAIN}.")
+    if extra:
+        raise DataError(f"{path}: expected ids of images.txt, got {extra[0]}, which is not there; {readers.AGAIN}.")
+
+
+def class_names(root: Path) -> tuple[str, ...]:
+    """`1 001.Black_footed_Albatross` -> "Black footed Albatross", in the order of the ids 1..C."""
+    path = root / "classes.txt"
+    found = by_id(path, text, rest=True)
+    ids = sorted(found)
+    if ids != list(range(1, len(found) + 1)):
+        raise DataError(f"{path}: expected the class ids 1 to {len(found)}, got {ids[0]} to {ids[-1]}; {readers.AGAIN}.")
+    plain = [found[i].partition(".")[2] or found[i] for i in ids]
+    return readers.distinct([name.replace("_", " ") for name in plain], [str(i) for i in ids])
+
+
+def part_locations(root: Path) -> tuple[tuple[str, ...], dict[int, tuple[Part, ...]]]:
+    """Part names in the order of their ids 1..P, and image id -> visible (part id, x, y); nothing without `parts/`."""
+    path = root / "parts" / "part_locs.txt"
+    if not path.exists():
+        return (), {}
+    names = by_id(root / "parts" / "parts.txt", text, rest=True)
+    found: dict[int, list[Part]] = defaultdict(list)
+    for line, (key, part, x, y, visible) in readers.table(path, 5):
+        number = readers.whole(part, path, line, low=1, high=len(names))
+        where = readers.decimal(x, path, line), readers.decimal(y, path, line)
+        if readers.whole(visible, path, line, high=1):
+            found[readers.whole(key, path, line, low=1)].append((number, *where))
+    return tuple(names[i] for i in sorted(names)), {i: tuple(parts) for i, parts in found.items()}
+
+
+def class_attributes(root: Path, classes: int) -> tuple[tuple[float, ...], ...]:
+    """Percentages, one row a class in class order; () without `attributes/`."""
+    path = root / "attributes" / "class_attribute_labels_continuous.txt"
+    if not path.exists():
+        return ()
+    rows = [tuple(readers.decimal(t, path, line) for t in row.split()) for line, row in readers.lines(path)]
+    lengths = {len(row) for row in rows}
+    if len(rows) != classes or len(lengths) != 1:
+        got = f"{len(rows)} rows of {sorted(lengths)} numbers"
+        raise DataError(f"{path}: expected {classes} rows of equal length, got {got}; {readers.AGAIN}.")
+    return tuple(rows)
+
+
+def attribute_names(root: Path) -> tuple[str, ...]:
+    """The attribute names in the order of the columns of `Dataset.attributes`.
+
+    attributes.txt lies at the archive's top level, beside the folder CUB_200_2011; copies inside it are taken too.
+    """
+    places = [root / "attributes.txt", root / "attributes" / "attributes.txt", root.parent / "attributes.txt"]
+    path = next((p for p in places if p.exists()), places[0])
+    found = by_id(path, text, rest=True)
+    return tuple(found[i] for i in sorted(found))
+
+
+def segmentation_folder(root: Path) -> Path | None:
+    """`segmentations/` (an archive of its own), inside the root or beside it; None where it was not unpacked."""
+    return next((p for p in (root / "segmentations", root.parent / "segmentations") if p.is_dir()), None)
+
+
+def mask_of(folder: Path | None, name: str) -> Path | None:
+    """The segmentation of an image, None where there is none."""
+    path = folder / Path(name).with_suffix(".png") if folder is not None else None
+    return path if path is not None and path.exists() else None

@@ -1,0 +1,89 @@
+"""Files -> pixels: images as RGB, masks as bool, sizes without decoding. What cannot be read is a DataError naming the file.
+
+Orientation tags are ignored, as the papers' loaders do: boxes are given in stored pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cambench.vocabulary import DataError, Sample
+
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def default_workers() -> int:
+    """min(8, cores this process may use)."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The image file, its header read and its pixels not yet decoded.
+
+    Raises: DataError if it is missing, no image, or broken.
+    """
+    try:
+        with Image.open(path) as image:
+            yield image
+    except BROKEN as e:
+        reason = str(e).replace(str(path), "").replace("\n", " ").strip() or type(e).__name__
+        raise DataError(
+            f"{path}: expected a readable image, got: {reason}; replace the file or unpack the archive again."
+        ) from e
+
+
+def image_size(path: Path, banner: int = 0) -> tuple[int, int]:
+    """(width, height) of the picture by the file's header, without the banner."""
+    with opened(path) as image:
+        return image.width, image.height - banner
+
+
+def load_image(path: Path, banner: int = 0) -> Image.Image:
+    """The whole picture in RGB, without the banner."""
+    with opened(path) as image:
+        return rgb(image, banner)
+
+
+def rgb(image: Image.Image, banner: int = 0) -> Image.Image:
+    """Decode as 8-bit RGB: grey is repeated, 16-bit grey keeps its upper byte, CMYK is converted, alpha is dropped.
+
+    Raises: ValueError where the banner leaves nothing.
+    """
+    if image.height <= banner:
+        raise ValueError(f"{image.height} rows, of which the lower {banner} are no picture")
+    if banner:
+        image = image.crop((0, 0, image.width, image.height - banner))
+    if image.mode in DEEP:
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "P":  # a palette may carry transparency, which only RGBA takes without a warning
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def pixels(path: Path, banner: int = 0) -> NDArray[np.uint8]:
+    """(H,W,3) uint8."""
+    return np.asarray(load_image(path, banner))
+
+
+def load_mask(sample: Sample, threshold: int = 0) -> NDArray[np.bool_]:
+    """(H,W) bool, the segmentation of a sample: grey value above `threshold`.
+
+    CUB's masks are graded by how many annotators agreed; above 0 is the union, as CALM's code takes it.
+    Raises: DataError if the sample has no segmentation or its file cannot be read.
+    """
+    if sample.segmentation is None:
+        raise DataError(
+            f"{sample.path}: expected a segmentation, its data set has none for it; unpack the segmentations archive."
+        )
+    with opened(sample.segmentation) as image:
+        return np.asarray(image.convert("L")) > threshold

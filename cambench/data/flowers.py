@@ -1,0 +1,50 @@
+"""Oxford Flowers-102: 102 classes without boxes. Class index: label − 1; the official files carry no class names.
+
+`train` is the official train and validation parts (2,040 images), `test` the large part (6,149) (CGC spec §3.5).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cambench.data import readers
+from cambench.vocabulary import DataError, Dataset, Sample
+
+PARTS = {"train": ("trnid", "valid"), "test": ("tstid",)}
+
+
+def read(root: Path, split: str) -> Dataset:
+    """One split (`train`, `test`) in the order of setid.mat.
+
+    Raises: DataError naming the file that is missing or malformed, or the images that are not there.
+    """
+    labels = integers(root / "imagelabels.mat", "labels")
+    if labels.min() < 1:
+        raise DataError(f"{root / 'imagelabels.mat'}: expected labels from 1, got {labels.min()}; {readers.AGAIN}.")
+    path = root / "setid.mat"
+    numbers = np.concatenate([integers(path, part) for part in PARTS[split]])
+    if numbers.min() < 1 or numbers.max() > len(labels):
+        got = f"{numbers.min()} to {numbers.max()}"
+        raise DataError(f"{path}: expected image numbers from 1 to {len(labels)} labels, got {got}; {readers.AGAIN}.")
+    names = [f"image_{n:05d}.jpg" for n in numbers]
+    readers.require_images(names, root / "jpg", path)
+    classes = tuple(f"flower {i}" for i in range(1, int(labels.max()) + 1))
+    pairs = zip(names, numbers, strict=True)
+    samples = tuple(Sample(name, root / "jpg" / name, int(labels[n - 1]) - 1) for name, n in pairs)
+    return Dataset("flowers", split, root, classes, samples)
+
+
+def integers(path: Path, key: str) -> NDArray[np.int64]:
+    """A MATLAB vector of whole numbers.
+
+    Raises: DataError if it is empty or not whole.
+    """
+    values = np.atleast_1d(np.asarray(readers.mat(path, key))).ravel()
+    if values.size == 0 or not np.issubdtype(values.dtype, np.number) or (values != np.floor(values)).any():
+        raise DataError(
+            f"{path}: expected whole numbers in {key}, got {values.size} values of {values.dtype}; {readers.AGAIN}."
+        )
+    return values.astype(np.int64)

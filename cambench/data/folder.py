@@ -1,0 +1,138 @@
+"""Anyone's own images, `folder:PATH`: the class is the sub-folder.
+
+PATH/<class>/**/image, one split called `all`; or PATH/train and PATH/val, PATH/test or both, each with class sub-folders.
+Class index: rank of the folder's name in sorted order. PATH/classes.csv sets it instead, so that the outputs of a pretrained
+network line up: a column `index`, a column `folder` or `wnid` (else the first other column), optionally a column `name`.
+There are then max(index) + 1 classes; one without a row is called `class <index>`; a row may lack its folder.
+PATH/boxes.csv (optional): `image,xmin,ymin,xmax,ymax`, image relative to PATH, 0-based inclusive, several lines an image.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cambench.data import readers
+from cambench.vocabulary import Box, DataError, Dataset, Sample
+
+PARTS = ("train", "val", "test")
+MOST = 999_999
+Row = tuple[int, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Folder -> class index, and the name of every class."""
+
+    index: dict[str, int]
+    names: tuple[str, ...]
+
+
+def splits(root: Path) -> tuple[str, ...]:
+    """`all`, or the parts that are there; the last one is for evaluation."""
+    there = [p for p in PARTS if (root / p).is_dir()]
+    return tuple(there) if "train" in there and len(there) > 1 else ("all",)
+
+
+def read(root: Path, split: str) -> Dataset:
+    """One split, by class folder and path.
+
+    Raises: DataError naming the folder, or the file and line, that is missing or malformed.
+    """
+    folder = root if split == "all" else root / split
+    classes = class_index(root)
+    boxes = read_boxes(root)
+    samples = []
+    for name in readers.subfolders(folder):
+        images = readers.images_in(folder / name)
+        if images and name not in classes.index:
+            raise DataError(
+                f"{folder / name}: expected a class folder that {class_source(root)} has, got another; add it there."
+            )
+        paths = [folder / name / image for image in images]
+        ids = [path.relative_to(root).as_posix() for path in paths]
+        samples += [
+            Sample(i, path, classes.index[name], tuple(boxes.get(i, ()))) for i, path in zip(ids, paths, strict=True)
+        ]
+    if not samples:
+        suffixes = " ".join(sorted(readers.IMAGES))
+        raise DataError(
+            f"{folder}: expected a sub-folder a class with images ({suffixes}), got none; see datasets/README.md."
+        )
+    return Dataset("folder", split, root, classes.names, tuple(samples), "inclusive")
+
+
+def class_source(root: Path) -> str:
+    """Where the classes come from, for messages."""
+    return "classes.csv" if (root / "classes.csv").exists() else "train/"
+
+
+def class_index(root: Path) -> Classes:
+    """Class indices by classes.csv, else by the sorted folder names (of train, where the set has parts)."""
+    path = root / "classes.csv"
+    if path.exists():
+        return read_classes(path)
+    folder = root if splits(root) == ("all",) else root / "train"
+    names = [name for name in readers.subfolders(folder) if readers.images_in(folder / name)]
+    return Classes({name: i for i, name in enumerate(names)}, tuple(names))
+
+
+def read_classes(path: Path) -> Classes:
+    """classes.csv as folder -> index and names, with a placeholder for an index that no row has."""
+    rows = list(csv_rows(path, ("index",)))
+    columns = list(rows[0][1])
+    others = [c for c in columns if c not in ("index", "name")]
+    key = next((c for c in others if c in ("folder", "wnid")), others[0] if others else None)
+    if key is None:
+        raise DataError(f"{path}:1: expected a column folder or wnid beside index, got {', '.join(columns)}; add it.")
+    index: dict[str, int] = {}
+    names: dict[int, str] = {}
+    for line, row in rows:
+        number = readers.whole(row["index"], path, line, high=MOST)
+        if number in names:
+            raise readers.malformed(path, line, "each index once", row["index"])
+        if not row[key] or row[key] in index:
+            raise readers.malformed(path, line, f"each {key} once", row[key])
+        index[row[key]], names[number] = number, row.get("name") or row[key]
+    total = max(names) + 1
+    folders = {number: name for name, number in index.items()}
+    ids = [folders.get(i, str(i)) for i in range(total)]
+    return Classes(index, readers.distinct([names.get(i, f"class {i}") for i in range(total)], ids))
+
+
+def read_boxes(root: Path) -> dict[str, list[Box]]:
+    """boxes.csv as image -> boxes; {} without one. A box of an image that is not there is an error."""
+    path = root / "boxes.csv"
+    if not path.exists():
+        return {}
+    there = set(readers.images_in(root))
+    found: dict[str, list[Box]] = defaultdict(list)
+    for line, row in csv_rows(path, ("image", "xmin", "ymin", "xmax", "ymax")):
+        if row["image"] not in there:
+            raise readers.malformed(path, line, f"the path of an image below {root}", row["image"])
+        found[row["image"]].append(readers.box([row[c] for c in ("xmin", "ymin", "xmax", "ymax")], path, line))
+    return found
+
+
+def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
+    """The rows of a CSV file with a header, as (line, {column: text}).
+
+    Raises: DataError for a header without the required columns, a row of another length, or no rows at all.
+    """
+    numbered = [i for i, _ in readers.lines(path)]
+    reader = csv.reader(text for _, text in readers.lines(path))
+    header = [name.strip().lower().lstrip("\ufeff") for name in next(reader, [])]
+    missing = [name for name in required if name not in header]
+    if missing or len(numbered) < 2:
+        got = f"{', '.join(header) or 'nothing'} and {max(len(numbered) - 1, 0)} rows"
+        raise DataError(
+            f"{path}:1: expected a header with {', '.join(required)} and rows below it, got {got}; mend the file."
+        )
+    for row in reader:
+        line = numbered[reader.line_num - 1]
+        if len(row) != len(header):
+            raise readers.malformed(path, line, f"{len(header)} fields", ",".join(row))
+        yield line, dict(zip(header, (cell.strip() for cell in row), strict=True))

@@ -1,0 +1,207 @@
+"""ImageNet-1k (ILSVRC 2012). Class index: rank of the wnid in sorted order (CGC spec §3.1).
+
+Images: `train/<wnid>/*.JPEG`; `val/` flat or sorted into `val/<wnid>/`; both also below `Data/CLS-LOC/` (Kaggle's packing).
+Boxes of val: one XML an image (0-based, inclusive), or LOC_val_solution.csv. Only boxes of the ground-truth class are kept.
+Boxes of train are not read. Labels of a flat val come from LOC_val_solution.csv, the devkit, or the first object of the XML.
+Val is in the order of the file names in either layout, so that both give the same rows.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+from cambench.data import readers
+from cambench.vocabulary import Box, DataError, Dataset, Sample
+
+ANNOTATIONS = (
+    "annotation",
+    "val/annotation",
+    "Annotations/CLS-LOC/val",
+    "ILSVRC2012_bbox_val_v3/val",
+    "ILSVRC2012_bbox_val_v3",
+    "bbox/val",
+    "bbox_val",
+    "val",
+)
+SOLUTION = "LOC_val_solution.csv"
+DEVKITS = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data")
+Size = tuple[int, int]
+Objects = list[tuple[str, Box]]
+
+
+def read(root: Path, split: str) -> Dataset:
+    """One split (`train`, `val`).
+
+    Raises: DataError naming what is missing or malformed: images, labels of a flat val, an annotation.
+    """
+    folder = image_folder(root, split)
+    if split == "train":
+        labelled = dict.fromkeys(readers.images_in(folder), "")
+        labelled = {name: name.partition("/")[0] for name in labelled}
+        annotations: Mapping[str, tuple[Size | None, Objects]] = {}
+    else:
+        annotations = val_annotations(root)
+        labelled = val_labels(root, folder, annotations)
+    if not labelled:
+        raise DataError(f"{folder}: expected images, got none; {readers.AGAIN}.")
+    wnids, names = class_list(root, labelled)
+    rank = {wnid: i for i, wnid in enumerate(wnids)}
+    samples = []
+    for name, wnid in labelled.items():
+        if wnid not in rank:
+            known = f"one of the {len(wnids)} known classes"
+            raise DataError(f"{folder / name}: expected {known}, got {wnid!r}; mend the label or the class list.")
+        size, objects = annotations.get(Path(name).stem, (None, []))
+        boxes = tuple(b for w, b in objects if w == wnid)
+        key = f"train/{name}" if split == "train" else f"val/{Path(name).name}"
+        samples.append(Sample(key, folder / name, rank[wnid], boxes, size))
+    return Dataset("imagenet", split, root, names, tuple(samples), "inclusive")
+
+
+def image_folder(root: Path, split: str) -> Path:
+    """The folder of a split's images."""
+    kaggle = root / "Data" / "CLS-LOC" / split
+    return kaggle if kaggle.is_dir() else readers.need(root / split)
+
+
+def class_list(root: Path, labelled: Mapping[str, str]) -> tuple[list[str], tuple[str, ...]]:
+    """Sorted wnids and their names: from LOC_synset_mapping.txt, the devkit, the folders of train or val, or the labels."""
+    mapping = root / "LOC_synset_mapping.txt"
+    if mapping.exists():
+        words = {wnid: text for _, (wnid, text) in readers.table(mapping, 2, rest=True)}
+    elif devkit(root) is not None:
+        words = dict(synsets(root).values())
+    else:
+        folders = [w for split in ("train", "val") for w in class_folders(root, split)]
+        words = {wnid: wnid for wnid in folders or labelled.values()}
+    wnids = sorted(words)
+    return wnids, readers.distinct([words[w].partition(",")[0] for w in wnids], wnids)
+
+
+def class_folders(root: Path, split: str) -> list[str]:
+    """The class folders of a split that is there; train decides where it has any."""
+    if split == "val" and class_folders(root, "train"):
+        return []
+    places = [root / "Data" / "CLS-LOC" / split, root / split]
+    return [name for name in readers.subfolders(next((p for p in places if p.is_dir()), places[0])) if is_wnid(name)]
+
+
+def is_wnid(name: str) -> bool:
+    """True for `n` and eight digits."""
+    return len(name) == 9 and name[0] == "n" and name[1:].isdigit()
+
+
+def val_labels(root: Path, folder: Path, annotations: Mapping[str, tuple[Size | None, Objects]]) -> dict[str, str]:
+    """Image path below val -> wnid, in the order of the file names."""
+    names = sorted(readers.images_in(folder), key=lambda name: Path(name).name)
+    if any(is_wnid(name.partition("/")[0]) for name in names):
+        return {name: name.partition("/")[0] for name in names}
+    truth = devkit_labels(root, names) or {stem: objects[0][0] for stem, (_, objects) in annotations.items() if objects}
+    missing = [name for name in names if Path(name).stem not in truth]
+    if missing:
+        raise DataError(
+            f"{folder}: expected a label for each image of a flat val, got none for {len(missing)}, first {missing[0]}; add "
+            f"{SOLUTION}, the devkit or annotation/*.xml to {root}, or sort val into val/<wnid>/."
+        )
+    return {name: truth[Path(name).stem] for name in names}
+
+
+def devkit(root: Path) -> Path | None:
+    """The devkit's data folder, if it was unpacked."""
+    return next((root / d for d in DEVKITS if (root / d / "meta.mat").exists()), None)
+
+
+def synsets(root: Path) -> dict[int, tuple[str, str]]:
+    """ILSVRC id -> (wnid, words) of the leaf synsets in the devkit's meta.mat. The ids are not the class indices."""
+    path = (devkit(root) or root) / "meta.mat"
+    rows = readers.structs(path, "synsets", ("ILSVRC2012_ID", "WNID", "words", "num_children"))
+    return {int(r["ILSVRC2012_ID"]): (str(r["WNID"]), str(r["words"])) for r in rows if int(r["num_children"]) == 0}
+
+
+def devkit_labels(root: Path, names: list[str]) -> dict[str, str]:
+    """Image stem -> wnid by the devkit's ground truth, whose line n speaks of image n; {} without a devkit."""
+    place = devkit(root)
+    path = place / "ILSVRC2012_validation_ground_truth.txt" if place is not None else None
+    if path is None or not path.exists():
+        return {}
+    known = synsets(root)
+    truth = {}
+    for line, text in readers.lines(path):
+        number = readers.whole(text, path, line, low=1)
+        if number not in known:
+            raise readers.malformed(path, line, "an id of a leaf synset in meta.mat", text)
+        truth[line] = known[number][0]
+    stems = [Path(name).stem for name in names]
+    numbers = {stem: int(stem[-8:]) for stem in stems if stem[-8:].isdigit()}
+    return {stem: truth[n] for stem, n in numbers.items() if n in truth}
+
+
+def val_annotations(root: Path) -> dict[str, tuple[Size | None, Objects]]:
+    """Image stem -> (stated size, objects (wnid, box)) from the XML files, else from LOC_val_solution.csv, else nothing."""
+    folder = annotation_folder(root)
+    if folder is not None:
+        return {path.stem: xml_objects(path) for path in sorted(folder.glob("*.xml"))}
+    return csv_objects(root / SOLUTION) if (root / SOLUTION).exists() else {}
+
+
+def annotation_folder(root: Path) -> Path | None:
+    """The folder of the XML files, if there is one."""
+    return next((root / a for a in ANNOTATIONS if next((root / a).glob("*.xml"), None)), None)
+
+
+def xml_objects(path: Path) -> tuple[Size, Objects]:
+    """One PASCAL-style annotation: size (width, height) and (wnid, box) of every object, in file order."""
+    try:
+        tree = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as e:
+        raise DataError(f"{path}:{e.position[0]}: expected XML, got {e}; {readers.AGAIN}.") from e
+    size = number(tree, "size/width", path), number(tree, "size/height", path)
+    objects: Objects = []
+    for item in tree.iter("object"):
+        corners = [number(item, f"bndbox/{c}", path) for c in ("xmin", "ymin", "xmax", "ymax")]
+        box: Box = (corners[0], corners[1], corners[2], corners[3])
+        if readers.empty(box, "inclusive"):
+            raise DataError(f"{path}: expected a box with xmin, ymin before xmax, ymax, got {box}; {readers.AGAIN}.")
+        objects.append(((item.findtext("name") or "").strip(), box))
+    return size, objects
+
+
+def number(tree: ElementTree.Element, tag: str, path: Path) -> int:
+    """A whole number of an annotation."""
+    text = tree.findtext(tag)
+    try:
+        return int(text or "")
+    except ValueError:
+        raise DataError(f"{path}: expected a whole number in {tag}, got {text!r}; {readers.AGAIN}.") from None
+
+
+def csv_objects(path: Path) -> dict[str, tuple[Size | None, Objects]]:
+    """`ImageId,PredictionString` with repeated "wnid xmin ymin xmax ymax"; it states no sizes."""
+    found: dict[str, tuple[Size | None, Objects]] = {}
+    numbered = list(readers.lines(path))
+    for (line, _), row in zip(numbered, csv.reader(text for _, text in numbered), strict=False):
+        if row == ["ImageId", "PredictionString"]:
+            continue
+        words = row[1].split() if len(row) == 2 else []
+        if not words or len(words) % 5:
+            raise readers.malformed(path, line, "ImageId and groups of wnid xmin ymin xmax ymax", ",".join(row))
+        groups = [words[i : i + 5] for i in range(0, len(words), 5)]
+        found[row[0]] = None, [(g[0], readers.box(g[1:], path, line)) for g in groups]
+    return found
+
+
+def audit(root: Path) -> list[str]:
+    """Val annotations of images that are not there, val images without an annotation."""
+    stems = {Path(name).stem for name in readers.images_in(image_folder(root, "val"))}
+    annotated = set(val_annotations(root))
+    if not annotated:
+        return []
+    where = annotation_folder(root) or root / SOLUTION
+    pairs = (
+        (annotated - stems, "annotations of images that are not there"),
+        (stems - annotated, "no annotation for val images"),
+    )
+    return [f"{where}: {text}: {len(found)}, first {min(found)}" for found, text in pairs if found]

@@ -1,0 +1,105 @@
+"""Batches of a data set through named views, the same for any number of workers, any device and either pixel source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cambench import seeds
+from cambench.data import decode, packed, stream
+from cambench.data.plan import Plan, Rows
+from cambench.data.views import View, full_size, normalise
+from cambench.vocabulary import Batch, Dataset, UsageError
+
+
+def train_batches(
+    dataset: Dataset,
+    views: Mapping[str, View],
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    device: str | torch.device = "cpu",
+    workers: int | None = None,
+    cache: Path | None = None,
+    drop_last: bool = False,
+    start: int = 0,
+) -> Iterator[Batch]:
+    """One epoch in the order that (seed, epoch) gives; each view's crop follows from (seed, epoch, view name, row).
+
+    `start` skips so many batches without changing the others. `cache`: where small images of one size are kept decoded.
+    workers: None is min(8, cores). Raises: DataError naming an unreadable image.
+    """
+    order = torch.randperm(len(dataset), generator=seeds.generator(seed, "order", epoch)).tolist()
+    batches = cut(order, batch_size)
+    if drop_last and batches and len(batches[-1]) < batch_size:
+        batches.pop()
+    return batches_of(dataset, Plan(tuple(batches[start:]), dict(views), seed, epoch), torch.device(device), workers, cache)
+
+
+def eval_batches(
+    dataset: Dataset,
+    view: View,
+    *,
+    batch_size: int,
+    device: str | torch.device = "cpu",
+    workers: int | None = None,
+    cache: Path | None = None,
+    rows: Sequence[int] | None = None,
+) -> Iterator[Batch]:
+    """The rows (None: all) in order through one view, as `Batch.image`; only images of equal output size share a batch.
+
+    Raises: UsageError for a random view, DataError naming an unreadable image.
+    """
+    if view.random:
+        raise UsageError(f"evaluation: expected a view without randomness, got {view.kind} with flip {view.flip}.")
+    wanted = list(range(len(dataset))) if rows is None else list(rows)
+    batches = cut(wanted, batch_size) if view.kind != "full" else cut_by_size(dataset, wanted, view.size, batch_size)
+    return batches_of(dataset, Plan(tuple(batches), {"image": view}), torch.device(device), workers, cache)
+
+
+def cut(rows: Sequence[int], size: int) -> list[Rows]:
+    """Consecutive rows, `size` at a time."""
+    if size < 1:
+        raise UsageError(f"batch size: expected at least 1, got {size}.")
+    return [tuple(rows[i : i + size]) for i in range(0, len(rows), size)]
+
+
+def cut_by_size(dataset: Dataset, rows: Sequence[int], size: int, batch_size: int) -> list[Rows]:
+    """Consecutive rows whose whole images come out equally large, at most `batch_size` at a time."""
+    with ThreadPoolExecutor(decode.default_workers()) as pool:
+        paths = [dataset.samples[row].path for row in rows]
+        headers = list(pool.map(lambda path: decode.image_size(path, dataset.banner), paths))
+    if not headers:
+        return []
+    width, height = torch.tensor(headers, dtype=torch.float64).unbind(1)
+    sizes = full_size(height, width, size)
+    breaks = [0, *((sizes[1:] != sizes[:-1]).any(1).nonzero()[:, 0] + 1).tolist(), len(rows)]
+    return [part for a, b in zip(breaks, breaks[1:], strict=False) for part in cut(rows[a:b], batch_size)]
+
+
+def batches_of(
+    dataset: Dataset, plan: Plan, device: torch.device, workers: int | None, cache: Path | None
+) -> Iterator[Batch]:
+    """The batches of a plan, by the pixel source that fits the images."""
+    if not plan.batches:
+        return
+    array = packed.packed_array(dataset, cache) if cache is not None else None
+    if array is not None:
+        source = packed.pixels(plan, array, device)
+    else:
+        source = stream.pixels(dataset, plan, device, workers)
+    labels = torch.tensor([s.label for s in dataset.samples])
+    for rows, pixels in zip(plan.batches, source, strict=True):
+        label = labels[torch.tensor(rows)].to(device, non_blocking=True)
+        yield Batch({name: finish(x, plan.views[name]) for name, x in pixels.items()}, label, rows)
+
+
+@torch.no_grad()
+def finish(pixels: Tensor, view: View) -> Tensor:
+    """Normalised network input."""
+    return normalise(pixels, view)

@@ -1,0 +1,150 @@
+"""Pixel source for small images of one size: decoded once into a memory-mapped array, then cut and resized on the device."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cambench import geometry
+from cambench.data import decode
+from cambench.data.plan import Plan, Rows
+from cambench.vocabulary import CambenchError, Dataset
+
+LIMIT = 4 * 2**30
+CHUNK = 256
+PROBES = 64
+RESIDENT = 0.25
+log = logging.getLogger("cambench.data")
+
+
+def packed_array(dataset: Dataset, cache: Path, *, limit: int = LIMIT) -> Tensor | None:
+    """All pictures as uint8 (N,H,W,3), memory-mapped from `cache` and decoded into it on first use.
+
+    None where the pictures differ in size or would take more than `limit` bytes.
+    Raises: DataError naming an unreadable image; CambenchError if the cache is damaged or its disk full.
+    """
+    path = cache / f"{dataset.fingerprint}.npy"
+    mixed = path.with_suffix(".mixed")
+    if not path.exists():
+        if mixed.exists():
+            return None
+        size = uniform_size(dataset)
+        if size is None or len(dataset) * size[0] * size[1] * 3 > limit:
+            return None
+        cache.mkdir(parents=True, exist_ok=True)
+        odd = write(dataset, path, size)
+        if odd is not None:
+            mixed.write_text(f"{odd}\n", encoding="utf-8")
+            return None
+    return opened(path, len(dataset))
+
+
+def opened(path: Path, n: int) -> Tensor:
+    """The array of a finished file. Copy-on-write, so that torch may share the memory; nothing writes."""
+    try:
+        array = np.load(path, mmap_mode="c")
+        if array.dtype != np.uint8 or array.ndim != 4 or len(array) != n:
+            raise ValueError(f"{array.dtype} of shape {array.shape}")
+    except (ValueError, OSError, EOFError) as e:
+        raise CambenchError(f"{path}: expected the pixels of {n} images, got {e}; delete the file, it is made again.") from e
+    return torch.from_numpy(array)
+
+
+def uniform_size(dataset: Dataset) -> tuple[int, int] | None:
+    """(height, width) if the headers of up to 64 evenly spaced images agree, else None."""
+    step = max(1, len(dataset) // PROBES)
+    first: tuple[int, int] | None = None
+    for sample in dataset.samples[::step]:
+        width, height = decode.image_size(sample.path, dataset.banner)
+        if first is not None and first != (height, width):
+            return None
+        first = height, width
+    return first
+
+
+def write(dataset: Dataset, path: Path, size: tuple[int, int]) -> str | None:
+    """Decode every image into a new file and give it its name. Returns the first image of another size, None if all fit."""
+    n = len(dataset)
+    log.info("decoding %d images of %dx%d into %s", n, size[1], size[0], path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        array = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(n, *size, 3))
+        reserve(temporary)
+        odd = fill(dataset, array)
+        if odd is None:
+            array.flush()
+            with temporary.open("rb+") as f:
+                os.fsync(f.fileno())
+            temporary.replace(path)
+        return odd
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            need = f"{n * size[0] * size[1] * 3 / 2**20:.0f} MiB"
+            raise CambenchError(f"{path}: no room for the decoded images ({need}); free some space and run again.") from e
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def reserve(path: Path) -> None:
+    """Claim the file's blocks: a full disk must be an error now, not a fault when mapped memory is written."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as f:
+            os.posix_fallocate(f.fileno(), 0, path.stat().st_size)
+
+
+def fill(dataset: Dataset, array: NDArray[np.uint8]) -> str | None:
+    """Decode into the array with a few threads; the first image of another size ends it."""
+
+    def chunk(start: int) -> str | None:
+        for row in range(start, min(start + CHUNK, len(dataset))):
+            picture = decode.pixels(dataset.samples[row].path, dataset.banner)
+            if picture.shape != array.shape[1:]:
+                return f"{dataset.samples[row].path}: {picture.shape[1]}x{picture.shape[0]}"
+            array[row] = picture
+        return None
+
+    pool = ThreadPoolExecutor(decode.default_workers())
+    try:
+        return next((odd for odd in pool.map(chunk, range(0, len(dataset), CHUNK)) if odd is not None), None)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def pixels(plan: Plan, array: Tensor, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """For each batch of the plan, view name -> (N,3,H,W) float32 in [0,255] on the device.
+
+    On CUDA the whole array moves there if it takes less than a quarter of the free memory; else each batch does, pinned.
+    """
+    if device.type == "cuda" and array.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]:
+        array = array.to(device)
+    for rows in plan.batches:
+        yield batch(plan, array, rows, device)
+
+
+@torch.no_grad()
+def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device) -> dict[str, Tensor]:
+    """One batch: gather, move, resample each view."""
+    picked = array[torch.tensor(rows, device=array.device)]
+    if device.type == "cuda" and picked.is_cpu:
+        picked = picked.pin_memory()
+    source = picked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+    found = {}
+    with torch.autocast(device.type, enabled=False):
+        for name, view in plan.views.items():
+            which = rows if view.random else rows[:1]  # images of one size share a fixed window: its matrices once
+            heights = torch.full((len(which),), array.shape[1])
+            windows, sizes = plan.windows(which, name, heights, torch.full_like(heights, array.shape[2]))
+            size = int(sizes[0, 0]), int(sizes[0, 1])
+            found[name] = geometry.resample(source, windows.to(device) if device.type == "cuda" else windows, size)
+    return found

@@ -1,0 +1,30 @@
+"""Which rows of a data set form which batch, and through which views: all randomness of a pass, settled beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cambench.data.views import View, draws, windows
+from cambench.geometry import Windows
+
+Rows = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The batches of one pass in order, and what decides their crops."""
+
+    batches: tuple[Rows, ...]
+    views: Mapping[str, View]
+    seed: int = 0
+    epoch: int = 0
+
+    def windows(self, rows: Rows, name: str, heights: Tensor, widths: Tensor) -> tuple[Windows, Tensor]:
+        """The windows of rows under the named view, and their output sizes (N,2)."""
+        view = self.views[name]
+        uniform = draws(torch.tensor(rows), seed=self.seed, epoch=self.epoch, view=name) if view.random else None
+        return windows(view, heights, widths, uniform)

@@ -1,0 +1,169 @@
+"""What every reader of an official layout needs: files that must exist, numbered lines, numbers, boxes, listings, .mat.
+
+Whatever is missing or malformed is a DataError of one line: the file and line, what was expected, what was got, the mend.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cambench.vocabulary import Box, BoxConvention, DataError
+
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+AGAIN = "unpack the archive again"
+
+
+def malformed(path: Path, line: int, expected: str, got: str) -> DataError:
+    """The error of one line of a file."""
+    return DataError(f"{path}:{line}: expected {expected}, got {got!r}; mend the line or {AGAIN}.")
+
+
+def need(path: Path) -> Path:
+    """The path itself, if it exists.
+
+    Raises: DataError naming it.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: expected by the official layout, found nothing there; {AGAIN}.")
+    return path
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The non-empty lines of a text file with their numbers, from 1.
+
+    Raises: DataError if the file is missing or no UTF-8 text.
+    """
+    try:
+        text = need(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as e:
+        raise DataError(f"{path}: expected UTF-8 text, got byte {e.object[e.start]:#04x} at {e.start}; {AGAIN}.") from e
+    return ((i, line.strip("\r\n")) for i, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def table(path: Path, columns: int, *, separator: str | None = None, rest: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a file cut into exactly `columns` fields; with `rest` the last field keeps its separators."""
+    for i, line in lines(path):
+        fields = line.split(separator, columns - 1 if rest else -1)
+        if len(fields) != columns:
+            raise malformed(path, i, f"{columns} fields", line)
+        yield i, [f.strip() for f in fields]
+
+
+def whole(text: str, path: Path, line: int, *, low: int = 0, high: int | None = None) -> int:
+    """A whole number within [low, high]."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise malformed(path, line, "a whole number", text) from None
+    if value < low or (high is not None and value > high):
+        raise malformed(path, line, f"a whole number from {low} to {high if high is not None else 'any'}", text)
+    return value
+
+
+def decimal(text: str, path: Path, line: int) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise malformed(path, line, "a number", text) from None
+    if not math.isfinite(value):
+        raise malformed(path, line, "a finite number", text)
+    return value
+
+
+def box(texts: Sequence[str], path: Path, line: int, convention: BoxConvention = "inclusive") -> Box:
+    """A box of four finite numbers xmin, ymin, xmax, ymax that holds at least a pixel's width and height."""
+    x0, y0, x1, y1 = (decimal(t, path, line) for t in texts)
+    if empty((x0, y0, x1, y1), convention):
+        raise malformed(path, line, "a box with xmin, ymin before xmax, ymax", " ".join(texts))
+    return x0, y0, x1, y1
+
+
+def empty(b: Box, convention: BoxConvention) -> bool:
+    """True for a box that holds nothing."""
+    left, top, right, bottom = half_open(b, convention)
+    return right <= left or bottom <= top
+
+
+def half_open(b: Box, convention: BoxConvention) -> Box:
+    """The same box with 0-based corners, max being the first pixel outside: the form in which boxes are moved and drawn."""
+    x0, y0, x1, y1 = b
+    if convention == "inclusive":
+        return x0, y0, x1 + 1, y1 + 1
+    return (x0 - 1, y0 - 1, x1, y1) if convention == "one-based" else b
+
+
+def is_image(name: str) -> bool:
+    """True for a visible file with the suffix of a picture."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGES  # noqa: PTH122  (a million names)
+
+
+def images_in(folder: Path) -> list[str]:
+    """Every picture below a folder as a relative path with forward slashes, sorted; [] if there is no such folder."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        prefix = Path(place).relative_to(folder).as_posix()
+        found += [name if prefix == "." else f"{prefix}/{name}" for name in files if is_image(name)]
+    return sorted(found)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """The names of the visible sub-folders, sorted; [] if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(f.name for f in os.scandir(folder) if f.is_dir() and not f.name.startswith("."))
+
+
+def require_images(named: Iterable[str], folder: Path, by: Path) -> None:
+    """Every image that an annotation names must lie in `folder`.
+
+    Raises: DataError with the number of missing ones and the first of them.
+    """
+    there = set(images_in(need(folder)))
+    missing = [name for name in named if name not in there]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DataError(f"{by}: names images that are not in {folder}: {missing[0]}{more}; {AGAIN}.")
+
+
+def distinct(names: Sequence[str], ids: Sequence[str]) -> tuple[str, ...]:
+    """Class names for people: where several classes share one, each also says its id ("crane (n02012849)")."""
+    shared = {name for name, n in Counter(names).items() if n > 1}
+    return tuple(f"{name} ({i})" if name in shared else name for name, i in zip(names, ids, strict=True))
+
+
+def mat(path: Path, key: str) -> Any:
+    """The variable `key` of a MATLAB file, structs as dicts and single values as numbers.
+
+    Raises: DataError if the file is missing, no MATLAB file, or has no such variable.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(need(path), simplify_cells=True)
+    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError) as e:
+        raise DataError(f"{path}: expected a MATLAB file, got {e}; {AGAIN}.") from e
+    if key not in content:
+        known = ", ".join(sorted(k for k in content if not k.startswith("__")))
+        raise DataError(f"{path}: expected the variable {key!r}, got {known or 'none'}; {AGAIN}.")
+    return content[key]
+
+
+def structs(path: Path, key: str, fields: Sequence[str]) -> list[dict[str, Any]]:
+    """A MATLAB struct array as a list of dicts that have all the fields (one struct is a list of one)."""
+    value = mat(path, key)
+    rows = [value] if isinstance(value, dict) else list(value)
+    for i, row in enumerate(rows, 1):
+        missing = [f for f in fields if f not in row] if isinstance(row, dict) else list(fields)
+        if missing:
+            raise DataError(
+                f"{path}: {key}({i}): expected the fields {', '.join(fields)}, got none called {missing[0]}; {AGAIN}."
+            )
+    return rows

@@ -1,0 +1,124 @@
+"""Views: how an image becomes network input, as a window of the image, an output size and a normalisation.
+
+Every random number of a view follows from (seed, epoch, view name, row) alone, so neither the order of the rows, nor the
+batch size, nor the number of workers can change a crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cambench import geometry, seeds
+from cambench.geometry import TRIES, Windows
+from cambench.lookup import nearest
+from cambench.vocabulary import UsageError
+
+RANDOM = ("random-resized-crop", "resize-random-crop")
+KINDS = (*RANDOM, "resize-center-crop", "resize", "full")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SLOTS = TRIES + 1
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at an image.
+
+    random-resized-crop: an area of `scale` and a ratio of `ratio`, cut out, then resized to size×size.
+    resize-center-crop, resize-random-crop: shorter side to `resize` (None: size·256/224), then a size×size cut.
+    resize: exactly size×size. full: shorter side to `size`, nothing cut.
+    flip: probability of a mirrored image. mean, std: of pixels in [0,1].
+    """
+
+    kind: str
+    size: int
+    resize: int | None = None
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.0
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UsageError(nearest(self.kind, KINDS, "view"))
+        if self.size < 1 or not 0 <= self.flip <= 1:
+            raise UsageError(f"view {self.kind}: expected size >= 1 and flip in [0, 1], got {self.size} and {self.flip}.")
+        if self.kind.endswith("crop") and self.shorter < self.size:
+            raise UsageError(f"view {self.kind}: expected resize >= size, got {self.resize} and {self.size}.")
+
+    @property
+    def shorter(self) -> int:
+        """The shorter side before the cut."""
+        return self.resize if self.resize is not None else round(self.size * 256 / 224)
+
+    @property
+    def random(self) -> bool:
+        """True if the view needs uniform numbers."""
+        return self.kind in RANDOM or self.flip > 0
+
+
+def draws(rows: Tensor, *, seed: int, epoch: int, view: str) -> Tensor:
+    """(N, 11, 4) uniform numbers in [0,1) for the rows (N,) of a data set: ten tries of a crop, then the flip in [:, 10, 0].
+
+    SplitMix64 (Steele, Lea, Flood 2014) started at a key of (seed, view, epoch), read at position row·44 + slot.
+    """
+    slots = np.arange(1, SLOTS * 4 + 1, dtype=np.uint64)
+    counter = rows.numpy().astype(np.uint64)[:, None] * np.uint64(SLOTS * 4) + slots
+    z: NDArray[np.uint64] = np.uint64(seeds.derive(seed, "view", view, epoch)) + counter * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = (z ^ (z >> np.uint64(31))) >> np.uint64(11)
+    return torch.from_numpy(z.astype(np.float64) * 2.0**-53).reshape(len(rows), SLOTS, 4)
+
+
+def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None = None) -> tuple[Windows, Tensor]:
+    """The windows of N images and their output sizes (N,2) as (height, width).
+
+    heights, widths: (N,) pixels. uniform: (N,11,4) of `draws`, which a random view needs.
+    Raises: UsageError if a random view gets none.
+    """
+    if view.random and uniform is None:
+        raise UsageError(f"view {view.kind}: expected random numbers, got none; a random view is for training.")
+    h, w = heights.double(), widths.double()
+    square = torch.full((len(h), 2), view.size)
+    if view.kind == "random-resized-crop" and uniform is not None:
+        found = geometry.random_resized_crop(uniform[:, :TRIES], h, w, view.scale, view.ratio)
+    elif view.kind == "resize-random-crop" and uniform is not None:
+        found = resize_random_crop(uniform[:, 0, 2:], h, w, view.shorter, view.size)
+    elif view.kind == "resize-center-crop":
+        found = geometry.resize_center_crop(h, w, view.shorter, view.size)
+    else:
+        zero = torch.zeros_like(h)
+        found = Windows(zero, zero, h, w, zero.bool(), clipped=False)
+        square = full_size(h, w, view.size) if view.kind == "full" else square
+    if view.flip and uniform is not None:
+        found = Windows(found.top, found.left, found.height, found.width, uniform[:, TRIES, 0] < view.flip, found.clipped)
+    return found, square
+
+
+def full_size(height: Tensor, width: Tensor, size: int) -> Tensor:
+    """(N,2) sizes with the shorter side `size`, the longer rounded down as torchvision does."""
+    short = torch.minimum(height, width)
+    tall = torch.where(height <= width, torch.full_like(height, size), (size * height / short).floor())
+    wide = torch.where(width <= height, torch.full_like(width, size), (size * width / short).floor())
+    return torch.stack([tall, wide], 1).long()
+
+
+def resize_random_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
+    """Resize the shorter side to `resize`, then cut size×size pixels at a uniform place. uniform: (N,2), top and left."""
+    tall, wide = full_size(height, width, resize).double().unbind(1)
+    top, left = (uniform[:, 0] * (tall - size + 1)).floor(), (uniform[:, 1] * (wide - size + 1)).floor()
+    up, across = height / tall, width / wide
+    flip = torch.zeros(len(height), dtype=torch.bool)
+    return Windows(top * up, left * across, size * up, size * across, flip, clipped=False)
+
+
+def normalise(pixel: Tensor, view: View) -> Tensor:
+    """(N,3,H,W) in [0,255] -> (x/255 − mean)/std."""
+    mean, std = (pixel.new_tensor(v)[:, None, None] for v in (view.mean, view.std))
+    return (pixel / 255 - mean) / std

@@ -1,0 +1,143 @@
+"""Explainers: model and images to raw, signed maps at their native grid."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cambench.explainers.cam import cam, grad_cam, hires_cam
+from cambench.explainers.control import random
+from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class
+from cambench.explainers.gradients import gradient, input_x_gradient
+from cambench.explainers.probe import default_layer, gap_linear_head
+from cambench.lookup import canonical, find
+from cambench.targets import ClassSets
+
+INDEX: dict[str, Explainer] = {
+    "cam": Explainer(
+        "cam",
+        cam,
+        "layer",
+        "class weights of a GAP + linear head on its activations",
+        "Zhou et al. 2016, eq. 2",
+        closed="sum",
+    ),
+    "grad-cam": Explainer(
+        "grad-cam",
+        grad_cam,
+        "layer",
+        "spatial mean of the gradient weighs the activations; no ReLU here",
+        "Selvaraju et al. 2017, eq. 1–2",
+        ("gradcam",),
+        closed="mean",
+    ),
+    "hires-cam": Explainer(
+        "hires-cam",
+        hires_cam,
+        "layer",
+        "gradient × activation, summed over channels",
+        "Draelos & Carin 2020; Wang & Wang 2022, eq. 4",
+        ("linear-approximation", "hirescam"),
+        closed="mean",
+    ),
+    "gradient": Explainer(
+        "gradient",
+        gradient,
+        "input",
+        "gradient of the input, summed over colours",
+        "Simonyan et al. 2014",
+        unit="logits / pixel",
+    ),
+    "input-x-gradient": Explainer(
+        "input-x-gradient",
+        input_x_gradient,
+        "input",
+        "input × gradient, summed over colours",
+        "Shrikumar et al. 2016",
+        ("ixg",),
+    ),
+    "random": Explainer(
+        "random",
+        random,
+        "control",
+        "uniform noise at the layer's grid: the floor for every metric",
+        "control, as in RISE §4",
+        unit="none",
+    ),
+}
+
+
+def find_explainer(name: str) -> Explainer:
+    """The entry of an explainer's name or alias. Raises: UsageError naming the nearest and all."""
+    aliases = {alias: entry.name for entry in INDEX.values() for alias in entry.aliases}
+    return find(aliases.get(canonical(name), name), INDEX, "explainer")
+
+
+def explain_batch(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    explainer: str,
+    target: str = "logit",
+    classes: Tensor | None = None,
+    layer: str | None = None,
+    head: nn.Linear | None = None,
+    precision: str = "float32",
+    subsets: ClassSets | None = None,
+) -> Explanation:
+    """Raw maps of one batch for the target's scalar S = Σ_c v_c·y_c.
+
+    images (N,3,H,W); classes (N,) or None for each image's best class; layer: None chooses `default_layer`, at the price
+    of a forward pass; head: what `gap_linear_head(…, training=False)` returned, which spares the backward pass;
+    precision `bf16`: autocast for the trunk alone, head and maps stay float32.
+    -> maps (N,h,w), logits (N,C), classes (N,). The model is put in eval mode and left as it was found. The maps of an
+    image do not depend on its batch.
+    Raises: UsageError for unknown names or shapes, CambenchError for logits that are not finite.
+    """
+    entry = find_explainer(explainer)
+    if layer is None and entry.space != "input":
+        layer = default_layer(model, images[:1])
+    return answer(model, images, Query(entry, layer, head, target, subsets, precision), classes)
+
+
+def explain(
+    model: nn.Module,
+    images: Tensor,
+    explainer: str = "grad-cam",
+    target: str = "logit",
+    classes: Tensor | None = None,
+    layer: str | None = None,
+) -> Tensor:
+    """Raw, signed maps of images (N,3,H,W) -> (N,h,w); layer and head are found out on the first image.
+
+    Raises: as `explain_batch`.
+    """
+    layer, head = place(model, images, find_explainer(explainer), layer)
+    return explain_batch(model, images, explainer=explainer, target=target, classes=classes, layer=layer, head=head).maps
+
+
+def all_class_maps(
+    model: nn.Module,
+    images: Tensor,
+    explainer: str = "hires-cam",
+    layer: str | None = None,
+    *,
+    head: nn.Linear | None = None,
+) -> Tensor:
+    """The maps of every class's logit: images (N,3,H,W) -> (N,C,h,w), raw and signed.
+
+    One product of all C weight vectors with the activation where the head is GAP + linear, else C passes through the head.
+    layer, head: None finds them out on the first image at every call; who explains many batches finds them once.
+    Raises: as `explain_batch`.
+    """
+    entry = find_explainer(explainer)
+    if head is None:
+        layer, head = place(model, images, entry, layer)
+    return every_class(model, images, Query(entry, layer, head))
+
+
+def place(model: nn.Module, images: Tensor, entry: Explainer, layer: str | None) -> tuple[str | None, nn.Linear | None]:
+    """The layer to explain and its GAP + linear head, if it has one; nothing for the space of the input."""
+    if entry.space == "input":
+        return None, None
+    layer = layer or default_layer(model, images[:1])
+    return layer, gap_linear_head(model, layer, images[:1], training=False)

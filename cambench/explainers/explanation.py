@@ -1,0 +1,171 @@
+"""From a model and images to raw maps, with as little work as the head allows.
+
+Head of global average pooling + one linear layer: no backward pass, one product of the weights with the activation.
+Any other head: only the head is differentiated, the trunk runs without a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cambench.explainers.cam import weighted_sums
+from cambench.explainers.gradients import input_gradient
+from cambench.explainers.probe import Probe, evaluating, frozen
+from cambench.maps import widened
+from cambench.targets import ClassSets, coefficients
+from cambench.vocabulary import CambenchError, UsageError
+
+PRECISIONS = {"float32": False, "bf16": True}
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """One explainer: `rule(activation, gradient) -> (N,h,w)`, raw and signed.
+
+    space: `layer` explains an activation, `input` the pixels, `control` nothing: its rule gets the images instead of a
+    gradient. closed: how the rule weighs activations by the weights W
+    of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`); None where there is no closed form.
+    """
+
+    name: str
+    rule: Callable[[Tensor, Tensor], Tensor]
+    space: Literal["layer", "input", "control"]
+    summary: str
+    source: str
+    aliases: tuple[str, ...] = ()
+    closed: Literal["sum", "mean"] | None = None
+    unit: str = "logits"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """maps (N,h,w) float32, raw and signed; logits (N,C) float32; classes (N,) int64: what was explained. On the device."""
+
+    maps: Tensor
+    logits: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of the images: the explainer, the target, where, and at which precision the trunk runs."""
+
+    explainer: Explainer
+    layer: str | None = None
+    head: nn.Linear | None = None
+    target: str = "logit"
+    subsets: ClassSets | None = None
+    precision: str = "float32"
+
+
+def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> Explanation:
+    """The explanation of one batch; see `explainers.explain_batch`."""
+    coefficients_of = partial(coefficients, name=query.target, classes=classes, subsets=query.subsets)
+    with torch.inference_mode(False), evaluating(model):
+        if query.explainer.space == "input":
+            maps, logits = of_input(model, images, query, coefficients_of)
+        elif query.explainer.space == "control":
+            maps, logits = of_nothing(model, images, query, coefficients_of)
+        elif query.head is not None and query.explainer.closed is not None:
+            maps, logits = of_closed_form(model, images, query, coefficients_of)
+        else:
+            maps, logits = of_head(model, images, query, coefficients_of)
+    return Explanation(maps, logits, logits.argmax(1) if classes is None else classes.to(logits.device).long())
+
+
+def of_closed_form(
+    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Maps and logits through a GAP + linear head: M = Σ_k (v·W)_k·A_k, divided by h·w for `mean`; no backward pass."""
+    with torch.no_grad(), Probe(model, named(query.layer), guard=False) as probe:
+        logits = predict(model, images, query.precision)
+        weights = coefficients_of(logits) @ closed_weights(query, probe.activation)
+        return weighted_sums(probe.activation, weights[:, None])[:, 0], logits
+
+
+def of_nothing(
+    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Maps of a control at the layer's grid, and the network's logits; a target that does not exist is still an error."""
+    with torch.no_grad(), Probe(model, named(query.layer)) as probe:
+        logits = predict(model, images, query.precision)
+        coefficients_of(logits)
+        return query.explainer.rule(probe.activation, images), logits
+
+
+def of_head(
+    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Maps and logits through any head: the gradient of S = Σ_c v_c·y_c is taken from the logits down to the layer only."""
+    with torch.enable_grad(), Probe(model, named(query.layer)) as probe:
+        logits = predict(model, images, query.precision)
+        score = (coefficients_of(logits) * logits).sum()
+        (gradient,) = torch.autograd.grad(score, probe.activation)
+        return query.explainer.rule(probe.activation.detach(), gradient), logits.detach()
+
+
+def of_input(
+    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Maps and logits in the space of the input: a whole backward pass, without gradients of parameters."""
+    with torch.enable_grad(), frozen(model):
+        gradient, logits = input_gradient(partial(predict, model, precision=query.precision), images, coefficients_of)
+    return query.explainer.rule(widened(images), widened(gradient)), logits
+
+
+def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
+    """Maps of all classes (N,C,h,w) of the target `logit`; see `explainers.all_class_maps`."""
+    if query.explainer.space != "layer":
+        name = query.explainer.name
+        raise UsageError(f"all-class maps: expected an explainer of a layer, got {name}; use grad-cam or hires-cam.")
+    closed = query.head is not None and query.explainer.closed is not None
+    graph = torch.no_grad() if closed else torch.enable_grad()
+    with torch.inference_mode(False), evaluating(model), graph, Probe(model, named(query.layer), guard=not closed) as probe:
+        logits = predict(model, images, query.precision)
+        if closed:
+            return weighted_sums(probe.activation, closed_weights(query, probe.activation))
+        maps = []
+        for score in logits.sum(0):
+            (gradient,) = torch.autograd.grad(score, probe.activation, retain_graph=True)
+            maps.append(query.explainer.rule(probe.activation.detach(), gradient))
+    return torch.stack(maps, 1)
+
+
+def closed_weights(query: Query, activation: Tensor) -> Tensor:
+    """The head's weights (C,K) as the rule weighs activations by them."""
+    assert query.head is not None
+    weights = widened(query.head.weight.detach())
+    return weights if query.explainer.closed == "sum" else weights / (activation.shape[2] * activation.shape[3])
+
+
+def predict(model: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Logits (N,C) in at least float32; `bf16` runs the model under autocast.
+
+    Raises: UsageError for an unknown precision or an output that is not (N,C), CambenchError where it is not finite.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"expected precision {' or '.join(PRECISIONS)}, got {precision!r}.")
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
+        logits = model(images)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UsageError(f"expected a model that returns logits (N,C), got {got}; wrap it in a module that does.")
+    if not bool(torch.isfinite(logits).all()):
+        bad = int((~torch.isfinite(logits)).any(1).sum())
+        raise CambenchError(
+            f"expected finite logits, got NaN or infinity for {bad} of {len(logits)} images; check the weights."
+        )
+    return widened(logits)
+
+
+def named(layer: str | None) -> str:
+    """The layer's name. Raises: UsageError where an explainer of a layer is asked without one."""
+    if layer is None:
+        raise UsageError("this explainer needs a layer; name one, or let default_layer choose.")
+    return layer

@@ -1,0 +1,36 @@
+"""Explanations in the space of the input: the gradient of the target's scalar, and rules on it.
+
+The rules see the input as the activation, x (N,3,H,W) and g = ∂S/∂x (N,3,H,W) -> (N,H,W), raw and signed. They sum over
+the colours, which keeps them linear in the target; papers that take max |·| over colours say so in their own entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Coefficients = Callable[[Tensor], Tensor]
+"""logits (N,C) -> detached v (N,C)."""
+
+
+def gradient(x: Tensor, g: Tensor) -> Tensor:
+    """Σ_colour g. Source: Simonyan et al. 2014, before its absolute value and maximum."""
+    return g.sum(1)
+
+
+def input_x_gradient(x: Tensor, g: Tensor) -> Tensor:
+    """Σ_colour x ⊙ g, x normalised as the network sees it. Source: Shrikumar et al. 2016; Wang & Wang 2022, §4."""
+    return (x * g).sum(1)
+
+
+def input_gradient(predict: Callable[[Tensor], Tensor], x: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+    """∂S/∂x of S = Σ_c v_c·y_c with y = predict(x) and v = coefficients(y) detached.
+
+    x (N,3,H,W) -> gradient (N,3,H,W), logits (N,C), both detached and in at least float32.
+    """
+    leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+    logits = predict(leaf)
+    (g,) = torch.autograd.grad((coefficients(logits.detach()) * logits).sum(), leaf)
+    return g, logits.detach()

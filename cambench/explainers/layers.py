@@ -1,0 +1,41 @@
+"""Layers by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from cambench.vocabulary import UsageError
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside a data-parallel wrapper, else the network itself."""
+    if isinstance(model, DataParallel | DistributedDataParallel):
+        inner: nn.Module = model.module
+        return inner
+    return model
+
+
+def layer_names(model: nn.Module) -> list[str]:
+    """Every module's name, as `--layer` accepts it, in the order of definition."""
+    return [name for name, _ in unwrapped(model).named_modules() if name]
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The module called `name`.
+
+    Raises: UsageError naming the nearest layers and the outer ones.
+    """
+    modules: dict[str, nn.Module] = dict(unwrapped(model).named_modules())
+    found: nn.Module | None = modules.get(name)
+    if name and found is not None:
+        return found
+    names = layer_names(model)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    outer = [n for n in names if n.count(".") < 1]
+    raise UsageError(
+        f"no layer {name!r} in this model.{hint} Known: {', '.join(outer)} (and {len(names) - len(outer)} inside them)."
+    )

@@ -1,0 +1,38 @@
+"""Losses: pure scalars on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from cambench.losses.cgc import cgc_loss, positive_pair_loss
+from cambench.losses.cross_entropy import cross_entropy
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss; all are minimised."""
+
+    name: str
+    function: Callable[..., Tensor]
+    unit: str
+    source: str
+    summary: str
+    higher_is_better: bool = False
+
+
+INDEX: dict[str, Loss] = {
+    "cross-entropy": Loss("cross-entropy", cross_entropy, "nats", "CGC §3, L_CE", "negative log probability of the label"),
+    "cgc": Loss(
+        "cgc", cgc_loss, "nats", "CGC §3.1; authors' code", "heatmaps of a view and of its crop must agree, contrastively"
+    ),
+    "cgc-no-negatives": Loss(
+        "cgc-no-negatives",
+        positive_pair_loss,
+        "squared distance",
+        "CGC §4.1, Table 5",
+        "heatmaps of a view and of its crop must agree",
+    ),
+}

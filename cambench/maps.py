@@ -1,0 +1,76 @@
+"""Named map steps: everything a protocol may do to a raw heatmap, each by one name.
+
+A metric's index entry spells out its steps in order; nothing else ever changes a map. Maps are (N,h,w).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+EPSILON = 1e-8
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in float32, or in float64 where it is that already: maps and losses never live in half precision."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def relu(maps: Tensor) -> Tensor:
+    """max(0, M)."""
+    return maps.clamp(min=0)
+
+
+def absolute(maps: Tensor) -> Tensor:
+    """|M|."""
+    return maps.abs()
+
+
+def sum_to_one(maps: Tensor) -> Tensor:
+    """M / ΣM. Raises: ValueError where a map sums to zero."""
+    total = maps.sum((1, 2), keepdim=True)
+    if bool((total == 0).any()):
+        raise ValueError("sum-to-one: a map sums to 0; a protocol that allows this names sum-to-one-epsilon")
+    return maps / total
+
+
+def sum_to_one_epsilon(maps: Tensor) -> Tensor:
+    """M / (ΣM + 1e-8) + 1e-8: a zero map becomes uniform. Source: CGC, authors' code (spec §1.1)."""
+    return maps / (maps.sum((1, 2), keepdim=True) + EPSILON) + EPSILON
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """(M − min M) / (max M − min M); a constant map becomes zero."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / torch.where(high > low, high - low, torch.ones_like(high))
+
+
+def min_max_epsilon(maps: Tensor) -> Tensor:
+    """M' / (max M' + 1e-8) with M' = M − min M. Source: CGC insertion protocol, authors' code (spec §2.3)."""
+    shifted = maps - maps.amin((1, 2), keepdim=True)
+    return shifted / (shifted.amax((1, 2), keepdim=True) + EPSILON)
+
+
+def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, half-pixel centres, no antialias: (N,h,w) -> (N,*size)."""
+    return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+STEPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": relu,
+    "absolute": absolute,
+    "sum-to-one": sum_to_one,
+    "sum-to-one-epsilon": sum_to_one_epsilon,
+    "min-max": min_max,
+    "min-max-epsilon": min_max_epsilon,
+}
+
+
+def apply(maps: Tensor, steps: Sequence[str], size: tuple[int, int]) -> Tensor:
+    """Apply the named steps in order; the step `resize` brings the maps to `size` (H, W)."""
+    for step in steps:
+        maps = resize(maps, size) if step == "resize" else STEPS[step](maps)
+    return maps

@@ -1,0 +1,122 @@
+"""Metrics: rows per image from a batch, a value from rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from cambench.lookup import canonical, find
+from cambench.metrics import cgc_loss, content_heatmap, deletion, insertion, top_k
+from cambench.metrics.bootstrap import check_rows
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. `measure` declares by its argument names what it needs (`needs`) and returns rows (N,).
+
+    scale, decimals: how the mean is printed, in `unit`. view, view_scale: how the input is cut, and its size as a multiple
+    of the run's. steps: the map steps before `measure`, () where it takes no heatmap. variants: names of the ways to
+    measure it, ("",) where there is one. group: images that are measured together, None for any number; a smaller rest is
+    dropped. explains: whether it needs heatmaps.
+    """
+
+    name: str
+    measure: Callable[..., Tensor]
+    unit: str
+    higher_is_better: bool
+    source: str
+    summary: str
+    view: Literal["resize-center-crop", "full", "resize"] = "resize-center-crop"
+    view_scale: float = 1.0
+    scale: float = 1.0
+    decimals: int = 2
+    steps: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ("",)
+    group: int | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def explains(self) -> bool:
+        """True where `measure` takes a heatmap (a metric may also explain images itself, by the argument `explain`)."""
+        return "heatmap" in needs(self)
+
+
+PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
+
+INDEX: dict[str, Metric] = {
+    "top1": Metric("top1", top_k.top1, "%", True, "CGC §4", "share of images whose best class is the label", scale=100),
+    "top5": Metric(
+        "top5", top_k.top5, "%", True, "CGC Table 9", "share of images with the label among five best", scale=100
+    ),
+    "ch": Metric(
+        "ch",
+        content_heatmap.measure,
+        "%",
+        True,
+        "CGC §4; authors' code",
+        "share of the heatmap inside the boxes of the ground-truth class",
+        view="full",
+        view_scale=2.0,
+        scale=100,
+        steps=("relu", "sum-to-one-epsilon", "resize"),
+        variants=("official", "correct"),
+        aliases=("content-heatmap",),
+    ),
+    "cgc-loss": Metric(
+        "cgc-loss",
+        cgc_loss.measure,
+        "nats",
+        False,
+        "CGC §4, Table 1",
+        "how far heatmaps are from following a random crop, told from 31 others",
+        group=32,
+    ),
+    "iauc": Metric(
+        "iauc",
+        insertion.measure,
+        "probability",
+        True,
+        "CGC §4; authors' code, after RISE",
+        "mean probability of the predicted class while salient pixels are inserted",
+        view="resize",
+        decimals=4,
+        steps=PERTURBATION_STEPS,
+        aliases=("insertion-auc", "insertion"),
+    ),
+    "dauc": Metric(
+        "dauc",
+        deletion.measure,
+        "probability",
+        False,
+        "RISE (Petsiuk et al. 2018)",
+        "mean probability of the predicted class while salient pixels are deleted",
+        view="resize",
+        decimals=4,
+        steps=PERTURBATION_STEPS,
+        aliases=("deletion-auc", "deletion"),
+    ),
+}
+
+
+def find_metric(name: str) -> Metric:
+    """The entry of a metric's name or alias. Raises: UsageError naming the nearest and all."""
+    aliases = {alias: entry.name for entry in INDEX.values() for alias in entry.aliases}
+    return find(aliases.get(canonical(name), name), INDEX, "metric")
+
+
+def needs(metric: Metric) -> tuple[str, ...]:
+    """The names of the arguments that `measure` takes, all of them in `vocabulary.ARGUMENTS`; options are keyword-only."""
+    parameters = inspect.signature(metric.measure).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY)
+
+
+def reduce(rows: Tensor) -> float:
+    """The mean of the rows (N,), in their own unit.
+
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    return float(check_rows(rows).mean())

@@ -1,0 +1,26 @@
+"""What metrics that query the network share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cambench.vocabulary import CambenchError
+
+Predict = Callable[[Tensor], Tensor]
+"""image (N,3,H,W) -> logits (N,C)."""
+
+Explain = Callable[[Tensor, Tensor], Tensor]
+"""image (N,3,H,W), classes (N,) -> raw maps (N,h,w)."""
+
+
+def checked(x: Tensor, what: str) -> Tensor:
+    """x itself. Raises: CambenchError if anything in it is NaN or infinite: such a row must not become a number."""
+    if not bool(torch.isfinite(x).all()):
+        bad = int((~torch.isfinite(x)).flatten(1).any(1).sum()) if x.ndim > 1 else int((~torch.isfinite(x)).sum())
+        raise CambenchError(
+            f"{what}: expected finite values, got NaN or infinity in {bad} of {len(x)} rows; check the weights."
+        )
+    return x

@@ -1,0 +1,88 @@
+"""Networks: architectures by name, surgery, weights, and the copy that is fast at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cambench import seeds
+from cambench.models.backbones import ARCHS, PYTHON, Arch, arch_names, create, resolve
+from cambench.models.heads import head_classes, replace_head
+from cambench.models.inference import for_inference
+from cambench.models.memory import keep_heap
+from cambench.models.surgery import SURGERIES, Surgery, operate
+from cambench.models.weights import Head, load_weights, torchvision_file
+from cambench.vocabulary import UsageError
+
+__all__ = [
+    "ARCHS",
+    "SURGERIES",
+    "Arch",
+    "Surgery",
+    "arch_names",
+    "build",
+    "for_inference",
+    "keep_heap",
+    "resolve",
+]
+
+
+def build(
+    arch: str,
+    num_classes: int | None = None,
+    *,
+    surgery: Sequence[str] = (),
+    weights: Path | str | None = None,
+    download: bool = False,
+    head: Head = "keep",
+    seed: int = 0,
+) -> nn.Module:
+    """A network in float32 on the CPU, its random weights a function of `seed` alone; no global generator is moved.
+
+    arch: a name of `arch_names()`, with or without `torchvision:`, or `python:pkg.mod:function`. `num_classes` None keeps
+    the architecture's own number. weights: None (random), "torchvision" (ImageNet V1, loaded before the surgery) or a file
+    (loaded after it). head: a head of another number of classes gives way to a new one ("replace") or is an error ("keep").
+    Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as CGC
+    spec §1.7 asks.
+    Raises: UsageError for an unknown name, surgery that does not apply, or weights that do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seeds.derive(seed, "initial weights"))
+        if weights == "torchvision":
+            return pretrained(arch, num_classes, surgery, download, head)
+        network = create(arch, num_classes)
+        operate(network, surgery, arch)
+        if head == "replace":  # only a `python:` function may give another number, and then its own head stays otherwise
+            fit_head(network, num_classes, arch, head)
+        if weights is not None:
+            load_weights(network, Path(weights), arch=arch, head=head)
+    return network
+
+
+def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:
+    """torchvision's network with its ImageNet weights, then cut, then with a head for `num_classes`."""
+    name = resolve(arch)
+    if name in ARCHS or name.startswith(PYTHON):
+        raise UsageError(f"{name}: torchvision has no weights for it; pass --weights FILE.")
+    path = torchvision_file(name, download)
+    network = create(name)
+    load_weights(network, path, arch=name)
+    operate(network, surgery, name)
+    fit_head(network, num_classes, name, head)
+    return network
+
+
+def fit_head(network: nn.Module, num_classes: int | None, arch: str, head: Head) -> None:
+    """See that the head tells `num_classes` classes apart.
+
+    Raises: UsageError if it does not and `head` is "keep".
+    """
+    if num_classes is None or head_classes(network) == num_classes:
+        return
+    if head == "keep":
+        own = head_classes(network)
+        raise UsageError(f"{arch}: expected weights for {num_classes} classes, got {own}; ask for a new head (fine-tuning).")
+    replace_head(network, num_classes, arch)

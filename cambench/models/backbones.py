@@ -1,0 +1,93 @@
+"""Architectures by name: torchvision's classifiers, two small networks of our own, and anyone's `python:` function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+
+from torch import nn
+
+from cambench.lookup import canonical, nearest
+from cambench.models.cifar_resnet import CifarResNet
+from cambench.models.python import call_function
+from cambench.vocabulary import UsageError
+
+PYTHON = "python:"
+TORCHVISION = "torchvision:"
+
+
+@dataclass(frozen=True)
+class Arch:
+    """One embedded architecture: `function(num_classes=C)` makes it."""
+
+    name: str
+    function: Callable[..., nn.Module]
+    summary: str
+    source: str
+
+
+ARCHS: dict[str, Arch] = {
+    "resnet8": Arch(
+        "resnet8",
+        partial(CifarResNet, 1),
+        "8 layers, 78 thousand weights, last stage at a quarter of the image's size; for laptops and tests",
+        "He et al. 2016 §4.2 with n = 1, option-B shortcuts",
+    ),
+    "resnet20": Arch(
+        "resnet20",
+        partial(CifarResNet, 3),
+        "20 layers, 272 thousand weights, last stage at a quarter of the image's size; for small images",
+        "He et al. 2016 §4.2 with n = 3, option-B shortcuts",
+    ),
+}
+"""The embedded architectures; every classifier of torchvision is known by its own name besides."""
+
+
+@cache
+def torchvision_names() -> tuple[str, ...]:
+    """The names of torchvision's classifiers, as its `list_models` gives them."""
+    import torchvision
+
+    return tuple(torchvision.models.list_models(module=torchvision.models))
+
+
+def arch_names() -> list[str]:
+    """Every architecture that `--arch` knows by name."""
+    return [*ARCHS, *torchvision_names()]
+
+
+def resolve(arch: str) -> str:
+    """The one spelling of an architecture: `torchvision:ResNet50` is `resnet50`, `vgg16-bn` is `vgg16_bn`.
+
+    Raises: UsageError naming the nearest architectures and the full list.
+    """
+    if arch.startswith(PYTHON):
+        return arch
+    plain = arch.removeprefix(TORCHVISION)
+    known = torchvision_names() if arch.startswith(TORCHVISION) else arch_names()
+    for name in known:
+        if canonical(name) == canonical(plain):
+            return name
+    raise UsageError(nearest(plain, known, "arch"))
+
+
+def create(arch: str, num_classes: int | None = None) -> nn.Module:
+    """The network `arch` with its own initialisation; `num_classes` None keeps the architecture's own number.
+
+    Departure from torchvision's defaults: no auxiliary heads, and GoogLeNet and Inception v3 always re-scale their input
+    from ImageNet's normalisation to the (x − ½)/½ that torchvision's weights for them expect.
+    Raises: UsageError for an unknown name or a `python:` function that does not give a network.
+    """
+    name = resolve(arch)
+    if name.startswith(PYTHON):
+        return call_function(name.removeprefix(PYTHON), num_classes)
+    arguments = {} if num_classes is None else {"num_classes": num_classes}
+    if name in ARCHS:
+        return ARCHS[name].function(**arguments)
+    import torchvision
+
+    if name in ("googlenet", "inception_v3"):
+        arguments |= {"aux_logits": False, "transform_input": True, "init_weights": True}
+    network: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
+    return network

@@ -1,0 +1,40 @@
+"""The classifier at the end of a network: find it, read its number of classes, put in a new one."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from cambench.vocabulary import UsageError
+
+
+def find_head(network: nn.Module) -> str | None:
+    """The name of the classifier: the last linear layer or, where there is none (SqueezeNet), the last 1×1 convolution."""
+    linear = [name for name, m in network.named_modules() if isinstance(m, nn.Linear)]
+    pointwise = [name for name, m in network.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
+    return next(reversed(linear or pointwise), None)
+
+
+def head_classes(network: nn.Module) -> int | None:
+    """The number of classes that the head tells apart; None for a network without a head."""
+    name = find_head(network)
+    return None if name is None else int(network.get_parameter(f"{name}.weight").shape[0])
+
+
+def replace_head(network: nn.Module, num_classes: int, arch: str) -> None:
+    """Put in a new classifier for `num_classes`, with torch's default initialisation, in place.
+
+    Raises: UsageError if the network ends in neither a linear layer nor a 1×1 convolution.
+    """
+    name = find_head(network)
+    old = None if name is None else network.get_submodule(name)
+    new: nn.Module
+    if isinstance(old, nn.Linear):
+        new = nn.Linear(old.in_features, num_classes, bias=old.bias is not None)
+    elif isinstance(old, nn.Conv2d):
+        new = nn.Conv2d(old.in_channels, num_classes, 1, bias=old.bias is not None)
+    else:
+        raise UsageError(f"{arch}: a new head for {num_classes} classes needs a linear layer or 1×1 convolution, got none.")
+    assert name is not None
+    network.set_submodule(name, new)
+    if hasattr(network, "num_classes"):
+        network.num_classes = num_classes  # type: ignore[assignment]

@@ -1,0 +1,146 @@
+"""Named surgery: small changes to a network that give larger maps or fit it to small images. All act in place.
+
+Every surgery keeps the names of the layers it does not replace, so weights of the uncut network still load wherever the
+shapes agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from cambench.lookup import find
+from cambench.models.cifar_resnet import CifarResNet
+from cambench.vocabulary import UsageError
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """One change: `function(network)` cuts in place and returns False where the network has nothing to cut."""
+
+    name: str
+    function: Callable[[nn.Module], bool]
+    summary: str
+    needs: str
+    source: str
+
+
+def stages(network: nn.Module) -> list[nn.Sequential]:
+    """layer1, layer2, … of a ResNet, torchvision's or ours; none for any other network."""
+    from torchvision.models import ResNet
+
+    if not isinstance(network, (ResNet, CifarResNet)):
+        return []
+    children = [module for name, module in network.named_children() if name.startswith("layer")]
+    return [module for module in children if isinstance(module, nn.Sequential)]
+
+
+def strided(module: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions of a module that reduce the size of its input."""
+    return [m for m in module.modules() if isinstance(m, nn.Conv2d) and max(m.stride) > 1]
+
+
+def last_strides(network: nn.Module, count: int) -> bool:
+    """Stride 1 in the last `count` stages of a ResNet, shortcut included; the last `count` max-pools of a VGG taken out."""
+    from torchvision.models import VGG
+
+    if isinstance(network, VGG):
+        pools = [name for name, module in network.features.named_children() if isinstance(module, nn.MaxPool2d)]
+        for name in pools[-count:]:
+            network.features.set_submodule(name, nn.Identity())  # the other layers keep their numbers
+        return len(pools) >= count
+    cut = [strided(stage) for stage in stages(network)[-count:]]
+    for convolution in (c for convolutions in cut for c in convolutions):
+        convolution.stride = (1, 1)
+    return bool(cut) and all(cut)
+
+
+def stem(network: nn.Module) -> tuple[str, str] | None:
+    """The names of the first convolution and of the max-pool after it, where the family has both."""
+    from torchvision.models import DenseNet, ResNet
+
+    if isinstance(network, ResNet):
+        return "conv1", "maxpool"
+    return ("features.conv0", "features.pool0") if isinstance(network, DenseNet) else None
+
+
+def small_stem(network: nn.Module) -> bool:
+    """The stem becomes one new 3×3 convolution with stride 1, without max-pool."""
+    if (names := stem(network)) is None:
+        return False
+    old = network.get_submodule(names[0])
+    assert isinstance(old, nn.Conv2d)
+    new = nn.Conv2d(old.in_channels, old.out_channels, 3, 1, 1, bias=False)
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    network.set_submodule(names[0], new)
+    return no_max_pool(network)
+
+
+def no_max_pool(network: nn.Module) -> bool:
+    """The max-pool after the first convolution is taken out."""
+    if (names := stem(network)) is None:
+        return False
+    network.set_submodule(names[1], nn.Identity())
+    return True
+
+
+def stride_1_stem(network: nn.Module) -> bool:
+    """The first convolution keeps its weights and gets stride 1."""
+    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None or first.in_channels != 3 or max(first.stride) == 1:
+        return False
+    first.stride = (1, 1)
+    return True
+
+
+SURGERIES: dict[str, Surgery] = {
+    "large-map": Surgery(
+        "large-map",
+        partial(last_strides, count=1),
+        "map of twice the side (14×14 at 224 px): stride 1 in the last stage",
+        "a ResNet whose last stage has a stride, or a VGG",
+        "CALM §1.5 (layer4 stride 1; VGG16 without its fifth pool), ContrastiveCAM §1.3 (both convolutions, no dilation)",
+    ),
+    "large-map-28": Surgery(
+        "large-map-28",
+        partial(last_strides, count=2),
+        "map of four times the side (28×28 at 224 px): stride 1 in the last two stages",
+        "a ResNet whose last two stages have strides, or a VGG",
+        "CALM §1.5, large feature map",
+    ),
+    "small-stem": Surgery(
+        "small-stem",
+        small_stem,
+        "for 32–64 px: the stem is one new 3×3 convolution with stride 1, without max-pool",
+        "torchvision's ResNet or DenseNet families",
+        "ExCon §1.5",
+    ),
+    "no-max-pool": Surgery(
+        "no-max-pool",
+        no_max_pool,
+        "for small images: the stem without its max-pool, all weights kept",
+        "torchvision's ResNet or DenseNet families",
+        "our choice",
+    ),
+    "stride-1-stem": Surgery(
+        "stride-1-stem",
+        stride_1_stem,
+        "for small images: the first convolution keeps its weights and gets stride 1",
+        "a first convolution on RGB with a stride above 1",
+        "our choice",
+    ),
+}
+
+
+def operate(network: nn.Module, names: Sequence[str], arch: str) -> None:
+    """Apply the named surgeries in order, in place.
+
+    Raises: UsageError for an unknown name, or naming the architecture and what the surgery needs.
+    """
+    for name in names:
+        surgery = find(name, SURGERIES, "surgery")
+        if not surgery.function(network):
+            raise UsageError(f"surgery {surgery.name} does not apply to {arch}: it needs {surgery.needs}.")

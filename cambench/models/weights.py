@@ -1,0 +1,141 @@
+"""Weights from a file or from torchvision, loaded as plain tensors and checked against the network, key by key."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from cambench.models.heads import find_head
+from cambench.vocabulary import CambenchError, UsageError
+
+Head = Literal["keep", "replace"]
+
+KEYS = ("model", "state_dict", "network")
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+SHOWN = 3
+
+log = logging.getLogger("cambench")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file: bare, or under `model`, `state_dict` or `network`; a prefix `module.` is taken off.
+
+    Only tensors and plain containers are unpickled (`weights_only=True`); a checkpoint of cambench is read like any other.
+    Raises: UsageError if the file is missing, is damaged, holds code, or holds no state dict.
+    """
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as e:
+        raise UsageError(f"weights {path}: cannot be read ({e.strerror}).") from e
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as e:
+        reason = next(iter(str(e).splitlines()), "an empty file")[:160]
+        raise UsageError(f"weights {path}: expected a file of tensors by torch.save, got: {reason}") from e
+    state = held
+    if isinstance(held, Mapping):
+        state = next((held[key] for key in KEYS if isinstance(held.get(key), Mapping)), held)
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise UsageError(f"weights {path}: expected a state dict, bare or under {', '.join(KEYS)}; got {described(held)}.")
+    shared = all(key.startswith("module.") for key in state)
+    return {key.removeprefix("module.") if shared else key: tensor for key, tensor in state.items()}
+
+
+def described(held: Any) -> str:
+    """What a file held, in a few words."""
+    return f"a dictionary of {shown(map(str, held))}" if isinstance(held, Mapping) else type(held).__name__
+
+
+def shown(names: Iterable[str]) -> str:
+    """The first few names and how many follow."""
+    every = list(names)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more
+
+
+def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "keep") -> None:
+    """Load a file into the network, in place; every weight must be there with its shape.
+
+    With `head="replace"` the network keeps its own new head where the file's has another number of classes or none, and
+    heads that only the file has (say, of self-supervised training) are left out; both are logged.
+    Raises: UsageError listing the first missing and unexpected keys and the shapes that differ.
+    """
+    state, own = known_spellings(read_weights(path)), network.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own]
+    differing = [key for key in own if key in state and own[key].shape != state[key].shape]
+    kept, left_out = own_head(network, missing, differing, state), foreign_heads(unexpected, own)
+    if head == "keep":
+        kept, left_out = set(), []
+    if set(missing + differing) - kept or len(left_out) < len(unexpected):
+        raise UsageError(mismatch(path, arch, missing, unexpected, [(k, own[k], state[k]) for k in differing]))
+    if kept:
+        log.info("%s: new head %s; the rest from %s", arch, find_head(network), path.name)
+    if left_out:
+        log.warning("%s: left out %s, which %s does not have", path.name, shown(left_out), arch)
+    fitting = {key: state[key] for key in own if key in state and key not in kept}
+    own.update(fitting)  # not a new dictionary: this one carries the layer versions without which MNASNet refuses to load
+    network.load_state_dict(own)
+
+
+def known_spellings(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """torchvision's own files in today's spelling: DenseNet's `norm.1` is `norm1`; auxiliary heads are never built."""
+    kept = {key: tensor for key, tensor in state.items() if not key.startswith(AUXILIARY)}
+    return {DENSE_LAYER.sub(r"\1\2", key): tensor for key, tensor in kept.items()}
+
+
+def foreign_heads(unexpected: list[str], own: Mapping[str, Tensor]) -> list[str]:
+    """The unexpected keys that belong to top-level modules which the network does not have."""
+    known = {key.partition(".")[0] for key in own}
+    return [key for key in unexpected if key.partition(".")[0] not in known]
+
+
+def own_head(network: nn.Module, missing: list[str], differing: list[str], state: Mapping[str, Tensor]) -> set[str]:
+    """The keys of the network's head if the file has none or one of another number of classes, else nothing."""
+    name = find_head(network)
+    keys = {key for key in network.state_dict() if key.startswith(f"{name}.")}
+    own = network.state_dict()
+    absent = keys <= set(missing)
+    recounted = all(key in differing and state[key].shape[1:] == own[key].shape[1:] for key in keys)
+    return keys if name is not None and (absent or recounted) else set()
+
+
+def mismatch(
+    path: Path, arch: str, missing: list[str], unexpected: list[str], differing: list[tuple[str, Tensor, Tensor]]
+) -> str:
+    """The one sentence for weights of another network."""
+    shapes = [f"{key} expected {tuple(own.shape)}, got {tuple(got.shape)}" for key, own, got in differing]
+    parts = [("missing", missing), ("unexpected", unexpected), ("shapes", shapes)]
+    told = "; ".join(f"{kind}: {shown(keys)}" for kind, keys in parts if keys)
+    return f"weights {path} do not fit {arch} (another architecture, surgery or class count?): {told}."
+
+
+def torchvision_file(arch: str, download: bool) -> Path:
+    """The file of torchvision's ImageNet V1 weights in torch's hub cache, fetched only with `download`.
+
+    Raises: UsageError if there are no such weights or the file is not here and may not be fetched; CambenchError if
+    fetching fails.
+    """
+    import torchvision
+
+    weights = getattr(torchvision.models.get_model_weights(arch), "IMAGENET1K_V1", None)
+    if weights is None:
+        raise UsageError(f"{arch}: torchvision has no IMAGENET1K_V1 weights for it; pass --weights FILE.")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if path.exists():
+        return path
+    if not download:
+        raise UsageError(f"{arch}: torchvision weights expected at {path}, got none; pass --download, or --weights FILE.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    try:
+        torch.hub.download_url_to_file(weights.url, str(path), digits and digits[1], progress=False)
+    except (OSError, RuntimeError) as e:
+        raise CambenchError(f"{arch}: fetching {weights.url} failed: {e}; pass --weights FILE.") from e
+    return path

@@ -1,0 +1,58 @@
+"""One training step per family: `(network, batch, generator)` -> the terms of the loss, one after another, then values.
+
+A step yields each term as soon as it is known and the loop differentiates it at once, so that the graph of one view is freed
+before the next is built: the terms' gradients add up to that of their sum. What it returns is {name: value} to log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from cambench.lookup import find
+from cambench.objectives import cgc, cross_entropy
+from cambench.objectives.network import Network, Terms
+from cambench.recipes.load import explain
+from cambench.vocabulary import Batch, UsageError
+
+Step = Callable[[Network, Batch, torch.Generator], Terms]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective: the views it asks for (view name -> view kind), the settings it takes, its step."""
+
+    name: str
+    views: dict[str, str]
+    settings: type[BaseModel]
+    step: Callable[[Any, Network, Batch, torch.Generator], Terms]
+    source: str
+
+
+INDEX: dict[str, Objective] = {
+    "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
+    "cgc": Objective(
+        "cgc", {"crop": "random-resized-crop", "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC spec §1.1–1.5"
+    ),
+}
+
+
+def make(name: str, settings: dict[str, Any]) -> tuple[Objective, Step]:
+    """The objective and its step with the recipe's settings bound.
+
+    Raises: UsageError naming the key that the objective does not take.
+    """
+    objective = find(name, INDEX, "objective")
+    try:
+        checked = objective.settings(**settings)
+    except ValidationError as e:
+        raise UsageError(explain(e, f"objective_settings of {name}")) from e
+
+    def step(network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+        return objective.step(checked, network, batch, generator)
+
+    return objective, step

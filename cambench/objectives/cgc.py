@@ -1,0 +1,86 @@
+"""CGC: cross-entropy of three views plus the consistency of the heatmaps of a view and of its crop (spec §1.1–1.5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from cambench import geometry
+from cambench.explainers.cam import differentiable_cam
+from cambench.losses.cgc import consistency_maps, grouped_cgc_loss, paired_windows, positive_pair_loss
+from cambench.losses.cross_entropy import cross_entropy
+from cambench.objectives.cross_entropy import accuracy
+from cambench.objectives.network import Network, Terms
+from cambench.recipes.schema import Strict
+from cambench.vocabulary import Batch
+
+
+class Settings(Strict):
+    """The choices in which the paper and the authors' code differ (spec §5.1), and λ (`weight`) and τ (`temperature`)."""
+
+    temperature: float = Field(gt=0)
+    weight: float = Field(ge=0)
+    anchor: Literal["released", "paper"]
+    ce_views: Literal["all", "query"]
+    group: int = Field(ge=2)
+    reduction: Literal["mean", "sum"]
+    flip: Literal["consistent", "released"]
+    negatives: Literal["contrastive", "squared", "released"]
+
+
+def transforms(
+    n: int, size: tuple[int, int], flip: str, generator: torch.Generator
+) -> tuple[geometry.Windows, geometry.Windows]:
+    """N draws of T as windows of the query: one for the image, one for its heatmap; they differ in the released flip alone.
+
+    `consistent`: one flip with p = ½ for both. `released`: the sample is flagged with p = ½, which flips the heatmap, and
+    the image then meets a second flip with p = ½ (spec §1.2).
+    """
+    of_map = paired_windows(n, size, generator)
+    if flip == "consistent":
+        return of_map, of_map
+    second = torch.rand(n, generator=generator) < 0.5
+    return replace(of_map, flip=of_map.flip & second), of_map
+
+
+def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+    """L = CE(x_crop) + CE(x) + CE(T(x)) + λ·L_CGC; `ce_views = query`: L = CE(x) + λ·L_CGC.
+
+    Forward passes in the order x_crop, x, T(x), which is the order in which running statistics see them. The heatmaps
+    belong to the class that the network predicts on x.
+    """
+    query, label = batch.views["query"], batch.label
+    size = (query.shape[2], query.shape[3])
+    for_image, for_map = transforms(len(query), size, settings.flip, generator)
+    ce: list[Tensor] = []
+    if settings.ce_views == "all":
+        of_crop = cross_entropy(network.logits(batch.views["crop"]), label)
+        yield of_crop
+        ce.append(of_crop.detach())
+    logits, activation = network.forward(query)
+    changed_logits, changed_activation = network.forward(geometry.resample(query, for_image.to(query.device), size))
+    rest = cross_entropy(logits, label)
+    if settings.ce_views == "all":
+        rest = rest + cross_entropy(changed_logits, label)
+    classes = logits.argmax(1)
+    of_changed = differentiable_cam(changed_activation, changed_logits, classes, network.head)
+    of_query = differentiable_cam(activation, logits, classes, network.head)
+    a, b = consistency_maps(of_changed, of_query, for_map, size)
+    if settings.negatives == "contrastive":
+        consistency = grouped_cgc_loss(
+            a,
+            b,
+            group=settings.group,
+            temperature=settings.temperature,
+            variant=settings.anchor,
+            reduction=settings.reduction,
+        )
+    else:
+        consistency = positive_pair_loss(a, b, variant=settings.negatives)
+    yield rest + settings.weight * consistency
+    total = torch.stack([*ce, rest.detach()]).sum()
+    return {"ce": total, "consistency": consistency.detach(), "accuracy": accuracy(changed_logits, label)}

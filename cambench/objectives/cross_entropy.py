@@ -1,0 +1,27 @@
+"""Plain classification."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cambench.losses.cross_entropy import cross_entropy
+from cambench.objectives.network import Network, Terms
+from cambench.recipes.schema import Strict
+from cambench.vocabulary import Batch
+
+
+class Settings(Strict):
+    """Cross-entropy has none."""
+
+
+def accuracy(logits: Tensor, label: Tensor) -> Tensor:
+    """Share of the batch whose best class is the label."""
+    return (logits.detach().argmax(1) == label).float().mean()
+
+
+def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+    """L = CE(f(x_crop), y), mean over the batch. Source: CGC spec §1.6."""
+    logits = network.logits(batch.views["crop"])
+    yield cross_entropy(logits, batch.label)
+    return {"accuracy": accuracy(logits, batch.label)}

@@ -1,0 +1,84 @@
+"""What a training recipe may say. Every key is required in the resolved recipe and unknown keys are errors."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """No unknown keys, no silent conversions, no changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Model(Strict):
+    """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin."""
+
+    surgery: list[str]
+    layer: str
+    init: Literal["scratch", "imagenet"]
+
+
+class Input(Strict):
+    """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip."""
+
+    size: int = Field(ge=8)
+    resize: int = Field(ge=0)
+    scale: tuple[float, float] = Field(strict=False)
+    ratio: tuple[float, float] = Field(strict=False)
+    flip: float = Field(ge=0, le=1)
+
+
+class Train(Strict):
+    """The loop. `accumulate` splits a batch into that many forward/backward passes; `validate` runs top-1 every epoch."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
+    precision: Literal["float32", "bf16"]
+    channels_last: bool
+    validate_epochs: bool
+
+
+class Optimizer(Strict):
+    """SGD or Adam (coupled L2). `momentum` and `nesterov` are read by SGD alone."""
+
+    name: Literal["sgd", "adam"]
+    lr: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    nesterov: bool
+    weight_decay: float = Field(ge=0)
+
+
+class Schedule(Strict):
+    """Learning rate: `step` (×gamma every `step` epochs) or `cosine` (per step, to `floor`·lr), after a linear warm-up."""
+
+    name: Literal["step", "cosine"]
+    step: int = Field(ge=1)
+    gamma: float = Field(gt=0)
+    floor: float = Field(ge=0)
+    warmup_epochs: int = Field(ge=0)
+
+
+class TrainingRecipe(Strict):
+    """A resolved training recipe. `objective_settings` belong to the objective and are checked by it.
+
+    `sources`: dotted key -> where the constant comes from. `deviations`: sentences printed under every table of the run.
+    """
+
+    method: str
+    summary: str
+    source: str
+    objective: str
+    dataset: str
+    arch: str
+    model: Model
+    input: Input
+    train: Train
+    optimizer: Optimizer
+    schedule: Schedule
+    objective_settings: dict[str, Any]
+    sources: dict[str, str]
+    deviations: list[str]

@@ -1,0 +1,131 @@
+r"""Tables as LaTeX: booktabs, everything escaped, nothing cut (a table wider than the page is scaled to it).
+
+Needs `\usepackage{booktabs,graphicx}` and, for accented letters, `\usepackage[T1]{fontenc}`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from cambench.report.model import Cell, Table, group_starts, shown_label
+
+ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\textquotedbl{}", "−": "$-$", "±": r"$\pm$",
+    "—": r"\textemdash{}", "–": r"\textendash{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$",
+    "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$",
+    "…": r"\dots{}", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$", "σ": r"$\sigma$",
+    "τ": r"$\tau$", "Δ": r"$\Delta$", "“": "``", "”": "''", "‘": "`", "’": "'",
+}  # fmt: skip
+PREAMBLE = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[margin=2cm]{geometry}
+\usepackage{booktabs,graphicx}
+\begin{document}
+"""
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+
+def escape(text: str) -> str:
+    """The text as LaTeX shows it literally; a character that the standard fonts lack is shown as its code point."""
+    escaped = "".join(character(c) for c in " ".join(text.split())).replace("--", "-{}-").replace("--", "-{}-")
+    return "{[}" + escaped[1:] if escaped.startswith("[") else escaped
+
+
+def character(c: str) -> str:
+    """One character."""
+    if c in ESCAPES:
+        return ESCAPES[c]
+    if c.isascii() and c.isprintable() or "À" <= c <= "ÿ":
+        return c
+    return f"[U+{ord(c):04X}]"
+
+
+def latex(tables: Iterable[Table], standalone: bool = False) -> str:
+    """Each table as a `table` environment; `standalone` makes it a document that compiles by itself."""
+    body = "\n".join(one(table) for table in tables)
+    return f"{PREAMBLE}\n{body}\n\\end{{document}}\n" if standalone else body
+
+
+def one(table: Table) -> str:
+    """One table: banner, caption, grid, notes."""
+    columns = "l" * len(table.row_headers) + "c" * len(table.columns)
+    caption = " ".join(filter(None, [f"{table.id}: {table.title.rstrip('.')}.", table.caption]))
+    body = itertools.chain.from_iterable(line(table, r) for r in range(len(table.rows)))
+    below = [*(escape(note) for note in table.notes)]
+    below += [rf"\textsuperscript{{{i}}} {escape(text)}" for i, text in enumerate(table.footnotes, 1)]
+    lines = [
+        r"\begin{table}[htbp]",
+        r"\centering",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{tab:{label(table.id)}}}",
+        r"\par\smallskip",
+        *(rf"\textbf{{{escape(sentence)}}}\par\smallskip" for sentence in table.banner),
+        FIT,
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *header(table),
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        *([r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize\raggedright"] if below else []),
+        *(rf"{text}\par" for text in below),
+        *([r"\end{minipage}"] if below else []),
+        r"\end{table}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def label(name: str) -> str:
+    """A table's id as a label: letters, digits, colons and hyphens."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
+
+
+def header(table: Table) -> list[str]:
+    """One line a level; the lines between levels lie under the headings that span columns."""
+    lines = []
+    for level in range(table.levels):
+        last = level == table.levels - 1
+        spans = table.spans(level)
+        texts = [escape(name) if last else "" for name in table.row_headers]
+        marks = [mark(column.marks) if last else "" for column in table.columns]
+        texts += (
+            [rf"\multicolumn{{{n}}}{{c}}{{{escape(text)}}}" for text, n in spans]
+            if not last
+            else [escape(text) + marks[i] for i, (text, _) in enumerate(spans)]
+        )
+        lines.append(" & ".join(texts) + r" \\")
+        if not last:
+            lines += rules(spans, len(table.row_headers) + 1)
+    return lines
+
+
+def rules(spans: Sequence[tuple[str, int]], first: int) -> list[str]:
+    r"""`\cmidrule` under each heading of an upper level."""
+    found = []
+    for text, width in spans:
+        found += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if text else []
+        first += width
+    return found
+
+
+def line(table: Table, index: int) -> list[str]:
+    """A row, with some room above where a new group of rows begins."""
+    row = table.rows[index]
+    *upper, last = shown_label(table, index)
+    texts = [*(escape(text) for text in upper), escape(last) + mark(row.marks), *(drawn(cell) for cell in row.cells)]
+    return [*([r"\addlinespace"] if group_starts(table)[index] else []), " & ".join(texts) + r" \\"]
+
+
+def drawn(cell: Cell) -> str:
+    """The cell with its marks after the measured number."""
+    return f"{escape(cell.measured_text)}{mark(cell.marks)} {escape(cell.published_text)}".rstrip()
+
+
+def mark(marks: Sequence[int]) -> str:
+    """Footnote marks."""
+    return rf"\textsuperscript{{{','.join(str(m) for m in marks)}}}" if marks else ""

@@ -1,0 +1,93 @@
+"""Records of one group → the measured number of a cell, and the sentences that must stand under it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from cambench.report.model import Measured
+from cambench.store.records import Record
+from cambench.vocabulary import CambenchError
+
+LAYER = "Explained layer: "
+
+
+def measure(group: Sequence[Record], variant: str) -> Measured:
+    """Seeds → mean and std (ddof 1); one seed → its mean and its 95 % bootstrap interval over the images.
+
+    Raises: CambenchError naming the run whose value is not a finite number.
+    """
+    values = [record.values[variant] for record in group]
+    for record, value in zip(group, values, strict=True):
+        if not math.isfinite(value.value):
+            raise CambenchError(
+                f"{record.run}: {record.metric} is {value.value}, expected a finite number; measure it again."
+            )
+    means = tuple(value.value for value in values)
+    return Measured(
+        mean=statistics.fmean(means),
+        values=means,
+        seeds=tuple(record.seed for record in group),
+        images=tuple(value.n for value in values),
+        std=statistics.stdev(means) if len(means) > 1 else None,
+        interval=values[0].interval if len(means) == 1 else None,
+        comparable=all(record.comparable and not record.partial for record in group),
+    )
+
+
+def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
+    """What a reader must know of the number, most important first; equal conditions give equal sentences."""
+    first = group[0]
+    said = list(first.partial)
+    if not first.comparable and not first.partial:
+        said.append(f"{first.dataset}: not comparable with published numbers")
+    said += first.deviations
+    said += [spread(measured), images(measured) if measured.std is None else f"{images(measured)} a seed"]
+    if first.layer is not None:
+        said.append(f"{LAYER}{first.layer}")
+    if first.precision != "float32":
+        said.append(f"Precision: {first.precision}")
+    counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}
+    said += [f"{name}: {each(numbers)}" for name, numbers in counted.items() if any(numbers)]
+    return [sentence.rstrip(".") for sentence in said]
+
+
+def spread(measured: Measured) -> str:
+    """Which kind of spread is printed."""
+    seeds = listed(measured.seeds)
+    if measured.std is None:
+        return f"One seed ({seeds}); 95 % bootstrap interval over the images"
+    return f"Mean ± std (ddof 1) over {len(measured.seeds)} seeds ({seeds})"
+
+
+def images(measured: Measured) -> str:
+    """`5,794 images`, or a range where the seeds saw different numbers."""
+    low, high = min(measured.images), max(measured.images)
+    return f"{low:,} images" if low == high else f"{low:,} to {high:,} images"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`0, 1, 2`; runs of more than 5 consecutive numbers as `0 to 19`."""
+    if len(numbers) > 5 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(f"{n:,}" for n in numbers)
+
+
+def each(numbers: Sequence[int]) -> str:
+    """One number where all seeds have the same, else all of them in the order of the seeds."""
+    return f"{numbers[0]:,}" if len(set(numbers)) == 1 else f"{', '.join(f'{n:,}' for n in numbers)} (seed by seed)"
+
+
+def warning(groups: Sequence[Sequence[Record]], shown: int) -> tuple[str, ...]:
+    """The sentence that stands above a table with numbers that may not be compared with published ones.
+
+    groups: the groups of the incomparable cells; shown: how many measured cells the table has.
+    """
+    if not groups:
+        return ()
+    reasons: dict[str, None] = {}
+    for group in groups:
+        reasons.update(dict.fromkeys(reason.rstrip(".") for reason in group[0].partial or (group[0].dataset,)))
+    which = "" if len(groups) == shown else f" ({len(groups)} of {shown} measured cells)"
+    return (f"Not comparable with published numbers{which}: {'; '.join(reasons)}.",)

@@ -1,0 +1,179 @@
+"""What a table is before anyone draws it: rows of cells, each a measured and a published number, and the notes beneath.
+
+Every renderer reads these dataclasses and nothing else, so all formats show the same numbers and the same sentences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cambench.recipes.published import Published
+
+UNMEASURED = "—"
+MINUS = "\N{MINUS SIGN}"
+ARROWS = {"up": "↑", "down": "↓", "none": ""}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measured number: its mean, and either the std over seeds (ddof 1) or, for one seed, the interval over images.
+
+    seeds: the seeds in order. images: images behind each seed's value. values: each seed's value.
+    """
+
+    mean: float
+    values: tuple[float, ...]
+    seeds: tuple[int, ...]
+    images: tuple[int, ...]
+    std: float | None = None
+    interval: tuple[float, float] | None = None
+    comparable: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell. `marks` number the table's footnotes.
+
+    Beside a measured number that is not comparable, `published` is never shown.
+    """
+
+    decimals: int
+    measured: Measured | None = None
+    published: Published | None = None
+    marks: tuple[int, ...] = ()
+
+    @property
+    def difference(self) -> float | None:
+        """Measured (as printed) − published; None where either is missing or the two may not be compared."""
+        if self.measured is None or not self.measured.comparable or self.published is None or self.published.value is None:
+            return None
+        return round(self.measured.mean, self.decimals) - self.published.value
+
+    @property
+    def measured_text(self) -> str:
+        """`81.20 ± 0.31`, `54.77 [54.33, 55.21]`, or a dash."""
+        if self.measured is None:
+            return UNMEASURED
+        mean = self.number(self.measured.mean)
+        if self.measured.std is not None:
+            return f"{mean} ± {self.number(self.measured.std)}"
+        if self.measured.interval is not None:
+            low, high = (self.number(end) for end in self.measured.interval)
+            return f"{mean} [{low}, {high}]"
+        return mean
+
+    @property
+    def published_text(self) -> str:
+        """`(81.49 ± 0.09, −0.29)`, `(81.49 ± 0.09)` beside a dash, `(not recoverable)`, or nothing."""
+        if self.published is None or (self.measured is not None and not self.measured.comparable):
+            return ""
+        if self.published.value is None:
+            return "(not recoverable)"
+        value = self.number(self.published.value)
+        if self.published.std is not None:
+            value += f" ± {self.number(self.published.std)}"
+        return f"({value})" if self.difference is None else f"({value}, {self.signed(self.difference)})"
+
+    @property
+    def text(self) -> str:
+        """Both, on one line."""
+        return f"{self.measured_text} {self.published_text}".rstrip()
+
+    def number(self, value: float) -> str:
+        """A number with this cell's decimals; "−0.00" is "0.00"."""
+        text = f"{value:.{self.decimals}f}"
+        return text.replace("-", "") if float(text) == 0 else text.replace("-", MINUS)
+
+    def signed(self, value: float) -> str:
+        """A difference with its sign."""
+        text = self.number(value)
+        return f"+{text}" if float(f"{value:.{self.decimals}f}") > 0 else text
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's label, one text a level; `direction` is "up", "down", "none", or None where the rows decide."""
+
+    label: tuple[str, ...]
+    unit: str = ""
+    direction: str | None = None
+    marks: tuple[int, ...] = ()
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """The label with unit and arrow on its last level."""
+        return (*self.label[:-1], with_unit(self.label[-1], self.unit, self.direction))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's label, one text a level, and its cells. `unit` and `direction` where the rows, not the columns, decide."""
+
+    label: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    unit: str = ""
+    direction: str | None = None
+    marks: tuple[int, ...] = ()
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """The label with unit and arrow on its last level."""
+        return (*self.label[:-1], with_unit(self.label[-1], self.unit, self.direction))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. `banner`: sentences that stand above it in every format. `notes`: about the whole table.
+
+    `footnotes`: numbered from 1, referred to by the `marks` of rows, columns and cells.
+    """
+
+    id: str
+    title: str
+    row_headers: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: str = ""
+    banner: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = field(default=())
+
+    @property
+    def levels(self) -> int:
+        """Levels of the column labels."""
+        return len(self.columns[0].label)
+
+    def spans(self, level: int) -> list[tuple[str, int]]:
+        """The headings of one level with the number of columns under each; equal neighbours of an upper level are one."""
+        spans: list[tuple[str, int, tuple[str, ...]]] = []
+        for column in self.columns:
+            path = column.heading[: level + 1]
+            upper = level < self.levels - 1
+            if upper and spans and spans[-1][2] == path:
+                spans[-1] = (path[-1], spans[-1][1] + 1, path)
+            else:
+                spans.append((path[-1], 1, path))
+        return [(text, width) for text, width, _ in spans]
+
+
+def with_unit(text: str, unit: str, direction: str | None) -> str:
+    """`CH (%) ↑`: the unit where the text does not say it already and where there is one, then the arrow."""
+    named = text if not unit or f"({unit})" in text else f"{text} ({unit})"
+    return f"{named} {ARROWS[direction or 'none']}".strip()
+
+
+def group_starts(table: Table) -> list[bool]:
+    """For each row, whether its first label level differs from the row above (False for the first and for one level)."""
+    labels = [row.label for row in table.rows]
+    return [i > 0 and len(label) > 1 and label[0] != labels[i - 1][0] for i, label in enumerate(labels)]
+
+
+def shown_label(table: Table, index: int) -> tuple[str, ...]:
+    """A row's heading with the leading levels that repeat the row above left empty."""
+    heading = table.rows[index].heading
+    if index == 0:
+        return heading
+    above, same = table.rows[index - 1].heading, 0
+    while same < len(heading) - 1 and heading[same] == above[same]:
+        same += 1
+    return ("",) * same + heading[same:]

@@ -1,0 +1,104 @@
+"""Which records belong together: matching a recipe's selection, and groups whose values may be averaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cambench.lookup import canonical
+from cambench.recipes.tables import Select
+from cambench.store.records import Record
+from cambench.vocabulary import UsageError
+
+NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
+NO_NUMBER = ("sources", "deviations", "summary", "source")
+"""Parts of a stored recipe that are words about it, not settings."""
+MEASURED_ON = "measured on"
+"""Part of `job["recipe"]["data"]`: the fingerprint of the data that the record was measured on."""
+
+
+def recipe_of(record: Record) -> dict[str, Any]:
+    """The training recipe stored with the record (`job["recipe"]`, with the data it saw); empty where there is none."""
+    recipe = record.job.get("recipe")
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def setting(record: Record, key: str) -> Any:
+    """The value of a dotted key of the training recipe; None where it has no such key."""
+    value: Any = recipe_of(record)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def bare(arch: str) -> str:
+    """An architecture without the prefix that only says where it comes from."""
+    return canonical(arch).removeprefix("torchvision:")
+
+
+def matches(select: Select, record: Record) -> bool:
+    """True where every fact that the selection gives holds for the record."""
+    for name in NAMES:
+        wanted, got = getattr(select, name), getattr(record, name)
+        if wanted is not None and (got is None or canonical(wanted) != canonical(got)):
+            return False
+    if select.arch is not None and bare(select.arch) != bare(record.arch):
+        return False
+    if any(setting(record, key) != value for key, value in select.settings.items()):
+        return False
+    return variant_of(select, record) in record.values
+
+
+def variant_of(select: Select, record: Record) -> str:
+    """The variant of the metric that the selection shows; without a name, the record's only one.
+
+    Raises: UsageError where the selection names none and the record has several.
+    """
+    if select.variant is None and len(record.values) > 1:
+        raise UsageError(
+            f"table recipe: {record.metric} has the variants {', '.join(record.values)}; `select` must name one."
+        )
+    return next(iter(record.values)) if select.variant is None else select.variant
+
+
+def conditions(record: Record) -> tuple[str, ...]:
+    """Everything but the seed that two records must share to be averaged."""
+    facts = [getattr(record, name) for name in (*NAMES, "arch", "precision", "comparable", "partial", "deviations")]
+    return (
+        *(json.dumps(fact) for fact in facts),
+        json.dumps(recipe_of(record).get("data"), sort_keys=True),
+        training(record),
+    )
+
+
+def training(record: Record) -> str:
+    """The settings of the record's training and the data it saw, as text to compare."""
+    settings = {k: v for k, v in recipe_of(record).items() if k not in NO_NUMBER}
+    if isinstance(settings.get("data"), dict):
+        settings["data"] = {k: v for k, v in settings["data"].items() if k != MEASURED_ON}
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def groups(records: Iterable[Record]) -> list[list[Record]]:
+    """Records that may be averaged, one record a seed, the groups in order of preference.
+
+    Preferred: comparable, then fewer parts left out, fewer deviations, float32, more seeds, more images. Two runs of one
+    seed under equal conditions are not averaged: the second goes to a group of its own.
+    """
+    found: dict[tuple[tuple[str, ...], int], dict[int, Record]] = {}
+    for record in sorted(records, key=lambda r: (r.seed, r.run)):
+        copy, key = 0, conditions(record)
+        while record.seed in found.get((key, copy), {}):
+            copy += 1
+        found.setdefault((key, copy), {})[record.seed] = record
+    return sorted(([*by_seed.values()] for by_seed in found.values()), key=preference)
+
+
+def preference(group: Sequence[Record]) -> tuple[Any, ...]:
+    """Sort key: the group to show first comes first."""
+    first = group[0]
+    images = max(value.n for record in group for value in record.values.values())
+    comparable = first.comparable and not first.partial
+    worse = (not comparable, len(first.partial), len(first.deviations), first.precision != "float32")
+    return (*worse, -len(group), -images, first.seed, conditions(first), first.run)

@@ -1,0 +1,1 @@
+"""The verbs: train, explain, evaluate, report. The only code that wires rooms together."""

@@ -1,0 +1,56 @@
+"""The verbs as Python functions, with the names and defaults of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cambench.report import Table
+from cambench.stages import jobs, works
+from cambench.stages import report as reporting
+from cambench.stages.evaluate import EvalJob
+from cambench.stages.explain import ExplainJob
+from cambench.stages.train import TrainJob
+from cambench.stages.train import train as train_job
+from cambench.store.records import Record
+from cambench.store.runs import Run
+
+HERE = jobs.Place()
+
+
+def train(method: str, dataset: str, *, place: jobs.Place = HERE, **options: Any) -> Run:
+    """Train a method on a data set. options: arch, seed, classes, weights, overrides (`a.b=value` texts)."""
+    return train_job(TrainJob(method, dataset, **options), place)
+
+
+def explain(
+    runs: Sequence[str] = (),
+    explainer: str = "grad-cam",
+    target: str = "logit",
+    *,
+    view: str = "resize-center-crop",
+    place: jobs.Place = HERE,
+    **options: Any,
+) -> list[Path]:
+    """Heatmap files of the runs (none: every finished one). options: dataset, split, limit, layer, weights, precision."""
+    return works.explain_all(works.Works(runs, **options), ExplainJob(explainer, target, view=view), place)
+
+
+def evaluate(
+    metrics: Sequence[str],
+    runs: Sequence[str] = (),
+    explainer: str = "grad-cam",
+    target: str = "logit",
+    *,
+    place: jobs.Place = HERE,
+    **options: Any,
+) -> list[Record]:
+    """Records of the metrics for the runs (none: every finished one). options: as of `explain`."""
+    wanted = [EvalJob(metric, explainer, target) for metric in metrics]
+    return works.evaluate_all(works.Works(runs, **options), wanted, place)
+
+
+def report(tables: Sequence[str] = (), *, paper: str | None = None, results: Path = HERE.results) -> list[Table]:
+    """Tables of what was measured: the summary, or a paper's own."""
+    return reporting.tables(tables, paper, results)

@@ -1,0 +1,59 @@
+"""Data sets: which are there, whether they are whole, making the embedded one, where each belongs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cambench import data
+from cambench.data import synthbirds
+from cambench.data.check import check as check_files
+from cambench.lookup import canonical
+from cambench.stages.progress import bar
+from cambench.vocabulary import DataError, UsageError
+
+Row = dict[str, str]
+
+
+def present(root: Path) -> list[Row]:
+    """Every data set and where it was found, one row each."""
+    return [{"name": e.name, "title": e.title, "found": found(e.name, root)} for e in data.INDEX.values()]
+
+
+def found(name: str, root: Path) -> str:
+    """Where a data set lies, or where it is expected."""
+    entry, path = data.resolve(name) if name != "folder" else (data.INDEX[name], None)
+    try:
+        return str(data.locate(name, root)) if entry.folders or path else "any folder: folder:PATH"
+    except DataError:
+        return f"not here; expected at {data.candidates(entry, path, root)[0]}"
+
+
+def check(name: str, root: Path) -> tuple[list[Row], list[str], list[str]]:
+    """A row a split (images, classes, boxes, unreadable images), the problems found, and what need not be mended."""
+    report = check_files(name, root)
+    return [{k: str(v) for k, v in asdict(row).items()} for row in report.rows], [*report.problems], [*report.notes]
+
+
+def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> Path:
+    """Write a procedural data set.
+
+    Raises: UsageError for a set that has to be obtained instead.
+    """
+    if canonical(name) != "synthbirds":
+        raise UsageError(
+            f"cambench data make {name}: expected synthbirds, the only set that is made; see cambench data where {name}."
+        )
+    total = options["classes"] * (options["per_class"] + options["test_per_class"])
+    with bar("synthbirds", total) as progress:
+        return synthbirds.make(
+            dest or root / "synthbirds", progress=lambda done, of: progress.advance(done - progress.done), **options
+        )
+
+
+def where(name: str, root: Path) -> str:
+    """Where a data set is, or is expected, its layout, its licence and how to obtain it."""
+    entry = data.resolve(name)[0]
+    lines = [entry.title, f"found:   {found(name, root)}", f"layout:  {entry.layout}", f"obtain:  {entry.obtain}"]
+    return "\n".join([*lines, f"licence: {entry.licence}"])

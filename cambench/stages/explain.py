@@ -1,0 +1,167 @@
+"""Explain: heatmaps of a run on a split, into one HDF5 file, chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cambench import data
+from cambench.data.loader import eval_batches
+from cambench.data.views import View
+from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers.explanation import Explanation
+from cambench.stages import jobs
+from cambench.stages.networks import Loaded
+from cambench.stages.progress import bar, say
+from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
+from cambench.store.keys import job_key
+from cambench.store.parts import Parts
+from cambench.vocabulary import Batch, CambenchError, Dataset, UsageError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """Which maps: explainer × target on a split, of the labelled or of the predicted class, at a view of the image."""
+
+    explainer: str = "grad-cam"
+    target: str = "logit"
+    classes: str = "label"
+    view: str = "resize-center-crop"
+    scale: float = 1.0
+    batch_size: int = 32
+
+
+def open_data(loaded: Loaded, place: jobs.Place, dataset: str | None, split: str, limit: int | None) -> Dataset:
+    """The split on which a run is explained or evaluated: the run's own data set unless another is named.
+
+    Raises: UsageError if none is known or the network has another number of classes than the data.
+    """
+    own = loaded.run.info.get("data", {})
+    spec = dataset or own.get("spec")
+    if spec is None:
+        raise UsageError(f"{loaded.run.name}: expected --dataset, since a given network belongs to no data set.")
+    classes = own.get("classes") if spec == own.get("spec") else None
+    found = data.load(spec, split, place.data, classes=classes, limit=limit)
+    outputs = count_outputs(loaded)
+    if outputs != len(found.classes):
+        raise UsageError(
+            f"{loaded.run.name} on {found.name}: expected {len(found.classes)} outputs, one a class, got {outputs}; "
+            "choose the data set it was trained on, or give the class indices (classes.csv in a folder data set)."
+        )
+    return found
+
+
+def count_outputs(loaded: Loaded) -> int:
+    """The number of logits of the network."""
+    return loaded.logits(torch.zeros(1, 3, loaded.size, loaded.size, device=loaded.device)).shape[1]
+
+
+def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
+    """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one."""
+    recipe = loaded.run.info.get("recipe", {}).get("input", {})
+    return View(kind=kind, size=round(loaded.size * scale), resize=recipe.get("resize") or None)  # type: ignore[arg-type]
+
+
+def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> Heatmaps:
+    """The heatmaps of a job: read if they are on disk, computed where they are not, going on after a killed call."""
+    path, described = locate(job, loaded, dataset, place)
+    if path.exists():
+        found = read_heatmaps(path)
+        if found.job != described:
+            raise CambenchError(f"{path}: holds another job's maps; delete it and run `cambench explain` again.")
+        return found
+    parts = Parts(path, job_key(described))
+    if parts.rows:
+        say(f"{path.name}: going on after {parts.rows} of {len(dataset)} images")
+    compute(job, loaded, dataset, place, parts)
+    write_heatmaps(path, described, dataset.origin, parts.read())
+    parts.remove()
+    return read_heatmaps(path)
+
+
+def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> tuple[Path, dict[str, Any]]:
+    """The heatmap file of a job and the job in full, as stored in the file."""
+    view = make_view(job.view, loaded, job.scale)
+    described = {
+        "schema": SCHEMA,
+        "run": loaded.run.name,
+        "checkpoint": loaded.identity,
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "data": dataset.fingerprint,
+        "explainer": find_explainer(job.explainer).name,
+        "target": job.target,
+        "classes": job.classes,
+        "layer": loaded.layer,
+        "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
+        "precision": loaded.precision,
+    }
+    chosen = "" if job.classes == "label" else f"@{job.classes}"
+    parts = (
+        dataset.split,
+        str(described["explainer"]),
+        jobs.slug(job.target) + chosen,
+        f"{job.view}-{view.size}",
+        job_key(described),
+    )
+    return place.results / "heatmaps" / loaded.run.name / (".".join(parts) + ".h5"), described
+
+
+def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place, parts: Parts) -> None:
+    """Explain the images that no part holds yet, and commit them about 256 at a time."""
+    view = make_view(job.view, loaded, job.scale)
+    rows = range(parts.rows, len(dataset))
+    waiting: list[dict[str, np.ndarray[Any, Any]]] = []
+    source = {"device": loaded.device, "workers": place.workers, "cache": place.results / "cache"}
+    with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
+        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **source):  # type: ignore[arg-type]
+            result = explain_batch(
+                loaded.model,
+                batch.image,
+                explainer=job.explainer,
+                target=job.target,
+                classes=batch.label if job.classes == "label" else None,
+                layer=loaded.layer,
+                head=loaded.head,
+                precision=loaded.precision,
+            )
+            waiting.append(arrays(result, batch, dataset))
+            if sum(len(w["target"]) for w in waiting) >= CHUNK:
+                commit(parts, waiting)
+            progress.advance(len(batch.rows))
+    if waiting:
+        commit(parts, waiting)
+
+
+def arrays(result: Explanation, batch: Batch, dataset: Dataset) -> dict[str, np.ndarray[Any, Any]]:
+    """One batch as it is stored.
+
+    Raises: CambenchError naming the first image whose map or logits are not finite.
+    """
+    finite = torch.isfinite(result.maps).all((1, 2)) & torch.isfinite(result.logits).all(1)
+    if not bool(finite.all()):
+        row = batch.rows[int(finite.logical_not().int().argmax())]
+        raise CambenchError(
+            f"{dataset.samples[row].id}: expected finite maps and logits, got NaN or infinity from the network."
+        )
+    logits = result.logits.cpu().numpy()
+    return {
+        **pack(result.maps.cpu().numpy()),
+        "target": result.classes.cpu().numpy().astype(np.int32),
+        "prediction": logits.argmax(1).astype(np.int32),
+        "logits": logits,
+        "id": np.array([dataset.samples[r].id.encode() for r in batch.rows]),
+    }
+
+
+def commit(parts: Parts, waiting: list[dict[str, np.ndarray[Any, Any]]]) -> None:
+    """Write the waiting batches as one part."""
+    joined = {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
+    parts.append(len(joined["target"]), joined)
+    waiting.clear()

@@ -1,0 +1,174 @@
+"""The training loop of every method: epochs, steps, validation, checkpoints, resume."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cambench import seeds
+from cambench.data.loader import eval_batches, train_batches
+from cambench.data.views import View
+from cambench.objectives import Step
+from cambench.objectives.network import Network, differentiate
+from cambench.recipes.schema import TrainingRecipe
+from cambench.stages import optimiser
+from cambench.stages.progress import Bar, bar, say
+from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
+from cambench.store.runs import Run
+from cambench.vocabulary import Batch, CambenchError, Dataset
+
+CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where each look waits for the device
+
+
+class Loop:
+    """One run's training. All state that matters is in the checkpoint: model, optimiser, epoch, best value, RNG states."""
+
+    def __init__(self, run: Run, recipe: TrainingRecipe, network: Network, step: Step, seed: int) -> None:
+        self.run, self.recipe, self.network, self.step, self.seed = run, recipe, network, step, seed
+        self.optimizer = optimiser.build(network.model, recipe.optimizer)
+        self.log: list[dict[str, Any]] = []
+        self.epoch, self.best = 0, -1.0
+        seeds.seed_all(seed, "global")
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on from `last.pt`, where there is one."""
+        path = self.run.path / "last.pt"
+        if not path.exists():
+            return
+        state = load_checkpoint(path)
+        try:
+            self.network.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.epoch, self.best = state["epoch"], state["best"]
+            restore_rng(state["rng"])
+        except (KeyError, RuntimeError) as e:
+            raise CambenchError(f"{path}: not a checkpoint of this run ({str(e)[:200]}); delete it to train again.") from e
+        self.log = self.run.log()[: self.epoch]
+        self.run.write_log(self.log)
+        say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")
+
+    def train(
+        self,
+        dataset: Dataset,
+        views: Mapping[str, View],
+        held_out: Dataset | None,
+        *,
+        device: str,
+        workers: int,
+        cache: Path,
+    ) -> None:
+        """Every epoch that is left; each ends with a checkpoint."""
+        source = {"device": device, "workers": workers, "cache": cache}
+        for epoch in range(self.epoch, self.recipe.train.epochs):
+            began = time.monotonic()
+            values = self.train_epoch(epoch, dataset, views, source)
+            values["seconds"] = round(time.monotonic() - began, 2)
+            values["images_per_second"] = round(len(dataset) / max(values["seconds"], 1e-9), 1)
+            if held_out is not None:
+                values["validation_accuracy"] = self.validate(held_out, source)
+            self.finish(epoch, values)
+
+    def finish(self, epoch: int, values: dict[str, float]) -> None:
+        """Put the epoch on disk: first its log line, then the checkpoint that makes it count."""
+        self.epoch = epoch + 1
+        self.log.append({"epoch": self.epoch, **values})
+        self.run.write_log(self.log)
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items() if k != "seconds")
+        say(f"{self.run.name}: epoch {self.epoch}/{self.recipe.train.epochs}  {shown}")
+        better = values.get("validation_accuracy", -1.0) > self.best
+        self.best = max(self.best, values.get("validation_accuracy", -1.0))
+        state = {
+            "model": self.network.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "best": self.best,
+            "rng": rng_states(),
+        }
+        if better:
+            save_checkpoint(self.run.path / "best.pt", state)
+        save_checkpoint(self.run.path / "last.pt", state)
+
+    def train_epoch(
+        self, epoch: int, dataset: Dataset, views: Mapping[str, View], source: dict[str, Any]
+    ) -> dict[str, float]:
+        """One pass over the training split; returns the mean of every value, weighted by images."""
+        settings, model = self.recipe.train, self.network.model.train()
+        steps = math.ceil(len(dataset) / settings.batch_size)
+        totals: dict[str, Tensor] = {}
+        batches = train_batches(dataset, views, batch_size=settings.batch_size, seed=self.seed, epoch=epoch, **source)
+        with bar(f"epoch {epoch + 1}/{settings.epochs}", len(dataset)) as progress:
+            for i, batch in enumerate(batches):
+                self.set_rate(epoch * steps + i, steps)
+                self.optimizer.zero_grad(set_to_none=True)
+                for name, value in self.backward(batch, epoch, i).items():
+                    totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
+                self.check(totals["loss"], epoch, i)
+                self.optimizer.step()
+                self.show(progress, totals, len(batch.rows))
+        self.check(totals["loss"], epoch, 0)
+        model.eval()
+        return {name: float(total) / len(dataset) for name, total in totals.items()}
+
+    def backward(self, batch: Batch, epoch: int, i: int) -> dict[str, Tensor]:
+        """Accumulate the gradient of one batch, in `accumulate` parts; returns the batch's mean values."""
+        generator = seeds.generator(self.seed, "step", epoch, i)
+        sums: dict[str, Tensor] = {}
+        for part in split(batch, self.recipe.train.accumulate):
+            share = len(part.rows) / len(batch.rows)
+            for name, value in differentiate(self.step(self.network, part, generator), share).items():
+                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value * share
+        return sums
+
+    def set_rate(self, step: int, steps: int) -> None:
+        """The learning rate of a step, for every parameter group."""
+        recipe = self.recipe
+        rate = optimiser.learning_rate(
+            recipe.schedule, recipe.optimizer.lr, step=step, steps=steps, epochs=recipe.train.epochs
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def check(self, total: Tensor, epoch: int, i: int) -> None:
+        """Stop at a loss that is not finite, before it reaches a checkpoint."""
+        if (total.is_cpu or i % CHECK_EVERY == 0) and not bool(torch.isfinite(total)):
+            raise CambenchError(
+                f"{self.run.name}: expected a finite loss, got {float(total)} in epoch {epoch + 1}, step {i}; the "
+                f"checkpoint of epoch {self.epoch} is kept. Lower the rate (--set optimizer.lr=…) or lengthen the warm-up."
+            )
+
+    def show(self, progress: Bar, totals: dict[str, Tensor], n: int) -> None:
+        """Advance the bar; read the values off the device only when they will be seen."""
+        done = progress.done + n
+        values = "  ".join(f"{k} {float(v) / done:.4g}" for k, v in totals.items()) if progress.due() else ""
+        progress.advance(n, values)
+
+    @torch.inference_mode()
+    def validate(self, held_out: Dataset, source: dict[str, Any]) -> float:
+        """Top-1 in percent on the evaluation split, un-augmented."""
+        recipe = self.recipe
+        view = View(kind="resize-center-crop", size=recipe.input.size, resize=recipe.input.resize or None)
+        right = 0
+        with bar("validation", len(held_out)) as progress:
+            for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, **source):
+                right += int((self.network.logits(batch.image).argmax(1) == batch.label).sum())
+                progress.advance(len(batch.rows))
+        return 100 * right / len(held_out)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch in at most `parts` pieces of nearly equal size."""
+    if parts == 1:
+        return [batch]
+    size = math.ceil(len(batch.rows) / parts)
+    starts = range(0, len(batch.rows), size)
+    return [
+        Batch({k: v[s : s + size] for k, v in batch.views.items()}, batch.label[s : s + size], batch.rows[s : s + size])
+        for s in starts
+    ]

@@ -1,0 +1,122 @@
+"""The network of a run, ready to be explained: trained here, or given (`torchvision:NAME`, `python:pkg.mod:function`)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cambench import models, seeds
+from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
+from cambench.stages import jobs
+from cambench.store.checkpoints import load_checkpoint
+from cambench.store.keys import file_hash, job_key
+from cambench.store.provenance import versions
+from cambench.store.runs import Run, find_run, read_run
+from cambench.vocabulary import CambenchError, UsageError
+
+GIVEN = ("torchvision:", "python:")
+SIZE = 224
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None)."""
+
+    run: Run
+    model: nn.Module
+    layer: str
+    head: nn.Linear | None
+    size: int
+    device: str
+    precision: str
+    identity: str
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        """image (N,3,H,W) -> logits (N,C) float32, without a graph."""
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            logits: torch.Tensor = self.model(image)
+        return logits.float()
+
+
+def open_run(spec: str, place: jobs.Place, weights: Path | None = None) -> Run:
+    """The run that RUN names; a given network becomes a run on first use."""
+    return given_run(spec, place, weights) if spec.startswith(GIVEN) else find_run(spec, place.results)
+
+
+def given_run(spec: str, place: jobs.Place, weights: Path | None) -> Run:
+    """The folder of a given network, so that its heatmaps and records have a place; nothing is trained."""
+    if weights is not None and not weights.is_file():
+        raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
+    identity = {"network": spec, "weights": file_hash(weights) if weights else None}
+    path = place.results / "runs" / f"{jobs.slug(spec)}-{job_key(identity)}"
+    if (path / "run.json").exists():
+        return read_run(path)
+    info = {
+        "kind": "given",
+        "method": "pretrained",
+        "arch": spec,
+        "seed": 0,
+        "dataset": None,
+        "weights": str(weights.resolve()) if weights else None,
+        "comparable": True,
+        "partial": [],
+        "deviations": [],
+        "job": identity,
+        "versions": versions(),
+        "finished": True,
+    }
+    return Run(path, {}).save(**info)
+
+
+def load_network(run: Run, place: jobs.Place, *, layer: str | None = None, precision: str = "float32") -> Loaded:
+    """Build the run's network, load its weights, prepare it for inference.
+
+    Raises: UsageError for a layer that does not exist; CambenchError for a run that is not finished or a foreign checkpoint.
+    """
+    model, size, identity = trained(run) if run.info["kind"] == "trained" else given(run, place)
+    image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
+    layer = layer or run.info.get("layer") or default_layer(model, image)
+    find_layer(model, layer)
+    device = jobs.device(place.device)
+    own_head = gap_linear_head(model, layer, image, training=False)
+    ready = models.for_inference(model, layer=layer, precision=precision).to(device)  # type: ignore[arg-type]
+    name = next((n for n, m in model.named_modules() if m is own_head), None)
+    head = ready.get_submodule(name) if name else None
+    assert head is None or isinstance(head, nn.Linear)
+    return Loaded(run, ready, layer, head, size, device, precision, identity)
+
+
+def trained(run: Run) -> tuple[nn.Module, int, str]:
+    """The network of a finished training run at its last epoch, its input size, its checkpoint's hash."""
+    path = run.path / "last.pt"
+    if not run.finished:
+        raise CambenchError(
+            f"{run.name}: expected a finished run, got one that stopped early; run its `cambench train` again."
+        )
+    recipe = run.info["recipe"]
+    model = models.build(recipe["arch"], len(run.info["class_names"]), surgery=recipe["model"]["surgery"], weights=path)
+    return model, recipe["input"]["size"], weights_hash(load_checkpoint(path)["model"])
+
+
+def given(run: Run, place: jobs.Place) -> tuple[nn.Module, int, str]:
+    """A given network with its own head; torchvision's weights are loaded unless a file is named."""
+    arch, file = run.info["arch"], run.info["weights"]
+    weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
+    model = models.build(arch, weights=weights, download=place.download)
+    return model, SIZE, weights_hash(model.state_dict())
+
+
+def weights_hash(state: dict[str, torch.Tensor]) -> str:
+    """16 hex digits over the names and values of a network's weights: what a heatmap file was computed from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

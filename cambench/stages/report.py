@@ -1,0 +1,100 @@
+"""Report: records → tables → terminal, LaTeX, Markdown, CSV, or one HTML page with curves and a gallery."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from cambench.recipes.published import load_published
+from cambench.recipes.tables import load_tables
+from cambench.report import Table
+from cambench.report.curves import Curve
+from cambench.report.frame import csv
+from cambench.report.html import Page, html
+from cambench.report.latex import latex
+from cambench.report.markdown import markdown
+from cambench.report.paper import paper_table
+from cambench.report.summary import summary
+from cambench.report.terminal import terminal
+from cambench.stages.gallery import gallery
+from cambench.store.files import write_text
+from cambench.store.provenance import versions
+from cambench.store.records import Record, read_records
+from cambench.store.runs import read_runs
+from cambench.vocabulary import UsageError
+
+FORMATS = {"latex": latex, "markdown": markdown, "csv": csv}
+QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
+WIDTH = 100
+
+
+def tables(wanted: Sequence[str], paper: str | None, results: Path) -> list[Table]:
+    """The papers' tables that were named, or the summary of everything measured.
+
+    Raises: UsageError for an unknown table, or where nothing was measured and no table named.
+    """
+    records = read_records(results)
+    names = [*wanted, *([paper] if paper else [])]
+    if names:
+        recipes = [recipe for name in names for recipe in load_tables(name)]
+        return [paper_table(r, records, load_published(r.id.partition("/")[0])) for r in recipes]
+    if not records:
+        raise UsageError(
+            f"nothing to report: {results / 'records'} holds no record; measure something with `cambench eval`."
+        )
+    return summary(records)
+
+
+def summarise(records: Sequence[Record]) -> list[Table]:
+    """The summary tables of some records."""
+    return summary(records)
+
+
+def render(made: Sequence[Table], form: str) -> str:
+    """The tables as text: latex, markdown or csv."""
+    needs = "% needs \\usepackage{booktabs,graphicx}\n" if form == "latex" else ""
+    return needs + FORMATS[form](made)
+
+
+def output() -> Console:
+    """The console of stdout; as wide as a page where there is no terminal."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def print_tables(made: Sequence[Table]) -> None:
+    """The tables on stdout."""
+    console = output()
+    for table in made:
+        console.print(terminal(table, console.width))
+
+
+def print_rows(rows: Sequence[dict[str, str]]) -> None:
+    """A plain listing on stdout: one line a row, columns in step, the last one wrapped to the terminal."""
+    console = output()
+    grid = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    names = list(rows[0]) if rows else []
+    for i, name in enumerate(names):
+        grid.add_column(name, no_wrap=i == 0, overflow="fold")
+    for row in rows:
+        grid.add_row(*(row[name] for name in names))
+    console.print(grid if rows else "none", highlight=False, markup=False)
+
+
+def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path) -> Path:
+    """The report as one self-contained HTML page."""
+    runs = read_runs(results)
+    curves = [Curve(r.name, f"{r.info['method']} {r.info['arch']}", r.log(), r.info["dataset"] or "") for r in runs]
+    page = Page(
+        title="cambench report",
+        tables=made,
+        curves=[curve for curve in curves if curve.epochs],
+        gallery=gallery(runs, results, data_root),
+        quantities=QUANTITIES,
+        provenance=versions(),
+    )
+    write_text(path, html(page))
+    return path

@@ -1,0 +1,79 @@
+"""Atomic files: written under a temporary name, synced, renamed. A file that exists is complete."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from cambench.vocabulary import CambenchError
+
+NO_SPACE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file may not grow",
+}
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name once the block ends without an error.
+
+    Raises: CambenchError where the disk is full; nothing half-written stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as f:
+            os.fsync(f.fileno())
+        temporary.replace(path)
+    except OSError as e:
+        if e.errno in NO_SPACE:
+            text = f"cannot write {path}: {NO_SPACE[e.errno]}; free some space and repeat the command, it goes on."
+            raise CambenchError(text) from e
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_buffer(path: Path) -> Iterator[BytesIO]:
+    """A buffer that is written to `path` whole once the block ends.
+
+    Libraries that write containers (zip, HDF5) cover a full disk with errors of their own when they close a file; a buffer
+    keeps the disk to one plain write.
+    """
+    buffer = BytesIO()
+    yield buffer
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON whole or not at all. NaN is refused: it would not be JSON, and a number must not stand for it."""
+    write_text(path, json.dumps(data, indent=1, allow_nan=False, sort_keys=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises: CambenchError naming the file and what is wrong with it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as e:
+        raise CambenchError(
+            f"{path}: expected JSON, got {e}; the file was changed or truncated: delete it and run again."
+        ) from e

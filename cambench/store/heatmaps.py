@@ -1,0 +1,99 @@
+"""Heatmap files: raw signed maps at their native grid in HDF5, one file a run × split × explainer × target × input view.
+
+`maps` is (N,h,w) where all grids agree, else all maps flat with `grid` (N,2) holding each one's (h,w).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cambench.store.files import atomic_buffer
+from cambench.store.parts import Arrays
+from cambench.vocabulary import CambenchError
+
+SCHEMA = 1
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """A heatmap file read whole: maps (list of N arrays (h,w)), target, prediction (N,), logits (N,C), ids, the job."""
+
+    maps: list[NDArray[np.float32]]
+    target: NDArray[np.int32]
+    prediction: NDArray[np.int32]
+    logits: NDArray[np.float32]
+    ids: list[str]
+    job: dict[str, Any]
+    origin: dict[str, Any]
+
+
+def pack(maps: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
+    """Maps (N,h,w) as the flat arrays of a part: values and grid."""
+    grid = np.tile(np.array(maps.shape[1:], dtype=np.int32), (len(maps), 1))
+    return {"values": maps.reshape(-1), "grid": grid}
+
+
+def write_heatmaps(path: Path, job: dict[str, Any], origin: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a heatmap file whole or not at all.
+
+    arrays: values (flat), grid (N,2), target, prediction (N,), logits, id. origin: how to load the images again.
+    """
+    with atomic_buffer(path) as buffer, h5py.File(buffer, "w", libver="latest") as f:
+        f.attrs["schema"] = SCHEMA
+        f.attrs["job"] = json.dumps(job)
+        f.attrs["origin"] = json.dumps(dict(origin))
+        values, grid = arrays["values"], arrays["grid"]
+        if len(grid) and (grid == grid[0]).all():
+            store(f, "maps", values.reshape(len(grid), *grid[0]))
+        else:
+            store(f, "maps", values)
+            store(f, "grid", grid)
+        for name in ("target", "prediction", "logits"):
+            store(f, name, arrays[name])
+        f.create_dataset("id", data=arrays["id"], chunks=True, compression="gzip", shuffle=True)
+
+
+def store(f: h5py.File, name: str, array: NDArray[np.generic]) -> None:
+    """One data set in chunks of about 256 rows (flat values: 256 7×7 maps), small ones in one piece."""
+    rows = CHUNK if array.ndim > 1 else CHUNK * 49
+    chunks = (min(rows, len(array)), *array.shape[1:]) if len(array) > rows else None
+    f.create_dataset(name, data=array, chunks=chunks)
+
+
+def read_heatmaps(path: Path) -> Heatmaps:
+    """Read a heatmap file.
+
+    Raises: CambenchError naming the file if it is truncated, foreign or of another schema.
+    """
+    mend = "delete it and run `cambench explain` again."
+    try:
+        with h5py.File(path, "r") as f:
+            if f.attrs.get("schema") != SCHEMA:
+                raise CambenchError(f"{path}: not a heatmap file of schema {SCHEMA} (got {f.attrs.get('schema')}); {mend}")
+            data = {name: f[name][()] for name in f}
+            words = [json.loads(f.attrs[name]) for name in ("job", "origin")]
+            return Heatmaps(split(data), data["target"], data["prediction"], data["logits"], decode(data["id"]), *words)
+    except (OSError, KeyError) as e:
+        raise CambenchError(f"{path}: expected a heatmap file, got {e}; {mend}") from e
+
+
+def split(data: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+    """The N maps of a file's arrays."""
+    if "grid" not in data:
+        return list(data["maps"])
+    ends = np.cumsum(data["grid"].prod(1))
+    return [m.reshape(g) for m, g in zip(np.split(data["maps"], ends[:-1]), data["grid"], strict=True)]
+
+
+def decode(ids: NDArray[np.bytes_]) -> list[str]:
+    """Image ids as text."""
+    return [i.decode() for i in ids.tolist()]

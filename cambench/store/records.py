@@ -1,0 +1,95 @@
+"""Records: one measured metric of one run, as JSON, with its per-image rows beside it in HDF5.
+
+Tables are computed from records only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cambench.store.files import atomic_buffer, read_json, write_json
+from cambench.store.parts import Arrays
+from cambench.vocabulary import CambenchError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Value:
+    """A mean over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval."""
+
+    value: float
+    n: int
+    standard_error: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One metric of one run on one split; `values` has an entry for each variant of the metric ("" where there is one).
+
+    `partial` and `deviations` are sentences that must stand under every table that shows a value of this record.
+    `explainer`, `target` and `layer` are None for metrics that look at no heatmap.
+    """
+
+    run: str
+    dataset: str
+    split: str
+    method: str
+    arch: str
+    seed: int
+    metric: str
+    values: dict[str, Value]
+    explainer: str | None = None
+    target: str | None = None
+    layer: str | None = None
+    comparable: bool = True
+    partial: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    device: str = "cpu"
+    precision: str = "float32"
+    versions: dict[str, str] = field(default_factory=dict)
+    job: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write the record whole or not at all."""
+    write_json(path, asdict(record))
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises: CambenchError naming the file if it is not a record of this schema.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise CambenchError(f"{path}: not a record of schema {SCHEMA}; delete it and run `cambench eval` again.")
+    data["values"] = {name: Value(**{**v, "interval": tuple(v["interval"])}) for name, v in data["values"].items()}
+    for name in ("partial", "deviations"):
+        data[name] = tuple(data[name])
+    return Record(**data)
+
+
+def read_records(root: Path) -> list[Record]:
+    """Every record under a results root, in the order of their paths."""
+    return [read_record(path) for path in sorted((root / "records").glob("*/*.json"))]
+
+
+def write_rows(path: Path, job: dict[str, Any], rows: Arrays, ids: list[str]) -> None:
+    """The per-image rows of a record in HDF5: one data set a variant ("value" for the only one), and the image ids."""
+    with atomic_buffer(path) as buffer, h5py.File(buffer, "w", libver="latest") as f:
+        f.attrs["schema"] = SCHEMA
+        f.attrs["job"] = json.dumps(job)
+        for name, column in rows.items():
+            f.create_dataset(name or "value", data=column)
+        f.create_dataset("id", data=np.array([i.encode() for i in ids]), chunks=True, compression="gzip", shuffle=True)

@@ -1,0 +1,159 @@
+"""Targets: what is explained, as the scalar S = Σ_c v_c·y_c of the logits y with detached coefficients v.
+
+Gradients, input × gradient, Grad-CAM and HiResCAM are linear in what is differentiated, so contrast is a choice of v and
+works with each of them. t is the explained class, p = softmax(y), α_s = e^{y_s} / Σ_{k≠t} e^{y_k}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from cambench.lookup import canonical, find
+from cambench.vocabulary import UsageError
+
+ClassSets = Mapping[str, Tensor]
+"""Name -> (C,C) bool: row t marks the classes of Y(t)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target: `rule(logits (N,C), classes (N,)) -> v (N,C)`; None where the name carries an argument (`versus:K`)."""
+
+    name: str
+    formula: str
+    source: str
+    rule: Callable[[Tensor, Tensor], Tensor] | None = None
+    argument: str = ""
+
+
+def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subsets: ClassSets | None = None) -> Tensor:
+    """The coefficients v of the target `name`; `classes` None explains each image's best class.
+
+    Source: named by each entry of `INDEX`. logits (N,C), classes (N,) int64 -> (N,C)
+    detached, in float32 (float64 stays).
+    Raises: UsageError for an unknown target, a class out of range, a contrast with fewer than 2 classes, or a class set
+    that is not given.
+    """
+    y = logits.detach()
+    y = y if y.dtype == torch.float64 else y.float()
+    t = y.argmax(1) if classes is None else check_classes(classes, y.shape).to(y.device)
+    entry, argument = find_target(name)
+    if entry.name == "versus":
+        return versus(y, t, argument)
+    if entry.name == "subset":
+        return subset(y, t, argument, subsets)
+    assert entry.rule is not None
+    return entry.rule(y, t)
+
+
+def find_target(name: str) -> tuple[Target, str]:
+    """The entry of a target's name and the argument after its colon ("" where it takes none).
+
+    Raises: UsageError for an unknown target, or an argument that is missing or not wanted.
+    """
+    kind, colon, argument = name.partition(":")
+    entry = find(kind, INDEX, "target")
+    if bool(argument) != bool(entry.argument):
+        wanted = f"{entry.name}:{entry.argument}" if entry.argument else entry.name
+        raise UsageError(f"target {name!r}: expected {wanted}, for example {EXAMPLES.get(entry.name, entry.name)}.")
+    return entry, argument.strip()
+
+
+def logit(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t."""
+    return one_hot(t, y.shape[1]).to(y.dtype)
+
+
+def others(y: Tensor, t: Tensor) -> Tensor:
+    """The logits with that of t masked by −∞. Raises: UsageError where there is no other class."""
+    if y.shape[1] < 2:
+        raise UsageError(f"a contrast needs at least 2 classes, got logits of shape {tuple(y.shape)}; use the target logit.")
+    return y.masked_fill(one_hot(t, y.shape[1]).bool(), -torch.inf)
+
+
+def weighted(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t − Σ_{s≠t} α_s e_s, the gradient of the log-odds y_t − logsumexp_{s≠t} y_s; exact at any margin."""
+    return logit(y, t) - torch.softmax(others(y, t), 1)
+
+
+def log_probability(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t − p = (1 − p_t)·v_weighted, with 1 − p_t = e^{logsumexp_{s≠t} y_s − logsumexp y}, which never rounds to 0."""
+    rest = torch.logsumexp(others(y, t), 1, keepdim=True)
+    return torch.exp(rest - torch.logsumexp(y, 1, keepdim=True)) * weighted(y, t)
+
+
+def probability(y: Tensor, t: Tensor) -> Tensor:
+    """v = p_t·(e_t − p) = p_t·(1 − p_t)·v_weighted, the gradient of p_t."""
+    return torch.softmax(y, 1).gather(1, t[:, None]) * log_probability(y, t)
+
+
+def mean(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t − 1/(C−1)·Σ_{s≠t} e_s."""
+    others(y, t)
+    own = logit(y, t)
+    return own - (1 - own) / (y.shape[1] - 1)
+
+
+def best_other(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t − e_{s*}, s* = argmax_{s≠t} y_s."""
+    return logit(y, t) - logit(y, others(y, t).argmax(1))
+
+
+def reconstructed(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t − 1/C·Σ_c e_c, t included in the sum."""
+    return logit(y, t) - 1 / y.shape[1]
+
+
+def versus(y: Tensor, t: Tensor, argument: str) -> Tensor:
+    """v = e_t − e_K, K a class number or `second`, the image's second-best class of all; 0 where K = t."""
+    others(y, t)
+    if canonical(argument) == "second":
+        return logit(y, t) - logit(y, y.topk(2, dim=1).indices[:, 1])
+    if not argument.isdecimal() or int(argument) >= y.shape[1]:
+        raise UsageError(
+            f"target versus:{argument}: expected a class from 0 to {y.shape[1] - 1} or `second`, got {argument!r}."
+        )
+    return logit(y, t) - logit(y, torch.full_like(t, int(argument)))
+
+
+def subset(y: Tensor, t: Tensor, argument: str, subsets: ClassSets | None) -> Tensor:
+    """v = Σ_{s∈Y(t)} e_s for the named family of class sets."""
+    if not subsets:
+        raise UsageError(f"target subset:{argument} needs a class-set file; none given.")
+    table = find(argument, {canonical(k): v for k, v in subsets.items()}, "subset")
+    if tuple(table.shape) != (y.shape[1], y.shape[1]):
+        raise UsageError(
+            f"target subset:{argument}: expected a table of {y.shape[1]}×{y.shape[1]} classes, got {tuple(table.shape)}."
+        )
+    return table.to(y.device)[t].to(y.dtype)
+
+
+def check_classes(classes: Tensor, shape: torch.Size) -> Tensor:
+    """The classes as int64. Raises: UsageError unless they are N numbers below C."""
+    n, c = shape
+    if classes.shape != (n,):
+        raise UsageError(f"classes: expected one for each of {n} images, got shape {tuple(classes.shape)}.")
+    if n and (int(classes.min()) < 0 or int(classes.max()) >= c):
+        raise UsageError(f"classes: expected 0 to {c - 1}, got {int(classes.min())} to {int(classes.max())}.")
+    return classes.long()
+
+
+WANG = "Wang & Wang 2022"
+INDEX: dict[str, Target] = {
+    "logit": Target("logit", "e_t", "the convention of every CAM paper", logit),
+    "probability": Target("probability", "p_t·(e_t − p)", f"{WANG} Prop. 2", probability),
+    "log-probability": Target("log-probability", "e_t − p", f"{WANG} Prop. 2, after the logarithm", log_probability),
+    "log-odds": Target("log-odds", "e_t − Σ_{s≠t} α_s e_s (equal to weighted)", f"{WANG} eq. 1", weighted),
+    "mean": Target("mean", "e_t − 1/(C−1)·Σ_{s≠t} e_s", f"{WANG} §3.3", mean),
+    "max": Target("max", "e_t − e_{s*}, s* the best other class", f"{WANG} §3.3", best_other),
+    "weighted": Target("weighted", "e_t − Σ_{s≠t} α_s e_s, α = softmax of the other logits", f"{WANG} eq. 1", weighted),
+    "versus": Target("versus", "e_t − e_K, K a class or `second`", "ContrastiveCAM eq. 7", argument="K"),
+    "reconstructed": Target("reconstructed", "e_t − 1/C·Σ_c e_c", "ContrastiveCAM eq. 8", reconstructed),
+    "subset": Target("subset", "Σ_{s∈Y(t)} e_s", "CALM §5.4, superset aggregation", argument="NAME"),
+}
+EXAMPLES = {"versus": "versus:second", "subset": "subset:supersets"}

@@ -1,0 +1,129 @@
+"""Words every room shares: what a sample is, what a batch holds, which arguments a metric may ask for, which errors exist.
+
+Shapes are written the same way everywhere: N images, C classes, K channels, h×w map grid, H×W pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Box = tuple[float, float, float, float]
+"""(xmin, ymin, xmax, ymax) as the data set's authors write it; `Dataset.box_convention` says how to read it."""
+
+BoxConvention = Literal["inclusive", "half-open", "one-based"]
+"""`inclusive`: 0-based, max is the last pixel inside. `half-open`: 0-based, max is the first pixel outside.
+`one-based`: 1-based, max is the last pixel inside."""
+
+ARGUMENTS: dict[str, str] = {
+    "image": "(N,3,H,W) float32, normalised network input",
+    "label": "(N,) int64, ground-truth class",
+    "heatmap": "(N,H,W) float32, after the metric's own map steps",
+    "mask": "(N,H,W) bool, ground-truth region at the heatmap's resolution",
+    "box": "list of N lists of boxes in the pixels of the input",
+    "parts": "list of N lists of (part, x, y) in the pixels of the input",
+    "predict": "function: image (N,3,H,W) -> logits (N,C)",
+    "explain": "function: image (N,3,H,W), classes (N,) -> raw maps (N,h,w)",
+    "generator": "torch.Generator on the CPU, seeded for this batch",
+}
+"""The closed list of argument names with which a metric declares what it needs."""
+
+
+class CambenchError(Exception):
+    """A failure a person can act on. Its text says what, expected, got and the mend, in one line."""
+
+    exit_code = 1
+
+
+class UsageError(CambenchError):
+    """The command, a name or a setting is wrong."""
+
+    exit_code = 2
+
+
+class DataError(CambenchError):
+    """Data is missing or is not what its layout promises."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image as its data set describes it; nothing is decoded yet.
+
+    `boxes` are those of the ground-truth class only. `size` is the (width, height) that the annotation states, None where
+    it states none. `parts` are visible key points (part number, x, y) in pixels.
+    """
+
+    id: str
+    path: Path
+    label: int
+    boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] | None = None
+    parts: tuple[tuple[int, float, float], ...] = ()
+    segmentation: Path | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set: its classes in index order and its samples in file order.
+
+    `notes` are sentences that must accompany every number measured on it (a part of the classes, synthetic images, …).
+    `origin` says how to load it again (spec, split, classes, limit); it is no part of its identity.
+    `comparable` is False where a published number may never stand beside a measured one.
+    `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
+    """
+
+    name: str
+    split: str
+    root: Path
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    box_convention: BoxConvention = "inclusive"
+    notes: tuple[str, ...] = ()
+    comparable: bool = True
+    part_names: tuple[str, ...] = ()
+    banner: int = 0
+    attributes: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+    origin: Mapping[str, str | int | None] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over classes, ids, labels, boxes and file sizes: the same data gives the same digits anywhere."""
+        digest = hashlib.blake2b(digest_size=8)
+        digest.update(json.dumps([self.name, self.split, self.classes, self.box_convention, self.banner]).encode())
+        for s in self.samples:
+            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, s.path.stat().st_size]).encode())
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step or a metric receives: named views of the same N images, on the device.
+
+    views: name -> (N,3,H,W) float32, normalised; label: (N,) int64; rows: positions in the data set's samples.
+    """
+
+    views: Mapping[str, Tensor]
+    label: Tensor
+    rows: tuple[int, ...]
+
+    @property
+    def image(self) -> Tensor:
+        """The only view, where there is one.
+
+        Raises: ValueError if the batch holds several views.
+        """
+        (view,) = self.views.values()
+        return view

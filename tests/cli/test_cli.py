@@ -1,0 +1,117 @@
+"""The command line as a person types it: what is printed where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def cambench(*arguments: str, **places: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": "/tmp"}
+    environment |= {f"CAMBENCH_{name.upper()}": str(path) for name, path in places.items()}
+    command = [sys.executable, "-m", "cambench", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, cwd=Path(__file__).parents[2]
+    )
+
+
+def test_the_main_job_by_hand(tmp_path: Path) -> None:
+    places = {"data": tmp_path / "data", "results": tmp_path / "results"}
+    tiny = ["--classes", "4", "--per-class", "4", "--test-per-class", "8", "--size", "40"]
+    made = cambench("data", "make", "synthbirds", *tiny, **places)
+    assert made.returncode == 0, made.stderr
+    small = ["--set", "input.size=32", "--set", "train.batch_size=8", "--epochs", "1", "--workers", "0"]
+    trained = cambench("train", "cgc", "--dataset", "synthbirds", *small, **places)
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.startswith("synthbirds-cgc-resnet8-s0-")
+    assert "explained layer layer3" in trained.stderr
+    measured = cambench("eval", "--metric", "ch", "--metric", "top1", "--workers", "0", **places)
+    assert measured.returncode == 0, measured.stderr
+    assert "official" in measured.stdout
+    as_json = json.loads(cambench("eval", "-m", "ch", "--workers", "0", "--json", **places).stdout)
+    assert as_json[0]["metric"] == "ch"
+    latex = cambench("report", "--latex", **places)
+    assert latex.returncode == 0, latex.stderr
+    assert r"\toprule" in latex.stdout
+    page = tmp_path / "report.html"
+    assert cambench("report", "--html", str(page), **places).returncode == 0
+    assert "data:image/jpeg" in page.read_text()
+    checked = cambench("data", "check", "synthbirds", **places)
+    assert checked.returncode == 0, checked.stderr
+    (places["data"] / "synthbirds" / "classes.txt").unlink()
+    broken = cambench("data", "check", "synthbirds", **places)
+    assert broken.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["train", "cgd", "--dataset", "cub"], 2, "error: unknown method 'cgd'. Did you mean cgc"),
+        (["train", "cgc", "--dataset", "cubs"], 2, "Did you mean cub"),
+        (["train", "cgc", "--dataset", "cub"], 3, "CAMBENCH_DATA"),
+        (["train", "cgc"], 2, "--dataset"),
+        (["eval", "--metric", "iuac"], 2, "Did you mean iauc"),
+        (["eval", "--metric", "iauc"], 2, "no finished run"),
+        (["report"], 2, "nothing to report"),
+        (["report", "cgc/99"], 2, "cgc/1"),
+        (["report", "--latex", "--csv"], 2, "one at a time"),
+        (["ls", "metric"], 2, "Did you mean metrics"),
+        (["data", "where", "cub"], 0, "CUB_200_2011"),
+        (["data", "make", "cub"], 2, "expected synthbirds"),
+        (["train", "ce", "--dataset", "synthbirds", "--device", "cuda:9"], 2, "not available here"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
+    done = cambench(*arguments, data=tmp_path / "data", results=tmp_path / "results")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_is_said_and_has_its_code(tmp_path: Path) -> None:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "OMP_NUM_THREADS": "1",
+        "CAMBENCH_DATA": str(tmp_path),
+        "CAMBENCH_RESULTS": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "cambench", "train", "ce", "--dataset", "synthbirds", "--workers", "0"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "epoch 1/" in line:
+                running.send_signal(signal.SIGINT)
+                break
+        rest = running.stderr.read()
+    assert running.returncode == 130
+    assert "goes on from here" in rest
+    assert "Traceback" not in rest
+
+
+def test_help_does_not_import_torch() -> None:
+    code = "import sys; import cambench.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["methods", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs"])
+def test_every_catalogue_is_listed(kind: str, tmp_path: Path) -> None:
+    done = cambench("ls", kind, "--json", results=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert bool(rows) == (kind != "runs")
+    assert all(row["name"] for row in rows)
+
+
+def test_doctor_says_what_is_here(tmp_path: Path) -> None:
+    done = cambench("doctor", "--json", data=tmp_path, results=tmp_path)
+    facts = {(r["what"], r["name"]): r["is"] for r in json.loads(done.stdout)}
+    assert facts["version", "torch"]
+    assert facts["data", "cub"] == "not here"

@@ -1,0 +1,56 @@
+"""Grad-CAM as captum and torchcam compute it, after their own normalisation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from explainers.networks import build, images
+from torch import Tensor, nn
+
+from cambench import maps
+from cambench.explainers import explain, explain_batch
+
+CLASSES = torch.tensor([4, 0, 2])
+
+
+def network(kind: str) -> tuple[nn.Module, str, Tensor]:
+    """A tiny network or ResNet-18 with random weights, in eval mode, its layer and images."""
+    torch.manual_seed(0)
+    if kind == "resnet18":
+        net = torchvision.models.resnet18(weights=None, num_classes=5)
+        return net.eval(), "layer4", torch.randn(3, 3, 64, 64)
+    return build(kind, torch.float32).eval(), "stage", images(dtype=torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["gap-linear", "two-layers", "resnet18"])
+@pytest.mark.parametrize("closed", [True, False])
+def test_captum(kind: str, closed: bool) -> None:
+    attr = pytest.importorskip("captum.attr")
+    net, layer, x = network(kind)
+    theirs = attr.LayerGradCam(net, net.get_submodule(layer)).attribute(x, target=CLASSES).detach()[:, 0]
+    if closed:
+        ours = explain(net, x, "grad-cam", "logit", CLASSES, layer)
+    else:
+        ours = explain_batch(net, x, explainer="grad-cam", classes=CLASSES, layer=layer).maps
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gap-linear", "two-layers", "resnet18"])
+def test_torchcam(kind: str) -> None:
+    methods = pytest.importorskip("torchcam.methods")
+    net, layer, x = network(kind)
+    ours = explain(net, x, "grad-cam", "logit", CLASSES, layer)
+    with methods.GradCAM(net, target_layer=layer) as extractor:
+        theirs = extractor(CLASSES.tolist(), net(x.clone().requires_grad_()))[0].detach()
+    torch.testing.assert_close(maps.apply(ours, ["relu", "min-max"], (6, 6)), theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_torchcams_cam_is_ours() -> None:
+    methods = pytest.importorskip("torchcam.methods")
+    net, layer, x = network("resnet18")
+    ours = explain(net, x, "cam", "logit", CLASSES, layer)
+    with methods.CAM(net, target_layer=layer, fc_layer="fc") as extractor:
+        net(x)
+        theirs = extractor(CLASSES.tolist())[0].detach()
+    torch.testing.assert_close(maps.apply(ours, ["min-max"], (2, 2)), theirs, rtol=1e-3, atol=1e-4)

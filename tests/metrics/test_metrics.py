@@ -1,0 +1,98 @@
+"""Accuracy, statistics, and what the index promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cambench import maps
+from cambench.metrics import INDEX, find_metric, needs, reduce
+from cambench.metrics.bootstrap import interval, standard_error
+from cambench.metrics.top_k import top1, top5
+from cambench.vocabulary import ARGUMENTS, CambenchError, UsageError
+
+LOGITS = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [0, 9, 1, 2, 3, 4]])
+
+
+def predict(image: Tensor) -> Tensor:
+    """Fixed logits."""
+    return LOGITS[: len(image)]
+
+
+def test_accuracy_by_hand() -> None:
+    image = torch.zeros(3, 3, 2, 2)
+    assert top1(predict, image, torch.tensor([0, 4, 1])).tolist() == [1, 0, 1]
+    assert top5(predict, image, torch.tensor([5, 1, 0])).tolist() == [0, 1, 0]
+    assert top5(lambda x: LOGITS[:, :3], image, torch.tensor([2, 2, 2])).tolist() == [1, 1, 1]
+    with pytest.raises(CambenchError, match="accuracy: expected finite values, got NaN or infinity in 3 of 3 rows"):
+        top1(lambda x: LOGITS * torch.nan, image, torch.tensor([0, 4, 1]))
+
+
+def test_standard_error_and_mean() -> None:
+    rows = torch.tensor([1.0, 2.0, 4.0, 9.0])
+    assert reduce(rows) == 4.0
+    assert standard_error(rows) == pytest.approx(np.std(rows.numpy(), ddof=1) / 2)
+    assert standard_error(torch.tensor([3.0])) == 0.0
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_intervals_are_those_of_scipys_percentile_bootstrap(binary: bool) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    values = (rng.random(300) < 0.8).astype(float) if binary else rng.gamma(2, 1, 300)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile", rng=rng).confidence_interval
+    low, high = interval(torch.from_numpy(values), torch.Generator().manual_seed(0), draws=9999)
+    width = theirs.high - theirs.low
+    assert low == pytest.approx(theirs.low, abs=0.05 * width) and high == pytest.approx(theirs.high, abs=0.05 * width)
+
+
+def test_intervals_repeat_with_the_generator_and_follow_the_unit() -> None:
+    rows = torch.rand(50, generator=torch.Generator().manual_seed(0))
+    first, again = (interval(rows, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert first == again and first[0] < float(rows.mean()) < first[1]
+    percent = interval(rows * 100, torch.Generator().manual_seed(1))
+    assert percent == pytest.approx([100 * v for v in first], rel=1e-6)
+    assert interval(torch.ones(20), torch.Generator()) == (1.0, 1.0)
+    assert interval(torch.full((20,), 0.3), torch.Generator()) == pytest.approx((0.3, 0.3))
+
+
+def test_binary_rows_in_percent_have_the_same_interval_as_in_fractions() -> None:
+    rows = (torch.rand(200, generator=torch.Generator().manual_seed(0)) < 0.7).double()
+    fraction = interval(rows, torch.Generator().manual_seed(1))
+    percent = interval(100 * rows, torch.Generator().manual_seed(1))
+    assert percent == pytest.approx([100 * v for v in fraction], rel=1e-12)
+
+
+@pytest.mark.parametrize("function", [reduce, standard_error, lambda r: interval(r, torch.Generator())])
+def test_no_rows_and_rows_that_are_not_finite_are_errors(function) -> None:
+    with pytest.raises(CambenchError, match="N ≥ 1"):
+        function(torch.zeros(0))
+    with pytest.raises(CambenchError, match="1 of 3 rows"):
+        function(torch.tensor([1.0, torch.nan, 2.0]))
+
+
+def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
+    for name, metric in INDEX.items():
+        assert name == metric.name and metric.unit and metric.source and metric.summary
+        assert set(needs(metric)) <= set(ARGUMENTS), name
+        assert metric.explains == ("heatmap" in needs(metric)) == bool(metric.steps)
+        assert set(metric.steps) <= {*maps.STEPS, "resize"} and metric.variants
+    assert needs(INDEX["iauc"]) == needs(INDEX["dauc"]) == ("predict", "image", "heatmap", "label")
+    assert needs(INDEX["ch"]) == ("heatmap", "mask")
+    assert needs(INDEX["cgc-loss"]) == ("image", "explain", "predict", "generator")
+
+
+def test_directions_and_protocol_constants() -> None:
+    assert {n for n, m in INDEX.items() if not m.higher_is_better} == {"cgc-loss", "dauc"}
+    assert (INDEX["ch"].view, INDEX["ch"].view_scale, INDEX["ch"].variants) == ("full", 2.0, ("official", "correct"))
+    assert INDEX["cgc-loss"].group == 32 and INDEX["iauc"].view == "resize" and INDEX["iauc"].decimals == 4
+    assert INDEX["iauc"].steps == ("relu", "resize", "min-max-epsilon")
+
+
+def test_names_and_aliases() -> None:
+    assert find_metric("Content_Heatmap") is INDEX["ch"]
+    assert find_metric("insertion-auc") is INDEX["iauc"] and find_metric("deletion-auc") is INDEX["dauc"]
+    with pytest.raises(UsageError, match="Did you mean"):
+        find_metric("top-1")

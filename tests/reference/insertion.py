@@ -1,0 +1,46 @@
+"""Insertion and deletion as spec §2.3 tells them: one image, one step, one forward pass at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import convolve, gaussian_filter
+from torch import Tensor
+
+Image = NDArray[np.float64]
+
+
+def kernel() -> Image:
+    """The 11×11 kernel: scipy's Gaussian filter of a delta, default (reflect) boundary."""
+    delta = np.zeros((11, 11))
+    delta[5, 5] = 1
+    return gaussian_filter(delta, sigma=5)
+
+
+def blur(image: Image) -> Image:
+    """Each colour with zeros outside."""
+    return np.stack([convolve(colour, kernel(), mode="constant", cval=0.0) for colour in image])
+
+
+def curve(predict: Callable[[Tensor], Tensor], image: Image, heatmap: Image, kind: str) -> list[float]:
+    """The probability of the predicted class after every step."""
+    _, height, width = image.shape
+    order = sorted(range(height * width), key=lambda p: heatmap.flat[p])[::-1]
+    now = blur(image) if kind == "insertion" else image.copy()
+    goal = image if kind == "insertion" else np.zeros_like(image)
+    known = int(predict(torch.from_numpy(image)[None])[0].argmax())
+    scores = []
+    for k in range(-(-height // 8) + 1):
+        for p in order[(k - 1) * 8 * width : k * 8 * width] if k else []:
+            now[:, p // width, p % width] = goal[:, p // width, p % width]
+        logits = predict(torch.from_numpy(now)[None])[0].detach().double()
+        scores.append(float(torch.exp(logits[known]) / torch.exp(logits).sum()))
+    return scores
+
+
+def auc(scores: list[float]) -> float:
+    """Trapezoids, one by one."""
+    return sum((scores[k] + scores[k + 1]) / 2 for k in range(len(scores) - 1)) / (len(scores) - 1)

@@ -1,0 +1,101 @@
+"""Overlays, boxes and curves: pixels and points with answers done by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+from PIL import Image
+
+from cambench.report import curves, figures
+from cambench.report.curves import Curve
+from cambench.vocabulary import CambenchError, DataError
+
+GREY = Image.new("RGB", (8, 8), (100, 100, 100))
+
+
+def blend(colour: tuple[float, ...], opacity: float) -> list[int]:
+    return [round((1 - opacity) * 100 + opacity * 255 * c) for c in colour[:3]]
+
+
+def test_a_zero_map_only_dims_and_a_constant_map_is_the_top_of_the_scale() -> None:
+    zero = np.asarray(figures.overlay(GREY, np.zeros((2, 2), np.float32)))
+    assert (zero == blend(colormaps["inferno"](0.0), 0.25)).all()
+    full = np.asarray(figures.overlay(GREY, np.full((2, 2), 1e-9, np.float32)))
+    assert (full == blend(colormaps["inferno"](1.0), 0.8)).all()
+
+
+def test_a_signed_map_is_diverging_and_symmetric() -> None:
+    drawn = np.asarray(figures.overlay(GREY, np.array([[-2.0, 1.0]], np.float32)))
+    assert drawn[0, 0].tolist() == blend(colormaps["RdBu_r"](0.0), 0.8)
+    assert drawn[0, -1].tolist() == blend(colormaps["RdBu_r"](0.75), 0.25 + 0.55 / 2)
+    assert drawn[0, 0, 2] > drawn[0, 0, 0] and drawn[0, -1, 0] > drawn[0, -1, 2], "negative is blue, positive is red"
+
+
+def test_the_peak_lies_where_the_map_has_it() -> None:
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 3] = 1
+    drawn = np.asarray(figures.overlay(GREY, heatmap)).astype(int).sum(2)
+    assert np.unravel_index(drawn.argmax(), drawn.shape) == (0, 7)
+
+
+@pytest.mark.parametrize("heatmap", [np.zeros((1, 2, 2), np.float32), np.array([[np.nan]], np.float32)])
+def test_a_map_that_cannot_be_drawn_is_an_error(heatmap: np.ndarray) -> None:
+    with pytest.raises(CambenchError, match="gallery heatmap: expected"):
+        figures.overlay(GREY, heatmap)
+
+
+def test_a_box_is_half_open_scaled_and_clipped() -> None:
+    image = Image.new("RGB", (40, 40))
+    drawn = np.asarray(figures.with_boxes(image, [(4, 6, 14, 16)], scale=2.0))
+    rows, columns = np.nonzero((drawn == figures.OUTLINE).all(2))
+    # 8..27 across and 12..31 down; the coloured outline lies one pixel inside
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (9, 26, 13, 30)
+    assert np.asarray(image).sum() == 0, "the given image is untouched"
+    figures.with_boxes(image, [(-5, -5, 100, 100), (39, 39, 39.5, 39.5)])
+
+
+def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"x\.jpg: expected an image"):
+        figures.read_image(tmp_path / "x.jpg")
+    with pytest.raises(CambenchError, match=r"expected an array \(H,W,3\)"):
+        figures.read_image(np.zeros((3, 4, 4), np.uint8))
+
+
+def test_shrink_keeps_the_aspect_and_never_grows() -> None:
+    assert figures.shrink(Image.new("RGB", (400, 100)), 200).size == (200, 50)
+    assert figures.shrink(GREY, 200).size == (8, 8)
+
+
+@pytest.mark.parametrize(("low", "high", "expected"), [
+    (0.0, 10.0, [0, 2, 4, 6, 8, 10]), (0.13, 0.88, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (2.0, 2.0, [2.0, 2.5]),
+    (0.0, 0.0, [0.0, 0.2]), (68.2, 70.1, [68.0, 68.5, 69.0, 69.5, 70.0, 70.5]),
+])  # fmt: skip
+def test_ticks_are_round_and_cover(low: float, high: float, expected: list[float]) -> None:
+    assert curves.ticks(low, high)[: len(expected)] == pytest.approx(expected)
+    assert curves.ticks(low, high)[0] <= low and curves.ticks(low, high)[-1] >= high
+
+
+def test_a_curve_skips_what_is_not_a_number() -> None:
+    log = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": None}, {"epoch": 3, "loss": float("nan")}, {"epoch": 4}]
+    curve = Curve("r", "ce", [*log, {"epoch": 5, "loss": 3}])
+    assert curve.points("loss") == [(1.0, 1.0), (5.0, 3.0)]
+    assert curves.svg([curve], "accuracy", {"ce": 0}) == ""
+
+
+def test_runs_of_one_label_share_a_colour_and_lie_inside_the_plot() -> None:
+    own = [
+        Curve(f"r{i}", label, [{"epoch": e, "loss": e * 0.1} for e in range(1, 12)])
+        for i, label in enumerate(("ce", "cgc", "ce"))
+    ]
+    assert curves.legend(own) == {"ce": 0, "cgc": 1}
+    drawn = str(curves.svg(own, "loss", curves.legend(own)))
+    assert re.findall(r'polyline class="(c\d)"', drawn) == ["c0", "c1", "c0"]
+    points = [tuple(map(float, p.split(","))) for path in re.findall(r'points="([^"]+)"', drawn) for p in path.split()]
+    assert all(curves.LEFT <= x <= curves.WIDTH - curves.RIGHT for x, _ in points)
+    assert all(curves.TOP <= y <= curves.HEIGHT - curves.BOTTOM for _, y in points)
+    assert points[0][1] > points[10][1], "a larger loss lies higher"

@@ -1,0 +1,117 @@
+"""Every format shows the same cells. Goldens lie in `golden/`; CAMBENCH_UPDATE_GOLDEN=1 writes them anew, then read them."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from sample_table import NASTY, SAMPLE
+
+from cambench.recipes.published import load_published
+from cambench.recipes.tables import load_tables
+from cambench.report.frame import csv, tidy, to_frame
+from cambench.report.latex import escape, latex
+from cambench.report.markdown import markdown
+from cambench.report.paper import paper_table
+from cambench.report.terminal import terminal
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def printed(width: int) -> str:
+    """What a terminal of that width shows."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(terminal(SAMPLE, width))
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+@pytest.mark.parametrize(("name", "draw"), [
+    ("sample.tex", lambda: latex([SAMPLE])), ("sample.md", lambda: markdown([SAMPLE])),
+    ("sample.csv", lambda: csv([SAMPLE])), ("sample.txt", lambda: printed(160)),
+])  # fmt: skip
+def test_golden(name: str, draw: Callable[[], str]) -> None:
+    path = GOLDEN / name
+    if os.environ.get("CAMBENCH_UPDATE_GOLDEN"):
+        path.write_text(draw(), encoding="utf-8")
+    assert draw() == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("draw", [latex, markdown, csv])
+def test_the_banner_comes_before_the_first_number(draw: Callable[..., str]) -> None:
+    text = draw([SAMPLE])
+    assert 0 <= text.index("Not comparable") < text.index("80.0")
+
+
+def test_latex_escapes_every_special_character() -> None:
+    assert escape(r"_&%$#{}~^\ ") == r"\_\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}"
+    assert escape("<a|b> --- [c]") == r"\textless{}a\textbar{}b\textgreater{} -{}-{}- [c]"
+    assert escape("[c] 中\n\tü ± −1") == r"{[}c] [U+4E2D] ü $\pm$ $-$1"
+
+
+def test_latex_compiles(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here")
+    papers = [paper_table(recipe, [], load_published("cgc")) for recipe in load_tables("cgc")]
+    (tmp_path / "t.tex").write_text(latex([SAMPLE, *papers], standalone=True), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300)
+    log = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, log[-2000:]
+    assert "Overfull" not in log and "undefined" not in log
+
+
+def test_markdown_has_one_grid_with_as_many_bars_in_every_line() -> None:
+    lines = [line for line in markdown([SAMPLE]).splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(SAMPLE.rows)
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {6}
+    assert "<script>" not in markdown([SAMPLE])
+
+
+def test_terminal_keeps_to_100_columns_and_drops_nothing() -> None:
+    text = printed(100)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "…" not in text
+    for row in SAMPLE.rows:
+        for cell in row.cells:
+            assert cell.measured_text in text and cell.published_text.replace(" ± ", "±") in text
+    assert text.count("AUC") == 1 and text.count("Top-1") == 1
+
+
+@pytest.mark.parametrize("table", load_tables("cgc"), ids=lambda recipe: recipe.id)
+def test_terminal_shows_the_papers_tables_side_by_side(table: object) -> None:
+    drawn = paper_table(table, [], load_published("cgc"))  # type: ignore[arg-type]
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    console.print(terminal(drawn, 100))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("Method") == 1 + sum("Method" in s for s in (*drawn.notes, drawn.title))
+
+
+def test_frame_has_the_layout_and_the_sentences() -> None:
+    frame = to_frame(SAMPLE)
+    assert frame.shape == (3, 3) and frame.index.names == ["Arch", "Method"]
+    assert frame.loc[("ResNet18", "Baseline"), ("Birds", "Top-1 (%) ↑")] == "80.00 ± 1.41 (80.09 ± 0.89, −0.09)"
+    assert frame.loc[("ResNet18", NASTY), ("Cars", "AUC ↑")] == "— (not recoverable)"
+    assert frame.attrs["banner"] == list(SAMPLE.banner)
+
+
+def test_tidy_numbers_are_bare_and_unrounded() -> None:
+    frame = tidy([SAMPLE]).set_index(["row", "column"])
+    first = frame.loc[("ResNet18/Baseline", "Birds/Top-1 (%)")]
+    assert first["measured"] == 80.0 and first["std"] == 1.41421 and first["seeds"] == 2 and pd.isna(first["low"])
+    assert first["difference"] == pytest.approx(-0.09)
+    other = frame.loc[(f"ResNet18/{NASTY}", "Birds/Top-1 (%)")]
+    assert not other["comparable"] and pd.isna(other["difference"])
+    assert other["notes"] == f"A class named {NASTY}. One seed. synthetic images_1."
+
+
+def test_csv_reads_back() -> None:
+    frame = pd.read_csv(io.StringIO(csv([SAMPLE])), comment="#", skip_blank_lines=True, nrows=1)
+    assert frame.loc[0, "measured"] == 80.0 and frame.loc[0, "seeds"] == 2

@@ -1,0 +1,92 @@
+"""Records → summary tables: rows, columns, spreads, footnotes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cambench.report.summary import summary
+
+
+def labels(table: Any) -> list[tuple[str, ...]]:
+    return [row.label for row in table.rows]
+
+
+def texts(table: Any) -> list[list[str]]:
+    return [[cell.text for cell in row.cells] for row in table.rows]
+
+
+def test_one_table_a_data_set(record: Any) -> None:
+    tables = summary([record("ce", 0, "top1", 1.0, dataset=d) for d in ("cub", "aircraft", "cub")])
+    assert [t.id for t in tables] == ["aircraft", "cub"]
+    assert summary([]) == []
+
+
+def test_rows_are_method_explainer_target_and_columns_follow_the_index(record: Any) -> None:
+    records = [record(m, s, "top1", v + s) for m, v in (("cgc", 70.0), ("ce", 60.0)) for s in range(2)]
+    for explainer in ("hires-cam", "grad-cam"):
+        records.append(record("ce", 0, "iauc", 0.5, explainer=explainer))
+        records.append(record("ce", 0, "ch", {"official": 40.0, "correct": 50.0}, explainer=explainer))
+    (table,) = summary(records)
+    assert table.row_headers == ("Method", "Explainer", "Target")
+    assert labels(table) == [("ce", "grad-cam", "logit"), ("ce", "hires-cam", "logit"), ("cgc", "–", "–")]
+    assert [c.heading for c in table.columns] == [
+        ("top1", "(%) ↑"), ("ch", "official (%) ↑"), ("ch", "correct (%) ↑"), ("iauc", "(probability) ↑"),
+    ]  # fmt: skip
+    first = ["60.50 ± 0.71", "40.00 [39.00, 41.00]", "50.00 [49.00, 51.00]", "0.5000 [−0.5000, 1.5000]"]
+    assert texts(table) == [first, first, ["70.50 ± 0.71", "—", "—", "—"]]
+    assert table.spans(0) == [("top1", 1), ("ch", 2), ("iauc", 1)]
+
+
+def test_architectures_and_splits_are_columns_only_where_there_are_several(record: Any) -> None:
+    (table,) = summary([record("ce", 0, "top1", 1.0)])
+    assert table.row_headers == ("Method", "Explainer", "Target") and table.title == "arch resnet50, split test"
+    (table,) = summary([record("ce", 0, "top1", 1.0), record("ce", 0, "top1", 2.0, arch="vgg16")])
+    assert table.row_headers == ("Method", "Arch", "Explainer", "Target") and table.title == "split test"
+    assert [label[1] for label in labels(table)] == ["resnet50", "vgg16"]
+
+
+@pytest.mark.parametrize("facts", [
+    {"partial": ("first 10 of 100 images",)}, {"deviations": ("lr = 1 instead of 2",)}, {"precision": "bf16"},
+    {"job": {"recipe": {"train": {"epochs": 1}}}}, {"job": {"recipe": {"data": {"trained on": "ab"}}}},
+])  # fmt: skip
+def test_other_conditions_stand_in_rows_of_their_own(record: Any, facts: dict[str, Any]) -> None:
+    (table,) = summary([record("ce", 0, "top1", 10.0), record("ce", 1, "top1", 20.0, **facts)])
+    assert sorted(texts(table)) == [["10.00 [9.00, 11.00]"], ["20.00 [19.00, 21.00]"]]
+
+
+def test_metrics_on_different_parts_share_a_row_and_say_so(record: Any) -> None:
+    part = "first 50 of 100 images"
+    data = [{"recipe": {"data": {"trained on": "a", "measured on": m}}} for m in ("whole", "part")]
+    records = [record("ce", 0, "top1", 10.0, job=data[0]), record("ce", 0, "iauc", 0.5, partial=(part,), n=50, job=data[1])]
+    (table,) = summary(records)
+    assert len(table.rows) == 1
+    assert f"{part}." in table.footnotes and "50 images." in table.footnotes
+    assert table.banner == (f"Not comparable with published numbers (1 of 2 measured cells): {part}.",)
+
+
+def test_a_sentence_stands_once_and_as_high_as_it_is_true(record: Any) -> None:
+    records = [record(m, s, "top1", 1.0, n=100) for m in ("ce", "cgc") for s in range(2)]
+    records += [record(m, s, "cgc-loss", 3.0, n=96) for m in ("ce", "cgc") for s in range(2)]
+    (table,) = summary(records)
+    assert table.notes == ("Mean ± std (ddof 1) over 2 seeds (0, 1).", "Explained layer: layer4.")
+    assert table.footnotes == ("100 images a seed.", "96 images a seed.")
+    assert [c.marks for c in table.columns] == [(1,), (2,)]
+    assert not any(row.marks or any(cell.marks for cell in row.cells) for row in table.rows)
+
+
+def test_row_and_cell_marks(record: Any) -> None:
+    records = [record(m, 0, metric, 1.0) for m in ("ce", "cgc") for metric in ("top1", "top5")]
+    records += [record("zz", 0, metric, 1.0, deviations=("d",)) for metric in ("top1", "top5")]
+    records[0] = record("ce", 0, "top1", 1.0, counts={"left out": 4})
+    (table,) = summary(records)
+    assert table.footnotes == ("left out: 4.", "d.")
+    assert table.rows[0].cells[0].marks == (1,) and table.rows[2].marks == (2,)
+
+
+def test_banner_names_each_reason_once_and_no_note_repeats_it(record: Any) -> None:
+    records = [record("ce", s, "top1", 1.0, comparable=False, partial=("synthetic images",)) for s in range(2)]
+    (table,) = summary(records)
+    assert table.banner == ("Not comparable with published numbers: synthetic images.",)
+    assert not any("synthetic" in note for note in (*table.notes, *table.footnotes))

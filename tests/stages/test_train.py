@@ -1,0 +1,156 @@
+"""Training: it learns, it resumes bit-equally, it is the same job only when everything is the same, it fails clearly."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import TINY
+
+from cambench.recipes.schema import Schedule
+from cambench.stages.jobs import Place
+from cambench.stages.optimiser import learning_rate
+from cambench.stages.train import TrainJob, train
+from cambench.store.checkpoints import load_checkpoint
+from cambench.vocabulary import CambenchError, UsageError
+
+
+def job(method: str = "ce", *overrides: str, **options: object) -> TrainJob:
+    """A tiny training job."""
+    return TrainJob(method, "synthbirds", overrides=[*TINY, *overrides], **options)  # type: ignore[arg-type]
+
+
+KILLED = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from pathlib import Path
+from cambench.stages import loop
+from cambench.stages.jobs import Place
+from cambench.stages.train import TrainJob, train
+method, data, results, when, *overrides = sys.argv[1:]
+backward, calls = loop.Loop.backward, []
+def counted(self, batch, epoch, i):
+    calls.append(1)
+    if len(calls) == int(when):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return backward(self, batch, epoch, i)
+loop.Loop.backward = counted
+train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Path(results), "cpu"))
+"""
+
+
+@pytest.mark.parametrize(("method", "step"), [("ce", 5), ("cgc", 2)])
+def test_a_killed_run_ends_like_an_uninterrupted_one(method: str, step: int, place: Place, tmp_path: Path) -> None:
+    """3 steps an epoch: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
+    arguments = [method, str(place.data), str(tmp_path), str(step), *TINY]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (folder / "last.pt").exists() == (step > 3)
+    run = train(job(method), Place(place.data, tmp_path, "cpu"))
+    whole = place.results / "runs" / run.name
+    assert run.finished
+    assert (run.path / "last.pt").read_bytes() == (whole / "last.pt").read_bytes()
+    without_times = [{k: v for k, v in e.items() if "second" not in k} for e in run.log()]
+    assert [e["epoch"] for e in without_times] == [1, 2]
+
+
+@pytest.mark.parametrize("setting", ["train.precision=bf16", "optimizer.name=adam", "train.accumulate=2"])
+def test_every_way_to_train_goes_through(setting: str, place: Place, tmp_path: Path) -> None:
+    run = train(job("cgc", setting, "train.epochs=1"), Place(place.data, tmp_path, "cpu"))
+    assert 0 < run.log()[0]["loss"] < 20
+    assert any(setting.partition("=")[0] in sentence for sentence in run.info["deviations"])
+
+
+def test_training_begins_from_given_weights_and_refuses_those_of_another_architecture(place: Place, tmp_path: Path) -> None:
+    there = Place(place.data, tmp_path, "cpu")
+    first = train(job("ce", "train.epochs=1"), there)
+    again = train(job("ce", "train.epochs=1", "optimizer.lr=1e-12", weights=first.path / "last.pt"), there)
+    a, b = (load_checkpoint(r.path / "last.pt")["model"]["conv1.weight"] for r in (first, again))
+    torch.testing.assert_close(a, b)
+    with pytest.raises(UsageError, match=r"last\.pt do not fit resnet20 \(another architecture"):
+        train(job("ce", arch="resnet20", weights=first.path / "last.pt"), there)
+
+
+def test_a_finished_run_is_left_alone(place: Place) -> None:
+    first = train(job(), place)
+    stamp = (first.path / "last.pt").stat().st_mtime_ns
+    assert train(job(), place).name == first.name
+    assert (first.path / "last.pt").stat().st_mtime_ns == stamp
+
+
+def test_another_seed_or_setting_is_another_run(place: Place, tmp_path: Path) -> None:
+    there = Place(place.data, tmp_path, "cpu")
+    names = {train(job(seed=s), there).name for s in (0, 1)} | {train(job("ce", "optimizer.lr=0.01"), there).name}
+    assert len(names) == 3
+
+
+def test_accumulation_gives_the_same_gradient(place: Place, tmp_path: Path) -> None:
+    """Without batch norm in the way (eval-mode statistics would differ), two half batches are one batch."""
+    from cambench import objectives, seeds
+    from cambench.objectives.network import Network
+    from cambench.recipes import load as recipes
+    from cambench.stages.loop import Loop
+    from cambench.store.runs import Run
+    from cambench.vocabulary import Batch
+
+    gradients = []
+    for parts in (1, 3):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
+        recipe = recipes.load("ce", "synthbirds", overrides=[f"train.accumulate={parts}"])
+        loop = Loop(Run(tmp_path, {}), recipe, Network(model, "0", None), objectives.make("ce", {})[1], seed=0)
+        g = seeds.generator("batch")
+        batch = Batch({"crop": torch.randn(7, 3, 8, 8, generator=g)}, torch.randint(4, (7,), generator=g), tuple(range(7)))
+        values = loop.backward(batch, 0, 0)
+        gradients.append((model[1].weight.grad, values["loss"]))
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_finished(place: Place, tmp_path: Path) -> None:
+    there = Place(place.data, tmp_path, "cpu")
+    with pytest.raises(CambenchError, match=r"expected a finite loss, got (nan|inf).*epoch 1.*optimizer\.lr"):
+        train(job("ce", "optimizer.lr=1e30", "schedule.warmup_epochs=0"), there)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert not (folder / "last.pt").exists()
+
+
+def test_a_foreign_checkpoint_is_named_and_kept(place: Place, tmp_path: Path) -> None:
+    there = Place(place.data, tmp_path, "cpu")
+    run = train(job("ce", "train.epochs=1"), there)
+    run.save(finished=False)
+    foreign = load_checkpoint(run.path / "last.pt")
+    foreign["model"] = {"other.weight": torch.zeros(1)}
+    torch.save(foreign, run.path / "last.pt")
+    with pytest.raises(CambenchError, match=r"last\.pt: not a checkpoint of this run"):
+        train(job("ce", "train.epochs=1"), there)
+    assert (run.path / "last.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"overrides": ["model.layer=layer9"]}, "layer9"),
+        ({"classes": 99}, "between 1 and 4 classes, got 99"),
+        ({"weights": Path("/nowhere.pt")}, "--weights /nowhere.pt: expected a file"),
+        ({"arch": "resnet99"}, "Did you mean"),
+    ],
+)
+def test_wrong_input_is_one_clear_error(options: dict, said: str, place: Place, tmp_path: Path) -> None:
+    overrides = [*TINY, *options.pop("overrides", [])]
+    with pytest.raises(UsageError, match=said):
+        train(TrainJob("ce", "synthbirds", overrides=overrides, **options), Place(place.data, tmp_path, "cpu"))
+
+
+def test_schedules_by_hand() -> None:
+    step = Schedule(name="step", step=30, gamma=0.1, floor=0.0, warmup_epochs=0)
+    rates = [learning_rate(step, 0.1, step=s, steps=10, epochs=90) for s in (0, 299, 300, 600, 899)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.001])
+    cosine = Schedule(name="cosine", step=1, gamma=1.0, floor=0.01, warmup_epochs=2)
+    rates = [learning_rate(cosine, 1.0, step=s, steps=4, epochs=10) for s in (0, 7, 8, 24, 40)]
+    assert rates == pytest.approx([1 / 8, 1.0, 1.0, 0.01 + 0.99 / 2, 0.01])

@@ -1,0 +1,175 @@
+"""Files, keys, parts, heatmaps, records, checkpoints: complete or absent, and a clear error for what is damaged."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
+from cambench.store.files import atomic_path, read_json, write_json
+from cambench.store.heatmaps import pack, read_heatmaps, write_heatmaps
+from cambench.store.keys import job_key
+from cambench.store.parts import Parts
+from cambench.store.records import Record, Value, read_record, read_records, write_record
+from cambench.store.runs import Run, find_run
+from cambench.vocabulary import CambenchError, UsageError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nan_is_not_written_as_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"value": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    write_json(kept, {"finished": True})
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
+    try:
+        with pytest.raises(CambenchError, match=r"cannot write .*big\.pt.*free some space"):
+            save_checkpoint(tmp_path / "big.pt", {"model": torch.zeros(10_000)})
+        parts = Parts(tmp_path / "maps.h5", "k")
+        with pytest.raises(CambenchError, match="free some space"):
+            parts.append(100, {"values": np.zeros(10_000, dtype=np.float32)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert read_json(kept) == {"finished": True}
+    assert not (tmp_path / "big.pt").exists()
+    assert parts.rows == 0
+
+
+def test_equal_jobs_have_equal_keys_and_others_do_not() -> None:
+    assert job_key({"a": 1, "b": [1, 2]}) == job_key({"b": [1, 2], "a": 1})
+    assert job_key({"a": 1}) != job_key({"a": 2})
+
+
+def test_parts_go_on_where_they_stopped_and_forget_another_job(tmp_path: Path) -> None:
+    target = tmp_path / "maps.h5"
+    first = Parts(target, "job")
+    first.append(2, {"x": np.array([0, 1])})
+    first.append(1, {"x": np.array([2])})
+    again = Parts(target, "job")
+    assert again.rows == 3
+    again.append(2, {"x": np.array([3, 4])})
+    assert again.read()["x"].tolist() == [0, 1, 2, 3, 4]
+    assert Parts(target, "other job").rows == 0
+
+
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "maps.h5", "job")
+    parts.append(2, {"x": np.arange(2)})
+    parts.files[0].write_bytes(parts.files[0].read_bytes()[:40])
+    with pytest.raises(CambenchError, match=r"part-000000000-2\.npz: damaged"):
+        parts.read()
+
+
+def heatmap_arrays(*shapes: tuple[int, int]) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Random maps of the given grids, and the arrays of their file."""
+    rng = np.random.default_rng(0)
+    maps = [rng.standard_normal(s).astype(np.float32) for s in shapes]
+    packed = [pack(m[None]) for m in maps]
+    n = len(shapes)
+    arrays = {
+        "values": np.concatenate([p["values"] for p in packed]),
+        "grid": np.concatenate([p["grid"] for p in packed]),
+        "target": np.arange(n, dtype=np.int32),
+        "prediction": np.zeros(n, dtype=np.int32),
+        "logits": rng.standard_normal((n, 4)).astype(np.float32),
+        "id": np.array([f"image {i}".encode() for i in range(n)]),
+    }
+    return maps, arrays
+
+
+@pytest.mark.parametrize("shapes", [[(7, 7)] * 3, [(7, 7), (7, 9), (5, 7)]], ids=["one grid", "ragged"])
+def test_heatmaps_come_back_as_written(tmp_path: Path, shapes: list[tuple[int, int]]) -> None:
+    maps, arrays = heatmap_arrays(*shapes)
+    path = tmp_path / "maps.h5"
+    write_heatmaps(path, {"run": "r"}, {}, arrays)
+    found = read_heatmaps(path)
+    assert all(np.array_equal(a, b) for a, b in zip(found.maps, maps, strict=True))
+    assert found.ids == ["image 0", "image 1", "image 2"]
+    assert found.job == {"run": "r"}
+    assert found.target.tolist() == [0, 1, 2]
+
+
+def test_a_7x7_heatmap_takes_at_most_220_bytes_without_logits(tmp_path: Path) -> None:
+    _, arrays = heatmap_arrays(*[(7, 7)] * 2000)
+    path = tmp_path / "maps.h5"
+    write_heatmaps(path, {"run": "r"}, {}, arrays)
+    assert (path.stat().st_size - arrays["logits"].nbytes) / 2000 <= 220
+
+
+def test_truncated_and_foreign_heatmap_files_are_named(tmp_path: Path) -> None:
+    _, arrays = heatmap_arrays((7, 7), (7, 7))
+    path = tmp_path / "maps.h5"
+    write_heatmaps(path, {}, {}, arrays)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(CambenchError, match=r"maps\.h5: expected a heatmap file.*cambench explain"):
+        read_heatmaps(path)
+    foreign = tmp_path / "foreign.h5"
+    with h5py.File(foreign, "w") as f:
+        f["x"] = [1]
+    with pytest.raises(CambenchError, match=r"foreign\.h5: not a heatmap file of schema"):
+        read_heatmaps(foreign)
+
+
+def test_records_come_back_as_written_and_others_are_refused(tmp_path: Path) -> None:
+    value = Value(54.5, 10, 1.5, (51.0, 58.0))
+    record = Record("run", "cub", "test", "cgc", "resnet50", 0, "ch", {"official": value}, partial=("20 of 200 classes",))
+    path = tmp_path / "records" / "run" / "a.json"
+    write_record(path, record)
+    assert read_record(path) == record
+    assert read_records(tmp_path) == [record]
+    write_json(path, {"schema": 99})
+    with pytest.raises(CambenchError, match="not a record of schema 1"):
+        read_record(path)
+
+
+def test_a_checkpoint_holds_every_generator(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"model": {"w": torch.ones(2)}, "rng": rng_states()})
+    expected = (torch.rand(3), np.random.rand(3))  # noqa: NPY002
+    restore_rng(load_checkpoint(path)["rng"])
+    assert torch.equal(torch.rand(3), expected[0])
+    assert np.array_equal(np.random.rand(3), expected[1])  # noqa: NPY002
+
+
+def test_equal_checkpoints_are_equal_files(tmp_path: Path) -> None:
+    for name in ("a.pt", "b.pt"):
+        save_checkpoint(tmp_path / name, {"model": {"w": torch.arange(5)}})
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"model": {"w": torch.ones(1000)}})
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(CambenchError, match=r"last\.pt: expected a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_runs_are_found_by_name_prefix_and_path(tmp_path: Path) -> None:
+    for name in ("cub-cgc-resnet50-s0-aaaa", "cub-ce-resnet50-s0-bbbb"):
+        Run(tmp_path / "runs" / name, {}).save(finished=True)
+    assert find_run("cub-cgc", tmp_path).name == "cub-cgc-resnet50-s0-aaaa"
+    assert find_run(str(tmp_path / "runs" / "cub-ce-resnet50-s0-bbbb"), tmp_path).name == "cub-ce-resnet50-s0-bbbb"
+    with pytest.raises(UsageError, match="ambiguous"):
+        find_run("cub", tmp_path)
+    with pytest.raises(UsageError, match="Did you mean cub-cgc-resnet50-s0-aaaa"):
+        find_run("cubcgc-resnet50-s0-aaa", tmp_path)

@@ -1,0 +1,65 @@
+"""Named map steps on hand-sized maps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from reference.cgc import bilinear
+
+from cambench import maps
+
+MAP = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("relu", [0, 0, 1, 3]),
+        ("absolute", [1, 0, 1, 3]),
+        ("sum-to-one", [-1 / 3, 0, 1 / 3, 1]),
+        ("sum-to-one-epsilon", [-1 / (3 + 1e-8) + 1e-8, 1e-8, 1 / (3 + 1e-8) + 1e-8, 3 / (3 + 1e-8) + 1e-8]),
+        ("min-max", [0, 0.25, 0.5, 1]),
+        ("min-max-epsilon", [0, 1 / (4 + 1e-8), 2 / (4 + 1e-8), 4 / (4 + 1e-8)]),
+    ],
+)
+def test_steps_by_hand(step: str, expected: list[float]) -> None:
+    before = MAP.clone()
+    assert maps.apply(MAP, [step], (2, 2)).flatten().tolist() == pytest.approx(expected, abs=1e-15)
+    assert torch.equal(MAP, before)
+
+
+def test_every_step_is_tested_and_treats_maps_one_by_one() -> None:
+    several = torch.rand(5, 3, 4, dtype=torch.float64)
+    for step in maps.STEPS:
+        alone = torch.cat([maps.apply(m[None], [step], (3, 4)) for m in several])
+        torch.testing.assert_close(maps.apply(several, [step], (3, 4)), alone, rtol=1e-14, atol=0)
+
+
+def test_constant_and_zero_maps_stay_finite() -> None:
+    flat = torch.full((1, 2, 3), 0.7)
+    assert maps.min_max(flat).tolist() == maps.min_max_epsilon(flat).tolist() == [[[0.0] * 3] * 2]
+    assert maps.sum_to_one_epsilon(torch.zeros(1, 2, 3)).unique().tolist() == pytest.approx([1e-8])
+    with pytest.raises(ValueError, match="sums to 0"):
+        maps.sum_to_one(torch.zeros(1, 2, 3))
+
+
+@pytest.mark.parametrize("size", [(7, 5), (2, 2), (3, 9)])
+def test_resize_matches_the_half_pixel_twin(size: tuple[int, int]) -> None:
+    raw = torch.randn(2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for got, one in zip(maps.resize(raw, size), raw, strict=True):
+        torch.testing.assert_close(got, torch.from_numpy(bilinear(one.numpy(), size)), rtol=1e-12, atol=1e-12)
+
+
+def test_steps_run_in_their_order() -> None:
+    first = maps.apply(MAP, ["relu", "sum-to-one"], (2, 2))
+    second = maps.apply(MAP, ["sum-to-one", "relu"], (2, 2))
+    assert first.flatten().tolist() == [0, 0, 0.25, 0.75]
+    assert second.flatten().tolist() == pytest.approx([0, 0, 1 / 3, 1])
+    assert maps.apply(MAP, ["resize", "relu"], (4, 6)).shape == (1, 4, 6)
+
+
+def test_opencv_resizes_the_same_way() -> None:
+    cv2 = pytest.importorskip("cv2")
+    raw = torch.rand(1, 5, 7, generator=torch.Generator().manual_seed(0))
+    expected = torch.from_numpy(cv2.resize(raw[0].numpy(), (40, 30), interpolation=cv2.INTER_LINEAR))
+    torch.testing.assert_close(maps.resize(raw, (30, 40))[0], expected, rtol=0, atol=1e-6)

@@ -1,0 +1,83 @@
+"""The layers of the design: a room imports only from lower levels, never sideways; files stay short; nothing prints."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import cambench
+
+PACKAGE = Path(cambench.__file__).parent
+LEVELS = [
+    {"vocabulary", "lookup", "seeds", "geometry", "maps"},
+    {"losses", "targets"},
+    {"explainers", "metrics"},
+    {"models", "data", "recipes", "store"},
+    {"objectives", "report"},
+    {"stages"},
+    {"cli"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+FILES = sorted(PACKAGE.rglob("*.py"))
+SPECIAL = {"__init__", "__main__"}  # the package's face: they import the stages and the command line, lazily
+
+
+def room_of(path: Path) -> str:
+    """The room (folder or level-0 file) of a source file."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(tree: ast.AST) -> set[str]:
+    """The rooms of cambench that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "cambench":
+                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("cambench.")}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downwards(path: Path) -> None:
+    room = room_of(path)
+    if room in SPECIAL:
+        return
+    for other in imported_rooms(ast.parse(path.read_text())) - {room}:
+        assert other in LEVEL, f"{path}: imports {other}, which is no room"
+        allowed = LEVEL[other] < LEVEL[room] or (LEVEL[room] == 0 and other == "vocabulary")
+        assert allowed, f"{room} (level {LEVEL[room]}) imports {other} (level {LEVEL[other]})"
+
+
+def test_every_file_belongs_to_a_room() -> None:
+    assert {room_of(p) for p in FILES} - SPECIAL == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 50, f"{path.name}: {node.name} is too long"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_everything_public_is_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), f"{path} says not what it is"
+    for node in [n for body in public(tree) for n in body]:
+        assert ast.get_docstring(node), f"{path.name}: {node.name} has no docstring"
+
+
+def public(tree: ast.Module) -> list[list[ast.FunctionDef | ast.ClassDef]]:
+    """The public functions and classes of a file, and the public methods of its classes."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    classes = [n for n in tree.body if isinstance(n, ast.ClassDef)]
+    bodies = [tree.body, *(c.body for c in classes)]
+    return [[n for n in body if isinstance(n, kinds) and not n.name.startswith("_")] for body in bodies]
