@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,9 +77,10 @@ class Dataset:
     """One split of a data set: its classes in index order and its samples in file order.
 
     `notes` are sentences that must accompany every number measured on it (a part of the classes, synthetic images, …).
-    `origin` says how to load it again (spec, split, classes, limit); it is no part of its identity.
+    `origin` says how to load it again (spec, split, classes, limit, draw); it is no part of its identity.
     `comparable` is False where a published number may never stand beside a measured one.
     `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
+    `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     """
 
     name: str
@@ -93,7 +94,8 @@ class Dataset:
     part_names: tuple[str, ...] = ()
     banner: int = 0
     attributes: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
-    origin: Mapping[str, str | int | None] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    pool: Dataset | None = field(default=None, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -104,6 +106,19 @@ class Dataset:
             digest.update(json.dumps([s.id, s.label, s.boxes, s.size, s.path.stat().st_size]).encode())
         return digest.hexdigest()
 
+    @property
+    def drawn_from(self) -> str:
+        """The fingerprint that splits drawn by different seeds share: that of the pool, else one's own."""
+        return (self.pool or self).fingerprint
+
+    @cached_property
+    def places(self) -> tuple[int, ...] | None:
+        """Each sample's position in the pool; None without a pool."""
+        if self.pool is None:
+            return None
+        place = {s.path: i for i, s in enumerate(self.pool.samples)}
+        return tuple(place[s.path] for s in self.samples)
+
     def __len__(self) -> int:
         return len(self.samples)
 
@@ -113,11 +128,13 @@ class Batch:
     """What a training step or a metric receives: named views of the same N images, on the device.
 
     views: name -> (N,3,H,W) float32, normalised; label: (N,) int64; rows: positions in the data set's samples.
+    unlabelled: other images for the same step, whose labels are -1; None where the objective asks for none.
     """
 
     views: Mapping[str, Tensor]
     label: Tensor
     rows: tuple[int, ...]
+    unlabelled: Batch | None = None
 
     @property
     def image(self) -> Tensor:

@@ -7,51 +7,18 @@ A name is `NAME` (a folder of the data root), `NAME:PATH` (that folder itself, o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cambench.data import episodes
+from cambench.data.entry import DatasetEntry
 from cambench.data.subsets import describe, first_classes, first_images
 from cambench.lookup import find
 from cambench.vocabulary import DataError, Dataset, UsageError
 
-__all__ = ["INDEX", "DatasetEntry", "describe", "function", "load", "locate", "resolve", "splits"]
-
-Reader = Callable[[Path, str], Dataset]
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """One data set of the index.
-
-    reader: `module:function` or a function (root, split) -> Dataset. splits: `()` where the folder decides.
-    folders: names it goes by under a data root; anchors: files of which at least one marks its root.
-    images: folders of the root in which every picture must have a label.
-    counts, classes: images a split and classes of the official release.
-    make: `module:function` that writes it, where it is procedural.
-    audit: `module:function` (root) -> problems that its reader does not meet.
-    """
-
-    name: str
-    reader: str | Reader
-    title: str
-    splits: tuple[str, ...]
-    default_eval_split: str
-    obtain: str
-    licence: str
-    layout: str
-    image_size: int
-    folders: tuple[str, ...] = ()
-    anchors: tuple[str, ...] = ()
-    images: tuple[str, ...] = (".",)
-    counts: Mapping[str, int] = field(default_factory=dict)
-    classes: int | None = None
-    comparable: bool = True
-    notes: tuple[str, ...] = ()
-    make: str | None = None
-    audit: str | None = None
-
+__all__ = ["INDEX", "DatasetEntry", "describe", "function", "load", "locate", "reload", "resolve", "splits"]
 
 RESEARCH = "non-commercial research and education; the images belong to their photographers"
 
@@ -122,6 +89,23 @@ INDEX: dict[str, DatasetEntry] = {
         counts={"train": 1_281_167, "val": 50_000},
         classes=1000,
         audit="cambench.data.imagenet:audit",
+        labelled={0.01: "1percent.txt", 0.1: "10percent.txt"},
+    ),
+    "imagenet-100": DatasetEntry(
+        name="imagenet-100",
+        reader="cambench.data.imagenet:read_100",
+        title="ImageNet-100: the 100 classes of ImageNet-1k that CMC drew (cambench/data/imagenet_100.txt)",
+        splits=("train", "val"),
+        default_eval_split="val",
+        obtain="as imagenet, whose folder serves (all of it, or the 100 class folders): https://image-net.org/download",
+        licence="non-commercial research and education, under ImageNet's terms of access",
+        layout="imagenet-100/ or imagenet/{train/<wnid>/*.JPEG, val/…, annotation/*.xml or LOC_val_solution.csv}",
+        image_size=224,
+        folders=("imagenet-100", "imagenet", "ILSVRC2012", "ILSVRC"),
+        anchors=("val", "train", "Data/CLS-LOC"),
+        images=(),
+        counts={"train": 126_689, "val": 5000},
+        classes=100,
     ),
     "cars": DatasetEntry(
         name="cars",
@@ -237,13 +221,40 @@ def splits(name: str, root: Path) -> tuple[str, ...]:
     return folder.splits(locate(name, root))
 
 
-def load(name: str, split: str, root: Path, *, classes: int | None = None, limit: int | None = None) -> Dataset:
+def load(
+    name: str,
+    split: str,
+    root: Path,
+    *,
+    classes: int | None = None,
+    limit: int | None = None,
+    draw: episodes.Draw | None = None,
+) -> Dataset:
     """One split, as its reader finds it; `eval` is the set's evaluation split.
 
     `classes` keeps the first so many classes, `limit` then the first so many images in file order; both leave a note,
-    as does a number of images that is not the official one.
+    as does a number of images that is not the official one. `draw`: what a seed draws from the set (`data.episodes`).
     Raises: UsageError for an unknown set or split, DataError where the data is missing or not what its layout promises.
     """
+    entry, _ = resolve(name)
+
+    def read(wanted: str) -> Dataset:
+        return first_classes(official(name, wanted, root), classes)
+
+    dataset = read(split) if draw is None else episodes.load(draw, split, read, splits(name, root), entry.labelled)
+    origin = {"spec": name, "split": dataset.split, "classes": classes, "limit": limit}
+    drawn = {} if draw is None else {"draw": asdict(draw)}
+    return replace(first_images(dataset, limit), origin={**origin, **drawn})
+
+
+def reload(origin: Mapping[str, Any], root: Path) -> Dataset:
+    """The images that a `Dataset.origin` speaks of."""
+    options = {k: v for k, v in origin.items() if k not in ("spec", "split", "draw")}
+    return load(origin["spec"], origin["split"], root, **options, draw=episodes.from_dict(origin.get("draw")))
+
+
+def official(name: str, split: str, root: Path) -> Dataset:
+    """A whole split as its reader finds it, with the notes of the index and on its number of images."""
     entry, path = resolve(name)
     place = first_use(entry, root) if entry.make and path is None else locate(name, root)
     known = entry.splits or splits(name, root)
@@ -251,16 +262,15 @@ def load(name: str, split: str, root: Path, *, classes: int | None = None, limit
     if wanted not in known:
         raise UsageError(f"{name}: expected split {' or '.join((*known, 'eval'))}, got {split!r}.")
     dataset: Dataset = function(entry.reader)(place, wanted)
-    official = entry.counts.get(wanted, len(dataset))
-    part = () if official == len(dataset) else (f"{len(dataset)} of the {official} official {wanted} images",)
-    dataset = replace(
+    count = entry.counts.get(wanted, len(dataset))
+    part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {wanted} images",)
+    return replace(
         dataset,
         name=entry.name,
+        split=wanted,
         notes=(*entry.notes, *dataset.notes, *part),
         comparable=entry.comparable and dataset.comparable,
-        origin={"spec": name, "split": wanted, "classes": classes, "limit": limit},
     )
-    return first_images(first_classes(dataset, classes), limit)
 
 
 def first_use(entry: DatasetEntry, root: Path) -> Path:

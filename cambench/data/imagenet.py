@@ -9,7 +9,8 @@ Val is in the order of the file names in either layout, so that both give the sa
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -32,10 +33,16 @@ Size = tuple[int, int]
 Objects = list[tuple[str, Box]]
 
 
-def read(root: Path, split: str) -> Dataset:
-    """One split (`train`, `val`).
+def read_100(root: Path, split: str) -> Dataset:
+    """One split of ImageNet-100: the 100 classes that CMC drew, which is the subset in wide use (CGC spec §3.8)."""
+    wnids = (files("cambench.data") / "imagenet_100.txt").read_text(encoding="utf-8")
+    return read(root, split, frozenset(wnids.split()))
 
-    Raises: DataError naming what is missing or malformed: images, labels of a flat val, an annotation.
+
+def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
+    """One split (`train`, `val`); of the wnids `only`, where some are named, the class index being the rank among them.
+
+    Raises: DataError naming what is missing or malformed: images, labels of a flat val, an annotation, a class.
     """
     folder = image_folder(root, split)
     if split == "train":
@@ -48,6 +55,9 @@ def read(root: Path, split: str) -> Dataset:
     if not labelled:
         raise DataError(f"{folder}: expected images, got none; {readers.AGAIN}.")
     wnids, names = class_list(root, labelled)
+    if only:
+        wnids, names = subset(root, wnids, names, only)
+        labelled = {name: wnid for name, wnid in labelled.items() if wnid in only}
     rank = {wnid: i for i, wnid in enumerate(wnids)}
     samples = []
     for name, wnid in labelled.items():
@@ -79,6 +89,17 @@ def class_list(root: Path, labelled: Mapping[str, str]) -> tuple[list[str], tupl
         words = {wnid: wnid for wnid in folders or labelled.values()}
     wnids = sorted(words)
     return wnids, readers.distinct([words[w].partition(",")[0] for w in wnids], wnids)
+
+
+def subset(root: Path, wnids: list[str], names: tuple[str, ...], only: Set[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The wanted classes among the known ones.
+
+    Raises: DataError naming one that is not there.
+    """
+    if missing := sorted(only - set(wnids)):
+        raise DataError(f"{root}: expected {len(only)} classes, {len(missing)} are not there, first {missing[0]}; add them.")
+    name = dict(zip(wnids, names, strict=True))
+    return sorted(only), tuple(name[wnid] for wnid in sorted(only))
 
 
 def class_folders(root: Path, split: str) -> list[str]:

@@ -28,17 +28,20 @@ def train_batches(
     cache: Path | None = None,
     drop_last: bool = False,
     start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[Batch]:
     """One epoch in the order that (seed, epoch) gives; each view's crop follows from (seed, epoch, view name, row).
 
-    `start` skips so many batches without changing the others. `cache`: where small images of one size are kept decoded.
+    `start` skips so many batches and `stop` ends before a batch, without changing the others. `cache`: where small
+    images of one size are kept decoded.
     workers: None is min(8, cores). Raises: DataError naming an unreadable image.
     """
     order = torch.randperm(len(dataset), generator=seeds.generator(seed, "order", epoch)).tolist()
     batches = cut(order, batch_size)
     if drop_last and batches and len(batches[-1]) < batch_size:
         batches.pop()
-    return batches_of(dataset, Plan(tuple(batches[start:]), dict(views), seed, epoch), torch.device(device), workers, cache)
+    plan = Plan(tuple(batches[start:stop]), dict(views), seed, epoch)
+    return batches_of(dataset, plan, torch.device(device), workers, cache)
 
 
 def eval_batches(
@@ -88,9 +91,9 @@ def batches_of(
     """The batches of a plan, by the pixel source that fits the images."""
     if not plan.batches:
         return
-    array = packed.packed_array(dataset, cache) if cache is not None else None
+    array = packed.packed_array(dataset.pool or dataset, cache) if cache is not None else None
     if array is not None:
-        source = packed.pixels(plan, array, device)
+        source = packed.pixels(plan, array, device, dataset.places)
     else:
         source = stream.pixels(dataset, plan, device, workers)
     labels = torch.tensor([s.label for s in dataset.samples])

@@ -121,21 +121,23 @@ def fill(dataset: Dataset, array: NDArray[np.uint8]) -> str | None:
         pool.shutdown(cancel_futures=True)
 
 
-def pixels(plan: Plan, array: Tensor, device: torch.device) -> Iterator[dict[str, Tensor]]:
+def pixels(plan: Plan, array: Tensor, device: torch.device, places: Rows | None = None) -> Iterator[dict[str, Tensor]]:
     """For each batch of the plan, view name -> (N,3,H,W) float32 in [0,255] on the device.
 
+    places: each row's position in the array, where that is another.
     On CUDA the whole array moves there if it takes less than a quarter of the free memory; else each batch does, pinned.
     """
     if device.type == "cuda" and array.nbytes < RESIDENT * torch.cuda.mem_get_info(device)[0]:
         array = array.to(device)
     for rows in plan.batches:
-        yield batch(plan, array, rows, device)
+        yield batch(plan, array, rows, device, places)
 
 
 @torch.no_grad()
-def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device) -> dict[str, Tensor]:
+def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device, places: Rows | None = None) -> dict[str, Tensor]:
     """One batch: gather, move, resample each view."""
-    picked = array[torch.tensor(rows, device=array.device)]
+    held = rows if places is None else tuple(places[row] for row in rows)
+    picked = array[torch.tensor(held, device=array.device)]
     if device.type == "cuda" and picked.is_cpu:
         picked = picked.pin_memory()
     source = picked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from data.miniatures import WNIDS, annotation, imagenet, imagenet_devkit, write
 
+from cambench.data import imagenet as reader
 from cambench.data import load
 from cambench.vocabulary import DataError
 
@@ -92,3 +93,25 @@ def test_malformed_csv_names_its_line(tmp_path: Path) -> None:
     write(path, *lines[:2], lines[2] + "n01440764 1 2", *lines[3:])
     with pytest.raises(DataError, match=r"LOC_val_solution.csv:3: expected ImageId and groups"):
         load("imagenet", "val", tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_subset_of_the_classes_is_ranked_anew(tmp_path: Path, split: str) -> None:
+    root = imagenet(tmp_path)
+    whole = reader.read(root, split)
+    part = reader.read(root, split, frozenset({WNIDS[3], WNIDS[1]}))
+    assert part.classes == (WNIDS[1], WNIDS[3])
+    assert [(s.id, s.label) for s in part.samples] == [
+        (s.id, (s.label - 1) // 2) for s in whole.samples if s.label in (1, 3)
+    ]
+    with pytest.raises(DataError, match="expected 2 classes, 1 are not there, first n00000009"):
+        reader.read(root, split, frozenset({WNIDS[3], "n00000009"}))
+
+
+def test_imagenet_100_is_cmcs_subset_in_sorted_order(tmp_path: Path) -> None:
+    wnids = (Path(reader.__file__).parent / "imagenet_100.txt").read_text().split()
+    assert len(wnids) == 100 and wnids == sorted(set(wnids))
+    assert (wnids[0], wnids[50], wnids[99]) == ("n01558993", "n02974003", "n13040303")
+    imagenet(tmp_path)
+    with pytest.raises(DataError, match="expected 100 classes, 100 are not there, first n01558993"):
+        load("imagenet-100", "val", tmp_path)

@@ -1,0 +1,158 @@
+"""What a seed draws from a data set: few-shot episodes, and the few images whose labels may be used.
+
+A class draws by itself, from a seed derived of the run's seed and the class: fewer classes leave the others' draws as they
+are, and the images of 1 shot are among those of 5 shots of the same seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cambench import seeds
+from cambench.data import readers
+from cambench.vocabulary import DataError, Dataset, UsageError
+
+EPISODE = "episode"
+"""The evaluation split of a few-shot episode: every image that is not trained on."""
+PLACES = (".", "imagenet_subsets")
+OBTAIN = "https://raw.githubusercontent.com/google-research/simclr/master/imagenet_subsets/"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A few-shot episode (`shots` images a class, 0: none is drawn) or a `labelled` share (1: every image).
+
+    pool: `all` draws an episode from all splits together, and everything else is its evaluation split; `train` draws it from
+    the train split, and the official evaluation split stays as it is.
+    """
+
+    seed: int
+    shots: int = 0
+    pool: str = "all"
+    labelled: float = 1.0
+
+
+def from_dict(draw: Mapping[str, Any] | None) -> Draw | None:
+    """The draw that `run.json` or a heatmap file describes."""
+    return None if draw is None else Draw(**draw)
+
+
+def load(
+    draw: Draw, split: str, read: Callable[[str], Dataset], splits: Sequence[str], lists: Mapping[float, str]
+) -> Dataset:
+    """A split of what was drawn. `train` is what may be trained on with labels.
+
+    read: official split -> Dataset. lists: share -> file with the published list of the images that keep their labels.
+    Raises: UsageError where the draw is not possible or the split has no meaning; DataError for a list that does not fit.
+    """
+    if draw.shots and draw.pool == "all":
+        pool = together([read(name) for name in splits])
+        chosen = few(pool, draw.shots, draw.seed)
+        if split == "train":
+            return take(pool, chosen, "train")
+        if split not in ("eval", EPISODE):
+            raise UsageError(
+                f"{pool.name}: expected split train or {EPISODE} of an episode drawn from all images, got {split!r}."
+            )
+        return take(pool, sorted(set(range(len(pool))) - set(chosen)), EPISODE)
+    dataset = read(split)
+    if split != "train":
+        return dataset
+    if draw.shots:
+        return take(dataset, few(dataset, draw.shots, draw.seed), "train")
+    if draw.labelled in lists:
+        return take(dataset, listed(dataset, lists[draw.labelled]), "train")
+    return take(dataset, share(dataset, draw.labelled, draw.seed), "train")
+
+
+def together(parts: Sequence[Dataset]) -> Dataset:
+    """Several splits as one.
+
+    Raises: DataError if they do not have the same classes.
+    """
+    first = parts[0]
+    for other in parts[1:]:
+        if other.classes != first.classes:
+            raise DataError(
+                f"{first.name}: expected the same classes in every split, got others in {other.split} than in {first.split}."
+            )
+    return replace(
+        first,
+        split="all",
+        samples=tuple(s for part in parts for s in part.samples),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        comparable=all(part.comparable for part in parts),
+    )
+
+
+def take(pool: Dataset, rows: Sequence[int], split: str) -> Dataset:
+    """The rows of a pool as a split of its own.
+
+    Raises: UsageError if there are none.
+    """
+    if not rows:
+        raise UsageError(f"{pool.name}: expected images left for the {split} split, got none; draw fewer a class.")
+    return replace(pool, split=split, samples=tuple(pool.samples[row] for row in rows), pool=pool)
+
+
+def rows_of_classes(dataset: Dataset) -> list[list[int]]:
+    """The rows of each class, in file order."""
+    rows: list[list[int]] = [[] for _ in dataset.classes]
+    for row, sample in enumerate(dataset.samples):
+        rows[sample.label].append(row)
+    return rows
+
+
+def few(dataset: Dataset, shots: int, seed: int) -> list[int]:
+    """`shots` random rows of each class, in file order. Source: CGC §4.2, few-shot (spec §3.7).
+
+    Raises: UsageError naming a class that has fewer images.
+    """
+    rows = rows_of_classes(dataset)
+    small = [label for label, own in enumerate(rows) if len(own) < shots]
+    if small:
+        worst = min(small, key=lambda label: len(rows[label]))
+        raise UsageError(
+            f"{dataset.name}, {dataset.split} images: expected at least {shots} of every class for data.shots={shots}, got "
+            f"{len(rows[worst])} of {dataset.classes[worst]} ({len(small)} such classes); ask for fewer shots."
+        )
+    return sorted(row for label, own in enumerate(rows) for row in pick(own, shots, seed, "episode", label))
+
+
+def share(dataset: Dataset, part: float, seed: int) -> list[int]:
+    """The same share of the rows of each class, at least one where it has any, in file order. Our choice."""
+    rows = rows_of_classes(dataset)
+    counts = [min(len(own), max(1, round(part * len(own)))) for own in rows]
+    return sorted(row for label, own in enumerate(rows) for row in pick(own, counts[label], seed, "labelled", label))
+
+
+def pick(rows: Sequence[int], n: int, *names: int | str) -> list[int]:
+    """n of the rows, at random."""
+    import torch
+
+    order = torch.randperm(len(rows), generator=seeds.generator(*names)).tolist()
+    return [rows[i] for i in order[:n]]
+
+
+def listed(dataset: Dataset, name: str) -> list[int]:
+    """The rows whose file names a published list holds, one a line, in file order (spec §1.8: 12,811 images for 1 %).
+
+    A part of the classes takes its part of the list. Raises: DataError saying where the list is expected and how to obtain
+    it, or naming a listed image that is not there.
+    """
+    places = [dataset.root / place / name for place in PLACES]
+    path = next((p for p in places if p.is_file()), None)
+    if path is None:
+        raise DataError(
+            f"{dataset.name}: expected the list of labelled images {places[0]}, found none. Obtain: {OBTAIN}{name}."
+        )
+    wanted = {text.strip(): line for line, text in readers.lines(path)}
+    rows = [row for row, sample in enumerate(dataset.samples) if sample.path.name in wanted]
+    folders = {sample.path.parent.name for sample in dataset.samples}
+    found = {dataset.samples[row].path.name for row in rows}
+    lost = [text for text in wanted if text not in found and text.partition("_")[0] in folders]
+    if lost:
+        raise readers.malformed(path, wanted[lost[0]], f"an image of {dataset.root} ({len(lost)} are not there)", lost[0])
+    return rows
