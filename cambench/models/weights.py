@@ -66,7 +66,7 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
     heads that only the file has (say, of self-supervised training) are left out; both are logged.
     Raises: UsageError listing the first missing and unexpected keys and the shapes that differ.
     """
-    state, own = known_spellings(read_weights(path)), network.state_dict()
+    state, own = classifier(known_spellings(read_weights(path)), path), network.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in own]
     differing = [key for key in own if key in state and own[key].shape != state[key].shape]
@@ -88,6 +88,18 @@ def known_spellings(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """torchvision's own files in today's spelling: DenseNet's `norm.1` is `norm1`; auxiliary heads are never built."""
     kept = {key: tensor for key, tensor in state.items() if not key.startswith(AUXILIARY)}
     return {DENSE_LAYER.sub(r"\1\2", key): tensor for key, tensor in kept.items()}
+
+
+def classifier(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """A trunk fine-tuned by SwAV's or CGC's semi-supervised script: its `projection_head` is one linear layer, the `fc`.
+
+    Their stem pads by one pixel of zeros and then convolves with padding 2, which is the padding of 3 here, without weights.
+    The projection of a self-supervised file has several layers (`projection_head.0.weight`) and is no classifier.
+    """
+    if "projection_head.weight" not in state or "fc.weight" in state:
+        return state
+    log.info("%s: its projection_head is the classifier fc", path.name)
+    return {key.replace("projection_head.", "fc."): tensor for key, tensor in state.items()}
 
 
 def foreign_heads(unexpected: list[str], own: Mapping[str, Tensor]) -> list[str]:

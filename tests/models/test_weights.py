@@ -112,6 +112,24 @@ def test_a_trunk_with_foreign_heads_needs_head_replace(
     assert torch.equal(model.get_parameter("conv1.weight"), state["conv1.weight"])
 
 
+def test_a_fine_tuned_swav_file_has_its_classifier_under_another_name(
+    tmp_path: Path, state: dict[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    named = {f"module.{k.replace('fc.', 'projection_head.')}": v for k, v in state.items()}
+    with caplog.at_level(logging.INFO, "cambench"):
+        assert loaded_equals(saved(tmp_path / "w.pt", {"state_dict": named, "epoch": 20}), state)
+    assert "w.pt: its projection_head is the classifier fc" in caplog.text
+
+
+def test_swavs_padded_stem_is_the_ordinary_one() -> None:
+    """A pixel of zeros, then padding 2, is padding 3."""
+    stem = build("resnet50", seed=1).get_submodule("conv1")
+    image = torch.randn(1, 3, 33, 40)
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1))
+    theirs = torch.nn.functional.conv2d(padded, stem.weight, stride=2, padding=2)
+    torch.testing.assert_close(theirs, stem(image))
+
+
 JUNK = {
     "empty": b"",
     "text": b"hello world\n" * 9,
