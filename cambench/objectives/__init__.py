@@ -7,14 +7,14 @@ before the next is built: the terms' gradients add up to that of their sum. What
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ValidationError
 
 from cambench.lookup import find
-from cambench.objectives import cgc, cross_entropy
+from cambench.objectives import cgc, cgc_semi, cross_entropy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import explain
 from cambench.vocabulary import Batch, UsageError
@@ -24,19 +24,31 @@ Step = Callable[[Network, Batch, torch.Generator], Terms]
 
 @dataclass(frozen=True)
 class Objective:
-    """An objective: the views it asks for (view name -> view kind), the settings it takes, its step."""
+    """An objective: the views it asks for (view name -> view kind), the settings it takes, its step.
+
+    unlabelled: the views of the batch of other images that it asks for beside the labelled one; {} for none.
+    """
 
     name: str
     views: dict[str, str]
     settings: type[BaseModel]
     step: Callable[[Any, Network, Batch, torch.Generator], Terms]
     source: str
+    unlabelled: dict[str, str] = field(default_factory=dict)
 
 
 INDEX: dict[str, Objective] = {
     "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
     "cgc": Objective(
         "cgc", {"crop": "random-resized-crop", "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC spec §1.1–1.5"
+    ),
+    "cgc-semi": Objective(
+        "cgc-semi",
+        {"crop": "random-resized-crop"},
+        cgc_semi.Settings,
+        cgc_semi.step,
+        "CGC spec §1.8",
+        unlabelled={"query": "resize-center-crop"},
     ),
 }
 

@@ -19,17 +19,22 @@ from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
 
 
-class Settings(Strict):
+class Consistency(Strict):
     """The choices in which the paper and the authors' code differ (spec §5.1), and λ (`weight`) and τ (`temperature`)."""
 
     temperature: float = Field(gt=0)
     weight: float = Field(ge=0)
     anchor: Literal["released", "paper"]
-    ce_views: Literal["all", "query"]
     group: int = Field(ge=2)
     reduction: Literal["mean", "sum"]
     flip: Literal["consistent", "released"]
     negatives: Literal["contrastive", "squared", "released"]
+
+
+class Settings(Consistency):
+    """`ce_views`: the views whose cross-entropy counts."""
+
+    ce_views: Literal["all", "query"]
 
 
 def transforms(
@@ -47,31 +52,24 @@ def transforms(
     return replace(of_map, flip=of_map.flip & second), of_map
 
 
-def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
-    """L = CE(x_crop) + CE(x) + CE(T(x)) + λ·L_CGC; `ce_views = query`: L = CE(x) + λ·L_CGC.
+def consistency(
+    settings: Consistency, network: Network, query: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """L_CGC of the queries x (N,3,H,W), and the logits (N,C) of x and of T(x).
 
-    Forward passes in the order x_crop, x, T(x), which is the order in which running statistics see them. The heatmaps
-    belong to the class that the network predicts on x.
+    Forward passes in the order x, T(x), which is the order in which running statistics see them. The heatmaps belong to the
+    class that the network predicts on x, so no label is needed.
     """
-    query, label = batch.views["query"], batch.label
     size = (query.shape[2], query.shape[3])
     for_image, for_map = transforms(len(query), size, settings.flip, generator)
-    ce: list[Tensor] = []
-    if settings.ce_views == "all":
-        of_crop = cross_entropy(network.logits(batch.views["crop"]), label)
-        yield of_crop
-        ce.append(of_crop.detach())
     logits, activation = network.forward(query)
     changed_logits, changed_activation = network.forward(geometry.resample(query, for_image.to(query.device), size))
-    rest = cross_entropy(logits, label)
-    if settings.ce_views == "all":
-        rest = rest + cross_entropy(changed_logits, label)
     classes = logits.argmax(1)
     of_changed = differentiable_cam(changed_activation, changed_logits, classes, network.head)
     of_query = differentiable_cam(activation, logits, classes, network.head)
     a, b = consistency_maps(of_changed, of_query, for_map, size)
     if settings.negatives == "contrastive":
-        consistency = grouped_cgc_loss(
+        loss = grouped_cgc_loss(
             a,
             b,
             group=settings.group,
@@ -80,7 +78,25 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
             reduction=settings.reduction,
         )
     else:
-        consistency = positive_pair_loss(a, b, variant=settings.negatives)
-    yield rest + settings.weight * consistency
+        loss = positive_pair_loss(a, b, variant=settings.negatives)
+    return loss, logits, changed_logits
+
+
+def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+    """L = CE(x_crop) + CE(x) + CE(T(x)) + λ·L_CGC; `ce_views = query`: L = CE(x) + λ·L_CGC.
+
+    Forward passes in the order x_crop, x, T(x).
+    """
+    label, every = batch.label, settings.ce_views == "all"
+    ce: list[Tensor] = []
+    if every:
+        of_crop = cross_entropy(network.logits(batch.views["crop"]), label)
+        yield of_crop
+        ce.append(of_crop.detach())
+    loss, logits, changed_logits = consistency(settings, network, batch.views["query"], generator)
+    rest = cross_entropy(logits, label)
+    if every:
+        rest = rest + cross_entropy(changed_logits, label)
+    yield rest + settings.weight * loss
     total = torch.stack([*ce, rest.detach()]).sum()
-    return {"ce": total, "consistency": consistency.detach(), "accuracy": accuracy(changed_logits, label)}
+    return {"ce": total, "consistency": loss.detach(), "accuracy": accuracy(changed_logits, label)}
