@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -33,6 +34,8 @@ app.command("doctor")(doctor.doctor)
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 data, 130 interrupted."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("cambench").setLevel(logging.INFO)
     debug = len(arguments) < len(sys.argv) - 1 or "CAMBENCH_DEBUG" in os.environ
     try:
         app(arguments, prog_name="cambench")

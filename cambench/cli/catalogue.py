@@ -9,7 +9,7 @@ import typer
 
 from cambench.cli import options as o
 
-KINDS = ("methods", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs")
+KINDS = ("methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs")
 
 
 def ls(
@@ -17,7 +17,7 @@ def ls(
     results: o.Results = o.RESULTS,
     as_json: o.Json = False,
 ) -> None:
-    """List a catalogue: methods, explainers, targets, metrics, datasets, archs, tables or runs."""
+    """List a catalogue: methods, presets, explainers, targets, metrics, datasets, archs, tables or runs."""
     from cambench.stages.catalogue import catalogue
     from cambench.stages.report import print_rows
 

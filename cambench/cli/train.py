@@ -22,6 +22,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe: optimizer.lr=0.01.")
     ] = None,
+    presets: Annotated[
+        list[str] | None, typer.Option("--preset", metavar="NAME", help="Named overrides: see cambench ls presets.")
+    ] = None,
     layer: o.Layer = None,
     precision: Annotated[str | None, typer.Option("--precision", help="float32 or bf16, instead of the recipe's.")] = None,
     weights: o.Weights = None,
@@ -36,11 +39,13 @@ def train(
 
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
+    from cambench.recipes import presets as named
     from cambench.stages.train import TrainJob, summary
     from cambench.stages.train import train as stage
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
-    overrides = [*(settings or []), *(f"{key}={value}" for key, value in shortcuts.items() if value is not None)]
+    chosen = [text for name in presets or [] for text in named.overrides(name)]
+    overrides = [*chosen, *(settings or []), *(f"{key}={value}" for key, value in shortcuts.items() if value is not None)]
     job = TrainJob(method, dataset, arch, seed, classes, weights, overrides)
     run = stage(job, o.place(data_root, results, device, workers, download))
     done = summary(run)

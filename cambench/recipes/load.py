@@ -1,11 +1,12 @@
-"""Read a training recipe: `extends` → [[when]] blocks that match data set and architecture → `--set a.b=value`."""
+"""Read a training recipe: `extends` → [[when]] blocks that match → what a table recipe sets → `--set a.b=value`."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,41 +15,65 @@ from cambench.lookup import canonical, find, nearest
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
 
-TABLES = ("model", "input", "train", "optimizer", "schedule", "objective_settings")
+TABLES = ("model", "data", "input", "train", "optimizer", "schedule", "objective_settings")
 WORDS = ("summary", "source", "objective", "extends")
 DEFAULT_ARCH = {"synthbirds": "resnet8", "tiny-imagenet": "resnet18"}
+TASK = ("data.shots",)
+"""Keys that say what is to be learned, as the data set does: another value is another task and no departure."""
+NONE: Mapping[str, Any] = MappingProxyType({})
+Values = dict[str, dict[str, Any]]
 
 
 def methods() -> dict[str, dict[str, Any]]:
     """Every method's recipe as written: name -> TOML."""
     folder = files("cambench.recipes") / "training"
-    paths = sorted((p for p in folder.iterdir() if p.name.endswith(".toml")), key=lambda p: p.name)
+    paths = sorted((p for p in folder.iterdir() if p.name.endswith(".toml")), key=lambda p: p.name.removesuffix(".toml"))
     return {p.name.removesuffix(".toml"): tomllib.loads(p.read_text(encoding="utf-8")) for p in paths}
 
 
-def load(method: str, dataset: str, arch: str | None = None, overrides: Sequence[str] = ()) -> TrainingRecipe:
+def load(
+    method: str,
+    dataset: str,
+    arch: str | None = None,
+    overrides: Sequence[str] = (),
+    preset: Mapping[str, Any] = NONE,
+) -> TrainingRecipe:
     """The resolved recipe of a method on a data set with an architecture.
 
-    dataset: a catalogue name, without a path. overrides: `a.b=value`, values in TOML notation (a bare word is text).
+    dataset: a catalogue name, without a path. preset: dotted key -> value, what a table recipe asks for, which is no
+    deviation. overrides: `a.b=value`, values in TOML notation (a bare word is text), applied last.
     Raises: UsageError naming the file, the key and the nearest valid key.
     """
     written = methods()
     find(method, written, "method")
     method, dataset = canonical(method), canonical(dataset)
     arch = arch or DEFAULT_ARCH.get(dataset, "resnet50")
-    layers = resolve(method, written, {"dataset": dataset, "arch": arch})
-    values: dict[str, Any] = {table: {} for table in TABLES}
-    sources: dict[str, str] = {}
-    for place, key, value, source in layers:
-        put(values, key, value, place)
-        sources[key] = source
-    deviations = [said for text in overrides if (said := override(values, sources, text))]
+    for task in ("full", "few-shot"):  # the task depends on settings, and some settings depend on the task
+        layers = resolve(method, written, {"dataset": dataset, "arch": arch, "task": task})
+        values, sources, deviations = settle(layers, overrides, preset)
+        if not values["data"].get("shots"):
+            break
     facts = {"method": method, "dataset": dataset, "arch": arch, "sources": sources, "deviations": deviations}
     words = {name: word(method, written, name) for name in ("summary", "source", "objective")}
     try:
         return TrainingRecipe.model_validate({**facts, **words, **values})
     except ValidationError as e:
         raise UsageError(explain(e, f"training recipe {method}")) from e
+
+
+def settle(
+    layers: Sequence[Setting], overrides: Sequence[str], preset: Mapping[str, Any]
+) -> tuple[Values, dict[str, str], list[str]]:
+    """The values, where each comes from, and the sentences about those that a person changed."""
+    values: Values = {table: {} for table in TABLES}
+    sources: dict[str, str] = {}
+    for place, key, value, source in layers:
+        put(values, key, value, place)
+        sources[key] = source
+    for key, value in preset.items():
+        change(values, sources, key, value, "table recipe")
+    deviations = [said for text in overrides if (said := override(values, sources, text))]
+    return values, sources, deviations
 
 
 Setting = tuple[str, str, Any, str]
@@ -67,6 +92,8 @@ def resolve(method: str, written: dict[str, dict[str, Any]], facts: dict[str, st
             key = f"{table}.{name}"
             settings.append((place, key, value, text["sources"].get(key, text["sources"].get(table, ""))))
     for block in text.get("when", []):
+        if odd := set(block) - {*facts, "set", "source"}:
+            raise UsageError(f"{place}, [[when]]: {nearest(min(odd), (*facts, 'set', 'source'), 'key')}")
         wanted = {k: [v] if isinstance(v, str) else v for k, v in block.items() if k in facts}
         if all(facts[k] in v for k, v in wanted.items()):
             settings += [(place, key, value, block["source"]) for key, value in block["set"].items()]
@@ -79,7 +106,7 @@ def word(method: str, written: dict[str, dict[str, Any]], name: str) -> str:
     return str(text[name]) if name in text else word(text["extends"], written, name)
 
 
-def put(values: dict[str, Any], key: str, value: Any, place: str) -> None:
+def put(values: Values, key: str, value: Any, place: str) -> None:
     """Set a dotted key. An unknown table is an error here, an unknown name in it when the recipe is validated."""
     table, _, name = key.partition(".")
     if table not in TABLES or not name:
@@ -87,22 +114,33 @@ def put(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     values[table][name] = value
 
 
-def override(values: dict[str, Any], sources: dict[str, str], text: str) -> str | None:
+def override(values: Values, sources: dict[str, str], text: str) -> str | None:
     """Apply one `a.b=value`; returns the sentence that says what it departs from, None where nothing changes."""
     key, equals, written = text.partition("=")
-    key = key.strip()
-    known = [f"{table}.{name}" for table, entries in values.items() for name in entries]
     if not equals:
         raise UsageError(f"--set {text}: expected a.b=value, for example --set optimizer.lr=0.01.")
+    key, source = key.strip(), sources.get(key.strip(), "")
+    old, value = change(values, sources, key, parse(written.strip()), "command line")
+    if value == old or key in TASK:
+        return None
+    return f"{key} = {json.dumps(value)} instead of {json.dumps(old)} ({source})"
+
+
+def change(values: Values, sources: dict[str, str], key: str, value: Any, source: str) -> tuple[Any, Any]:
+    """Give a known key another value; returns the old and the new one, a whole number as a float where the old one is.
+
+    Raises: UsageError naming the nearest key.
+    """
+    known = [f"{table}.{name}" for table, entries in values.items() for name in entries]
     if key not in known:
-        raise UsageError(f"--set {text}: {nearest(key, known, 'key')}")
+        where = f"--set {key}" if source == "command line" else source
+        raise UsageError(f"{where}: {nearest(key, known, 'key')}")
     table, name = key.split(".")
-    old, value = values[table][name], parse(written.strip())
+    old = values[table][name]
     if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    values[table][name] = value
-    source, sources[key] = sources[key], "command line"
-    return None if value == old else f"{key} = {json.dumps(value)} instead of {json.dumps(old)} ({source})"
+    values[table][name], sources[key] = value, source
+    return old, value
 
 
 def parse(text: str) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Strict(BaseModel):
@@ -14,11 +14,34 @@ class Strict(BaseModel):
 
 
 class Model(Strict):
-    """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin."""
+    """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
+
+    `swav` weights are a file that is named with --weights.
+    """
 
     surgery: list[str]
     layer: str
-    init: Literal["scratch", "imagenet"]
+    init: Literal["scratch", "imagenet", "swav"]
+
+
+class Data(Strict):
+    """Which images a run learns from.
+
+    `shots` images a class, drawn by the run's seed (0: every image). `pool`: drawn from all splits together, every other
+    image being the evaluation split (`all`), or from the official train split (`train`). `labelled`: the share of the
+    training images whose labels are used. `unlabelled`: whether the objective also sees training images without labels.
+    """
+
+    shots: int = Field(ge=0)
+    pool: Literal["all", "train"]
+    labelled: float = Field(gt=0, le=1)
+    unlabelled: bool
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> Self:
+        if self.shots and (self.labelled < 1 or self.unlabelled):
+            raise ValueError("shots go with labelled = 1.0 and unlabelled = false")
+        return self
 
 
 class Input(Strict):
@@ -42,21 +65,34 @@ class Train(Strict):
     validate_epochs: bool
 
 
+class Group(Strict):
+    """A learning rate of its own for some of the parameters; 0 leaves them as they begin."""
+
+    lr: float = Field(ge=0)
+
+
 class Optimizer(Strict):
-    """SGD or Adam (coupled L2). `momentum` and `nesterov` are read by SGD alone."""
+    """SGD or Adam (coupled L2). `momentum` and `nesterov` are read by SGD alone.
+
+    `groups`: a module's name, or `head` for the classifier -> what differs for its parameters; the longest name decides.
+    """
 
     name: Literal["sgd", "adam"]
     lr: float = Field(gt=0)
     momentum: float = Field(ge=0, lt=1)
     nesterov: bool
     weight_decay: float = Field(ge=0)
+    groups: dict[str, Group]
 
 
 class Schedule(Strict):
-    """Learning rate: `step` (×gamma every `step` epochs) or `cosine` (per step, to `floor`·lr), after a linear warm-up."""
+    """Learning rate: `step` (×gamma every `step` epochs), `multistep` (×gamma once `milestones` epochs are over) or `cosine`
+    (per step, to `floor`·lr), after a linear warm-up.
+    """
 
-    name: Literal["step", "cosine"]
+    name: Literal["step", "multistep", "cosine"]
     step: int = Field(ge=1)
+    milestones: list[int]
     gamma: float = Field(gt=0)
     floor: float = Field(ge=0)
     warmup_epochs: int = Field(ge=0)
@@ -75,6 +111,7 @@ class TrainingRecipe(Strict):
     dataset: str
     arch: str
     model: Model
+    data: Data
     input: Input
     train: Train
     optimizer: Optimizer

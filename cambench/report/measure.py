@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from cambench.report.model import Measured
+from cambench.report.select import setting
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError
 
@@ -42,7 +43,7 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     said = list(first.partial)
     if not first.comparable and not first.partial:
         said.append(f"{first.dataset}: not comparable with published numbers")
-    said += first.deviations
+    said += [*first.deviations, *task(first)]
     said += [spread(measured), images(measured) if measured.std is None else f"{images(measured)} a seed"]
     if first.layer is not None:
         said.append(f"{LAYER}{first.layer}")
@@ -51,6 +52,15 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}
     said += [f"{name}: {each(numbers)}" for name, numbers in counted.items() if any(numbers)]
     return [sentence.rstrip(".") for sentence in said]
+
+
+def task(record: Record) -> list[str]:
+    """What the run's seed drew to learn from, where it did not learn from every image with its label."""
+    shots, share = setting(record, "data.shots"), setting(record, "data.labelled")
+    if shots:
+        rest = "all other images" if setting(record, "data.pool") == "all" else "the official split"
+        return [f"{shots}-shot: each seed draws its {shots} training image(s) a class; measured on {rest}"]
+    return [f"Labels of {100 * share:g} % of the training images"] if share not in (None, 1) else []
 
 
 def spread(measured: Measured) -> str:

@@ -21,6 +21,13 @@ def methods() -> list[Row]:
     ]
 
 
+def presets() -> list[Row]:
+    """Named overrides of a training recipe."""
+    from cambench.recipes.presets import presets
+
+    return [{"name": n, "summary": p["summary"], "source": p["source"]} for n, p in presets().items()]
+
+
 def explainers() -> list[Row]:
     """Explainers."""
     from cambench.explainers import INDEX
@@ -77,6 +84,7 @@ def tables() -> list[Row]:
 
 CATALOGUES: dict[str, Callable[[], list[Row]]] = {
     "methods": methods,
+    "presets": presets,
     "explainers": explainers,
     "targets": targets,
     "metrics": metrics,

@@ -221,10 +221,14 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
 
 
 def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
-    """The training recipe with the data it saw and the data it is measured on: what two seeds must share to be averaged."""
+    """The training recipe with the data it saw and the data it is measured on: what two seeds must share to be averaged.
+
+    Where a seed draws its images, the seeds share what is drawn from.
+    """
     info = loaded.run.info
-    data = {"trained on": info.get("data", {}).get("fingerprint"), "measured on": dataset.fingerprint}
-    return {**info.get("recipe", {}), "weights": info["weights"], "data": data}
+    recipe, seen = info.get("recipe", {}), info.get("data", {})
+    saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
+    return {**recipe, "weights": info["weights"], "data": {**recipe.get("data", {}), **saw}}
 
 
 def summarise(record: Record) -> str:

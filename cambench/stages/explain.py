@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from cambench import data
+from cambench.data import episodes
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
@@ -46,8 +47,9 @@ def open_data(loaded: Loaded, place: jobs.Place, dataset: str | None, split: str
     spec = dataset or own.get("spec")
     if spec is None:
         raise UsageError(f"{loaded.run.name}: expected --dataset, since a given network belongs to no data set.")
-    classes = own.get("classes") if spec == own.get("spec") else None
-    found = data.load(spec, split, place.data, classes=classes, limit=limit)
+    mine = own if spec == own.get("spec") else {}
+    draw = episodes.from_dict(mine.get("draw"))
+    found = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
     outputs = count_outputs(loaded)
     if outputs != len(found.classes):
         raise UsageError(

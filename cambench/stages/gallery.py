@@ -97,8 +97,7 @@ def rows(found: Sequence[Shown], data_root: Path) -> list[GalleryRow]:
 
 def open_data(maps: Heatmaps, data_root: Path) -> Dataset:
     """The images that a heatmap file was made from, by the specification stored in it."""
-    origin = maps.origin
-    return data.load(origin["spec"], origin["split"], data_root, classes=origin["classes"], limit=origin["limit"])
+    return data.reload(maps.origin, data_root)
 
 
 def spread(dataset: Dataset, n: int) -> list[int]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from cambench import seeds
-from cambench.data.loader import eval_batches, train_batches
+from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.objectives import Step
 from cambench.objectives.network import Network, differentiate
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import optimiser
+from cambench.stages.batches import Lessons, split
 from cambench.stages.progress import Bar, bar, say
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
@@ -48,31 +47,21 @@ class Loop:
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch, self.best = state["epoch"], state["best"]
             restore_rng(state["rng"])
-        except (KeyError, RuntimeError) as e:
+        except (KeyError, RuntimeError, ValueError) as e:
             raise CambenchError(f"{path}: not a checkpoint of this run ({str(e)[:200]}); delete it to train again.") from e
         self.log = self.run.log()[: self.epoch]
         self.run.write_log(self.log)
         say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")
 
-    def train(
-        self,
-        dataset: Dataset,
-        views: Mapping[str, View],
-        held_out: Dataset | None,
-        *,
-        device: str,
-        workers: int,
-        cache: Path,
-    ) -> None:
+    def train(self, lessons: Lessons, held_out: Dataset | None) -> None:
         """Every epoch that is left; each ends with a checkpoint."""
-        source = {"device": device, "workers": workers, "cache": cache}
         for epoch in range(self.epoch, self.recipe.train.epochs):
             began = time.monotonic()
-            values = self.train_epoch(epoch, dataset, views, source)
+            values = self.train_epoch(epoch, lessons)
             values["seconds"] = round(time.monotonic() - began, 2)
-            values["images_per_second"] = round(len(dataset) / max(values["seconds"], 1e-9), 1)
+            values["images_per_second"] = round(lessons.images / max(values["seconds"], 1e-9), 1)
             if held_out is not None:
-                values["validation_accuracy"] = self.validate(held_out, source)
+                values["validation_accuracy"] = self.validate(held_out, lessons.source)
             self.finish(epoch, values)
 
     def finish(self, epoch: int, values: dict[str, float]) -> None:
@@ -95,17 +84,13 @@ class Loop:
             save_checkpoint(self.run.path / "best.pt", state)
         save_checkpoint(self.run.path / "last.pt", state)
 
-    def train_epoch(
-        self, epoch: int, dataset: Dataset, views: Mapping[str, View], source: dict[str, Any]
-    ) -> dict[str, float]:
-        """One pass over the training split; returns the mean of every value, weighted by images."""
-        settings, model = self.recipe.train, self.network.model.train()
-        steps = math.ceil(len(dataset) / settings.batch_size)
+    def train_epoch(self, epoch: int, lessons: Lessons) -> dict[str, float]:
+        """One pass over the labelled images; returns the mean of every value, weighted by them."""
+        settings, model, n = self.recipe.train, self.network.model.train(), len(lessons.dataset)
         totals: dict[str, Tensor] = {}
-        batches = train_batches(dataset, views, batch_size=settings.batch_size, seed=self.seed, epoch=epoch, **source)
-        with bar(f"epoch {epoch + 1}/{settings.epochs}", len(dataset)) as progress:
-            for i, batch in enumerate(batches):
-                self.set_rate(epoch * steps + i, steps)
+        with bar(f"epoch {epoch + 1}/{settings.epochs}", n) as progress:
+            for i, batch in enumerate(lessons.epoch(epoch)):
+                self.set_rate(epoch * lessons.steps + i, lessons.steps)
                 self.optimizer.zero_grad(set_to_none=True)
                 for name, value in self.backward(batch, epoch, i).items():
                     totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
@@ -114,7 +99,7 @@ class Loop:
                 self.show(progress, totals, len(batch.rows))
         self.check(totals["loss"], epoch, 0)
         model.eval()
-        return {name: float(total) / len(dataset) for name, total in totals.items()}
+        return {name: float(total) / n for name, total in totals.items()}
 
     def backward(self, batch: Batch, epoch: int, i: int) -> dict[str, Tensor]:
         """Accumulate the gradient of one batch, in `accumulate` parts; returns the batch's mean values."""
@@ -127,13 +112,10 @@ class Loop:
         return sums
 
     def set_rate(self, step: int, steps: int) -> None:
-        """The learning rate of a step, for every parameter group."""
-        recipe = self.recipe
-        rate = optimiser.learning_rate(
-            recipe.schedule, recipe.optimizer.lr, step=step, steps=steps, epochs=recipe.train.epochs
-        )
+        """The learning rate of a step, for every parameter group from its own first one."""
+        schedule, epochs = self.recipe.schedule, self.recipe.train.epochs
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = optimiser.learning_rate(schedule, group["initial_lr"], step=step, steps=steps, epochs=epochs)
 
     def check(self, total: Tensor, epoch: int, i: int) -> None:
         """Stop at a loss that is not finite, before it reaches a checkpoint."""
@@ -150,7 +132,7 @@ class Loop:
         progress.advance(n, values)
 
     @torch.inference_mode()
-    def validate(self, held_out: Dataset, source: dict[str, Any]) -> float:
+    def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> float:
         """Top-1 in percent on the evaluation split, un-augmented."""
         recipe = self.recipe
         view = View(kind="resize-center-crop", size=recipe.input.size, resize=recipe.input.resize or None)
@@ -160,15 +142,3 @@ class Loop:
                 right += int((self.network.logits(batch.image).argmax(1) == batch.label).sum())
                 progress.advance(len(batch.rows))
         return 100 * right / len(held_out)
-
-
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """The batch in at most `parts` pieces of nearly equal size."""
-    if parts == 1:
-        return [batch]
-    size = math.ceil(len(batch.rows) / parts)
-    starts = range(0, len(batch.rows), size)
-    return [
-        Batch({k: v[s : s + size] for k, v in batch.views.items()}, batch.label[s : s + size], batch.rows[s : s + size])
-        for s in starts
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
+from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
+from cambench.objectives import Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import jobs
+from cambench.stages.batches import Lessons
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
 from cambench.store.keys import file_hash, job_key
@@ -25,11 +28,15 @@ from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError
 
 SCHEMA = 1
+SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """What `cambench train` was asked for. `overrides` are `a.b=value` texts; `weights` a file for the initial weights."""
+    """What `cambench train` was asked for. `overrides` are `a.b=value` texts; `weights` a file for the initial weights.
+
+    preset: dotted key of the recipe -> value, what a table recipe asks for; unlike overrides it is no deviation.
+    """
 
     method: str
     dataset: str
@@ -38,6 +45,7 @@ class TrainJob:
     classes: int | None = None
     weights: Path | None = None
     overrides: Sequence[str] = ()
+    preset: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(job: TrainJob, place: jobs.Place) -> Run:
@@ -45,36 +53,79 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
 
     Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
     """
-    recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides)
+    recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     objective, step = objectives.make(recipe.objective, recipe.objective_settings)
-    dataset = data.load(job.dataset, "train", place.data, classes=job.classes)
-    run = open_run(job, recipe, dataset, place)
+    needs_weights(job, recipe)
+    lessons = prepare_lessons(job, recipe, objective, place)
+    dataset = lessons.dataset
+    run = open_run(job, recipe, lessons, place)
     if run.finished:
         say(f"{run.name}: finished already ({run.path})")
         return run
     model = build(job, recipe, dataset, place)
     layer, head = explained_layer(model, recipe)
-    say(f"{run.name}: {len(dataset)} images, {len(dataset.classes)} classes, explained layer {layer}")
+    others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
+    say(f"{run.name}: {len(dataset)} images{others}, {len(dataset.classes)} classes, explained layer {layer}")
     device = jobs.device(place.device)
     run = run.save(layer=layer, device=device_name(device))
     network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision)
-    views = {name: view(kind, recipe.input) for name, kind in objective.views.items()}
     loop = Loop(run, recipe, network, step, seed=job.seed)
-    loop.train(
-        dataset, views, validation(job, recipe, dataset, place), device=device, workers=place.workers, cache=cache(place)
-    )
+    loop.train(replace(lessons, source={**lessons.source, "device": device}), validation(job, recipe, dataset, place))
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     return run.save(finished=True, seconds=round(seconds, 1), peak_memory_bytes=peak)
 
 
-def open_run(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Run:
+def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
+    """Check the initial weights, before any data is read.
+
+    Raises: UsageError where the recipe begins with weights that only a file can give, or the file is not there.
+    """
+    if recipe.model.init == "swav" and job.weights is None:
+        raise UsageError(
+            f"{recipe.method} on {recipe.dataset} begins with SwAV's ResNet-50 of 800 epochs: expected --weights FILE, got "
+            f"none. Obtain: {SWAV} (or begin elsewhere: --set model.init=imagenet or scratch)."
+        )
+    if job.weights is not None and not job.weights.is_file():
+        raise UsageError(f"--weights {job.weights}: expected a file of weights, found none there.")
+
+
+def drawn(recipe: TrainingRecipe, seed: int) -> Draw | None:
+    """What the run's seed draws from the data set; None where every image counts with its label."""
+    wanted = recipe.data
+    if not wanted.shots and wanted.labelled == 1:
+        return None
+    return Draw(seed, wanted.shots, wanted.pool, wanted.labelled)
+
+
+def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective, place: jobs.Place) -> Lessons:
+    """The images of the run, through the views of its objective.
+
+    Raises: UsageError where the objective and the recipe disagree on unlabelled images.
+    """
+    if bool(objective.unlabelled) != recipe.data.unlabelled:
+        needs = str(bool(objective.unlabelled)).lower()
+        raise UsageError(f"objective {objective.name}: expected data.unlabelled = {needs}; leave it as its recipe has it.")
+    dataset = data.load(job.dataset, "train", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
+    return Lessons(
+        dataset,
+        {name: view(kind, recipe.input) for name, kind in objective.views.items()},
+        recipe.train.batch_size,
+        job.seed,
+        (dataset.pool or dataset) if objective.unlabelled else None,
+        {name: view(kind, recipe.input) for name, kind in objective.unlabelled.items()},
+        {"workers": place.workers, "cache": place.results / "cache"},
+    )
+
+
+def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place) -> Run:
     """The run's folder: made with its `run.json` on first use, read on later calls."""
     settled = recipe.model_dump(mode="json", exclude={"summary", "source", "sources", "deviations"})
+    dataset, draw = lessons.dataset, drawn(recipe, job.seed)
     identity = {"schema": SCHEMA, "recipe": settled, "data": dataset.fingerprint, "seed": job.seed}
+    if lessons.unlabelled is not None:
+        identity["unlabelled"] = lessons.unlabelled.fingerprint
     if job.weights is not None:
-        if not job.weights.is_file():
-            raise UsageError(f"--weights {job.weights}: expected a file of weights, found none there.")
         identity["weights"] = file_hash(job.weights)
     parts = (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(identity))
     path = place.results / "runs" / "-".join(jobs.slug(p) for p in parts)
@@ -86,7 +137,14 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: job
         "arch": recipe.arch,
         "seed": job.seed,
         "dataset": dataset.name,
-        "data": {"spec": job.dataset, "classes": job.classes, "fingerprint": dataset.fingerprint, "images": len(dataset)},
+        "data": {
+            "spec": job.dataset,
+            "classes": job.classes,
+            "draw": None if draw is None else asdict(draw),
+            "fingerprint": dataset.fingerprint,
+            "drawn_from": dataset.drawn_from,
+            "images": len(dataset),
+        },
         "class_names": list(dataset.classes),
         "comparable": dataset.comparable,
         "partial": list(dataset.notes),
@@ -140,13 +198,8 @@ def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: j
     """The split on which top-1 is followed after every epoch, None where the recipe does without."""
     if not recipe.train.validate_epochs:
         return None
-    held_out = data.load(job.dataset, "eval", place.data, classes=job.classes)
+    held_out = data.load(job.dataset, "eval", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
     return None if held_out.split == dataset.split else held_out
-
-
-def cache(place: jobs.Place) -> Path:
-    """Where decoded images of small sets wait between runs."""
-    return place.results / "cache"
 
 
 def summary(run: Run) -> Mapping[str, Any]:

@@ -101,7 +101,9 @@ def test_help_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("kind", ["methods", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs"])
+@pytest.mark.parametrize(
+    "kind", ["methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs"]
+)
 def test_every_catalogue_is_listed(kind: str, tmp_path: Path) -> None:
     done = cambench("ls", kind, "--json", results=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -6,9 +6,10 @@ import pytest
 
 from cambench.objectives import make
 from cambench.recipes import load as recipes
+from cambench.recipes import presets
 from cambench.vocabulary import UsageError
 
-DATASETS = ("imagenet", "cub", "cars", "aircraft", "flowers", "tiny-imagenet", "synthbirds", "folder")
+DATASETS = ("imagenet", "imagenet-100", "cub", "cars", "aircraft", "flowers", "tiny-imagenet", "synthbirds", "folder")
 
 
 @pytest.mark.parametrize("method", sorted(recipes.methods()))
@@ -41,6 +42,72 @@ def test_the_papers_weights_of_the_consistency_loss(dataset: str, arch: str, wei
     assert recipes.load("cgc-no-negatives", dataset, arch).objective_settings["weight"] == weight
 
 
+@pytest.mark.parametrize("shots", [1, 5, 10])
+@pytest.mark.parametrize(("dataset", "weight"), [("cub", 0.8), ("cars", 0.8), ("flowers", 0.8), ("aircraft", 0.6)])
+def test_the_papers_few_shot_settings(dataset: str, weight: float, shots: int) -> None:
+    recipe = recipes.load("cgc", dataset, preset={"data.shots": shots})
+    assert recipe.objective_settings["weight"] == weight
+    assert (recipe.data.shots, recipe.data.pool) == (shots, "all")
+    assert (recipe.model.init, recipe.train.epochs, recipe.train.batch_size) == ("imagenet", 90, 256)
+    assert recipe.sources["objective_settings.weight"].startswith("paper: few-shot")
+    assert not recipe.train.validate_epochs
+    by_hand = recipes.load("cgc", dataset, overrides=[f"data.shots={shots}"])
+    assert by_hand.deviations == [], "how many shots is a task, not a departure"
+    assert by_hand.model_copy(update={"sources": recipe.sources}) == recipe
+
+
+def test_one_percent_of_the_labels() -> None:
+    ours, baseline = recipes.load("cgc-semi", "imagenet"), recipes.load("ce-semi", "imagenet")
+    for recipe in (ours, baseline):
+        optimizer, schedule = recipe.optimizer, recipe.schedule
+        assert (recipe.arch, recipe.model.init, recipe.data.labelled) == ("resnet50", "swav", 0.01)
+        assert (optimizer.lr, optimizer.groups["head"].lr, optimizer.momentum) == (0.02, 5.0, 0.9)
+        assert optimizer.weight_decay == 0.0
+        assert (schedule.name, schedule.milestones, schedule.gamma) == ("multistep", [12, 16], 0.2)
+    assert (ours.train.epochs, ours.train.batch_size, ours.data.unlabelled) == (50, 128, True)
+    assert (baseline.train.epochs, baseline.train.batch_size, baseline.data.unlabelled) == (20, 256, False)
+    assert (ours.objective_settings["weight"], ours.objective_settings["temperature"]) == (0.25, 0.5)
+
+
+def test_no_negatives_as_released() -> None:
+    settings = recipes.load("cgc-no-negatives-released", "imagenet", "resnet18").objective_settings
+    assert (settings["negatives"], settings["weight"]) == ("released", 1000.0)
+
+
+def test_a_table_recipes_preset_is_no_deviation_and_gives_way_to_the_command_line() -> None:
+    preset = {"objective_settings.weight": 2, "data.shots": 5}
+    recipe = recipes.load("cgc", "cub", preset=preset)
+    assert recipe.objective_settings["weight"] == 2.0 and isinstance(recipe.objective_settings["weight"], float)
+    assert recipe.sources["objective_settings.weight"] == "table recipe" and recipe.deviations == []
+    both = recipes.load("cgc", "cub", overrides=["objective_settings.weight=0.1"], preset=preset)
+    assert both.deviations == ["objective_settings.weight = 0.1 instead of 2.0 (table recipe)"]
+    with pytest.raises(UsageError, match=r"^table recipe: unknown key 'data.shot'. Did you mean data.shots"):
+        recipes.load("cgc", "cub", preset={"data.shot": 5})
+
+
+@pytest.mark.parametrize("name", sorted(presets.presets()))
+def test_every_named_preset_is_a_valid_group_of_overrides(name: str) -> None:
+    recipe = recipes.load("cgc", "cub", overrides=presets.overrides(name))
+    make(recipe.objective, recipe.objective_settings)
+    values = recipe.model_dump()
+    for key, value in presets.presets()[name]["set"].items():
+        table, _, entry = key.partition(".")
+        assert values[table][entry] == value
+    assert presets.presets()[name]["source"] and len(recipe.deviations) == (
+        0 if "few-shot" in name else len(presets.presets()[name]["set"])
+    )
+
+
+def test_an_unknown_preset_or_condition_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="unknown preset 'finetune'. Did you mean finetune-lr"):
+        presets.overrides("finetune")
+    written = recipes.methods()
+    written["cgc"]["when"][0]["datset"] = "cub"
+    monkeypatch.setattr(recipes, "methods", lambda: written)
+    with pytest.raises(UsageError, match=r"training/cgc.toml, \[\[when\]\]: unknown key 'datset'. Did you mean dataset"):
+        recipes.load("cgc", "cub")
+
+
 def test_the_papers_optimiser() -> None:
     recipe = recipes.load("ce", "imagenet")
     assert (recipe.train.epochs, recipe.train.batch_size) == (90, 256)
@@ -63,6 +130,8 @@ def test_an_override_is_taken_typed_and_said() -> None:
         ("optimiser.lr=1", "Did you mean optimizer.lr"),
         ("optimizer.lr", "expected a.b=value"),
         ("optimizer.lr=fast", "optimizer.lr: input should be a valid number, got 'fast'"),
+        ("optimizer.groups={head={lr=-1}}", "optimizer.groups.head.lr: input should be greater than or equal to 0"),
+        ("data.labelled=0", "data.labelled: input should be greater than 0"),
         ("train.epochs=0", "train.epochs: input should be greater than or equal to 1, got 0"),
         ("schedule.name=exponential", "schedule.name"),
     ],

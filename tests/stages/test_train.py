@@ -11,9 +11,7 @@ import pytest
 import torch
 from tiny import TINY
 
-from cambench.recipes.schema import Schedule
 from cambench.stages.jobs import Place
-from cambench.stages.optimiser import learning_rate
 from cambench.stages.train import TrainJob, train
 from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import CambenchError, UsageError
@@ -44,16 +42,25 @@ train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Pat
 """
 
 
-@pytest.mark.parametrize(("method", "step"), [("ce", 5), ("cgc", 2)])
-def test_a_killed_run_ends_like_an_uninterrupted_one(method: str, step: int, place: Place, tmp_path: Path) -> None:
+GROUPS = "optimizer.groups={head={lr=0.5}, layer3={lr=0.01}}"
+SEMI = ["data.labelled=0.5", "train.batch_size=5", GROUPS, "schedule.name=multistep", "schedule.milestones=[1]"]
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "overrides"),
+    [("ce", 5, []), ("cgc", 2, []), ("cgc", 5, ["data.shots=5"]), ("cgc-semi", 5, SEMI), ("cgc-semi", 2, SEMI)],
+)
+def test_a_killed_run_ends_like_an_uninterrupted_one(
+    method: str, step: int, overrides: list[str], place: Place, tmp_path: Path
+) -> None:
     """3 steps an epoch: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
-    arguments = [method, str(place.data), str(tmp_path), str(step), *TINY]
+    arguments = [method, str(place.data), str(tmp_path), str(step), *TINY, *overrides]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     assert (folder / "last.pt").exists() == (step > 3)
-    run = train(job(method), Place(place.data, tmp_path, "cpu"))
-    whole = place.results / "runs" / run.name
+    run = train(job(method, *overrides), Place(place.data, tmp_path, "cpu"))
+    whole = place.results / "runs" / train(job(method, *overrides), place).name
     assert run.finished
     assert (run.path / "last.pt").read_bytes() == (whole / "last.pt").read_bytes()
     without_times = [{k: v for k, v in e.items() if "second" not in k} for e in run.log()]
@@ -145,12 +152,3 @@ def test_wrong_input_is_one_clear_error(options: dict, said: str, place: Place, 
     overrides = [*TINY, *options.pop("overrides", [])]
     with pytest.raises(UsageError, match=said):
         train(TrainJob("ce", "synthbirds", overrides=overrides, **options), Place(place.data, tmp_path, "cpu"))
-
-
-def test_schedules_by_hand() -> None:
-    step = Schedule(name="step", step=30, gamma=0.1, floor=0.0, warmup_epochs=0)
-    rates = [learning_rate(step, 0.1, step=s, steps=10, epochs=90) for s in (0, 299, 300, 600, 899)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.001])
-    cosine = Schedule(name="cosine", step=1, gamma=1.0, floor=0.01, warmup_epochs=2)
-    rates = [learning_rate(cosine, 1.0, step=s, steps=4, epochs=10) for s in (0, 7, 8, 24, 40)]
-    assert rates == pytest.approx([1 / 8, 1.0, 1.0, 0.01 + 0.99 / 2, 0.01])

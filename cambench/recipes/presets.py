@@ -1,0 +1,31 @@
+"""Named groups of overrides: `cambench train … --preset NAME` is what `presets.toml` sets, as `--set` would say it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from cambench.lookup import find
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Every preset as written: name -> summary, source and what it sets."""
+    return tomllib.loads((files("cambench.recipes") / "presets.toml").read_text(encoding="utf-8"))
+
+
+def overrides(name: str) -> list[str]:
+    """The preset as `a.b=value` texts.
+
+    Raises: UsageError naming the nearest presets.
+    """
+    return [f"{key}={toml(value)}" for key, value in find(name, presets(), "preset")["set"].items()]
+
+
+def toml(value: Any) -> str:
+    """A value in TOML notation; JSON's is the same but for tables."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)

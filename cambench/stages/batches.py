@@ -1,0 +1,76 @@
+"""What a training step is given: a batch with labels and, where the objective asks for it, one without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from cambench import seeds
+from cambench.data.loader import train_batches
+from cambench.data.views import View
+from cambench.vocabulary import Batch, Dataset
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The images of a run's epochs. An epoch is one pass over `dataset`.
+
+    unlabelled: a second set, of which each step gets one batch of the same size; it is shuffled anew every epoch, so that an
+    epoch sees as many of its batches as `dataset` has. source: device, workers and cache of the loader.
+    """
+
+    dataset: Dataset
+    views: Mapping[str, View]
+    batch_size: int
+    seed: int
+    unlabelled: Dataset | None = None
+    unlabelled_views: Mapping[str, View] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch; the last one may be smaller."""
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    @property
+    def images(self) -> int:
+        """Images an epoch, those without labels included."""
+        others = 0 if self.unlabelled is None else min(self.steps * self.batch_size, len(self.unlabelled))
+        return len(self.dataset) + others
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, a function of the seed and the epoch alone."""
+        size: dict[str, Any] = {"batch_size": self.batch_size, "epoch": epoch}
+        batches = train_batches(self.dataset, self.views, seed=self.seed, **size, **self.source)
+        if self.unlabelled is None:
+            yield from batches
+            return
+        own = seeds.derive(self.seed, "unlabelled")
+        others = train_batches(self.unlabelled, self.unlabelled_views, seed=own, stop=self.steps, **size, **self.source)
+        for batch, other in zip(batches, others, strict=True):
+            yield replace(batch, unlabelled=replace(other, label=torch.full_like(other.label, -1)))
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch in at most `parts` pieces of nearly equal size, and its unlabelled images in as many."""
+    if parts == 1:
+        return [batch]
+    other = batch.unlabelled
+    parts = min(parts, len(batch.rows), len(batch.rows if other is None else other.rows))
+    pieces = cut(batch, parts)
+    if other is None:
+        return pieces
+    return [replace(piece, unlabelled=of_other) for piece, of_other in zip(pieces, cut(other, parts), strict=True)]
+
+
+def cut(batch: Batch, parts: int) -> list[Batch]:
+    """Exactly `parts` pieces whose sizes differ by at most one."""
+    ends = [len(batch.rows) * i // parts for i in range(parts + 1)]
+    return [
+        Batch({k: v[a:b] for k, v in batch.views.items()}, batch.label[a:b], batch.rows[a:b])
+        for a, b in zip(ends, ends[1:], strict=False)
+    ]

@@ -1,0 +1,74 @@
+"""Learning rates and parameter groups: by hand, and against torch's own schedulers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cambench import models
+from cambench.recipes.load import load
+from cambench.recipes.schema import Group, Optimizer, Schedule
+from cambench.stages.optimiser import build, learning_rate
+from cambench.vocabulary import UsageError
+
+
+def schedule(name: str, **changes: object) -> Schedule:
+    settings = {"step": 30, "milestones": [], "gamma": 0.1, "floor": 0.0, "warmup_epochs": 0, **changes}
+    return Schedule(name=name, **settings)  # type: ignore[arg-type]
+
+
+def test_schedules_by_hand() -> None:
+    rates = [learning_rate(schedule("step"), 0.1, step=s, steps=10, epochs=90) for s in (0, 299, 300, 600, 899)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.001])
+    cosine = schedule("cosine", floor=0.01, warmup_epochs=2)
+    rates = [learning_rate(cosine, 1.0, step=s, steps=4, epochs=10) for s in (0, 7, 8, 24, 40)]
+    assert rates == pytest.approx([1 / 8, 1.0, 1.0, 0.01 + 0.99 / 2, 0.01])
+    swav = schedule("multistep", milestones=[12, 16], gamma=0.2)
+    rates = [learning_rate(swav, 5.0, step=101 * e + 100, steps=101, epochs=50) for e in (0, 11, 12, 15, 16, 49)]
+    assert rates == pytest.approx([5.0, 5.0, 1.0, 1.0, 0.2, 0.2])
+
+
+def test_multistep_is_torchs_multistep() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.02)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, [12, 16], gamma=0.2)
+    for epoch in range(20):
+        ours = learning_rate(schedule("multistep", milestones=[12, 16], gamma=0.2), 0.02, step=epoch * 3, steps=3, epochs=20)
+        assert ours == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+
+
+def recipe(name: str = "sgd", **rates: float) -> Optimizer:
+    groups = {module: Group(lr=rate) for module, rate in rates.items()}
+    return load("ce", "imagenet").optimizer.model_copy(update={"name": name, "groups": groups})
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_every_parameter_is_in_the_group_of_its_longest_name(name: str) -> None:
+    model = models.build("resnet8", 4)
+    wanted = recipe(name, head=5.0, layer3=0.5).model_copy(update={"weight_decay": 0.0})
+    wanted.groups["layer3.0.bn1"] = Group(lr=0.25)
+    built = build(model, wanted)
+    rate = {id(p): group["lr"] for group in built.param_groups for p in group["params"]}
+    assert len(rate) == len(list(model.parameters()))
+    for key, parameter in model.named_parameters():
+        expected = {"fc": 5.0, "layer3": 0.25 if key.startswith("layer3.0.bn1") else 0.5}.get(key.partition(".")[0], 0.1)
+        assert rate[id(parameter)] == expected, key
+    assert all(group["initial_lr"] == group["lr"] and group["weight_decay"] == 0 for group in built.param_groups)
+
+
+def test_without_groups_there_is_one_and_an_unknown_name_is_an_error() -> None:
+    model = models.build("resnet8", 4)
+    assert len(build(model, recipe()).param_groups) == 1
+    with pytest.raises(UsageError, match="optimizer.groups: unknown module 'layer9'. Did you mean layer"):
+        build(model, recipe(layer9=1.0))
+
+
+def test_a_group_of_rate_zero_stays_as_it_is() -> None:
+    model = models.build("resnet8", 4, seed=1)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    optimizer = build(model, recipe(head=0.0))
+    model(torch.randn(2, 3, 16, 16)).square().sum().backward()
+    optimizer.step()
+    moved = {key for key, p in model.named_parameters() if not torch.equal(p, before[key])}
+    assert moved == {key for key, _ in model.named_parameters() if not key.startswith("fc.")}
