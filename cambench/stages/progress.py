@@ -43,7 +43,7 @@ class Bar:
             self.progress.update(self.task, values=text)
         else:
             left = (self.total - self.done) / max(rate, 1e-9)
-            console.print(f"{self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left", highlight=False, soft_wrap=True)
+            say(f"{self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left")
 
 
 @contextmanager
