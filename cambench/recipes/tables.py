@@ -29,7 +29,8 @@ Direction = Literal["up", "down", "none"]
 class Select(Strict):
     """Which records a cell shows: every fact given must hold.
 
-    `settings`: dotted key of the training recipe -> value, for tables over a hyper-parameter.
+    `settings`: dotted key of the training recipe -> value, for tables over a hyper-parameter; `dataset` among them is what
+    was trained on, where it is not what the metric looks at.
     """
 
     dataset: str | None = None
@@ -64,7 +65,8 @@ class Line(Strict):
 
     `label`: one text a level. `published`: this line's part of the key into the published values. `published_only`: there is
     nothing to run (a method of another paper). `ours`: not in the paper's table. unit, direction and decimals say how its
-    values are printed, where the metric's own index entry should not.
+    values are printed, where the metric's own index entry should not. `seeds`: how many trainings its cells take, where it
+    is not the table's number.
     """
 
     label: list[str] = Field(min_length=1)
@@ -74,6 +76,7 @@ class Line(Strict):
     unit: str | None = None
     direction: Direction | None = None
     decimals: int | None = Field(default=None, ge=0, le=12)
+    seeds: int | None = Field(default=None, ge=1)
     notes: list[str] = []
     select: list[Select] = [Select()]
 
@@ -91,8 +94,9 @@ class Line(Strict):
 class TableRecipe(Strict):
     """A results table. `repeats`: what the paper's spread is over; `seeds`: how many trainings it takes.
 
-    `row_headers` name the levels of the row labels. `stand_in` is the data set that replaces the paper's own;
-    a file leaves it out.
+    `row_headers` name the levels of the row labels. `wrap`: columns side by side, where the paper prints the others in
+    blocks beneath (0: all). `notes` hold for every measured number; `caveats` are about the paper's own data and
+    numbers, and a stand-in leaves them out. `stand_in` is the data set that replaces the paper's own; a file leaves it out.
     """
 
     id: str
@@ -105,7 +109,9 @@ class TableRecipe(Strict):
     row_headers: list[str] = Field(min_length=1)
     rows: list[Line] = Field(min_length=1)
     columns: list[Line] = Field(min_length=1)
+    wrap: int = Field(default=0, ge=0)
     notes: list[str] = []
+    caveats: list[str] = []
     select: Select = Select()
     stand_in: str | None = None
 
@@ -131,7 +137,10 @@ class TableRecipe(Strict):
 
 @dataclass(frozen=True)
 class CellRecipe:
-    """One cell: its alternatives in order of preference, the published key (None where the paper has no such cell)."""
+    """One cell: its alternatives in order of preference, the published key (None where the paper has no such cell).
+
+    seeds: how many trainings it takes.
+    """
 
     alternatives: tuple[Select, ...]
     key: tuple[str, str, str] | None
@@ -139,6 +148,7 @@ class CellRecipe:
     unit: str | None
     direction: Direction | None
     decimals: int | None
+    seeds: int
 
 
 def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
@@ -156,14 +166,16 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
         )
     shown = {
         name: [v for v in (getattr(row, name), getattr(column, name)) if v is not None]
-        for name in ("unit", "direction", "decimals")
+        for name in ("unit", "direction", "decimals", "seeds")
     }
     if any(len(values) > 1 for values in shown.values()):
-        raise UsageError(f"{place}: the row and the column both say how it is printed; leave it to one of them.")
-    unit, direction, decimals = (values[0] if values else None for values in shown.values())
+        raise UsageError(
+            f"{place}: the row and the column both say how it is printed or how many seeds it takes; let one of them say it."
+        )
+    unit, direction, decimals, seeds = (values[0] if values else None for values in shown.values())
     ours = row.ours or column.ours or recipe.stand_in is not None
     key = None if ours else (recipe.number, row.key, column.key)
-    return CellRecipe(alternatives, key, only, unit, direction, decimals)
+    return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds)
 
 
 def cells(recipe: TableRecipe) -> list[list[CellRecipe]]:

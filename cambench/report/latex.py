@@ -25,6 +25,8 @@ PREAMBLE = r"""\documentclass{article}
 \usepackage{booktabs,graphicx}
 \begin{document}
 """
+WIDE = 3
+"""Columns up to which a cell's published number stands on the measured one's line."""
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
@@ -51,9 +53,9 @@ def latex(tables: Iterable[Table], standalone: bool = False) -> str:
 
 def one(table: Table) -> str:
     """One table: banner, caption, grid, notes."""
-    columns = "l" * len(table.row_headers) + "c" * len(table.columns)
+    blocks = table.blocks()
+    columns = "l" * len(table.row_headers) + "c" * len(blocks[0].columns)
     caption = " ".join(filter(None, [f"{table.id}: {table.title.rstrip('.')}.", table.caption]))
-    body = itertools.chain.from_iterable(line(table, r) for r in range(len(table.rows)))
     below = [*(escape(note) for note in table.notes)]
     below += [rf"\textsuperscript{{{i}}} {escape(text)}" for i, text in enumerate(table.footnotes, 1)]
     lines = [
@@ -66,9 +68,7 @@ def one(table: Table) -> str:
         FIT,
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        *header(table),
-        r"\midrule",
-        *body,
+        *itertools.chain.from_iterable(block(part, first=part is blocks[0]) for part in blocks),
         r"\bottomrule",
         r"\end{tabular}}",
         *([r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize\raggedright"] if below else []),
@@ -78,6 +78,12 @@ def one(table: Table) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def block(table: Table, *, first: bool) -> list[str]:
+    """The header and the rows of one block of columns, ruled off from the block above."""
+    rows = itertools.chain.from_iterable(line(table, r) for r in range(len(table.rows)))
+    return [*([] if first else [r"\midrule"]), *header(table), r"\midrule", *rows]
 
 
 def label(name: str) -> str:
@@ -114,16 +120,21 @@ def rules(spans: Sequence[tuple[str, int]], first: int) -> list[str]:
 
 
 def line(table: Table, index: int) -> list[str]:
-    """A row, with some room above where a new group of rows begins."""
+    """A row, with some room above where a new group of rows begins or where cells take two lines."""
     row = table.rows[index]
     *upper, last = shown_label(table, index)
-    texts = [*(escape(text) for text in upper), escape(last) + mark(row.marks), *(drawn(cell) for cell in row.cells)]
-    return [*([r"\addlinespace"] if group_starts(table)[index] else []), " & ".join(texts) + r" \\"]
+    cells = [drawn(cell, two_lines=len(row.cells) > WIDE) for cell in row.cells]
+    texts = [*(escape(text) for text in upper), escape(last) + mark(row.marks), *cells]
+    apart = group_starts(table)[index] or (index > 0 and len(row.cells) > WIDE)
+    return [*([r"\addlinespace"] if apart else []), " & ".join(texts) + r" \\"]
 
 
-def drawn(cell: Cell) -> str:
-    """The cell with its marks after the measured number."""
-    return f"{escape(cell.measured_text)}{mark(cell.marks)} {escape(cell.published_text)}".rstrip()
+def drawn(cell: Cell, *, two_lines: bool = False) -> str:
+    """The cell with its marks after the measured number, the published one behind it or below it."""
+    measured, published = f"{escape(cell.measured_text)}{mark(cell.marks)}", escape(cell.published_text)
+    if two_lines and cell.measured is not None and published:
+        return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{measured}\\{published}\end{{tabular}}"
+    return f"{measured} {published}".rstrip()
 
 
 def mark(marks: Sequence[int]) -> str:

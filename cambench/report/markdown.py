@@ -22,17 +22,24 @@ def markdown(tables: Iterable[Table]) -> str:
 
 
 def one(table: Table) -> str:
-    """One table: heading, banner, grid, notes."""
-    heads = [*table.row_headers, *(" ".join(filter(None, c.heading)) + superscript(c.marks) for c in table.columns)]
+    """One table: heading, banner, a grid a block, notes."""
     lines = [f"### {escape(table.id)}: {escape(table.title)}", ""]
     for sentence in table.banner:
         lines += [f"> **{escape(sentence)}**", ""]
-    lines += [bar(heads), "|" + " --- |" * len(table.row_headers) + " ---: |" * len(table.columns)]
+    for block in table.blocks():
+        lines += [*grid(block), ""]
+    below = [*([table.caption] if table.caption else []), *table.notes, *footnotes(table)]
+    return "\n".join([*lines, *(f"- {escape(text)}" for text in below), ""])
+
+
+def grid(table: Table) -> list[str]:
+    """Header and rows."""
+    heads = [*table.row_headers, *(" ".join(filter(None, c.heading)) + superscript(c.marks) for c in table.columns)]
+    lines = [bar(heads), "|" + " --- |" * len(table.row_headers) + " ---: |" * len(table.columns)]
     for row in table.rows:
         *upper, last = row.heading
         lines.append(bar([*upper, last + superscript(row.marks), *(drawn(cell) for cell in row.cells)]))
-    below = [*([table.caption] if table.caption else []), *table.notes, *footnotes(table)]
-    return "\n".join([*lines, "", *(f"- {escape(text)}" for text in below), ""])
+    return lines
 
 
 def bar(texts: Sequence[str]) -> str:

@@ -12,6 +12,9 @@ from cambench.store.records import Record
 from cambench.vocabulary import CambenchError
 
 LAYER = "Explained layer: "
+EPISODE = "episode"
+"""The split of a few-shot run: the images that its seed left out of the training."""
+A = {"seed": "a seed", EPISODE: "an episode"}
 
 
 def measure(group: Sequence[Record], variant: str) -> Measured:
@@ -44,7 +47,8 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     if not first.comparable and not first.partial:
         said.append(f"{first.dataset}: not comparable with published numbers")
     said += [*first.deviations, *task(first)]
-    said += [spread(measured), images(measured) if measured.std is None else f"{images(measured)} a seed"]
+    kind = EPISODE if first.split == EPISODE else "seed"
+    said += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
         said.append(f"{LAYER}{first.layer}")
     if first.precision != "float32":
@@ -59,16 +63,16 @@ def task(record: Record) -> list[str]:
     shots, share = setting(record, "data.shots"), setting(record, "data.labelled")
     if shots:
         rest = "all other images" if setting(record, "data.pool") == "all" else "the official split"
-        return [f"{shots}-shot: each seed draws its {shots} training image(s) a class; measured on {rest}"]
+        return [f"{shots}-shot: each episode draws its {shots} training image(s) a class; measured on {rest}"]
     return [f"Labels of {100 * share:g} % of the training images"] if share not in (None, 1) else []
 
 
-def spread(measured: Measured) -> str:
-    """Which kind of spread is printed."""
+def spread(measured: Measured, kind: str = "seed") -> str:
+    """Which kind of spread is printed. kind: what was repeated, a seed or an episode (whose number is its seed)."""
     seeds = listed(measured.seeds)
     if measured.std is None:
-        return f"One seed ({seeds}); 95 % bootstrap interval over the images"
-    return f"Mean ± std (ddof 1) over {len(measured.seeds)} seeds ({seeds})"
+        return f"One {kind} ({seeds}); 95 % bootstrap interval over the images"
+    return f"Mean ± std (ddof 1) over {len(measured.seeds)} {kind}s ({seeds})"
 
 
 def images(measured: Measured) -> str:

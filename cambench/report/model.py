@@ -5,7 +5,7 @@ Every renderer reads these dataclasses and nothing else, so all formats show the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cambench.recipes.published import Published
 
@@ -125,7 +125,8 @@ class Row:
 class Table:
     """A table. `banner`: sentences that stand above it in every format. `notes`: about the whole table.
 
-    `footnotes`: numbered from 1, referred to by the `marks` of rows, columns and cells.
+    `footnotes`: numbered from 1, referred to by the `marks` of rows, columns and cells. `wrap`: columns side by side, where
+    the others stand in blocks beneath (0: all).
     """
 
     id: str
@@ -137,6 +138,14 @@ class Table:
     banner: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = field(default=())
+    wrap: int = 0
+
+    def blocks(self) -> list[Table]:
+        """The table in blocks of at most `wrap` columns; itself where it needs one."""
+        width = self.wrap or len(self.columns)
+        starts = range(0, len(self.columns), width)
+        cut = [(self.columns[i : i + width], [replace(r, cells=r.cells[i : i + width]) for r in self.rows]) for i in starts]
+        return [replace(self, columns=columns, rows=tuple(rows)) for columns, rows in cut]
 
     @property
     def levels(self) -> int:

@@ -47,8 +47,14 @@ def paper_table(recipe: TableRecipe, records: Sequence[Record], published: Mappi
         row_headers=tuple(recipe.row_headers),
         columns=tuple(Column(tuple(c.label), *s) for c, s in zip(recipe.columns, by_column, strict=True)),
         rows=tuple(Row(tuple(r.label), (), *s) for r, s in zip(recipe.rows, by_row, strict=True)),
+        wrap=recipe.wrap,
         banner=warning(incomparable, len(shown)),
-        notes=(legend, *recipe.notes, *(() if shown else ("Nothing of this table has been measured yet.",))),
+        notes=(
+            legend,
+            *recipe.notes,
+            *recipe.caveats,
+            *(() if shown else ("Nothing of this table has been measured yet.",)),
+        ),
     )
     return finish(table, draft)
 

@@ -42,7 +42,7 @@ def chunks(table: Table, width: int) -> Iterator[list[int]]:
     used = 0
     for c, column in enumerate(table.columns):
         need = GAP + widest([heading(column), *(drawn(row.cells[c]).plain for row in table.rows)])
-        if chosen and used + need > room:
+        if chosen and (used + need > room or (table.wrap and c % table.wrap == 0)):
             yield chosen
             chosen, used = [], 0
         chosen.append(c)

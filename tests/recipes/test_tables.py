@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from cambench.metrics import find_metric
 from cambench.recipes import tables
 from cambench.recipes.published import COLUMNS, find_published, load_published, parse
 from cambench.recipes.stand_in import stand_in
@@ -30,13 +29,59 @@ def test_every_table_of_the_package_is_sound(table: str) -> None:
             if cell.key is not None:
                 find_published(published, cell.key)
                 keys.add(cell.key)
-            for select in cell.alternatives:
-                assert select.metric is not None
-                metric = find_metric(select.metric)
-                assert select.variant is None or select.variant in metric.variants
-                assert (cell.unit, cell.decimals) == (metric.unit, metric.decimals)
-                assert cell.direction == ("up" if metric.higher_is_better else "down")
-    assert keys == {key for key in published if key[0] == recipe.number}, "every published number has its cell, once"
+    assert keys == {key for key in published if key[0] == recipe.number}
+
+
+def test_every_published_number_has_exactly_one_cell() -> None:
+    keys = [cell.key for recipe in load_tables("cgc") for row in cells(recipe) for cell in row if cell.key is not None]
+    assert len(keys) == len(set(keys)) == 107
+    assert set(keys) == set(load_published("cgc"))
+
+
+def test_cells_have_the_decimals_of_the_papers_print() -> None:
+    text = (files("cambench.recipes") / "published" / "cgc.csv").read_text(encoding="utf-8")
+    printed = {(r["table"], r["row"], r["column"]): r["value"] for r in csv.DictReader(text.splitlines())}
+    for recipe in load_tables("cgc"):
+        for row in cells(recipe):
+            for cell in row:
+                value = "missing" if cell.key is None else printed[cell.key]
+                assert value == "missing" or len(value.partition(".")[2]) == cell.decimals, cell.key
+
+
+def test_published_facts_are_those_that_a_cell_selects() -> None:
+    text = (files("cambench.recipes") / "published" / "cgc.csv").read_text(encoding="utf-8")
+    rows = {(r["table"], r["row"], r["column"]): r for r in csv.DictReader(text.splitlines())}
+    data_names = {
+        "cub200": "cub",
+        "fgvc_aircraft": "aircraft",
+        "cars196": "cars",
+        "flowers102": "flowers",
+        "imagenet100": "imagenet-100",
+    }
+    methods_of = {"ce": {"ce", "ce-semi"}, "cgc": {"cgc"}, "cgc_unlabeled": {"cgc-semi"}, "cgc_no_neg": {"cgc-no-negatives"}}
+    metrics_of = {
+        "top1_acc": {"top1", "top1-any"},
+        "top5_acc": {"top5"},
+        "content_heatmap": {"ch"},
+        "cgc_loss": {"cgc-loss"},
+        "insertion_auc": {"iauc"},
+    }
+    for cell in (cell for recipe in load_tables("cgc") for row in cells(recipe) for cell in row):
+        if cell.key is None or cell.published_only:
+            continue
+        said = rows[cell.key]
+        setting = dict(part.split("=") for part in said["setting"].split(";"))
+        select = cell.alternatives[-1]
+        assert select.dataset == data_names.get(said["dataset"], said["dataset"])
+        assert select.arch == said["arch"] and select.metric in metrics_of[said["metric"]]
+        assert select.method in methods_of[setting["train"]]
+        assert str(select.settings.get("data.shots", "full")) == setting.get("shots", "full")
+        assert (select.split == "episode") == (setting.get("shots", "full") != "full")
+        assert int(setting.get("episodes", setting.get("trials", cell.seeds))) == cell.seeds
+        explainer = {None: None, "grad_cam": "grad-cam", "contrastive_excitation_backprop": "cmwp"}[setting.get("explainer")]
+        assert select.explainer == explainer, cell.key
+        if said["table"] == "10" and setting["train"] == "cgc":
+            assert select.settings == {"objective_settings.weight": float(setting["lambda"])}
 
 
 def test_published_direction_and_unit_agree_with_the_metrics() -> None:
@@ -50,8 +95,8 @@ def test_published_direction_and_unit_agree_with_the_metrics() -> None:
 
 
 def test_layouts_are_the_papers() -> None:
-    one, two, six = load_tables("cgc")
-    assert (one.id, two.id, six.id) == ("cgc/1", "cgc/2", "cgc/6")
+    assert [recipe.id for recipe in load_tables("cgc")] == [f"cgc/{n}" for n in range(1, 12)]
+    one, six = load_table("cgc/1"), load_table("cgc/6")
     assert [line.label for line in one.rows] == [
         [a, m] for a in ("ResNet18", "ResNet50") for m in ("Baseline", "GCC", "CGC")
     ]
@@ -60,6 +105,12 @@ def test_layouts_are_the_papers() -> None:
         ("6", "Ours (CGC)", name) for name in ("CUB-200", "FGVC-Aircraft", "Cars-196", "VGG Flowers-102")
     ]
     assert six.seeds == 3 and six.repeats == "seeds"
+    ten = load_table("cgc/10")
+    assert [line.label for line in ten.columns] == [[v] for v in ("0", "0.01", "0.1", "0.5", "1.0", "2.0")]
+    assert [line.label for line in ten.rows if not line.ours] == [["Top-1 Acc"], ["CH"]]
+    seven, eight = load_table("cgc/7"), load_table("cgc/8")
+    assert (len(seven.columns), seven.wrap, len(eight.columns), eight.wrap) == (12, 6, 8, 4)
+    assert [c.seeds for c in cells(eight)[0]] == [20, 20, 20, 3] * 2 and {c.seeds for c in cells(seven)[0]} == {20}
     baseline = cells(one)[0][0].alternatives
     assert [(s.method, s.arch) for s in baseline] == [("pretrained", "torchvision:resnet18"), ("ce", "resnet18")]
 
@@ -120,6 +171,38 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
     assert [line.label for line in one.rows] == [["resnet8", "Baseline"], ["resnet8", "CGC"]], "GCC is only published"
     assert len(stand_in(load_table("cgc/1"), "synthbirds", split="test").rows) == 4
     assert isinstance(one, TableRecipe) and tables.load_table("cgc/1").stand_in is None
+
+
+@pytest.mark.parametrize(("table", "rows", "columns"), [
+    ("1", ["resnet8/Baseline", "resnet8/CGC"], ["Top-1 Acc (%)", "CH (%)", "CGC Loss", "CH, correct (%)"]),
+    ("2", ["Baseline", "CGC"], ["Insertion AUC"]),
+    ("3", ["Baseline", "CGC"], ["Top-1 Acc (%)", "CH (%)"]),
+    ("4", ["Baseline", "CGC"], ["CH (%) using cMWP", "CH, correct (%)", "CH, small (%)"]),
+    ("5", ["CGC", "CGC w/o neg"], [f"resnet8/{m}" for m in ("Top-1 Acc (%)", "CH (%)", "CH, correct (%)")]),
+    ("6", ["Baseline", "CGC"], ["synthbirds"]),
+    ("7", ["Baseline", "CGC"], [f"synthbirds/{n}-shot" for n in (1, 5, 10)]),
+    ("8", ["Baseline", "CGC"], [*(f"synthbirds/{n}-shot" for n in (1, 5, 10)), "synthbirds/Full training set"]),
+    ("9", ["Baseline", "CGC"], ["Top-1 (%)", "Top-5 (%)", "CH (%)", "CH, correct (%)"]),
+    ("10", ["Top-1 Acc", "CH", "CH, correct"], ["0", "0.01", "0.1", "0.5", "1.0", "2.0"]),
+    ("11", ["Baseline", "CGC", "CGC w/o neg"],
+     [f"resnet8 synthbirds/{m}" for m in ("Top-1 Acc (%)", "CH (%)", "CH, correct (%)")]),
+])  # fmt: skip
+def test_every_table_has_a_stand_in_that_names_only_what_stands_in(table: str, rows: list[str], columns: list[str]) -> None:
+    recipe = stand_in(load_table(f"cgc/{table}"), "synthbirds", split="test", arch="resnet8")
+    assert ["/".join(line.label) for line in recipe.rows] == rows
+    assert ["/".join(line.label) for line in recipe.columns] == columns
+    assert recipe.caveats == [] and len(recipe.notes) == 1 + len(load_table(f"cgc/{table}").notes)
+    for cell in (cell for row in cells(recipe) for cell in row):
+        assert cell.key is None and not cell.published_only
+        for select in cell.alternatives:
+            few = "data.shots" in select.settings
+            assert (select.dataset, select.arch, select.split) == ("synthbirds", "resnet8", "episode" if few else "test")
+            assert "dataset" not in select.settings
+
+
+def test_a_network_measured_on_unrel_was_trained_on_imagenet() -> None:
+    baseline, ours = (row[0].alternatives for row in cells(load_table("cgc/3")))
+    assert [s.settings for s in (*baseline, *ours)] == [{}, {"dataset": "imagenet"}, {"dataset": "imagenet"}]
 
 
 def test_published_values_are_those_of_the_paper() -> None:

@@ -223,3 +223,22 @@ def test_a_selection_without_a_variant_wants_one_where_there_are_several(record:
                 job={"recipe": {"objective_settings": {"weight": 0.1}}})  # fmt: skip
     with pytest.raises(UsageError, match="ch has the variants official, correct; `select` must name one"):
         paper_table(parse_table(text, "cgc/10"), [ch], PUBLISHED)
+
+
+def test_table_3_takes_only_networks_trained_on_imagenet(record: Any) -> None:
+    facts = {"dataset": "unrel", "comparable": False}
+    jobs = {name: {"recipe": {"dataset": name}} for name in ("imagenet", "cub")}
+    records = [record("ce", 0, "top1-any", v, job=jobs[n], **facts) for n, v in (("cub", 1.0), ("imagenet", 40.0))]
+    cells = [cell.measured_text for cell in paper_table(load_table("cgc/3"), records, PUBLISHED).rows[0].cells]
+    assert cells == ["40.00 [39.00, 41.00]", "—"]
+
+
+def test_episodes_are_told_from_full_training_and_from_other_shots(record: Any) -> None:
+    def few(seed: int, shots: int, value: float) -> Record:
+        job = {"recipe": {"data": {"shots": shots, "measured on": "the pool"}}}
+        return record("cgc", seed, "top1", value, split="episode", job=job)
+
+    records = [few(s, n, 10.0 * n + s) for s in range(4) for n in (1, 5)]
+    records += [record("cgc", 0, "top1", 80.0)]
+    row = paper_table(load_table("cgc/7"), records, PUBLISHED).rows[1]
+    assert [cell.measured_text for cell in row.cells[:3]] == ["11.5 ± 1.3", "51.5 ± 1.3", "—"]

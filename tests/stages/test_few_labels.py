@@ -59,7 +59,7 @@ def test_the_episodes_of_one_setting_are_one_group_and_nothing_else_is(there: Pl
     for group in groups(records):
         said = sentences(group, measure(group, ""))
         shots = group[0].job["recipe"]["data"]["shots"]
-        assert any(text.startswith(f"{shots}-shot: each seed draws") for text in said)
+        assert any(text.startswith(f"{shots}-shot: each episode draws") for text in said)
         assert any(text.startswith('data.pool = "train" instead of "all"') for text in said) == (group[0].split == "test")
         assert not any("data.shots" in text for text in said)
         assert group[0].partial == ("synthetic images (synthbirds)",)
