@@ -6,7 +6,7 @@ their labels; only what is left marks single cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cambench.report.measure import LAYER
@@ -18,12 +18,16 @@ Place = tuple[str, int, int]
 
 @dataclass
 class Draft:
-    """A grid of cells with the sentences about each, and those about whole rows and columns."""
+    """A grid of cells with the sentences about each, and those about whole rows and columns.
+
+    reasons: (row, column) -> why something of a cell was not measured; unlike `about`, for unmeasured cells too.
+    """
 
     cells: list[list[Cell]]
     about: list[list[list[str]]]
     rows: list[list[str]] = field(default_factory=list)
     columns: list[list[str]] = field(default_factory=list)
+    reasons: Mapping[tuple[int, int], Sequence[str]] = field(default_factory=dict)
 
     def measured(self) -> set[tuple[int, int]]:
         """Positions of the measured cells."""
@@ -59,6 +63,8 @@ def assigned(draft: Draft) -> tuple[list[str], dict[Place, list[str]]]:
         notes += [] if marks else [sentence]
         for place in marks:
             at.setdefault(place, []).append(sentence)
+    for (r, c), why in draft.reasons.items():
+        at.setdefault(("cell", r, c), []).extend(why)
     return notes, at
 
 

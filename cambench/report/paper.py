@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cambench.metrics import find_metric
 from cambench.recipes.published import Key, Published, find_published
@@ -23,9 +24,15 @@ NOTHING: Heading = ("", None)
 OURS = "Not in the paper's table"
 
 
-def paper_table(recipe: TableRecipe, records: Sequence[Record], published: Mapping[Key, Published]) -> Table:
+def paper_table(
+    recipe: TableRecipe,
+    records: Sequence[Record],
+    published: Mapping[Key, Published],
+    reasons: Mapping[tuple[int, int], Sequence[str]] = MappingProxyType({}),
+) -> Table:
     """The table with every cell that the records can fill; a cell without a record is shown, never dropped.
 
+    reasons: (row, column) -> why something of a cell was not measured, as footnotes.
     Raises: UsageError where the recipe names a published value that is not there.
     """
     grid = cells(recipe)
@@ -35,6 +42,7 @@ def paper_table(recipe: TableRecipe, records: Sequence[Record], published: Mappi
         about=[[about for _, about, _ in row] for row in drawn],
         rows=[spoken(line) for line in recipe.rows],
         columns=[spoken(line) for line in recipe.columns],
+        reasons=reasons,
     )
     shown = [group for row in drawn for cell, _, group in row if cell.measured is not None]
     incomparable = [g for row in drawn for cell, _, g in row if cell.measured is not None and not cell.measured.comparable]

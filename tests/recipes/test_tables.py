@@ -9,9 +9,19 @@ from pathlib import Path
 import pytest
 
 from cambench.recipes import tables
+from cambench.recipes.part import part
 from cambench.recipes.published import COLUMNS, find_published, load_published, parse
-from cambench.recipes.stand_in import stand_in
-from cambench.recipes.tables import Select, TableRecipe, cells, load_table, load_tables, natural, parse_table, table_files
+from cambench.recipes.stand_in import replace, replaced, stand_in
+from cambench.recipes.tables import (
+    Select,
+    TableRecipe,
+    cells,
+    load_table,
+    load_tables,
+    natural,
+    parse_table,
+    table_files,
+)
 from cambench.vocabulary import DataError, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "paper_tables"
@@ -166,7 +176,7 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
     assert [line.label for line in six.columns] == [["synthbirds"]] and len(row) == 1
     (select,) = row[0].alternatives
     assert (select.dataset, select.split, select.arch, select.metric) == ("synthbirds", "test", "resnet8", "top1")
-    assert row[0].key is None and "synthbirds stands in" in six.notes[0]
+    assert row[0].key is None and six.stand_in == "synthbirds" and "resnet8 stands in" in six.notes[0]
     one = stand_in(load_table("cgc/1"), "synthbirds", split="test", arch="resnet8")
     assert [line.label for line in one.rows] == [["resnet8", "Baseline"], ["resnet8", "CGC"]], "GCC is only published"
     assert len(stand_in(load_table("cgc/1"), "synthbirds", split="test").rows) == 4
@@ -203,6 +213,41 @@ def test_every_table_has_a_stand_in_that_names_only_what_stands_in(table: str, r
 def test_a_network_measured_on_unrel_was_trained_on_imagenet() -> None:
     baseline, ours = (row[0].alternatives for row in cells(load_table("cgc/3")))
     assert [s.settings for s in (*baseline, *ours)] == [{}, {"dataset": "imagenet"}, {"dataset": "imagenet"}]
+
+
+def test_a_stand_in_trains_the_baseline_in_place_of_a_pretrained_network() -> None:
+    """Its 1,000 outputs are not the classes of the stand-in."""
+    for arch, wanted in (("resnet8", "resnet8"), (None, "resnet18")):
+        baseline = stand_in(load_table("cgc/1"), "synthbirds", split="test", arch=arch).rows[0]
+        assert [(s.method, s.arch) for s in baseline.select] == [("ce", wanted)]
+
+
+def test_a_part_of_a_table_is_chosen_by_label() -> None:
+    one = load_table("cgc/1")
+    (some,) = part([one], ["resnet18"], ["CH (%)"])
+    assert [line.label for line in some.rows] == [["ResNet18", m] for m in ("Baseline", "GCC", "CGC")]
+    assert [line.label for line in some.columns] == [["CH (%)"]]
+    assert some.notes[0] == "A part of the table: 3 of 6 rows, 1 of 4 columns, as chosen."
+    assert [line.label for line in part([one], ["ResNet50/CGC"], [])[0].rows] == [["ResNet50", "CGC"]]
+    assert part([one], [], []) == [one]
+    assert [recipe.id for recipe in part(load_tables("cgc"), [], ["CUB-200"])] == ["cgc/6"], "others have no such column"
+
+
+@pytest.mark.parametrize(("rows", "columns", "said"), [
+    (["ResNet19"], [], r"unknown row 'ResNet19'\. Did you mean resnet18"),
+    ([], ["top-1"], r"unknown column 'top-1'\. Did you mean top-1 acc"),
+])  # fmt: skip
+def test_an_unknown_label_names_the_nearest(rows: list[str], columns: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        part([load_table("cgc/1")], rows, columns)
+
+
+def test_a_stand_in_is_chosen_by_its_labels_or_by_the_papers() -> None:
+    one = load_table("cgc/1")
+    names = replaced(one, "synthbirds", "resnet8")
+    for name in ("ResNet18", "resnet8"):
+        (some,) = part([one], [name], [], lambda line: replace(line, "synthbirds", "test", "resnet8", names))
+        assert len(some.rows) == (3 if name == "ResNet18" else 6), name
 
 
 def test_published_values_are_those_of_the_paper() -> None:

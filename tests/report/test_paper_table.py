@@ -202,7 +202,21 @@ def test_a_stand_in_shows_no_published_number_and_one_column(record: Any) -> Non
     table = paper_table(recipe, birds, PUBLISHED)
     assert [c.label for c in table.columns] == [("synthbirds",)]
     assert [row.cells[0].text for row in table.rows] == ["70.50 ± 0.71", "—"]
-    assert table.banner == ("Not comparable with published numbers: synthbirds.",)
+    assert "synthbirds stands in for the paper's data" in table.banner[0]
+    assert table.banner[1:] == ("Not comparable with published numbers: synthbirds.",)
+    assert paper_table(recipe, [], PUBLISHED).banner == table.banner[:1], "marked before anything is measured"
+
+
+def test_a_reason_marks_its_cell_measured_or_not(record: Any) -> None:
+    reasons = {(0, 0): ["Seed 2 not measured: x"], (1, 1): ["Not measured: y"], (1, 2): ["Not measured: y"]}
+    table = paper_table(load_table("cgc/6"), [record("ce", 0, "top1", 80.0)], PUBLISHED, reasons)
+    marked = {
+        (r, c): [table.footnotes[m - 1] for m in cell.marks]
+        for r, row in enumerate(table.rows)
+        for c, cell in enumerate(row.cells)
+        if cell.marks
+    }
+    assert marked == {(0, 0): ["Seed 2 not measured: x."], (1, 1): ["Not measured: y."], (1, 2): ["Not measured: y."]}
 
 
 def test_deviations_and_counts_stand_under_the_table(record: Any) -> None:

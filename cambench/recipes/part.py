@@ -1,0 +1,54 @@
+"""Part of a table: the rows and columns that a person names by their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cambench.lookup import canonical, nearest
+from cambench.recipes.tables import Line, TableRecipe
+from cambench.vocabulary import UsageError
+
+
+def names(line: Line) -> set[str]:
+    """What a row or column goes by: its whole label ("ResNet18/CGC"), each level of it, and its published name."""
+    return {canonical(text) for text in ("/".join(line.label), *line.label, line.key) if text}
+
+
+def part(
+    recipes: Sequence[TableRecipe],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    renamed: Callable[[Line], Line] = lambda line: line,
+) -> list[TableRecipe]:
+    """The tables with the named rows and columns alone (none named: all of them); a table of which nothing is left is gone.
+
+    renamed: how a stand-in writes a line; both spellings are understood.
+    Raises: UsageError with the nearest labels for a name that no table has.
+    """
+    chosen = [(recipe, kept(recipe.rows, rows, renamed), kept(recipe.columns, columns, renamed)) for recipe in recipes]
+    for wanted, kind, lines in (
+        (rows, "row", [line for recipe in recipes for line in recipe.rows]),
+        (columns, "column", [line for recipe in recipes for line in recipe.columns]),
+    ):
+        known = set().union(*(names(line) | names(renamed(line)) for line in lines))
+        for name in wanted:
+            if canonical(name) not in known:
+                raise UsageError(nearest(name, known, kind))
+    return [smaller(recipe, r, c) for recipe, r, c in chosen if r and c]
+
+
+def kept(lines: Sequence[Line], wanted: Sequence[str], renamed: Callable[[Line], Line]) -> list[Line]:
+    """The lines that were named, in the table's order."""
+    asked = {canonical(name) for name in wanted}
+    return [line for line in lines if not wanted or asked & (names(line) | names(renamed(line)))]
+
+
+def smaller(recipe: TableRecipe, rows: list[Line], columns: list[Line]) -> TableRecipe:
+    """The table with these lines, saying that it is a part."""
+    if (len(rows), len(columns)) == (len(recipe.rows), len(recipe.columns)):
+        return recipe
+    note = (
+        f"A part of the table: {len(rows)} of {len(recipe.rows)} rows, {len(columns)} of {len(recipe.columns)} columns, "
+        "as chosen."
+    )
+    return recipe.model_copy(update={"rows": rows, "columns": columns, "notes": [note, *recipe.notes]})
