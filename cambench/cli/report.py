@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cambench.cli import options as o
 from cambench.vocabulary import UsageError
+
+if TYPE_CHECKING:
+    from cambench.report import Table
 
 
 def report(
@@ -27,14 +30,30 @@ def report(
 
     Example: cambench report cgc/1 --latex
     """
+    form = one_format(latex, markdown, csv, html)
     from cambench.stages import report as stage
 
-    if sum([latex, markdown, csv, html is not None]) > 1:
+    show(stage.tables(tables or [], paper, results), form, html, results, data_root)
+
+
+def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None) -> str:
+    """The format that was asked for; terminal where none was.
+
+    Raises: UsageError for more than one.
+    """
+    asked = {"latex": latex, "markdown": markdown, "csv": csv, "html": html is not None}
+    if sum(asked.values()) > 1:
         raise UsageError("expected one of --latex, --markdown, --csv, --html; give one at a time.")
-    made = stage.tables(tables or [], paper, results)
+    return next((form for form, wanted in asked.items() if wanted), "terminal")
+
+
+def show(made: list[Table], form: str, html: Path | None, results: Path, data_root: Path) -> None:
+    """The tables on stdout, or the page and its path."""
+    from cambench.stages import report as stage
+
     if html is not None:
         typer.echo(stage.write_page(html, made, results, data_root))
-    elif latex or markdown or csv:
-        typer.echo(stage.render(made, "latex" if latex else "markdown" if markdown else "csv"), nl=False)
+    elif form != "terminal":
+        typer.echo(stage.render(made, form), nl=False)
     else:
         stage.print_tables(made)

@@ -128,18 +128,27 @@ def mismatch(
     return f"weights {path} do not fit {arch} (another architecture, surgery or class count?): {told}."
 
 
+def torchvision_place(arch: str) -> tuple[Path, str]:
+    """Where the file of torchvision's ImageNet V1 weights lies in torch's hub cache, and the address it comes from.
+
+    Raises: UsageError if there are no such weights.
+    """
+    import torchvision
+
+    known = arch in torchvision.models.list_models(module=torchvision.models)
+    weights = getattr(torchvision.models.get_model_weights(arch), "IMAGENET1K_V1", None) if known else None
+    if weights is None:
+        raise UsageError(f"{arch}: torchvision has no IMAGENET1K_V1 weights for it; pass --weights FILE.")
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name, weights.url
+
+
 def torchvision_file(arch: str, download: bool) -> Path:
-    """The file of torchvision's ImageNet V1 weights in torch's hub cache, fetched only with `download`.
+    """The file of torchvision's ImageNet V1 weights, fetched only with `download`.
 
     Raises: UsageError if there are no such weights or the file is not here and may not be fetched; CambenchError if
     fetching fails.
     """
-    import torchvision
-
-    weights = getattr(torchvision.models.get_model_weights(arch), "IMAGENET1K_V1", None)
-    if weights is None:
-        raise UsageError(f"{arch}: torchvision has no IMAGENET1K_V1 weights for it; pass --weights FILE.")
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    path, url = torchvision_place(arch)
     if path.exists():
         return path
     if not download:
@@ -147,7 +156,7 @@ def torchvision_file(arch: str, download: bool) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
     try:
-        torch.hub.download_url_to_file(weights.url, str(path), digits and digits[1], progress=False)
+        torch.hub.download_url_to_file(url, str(path), digits and digits[1], progress=False)
     except (OSError, RuntimeError) as e:
-        raise CambenchError(f"{arch}: fetching {weights.url} failed: {e}; pass --weights FILE.") from e
+        raise CambenchError(f"{arch}: fetching {url} failed: {e}; pass --weights FILE.") from e
     return path

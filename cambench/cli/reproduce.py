@@ -1,0 +1,71 @@
+"""cambench reproduce TABLE|PAPER."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cambench.cli import options as o
+from cambench.cli.report import one_format, show
+from cambench.vocabulary import UsageError
+
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="cgc/6; a paper (cgc) for all of its tables.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, what lacks and what it takes.")]
+On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="Stand in for the paper's data: synthbirds, cub …")]
+Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="Trainings a cell; else the paper's, with --on at most 3.")
+]
+Rows = Annotated[list[str] | None, typer.Option("--rows", help="Only rows of this label; may be given several times.")]
+Columns = Annotated[list[str] | None, typer.Option("--columns", help="Only columns of this label, likewise.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override every training recipe: train.epochs=2.")
+]
+Weights = Annotated[Path | None, typer.Option("--weights", help="The checkpoint for recipes that begin from one.")]
+Launcher = Annotated[str, typer.Option("--launcher", help="local: one worker a visible device.")]
+
+
+def reproduce(
+    tables: Tables,
+    dry_run: DryRun = False,
+    on: On = None,
+    arch: Arch = None,
+    seeds: Seeds = None,
+    rows: Rows = None,
+    columns: Columns = None,
+    settings: Settings = None,
+    weights: Weights = None,
+    launcher: Launcher = "local",
+    latex: Annotated[bool, typer.Option("--latex", help="LaTeX (booktabs).")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV, one line a cell.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="One self-contained page.")] = None,
+    data_root: o.Data = o.DATA,
+    results: o.Results = o.RESULTS,
+    device: o.Device = "auto",
+    workers: o.Workers = -1,
+    download: o.Download = False,
+) -> None:
+    """Train and measure whatever a paper's table still lacks, and print it beside the published numbers.
+
+    Example: cambench reproduce cgc/6 --on synthbirds. Exit code 1 where a cell lacks something; its footnote says why.
+    """
+    form = one_format(latex, markdown, csv, html)
+    if launcher != "local":
+        raise UsageError(f"--launcher {launcher}: expected local, the only one there is.")
+    from cambench.stages import reproduce as stage
+    from cambench.stages.outline import print_plan
+    from cambench.stages.plan import Wish
+
+    place = o.place(data_root, results, device, workers, download)
+    choice = stage.Choice(tables, rows or (), columns or (), on, arch)
+    plan = stage.make_plan(choice, Wish(on, seeds, tuple(settings or ()), weights), place)
+    if dry_run:
+        print_plan(plan, place)
+        return
+    made, whole = stage.reproduce(plan, place)
+    show(made, form, html, results, data_root)
+    if not whole:
+        raise typer.Exit(1)

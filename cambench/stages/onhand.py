@@ -1,0 +1,226 @@
+"""What is on hand: runs and records that answer a job already, and what a job lacks, with how to obtain it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from cambench import data, models, objectives
+from cambench.explainers import find_explainer
+from cambench.lookup import canonical
+from cambench.metrics import find_metric
+from cambench.models.weights import torchvision_place
+from cambench.stages.jobs import Place, slug
+from cambench.stages.plan import Job, Measurement, Network, settled
+from cambench.store.keys import file_hash
+from cambench.store.records import Record, read_record
+from cambench.store.runs import Run, read_run
+from cambench.targets import find_target
+from cambench.vocabulary import DataError, UsageError
+
+
+def find_network(network: Network, place: Place) -> Run | None:
+    """The run of a network, finished or begun; None where there is none.
+
+    Runs on another version of the data are not it; where the data is not there any more, it is not asked.
+    """
+    if network.given:
+        names, fits = f"{slug(network.arch or '')}-*", is_given
+    else:
+        try:
+            recipe = network.recipe
+        except UsageError:
+            return None
+        parts = (data_name(network.dataset), recipe.method, recipe.arch, f"s{network.seed}")
+        names, fits = "-".join([*(slug(p) for p in parts), "*"]), is_trained
+    runs = [read_run(path.parent) for path in sorted((place.results / "runs").glob(f"{names}/run.json"))]
+    return max((run for run in runs if fits(network, run, place)), key=lambda run: run.finished, default=None)
+
+
+def is_given(network: Network, run: Run, place: Place) -> bool:
+    """Whether a run is the given network with torchvision's weights."""
+    return bool(run.info["kind"] == "given" and run.info["arch"] == network.arch and run.info["weights"] is None)
+
+
+def is_trained(network: Network, run: Run, place: Place) -> bool:
+    """Whether a run is this training: recipe, seed, initial weights and, as far as it can be told, data."""
+    info = run.info
+    if info["kind"] != "trained" or info["seed"] != network.seed or info["data"]["classes"] is not None:
+        return False
+    file = network.weights
+    if info["job"].get("weights") != (file_hash(file) if file is not None and file.is_file() else None):
+        return False
+    recipe = network.recipe.model_dump(mode="json")
+    if settled(info["recipe"]) != settled(recipe):
+        return False
+    current = fingerprint(network.dataset, "train", place.data) if whole(network) else None
+    return current in (None, info["data"]["fingerprint"])
+
+
+def whole(network: Network) -> bool:
+    """False for a network that is trained on a drawn part of its data set (few-shot, few labels)."""
+    part = {} if network.given else network.recipe.model_dump().get("data", {})
+    return bool(part.get("shots", 0) == 0 and part.get("labelled", 1.0) == 1.0)
+
+
+def find_record(network: Network, what: Measurement, place: Place) -> Record | None:
+    """The record of a measurement of a finished network; None where there is none."""
+    run = find_network(network, place)
+    if run is None or not run.finished:
+        return None
+    paths = sorted((place.results / "records" / run.name).glob("*.json"))
+    fits = (record for record in map(read_record, paths) if is_record(what, record, run))
+    current = fingerprint(what.dataset, what.split, place.data) if what.split != "episode" else None
+    return next((record for record in fits if current in (None, measured_on(record))), None)
+
+
+def is_record(what: Measurement, record: Record, run: Run) -> bool:
+    """Whether a record is this measurement, as the metric is defined today."""
+    metric, layer = find_metric(what.metric), what.layer or run.info.get("layer") or record.layer
+    explainer = what.explainer and find_explainer(what.explainer).name
+    facts = (metric.name, data_name(what.dataset), explainer, what.target, "float32")
+    if facts != (record.metric, record.dataset, record.explainer, record.target, record.precision):
+        return False
+    split = what.split if what.split != "eval" else record.split
+    defined = (list(metric.variants), list(metric.steps)) == (record.job.get("variants"), record.job.get("steps"))
+    return record.split == split and record.layer in (None, layer) and defined
+
+
+def measured_on(record: Record) -> str | None:
+    """The fingerprint of the data that a record was measured on."""
+    found = record.job.get("recipe", {}).get("data", {}).get("measured on")
+    return str(found) if found else None
+
+
+def fingerprint(spec: str, split: str, root: Path) -> str | None:
+    """The fingerprint of a split; None where the data is not there or cannot be read."""
+    try:
+        data.locate(spec, root)
+        return read_fingerprint(spec, split, root)
+    except (DataError, UsageError):
+        return None
+
+
+@cache
+def read_fingerprint(spec: str, split: str, root: Path) -> str:
+    """The fingerprint of a split that is there."""
+    return data.load(spec, split, root).fingerprint
+
+
+def data_name(spec: str) -> str:
+    """The name under which a data set is recorded."""
+    return canonical(spec.partition(":")[0])
+
+
+def at_hand(network: Network, place: Place) -> bool:
+    """Whether a network is there (finished or begun), or is given and was measured already or can be had."""
+    run = find_network(network, place)
+    if not network.given:
+        return run is not None
+    measured = run is not None and any((place.results / "records" / run.name).glob("*.json"))
+    return measured or (not unknown(Job(network)) and not weights_lack(network, place))
+
+
+def settle(job: Job, place: Place) -> None:
+    """Find out a job's state and, where it cannot run, everything that it lacks."""
+    job.reasons = unknown(job)
+    if job.reasons:
+        job.state = "unknown"
+        return
+    run = find_network(job.network, place)
+    trained = job.network.given or (run is not None and run.finished)
+    begun, done = progress(job, run, place), trained
+    if job.measurement is not None:
+        done = trained and find_record(job.network, job.measurement, place) is not None
+    if done:
+        job.state, job.left = "finished", 0.0
+        return
+    lacks = [] if trained and not job.network.given else weights_lack(job.network, place)
+    specs = [*([] if trained else [job.network.dataset]), *([job.measurement.dataset] if job.measurement else [])]
+    job.reasons = tuple(dict.fromkeys([*(text for spec in specs for text in data_lacks(spec, place)), *lacks]))
+    job.state = "blocked" if job.reasons else "partly" if begun else "missing"
+    job.detail = begun
+
+
+def progress(job: Job, run: Run | None, place: Place) -> str:
+    """How far a begun job is; nothing for one that has not begun."""
+    if run is None:
+        return ""
+    if job.measurement is not None:
+        return "some images" if begun_parts(run, job.measurement, place) else ""
+    done, epochs = len(run.log()), job.network.recipe.train.epochs
+    job.left = 1 - done / epochs
+    return f"epoch {done} of {epochs}" if done else ""
+
+
+def begun_parts(run: Run, what: Measurement, place: Place) -> list[Path]:
+    """Chunks that a killed measurement left: of its rows or of its heatmaps."""
+    rows = (place.results / "records" / run.name).glob(f"*.{what.metric}.*.parts")
+    maps = (place.results / "heatmaps" / run.name).glob(f"*.{what.explainer}.*.parts")
+    return [*rows, *maps]
+
+
+def unknown(job: Job) -> tuple[str, ...]:
+    """What a job names that is not there: method, setting, architecture, data set, metric, explainer, target."""
+    network, what = job.network, job.measurement
+    checks: list[Callable[[], object]] = (
+        [lambda: models.resolve(network.arch or "")]
+        if network.given
+        else [
+            lambda: data.resolve(network.dataset),
+            lambda: models.resolve(network.recipe.arch),
+            lambda: objectives.make(network.recipe.objective, network.recipe.objective_settings),
+        ]
+    )
+    if what is not None:
+        checks += [lambda: data.resolve(what.dataset), lambda: find_metric(what.metric)]
+        if what.explainer is not None and what.target is not None:
+            checks += [lambda: find_explainer(what.explainer or ""), lambda: find_target(what.target or "")]
+    return tuple(dict.fromkeys(text for check in checks for text in complaint(check)))
+
+
+def complaint(check: Callable[[], object]) -> list[str]:
+    """What is wrong, in a sentence; nothing where all is well."""
+    try:
+        check()
+    except UsageError as e:
+        return [str(e)]
+    return []
+
+
+def data_lacks(spec: str, place: Place) -> list[str]:
+    """Where a data set that is not there is expected and how to obtain it; one that is made on first use is always there."""
+    entry, path = data.resolve(spec)
+    if entry.make and path is None:
+        return []
+    try:
+        data.locate(spec, place.data)
+    except DataError as e:
+        there = f"{entry.name}: expected at {place.data / entry.folders[0]}, not there" if path is None else str(e)
+        mend = f"; layout: {entry.layout}; obtain: {entry.obtain}; if it lies elsewhere, say --data-root DIR."
+        return [there + mend if path is None else there]
+    return []
+
+
+def weights_lack(network: Network, place: Place) -> list[str]:
+    """The initial weights that are not there, and how to give them."""
+    init = "imagenet" if network.given else network.recipe.model.init
+    if init == "scratch":
+        return []
+    if init != "imagenet":
+        if network.weights is None:
+            return [
+                f"{network.method}: begins from a checkpoint (model.init = {init}), got none; give it with --weights FILE."
+            ]
+        missing = not network.weights.is_file()
+        return [f"--weights {network.weights}: expected a file of weights, found none there."] if missing else []
+    arch = models.resolve((network.arch if network.given else network.recipe.arch) or "")
+    try:
+        file, url = torchvision_place(arch)
+    except UsageError:
+        mend = "choose another --arch, or begin from nothing with --set model.init=scratch"
+        return [f"{arch}: torchvision has no ImageNet weights for it; {mend}."]
+    if file.exists() or place.download:
+        return []
+    return [f"{arch}: torchvision weights expected at {file}, got none; pass --download, or put the file there ({url})."]

@@ -1,0 +1,110 @@
+"""`cambench reproduce` as a person types it: what is printed where, and the exit codes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = ["--set", "input.size=32", "--set", "train.batch_size=8", "--workers", "0"]
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of `cambench reproduce`."""
+    return [sys.executable, "-m", "cambench", "reproduce", *arguments]
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Roots in a folder, no weights of torchvision's, no GPU."""
+    roots = {"CAMBENCH_DATA": str(root / "data"), "CAMBENCH_RESULTS": str(root / "results"), "TORCH_HOME": str(root)}
+    return {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **roots}
+
+
+def reproduce(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own."""
+    options = {"capture_output": True, "text": True, "env": environment(root), "check": False, "cwd": ROOT}
+    return subprocess.run(command(*arguments), **options)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with tiny data."""
+    from cambench.data import synthbirds
+
+    root = tmp_path_factory.mktemp("reproduce")
+    synthbirds.make(root / "data" / "synthbirds", classes=4, per_class=4, test_per_class=4, size=32)
+    return root
+
+
+def test_the_dry_run_needs_no_data_and_says_what_is_needed(tmp_path: Path) -> None:
+    done = reproduce(tmp_path, "cgc/1", "cgc/6", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
+    assert said.startswith("Plan of cgc/1, cgc/6: 62 jobs: 62 blocked")
+    listing = " ".join(said.split())
+    assert "train cgc imagenet resnet18" in listing and "115,305,030" in listing, "90 epochs of 1,281,167 images"
+    assert "train ce cub resnet50 0, 1, 2 blocked 1,618,380" in listing, "three seeds on one line: 3 · 90 · 5,994"
+    for name, folder in (("imagenet", "imagenet"), ("cub", "CUB_200_2011"), ("aircraft", "fgvc-aircraft-2013b")):
+        assert f"- {name}: expected at {tmp_path / 'data' / folder}, not there; layout: " in said
+    assert "resnet50-0676ba61.pth" in said and "device-hours" in said and "Times from: FLOPs at a nominal" in said
+    assert not (tmp_path / "results").exists() and not (tmp_path / "data").exists()
+
+
+def test_a_stand_in_is_marked_in_every_format(birds: Path) -> None:
+    arguments = ["cgc/6", "--on", "synthbirds", "--seeds", "1", "--set", "train.epochs=1", *TINY]
+    first = reproduce(birds, *arguments)
+    assert first.returncode == 0, first.stderr
+    assert "[4/4] eval top1 on synthbirds test: cgc synthbirds resnet8, seed 0" in first.stderr
+    page = birds / "page.html"
+    forms = [first.stdout, page]
+    for form in (["--latex"], ["--markdown"], ["--csv"], ["--html", str(page)]):
+        done = reproduce(birds, *arguments, *form)
+        assert done.returncode == 0 and "jobs to do" not in done.stderr
+        forms.append(done.stdout)
+    for text in [page.read_text() if form is page else form for form in forms if str(form).strip() != str(page)]:
+        plain = " ".join(str(text).replace("&#39;", "'").split())
+        assert "synthbirds stands in for the paper's data" in plain and "81.49" not in plain
+    again = reproduce(birds, *arguments, "--dry-run")
+    assert "4 jobs: 4 finished" in again.stdout and "Nothing is left to do." in again.stdout
+
+
+def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(tmp_path: Path) -> None:
+    done = reproduce(tmp_path, "cgc/6", "--columns", "CUB-200", "--csv")
+    assert done.returncode == 1
+    assert "Not measured: cub: expected at" in done.stdout and "80.09" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["cgc/66"], "Did you mean cgc/6"),
+    (["cgc/6", "--rows", "CGD"], "unknown row 'CGD'. Did you mean cgc"),
+    (["cgc/6", "--on", "birds"], "Did you mean synthbirds"),
+    (["cgc/6", "--launcher", "slurm"], "expected local"),
+    (["cgc/6", "--latex", "--csv"], "one at a time"),
+    (["cgc/6", "--device", "cuda:9", "--on", "synthbirds"], "not available here"),
+    ([], "Missing argument"),
+], ids=str)  # fmt: skip
+def test_what_is_typed_wrong_is_one_line_and_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = reproduce(tmp_path, *arguments)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_is_code_130_and_the_next_call_goes_on(birds: Path) -> None:
+    arguments = ["cgc/6", "--on", "synthbirds", "--rows", "CGC", "--seeds", "1", "--set", "train.epochs=30", *TINY]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with subprocess.Popen(command(*arguments), env=environment(birds), **options) as running:  # type: ignore[call-overload]
+        for line in running.stderr:
+            if "epoch 2/" in line:
+                running.send_signal(signal.SIGINT)
+                break
+        rest = running.stderr.read()
+    assert running.returncode == 130 and "goes on from here" in rest and "Traceback" not in rest
+    plan = reproduce(birds, *arguments, "--dry-run").stdout
+    assert "1 begun" in plan and "begun, epoch " in " ".join(plan.split())
+    done = reproduce(birds, *arguments)
+    assert done.returncode == 0 and "going on after epoch" in done.stderr
