@@ -27,9 +27,8 @@ def stand_in(recipe: TableRecipe, dataset: str, *, split: str, arch: str | None 
         for lines in (recipe.rows, recipe.columns)
     )
     select = put(recipe.select, dataset, split, arch)
-    note = f"{dataset} stands in for the paper's data; the paper's numbers are left out, because they do not apply to it."
     title = f"{recipe.title} (stand-in: {', '.join(filter(None, (dataset, arch)))})"
-    words = {"title": title, "caption": f"In the paper: {recipe.caption}", "notes": [note, *recipe.notes], "caveats": []}
+    words = {"title": title, "caption": f"In the paper: {recipe.caption}", "notes": recipe.notes, "caveats": []}
     return recipe.model_copy(update={**words, "rows": rows, "columns": columns, "select": select, "stand_in": dataset})
 
 

@@ -19,6 +19,7 @@ Heading = tuple[str, str | None]
 
 LEGEND = "Cells: measured (published, difference); — is not measured."
 LEGEND_STAND_IN = "Cells: measured; — is not measured."
+STAND_IN = "{} stands in for the paper's data; the paper's numbers are left out, because they do not apply to it."
 PUBLISHED_ONLY = "Published only: there is nothing here to run"
 NOTHING: Heading = ("", None)
 OURS = "Not in the paper's table"
@@ -56,7 +57,7 @@ def paper_table(
         columns=tuple(Column(tuple(c.label), *s) for c, s in zip(recipe.columns, by_column, strict=True)),
         rows=tuple(Row(tuple(r.label), (), *s) for r, s in zip(recipe.rows, by_row, strict=True)),
         wrap=recipe.wrap,
-        banner=warning(incomparable, len(shown)),
+        banner=(*([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []), *warning(incomparable, len(shown))),
         notes=(
             legend,
             *recipe.notes,

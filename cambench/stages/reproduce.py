@@ -84,8 +84,10 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
     arch = choice.arch or DEFAULT_ARCH.get(entry.name)
     split = entry.default_eval_split if entry.splits else data.splits(choice.on, place.data)[-1]
 
+    names = {old: new for r in loaded for old, new in stand_in.replaced(r, entry.name, arch).items()}
+
     def renamed(line: Line) -> Line:
-        return stand_in.replace(line, entry.name, split, arch)
+        return stand_in.replace(line, entry.name, split, arch, names)
 
     parts = part(loaded, choice.rows, choice.columns, renamed)
     return [stand_in.stand_in(recipe, entry.name, split=split, arch=arch) for recipe in parts if runnable(recipe)]
