@@ -12,12 +12,15 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from cambench.store.files import atomic_buffer, read_json, write_json
 from cambench.store.parts import Arrays
 from cambench.vocabulary import CambenchError
 
 SCHEMA = 1
+ABOUT_ROWS = ("row", "zero")
+"""Columns of a rows file that are no variant of the metric."""
 
 
 @dataclass(frozen=True)
@@ -93,3 +96,39 @@ def write_rows(path: Path, job: dict[str, Any], rows: Arrays, ids: list[str]) ->
         for name, column in rows.items():
             f.create_dataset(name or "value", data=column)
         f.create_dataset("id", data=np.array([i.encode() for i in ids]), chunks=True, compression="gzip", shuffle=True)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A record's per-image rows, before the metric's scale: variant ("" for the only one) -> (N,), and the N image ids."""
+
+    values: dict[str, NDArray[np.float64]]
+    ids: list[str]
+
+
+def rows_path(record_path: Path) -> Path:
+    """Where a record's per-image rows lie."""
+    return record_path.with_suffix(".h5")
+
+
+def read_rows(path: Path) -> Rows:
+    """Read the per-image rows of a record.
+
+    Raises: CambenchError naming the file if it is missing, truncated, foreign or of another schema.
+    """
+    mend = "delete the record beside it and run `cambench eval` again."
+    try:
+        with h5py.File(path, "r") as f:
+            if f.attrs.get("schema") != SCHEMA:
+                raise CambenchError(f"{path}: not per-image rows of schema {SCHEMA} (got {f.attrs.get('schema')}); {mend}")
+            columns = {name: f[name][()] for name in f}
+    except OSError as e:
+        raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {mend}") from e
+    ids = [i.decode() for i in columns.pop("id").tolist()]
+    values = {"" if name == "value" else name: column for name, column in columns.items() if name not in ABOUT_ROWS}
+    return Rows({name: column.astype(np.float64) for name, column in values.items()}, ids)
+
+
+def records_of(root: Path, run: str) -> list[tuple[Path, Record]]:
+    """A run's records with their files, in the order of their paths."""
+    return [(path, read_record(path)) for path in sorted((root / "records" / run).glob("*.json"))]
