@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,22 @@ def report(
     markdown: Annotated[bool, typer.Option("--markdown", help="Markdown.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="CSV, one line a cell.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")] = None,
+    as_json: o.Json = False,
+    figure: Annotated[
+        str | None, typer.Option("--figure", help="qualitative, consistency or lambda, written to --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")] = None,
+    run: Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")] = None,
+    images: Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")] = None,
+    paired: Annotated[
+        tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")
+    ] = None,
+    explainer: Annotated[str | None, typer.Option("--explainer", "-e", help="Only this explainer in --paired.")] = None,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")] = None,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
 ) -> None:
@@ -30,20 +47,25 @@ def report(
 
     Example: cambench report cgc/1 --latex
     """
-    form = one_format(latex, markdown, csv, html)
-    from cambench.stages import report as stage
+    form = one_format(latex, markdown, csv, html, as_json)
+    if paired is not None:
+        compare(paired, metric or [], results, (explainer, target), form)
+    elif figure is not None:
+        draw(figure, out, (tables or [], paper), (run or [], dataset, images), (results, data_root), form)
+    else:
+        from cambench.stages import report as stage
 
-    show(stage.tables(tables or [], paper, results), form, html, results, data_root)
+        show(stage.tables(tables or [], paper, results), form, html, results, data_root)
 
 
-def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None) -> str:
+def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:
     """The format that was asked for; terminal where none was.
 
     Raises: UsageError for more than one.
     """
-    asked = {"latex": latex, "markdown": markdown, "csv": csv, "html": html is not None}
+    asked = {"latex": latex, "markdown": markdown, "csv": csv, "json": as_json, "html": html is not None}
     if sum(asked.values()) > 1:
-        raise UsageError("expected one of --latex, --markdown, --csv, --html; give one at a time.")
+        raise UsageError("expected one of --latex, --markdown, --csv, --json, --html; give one at a time.")
     return next((form for form, wanted in asked.items() if wanted), "terminal")
 
 
@@ -57,3 +79,42 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
         typer.echo(stage.render(made, form), nl=False)
     else:
         stage.print_tables(made)
+
+
+def draw(
+    kind: str,
+    out: Path | None,
+    wanted: tuple[list[str], str | None],
+    choice: tuple[list[str], str | None, int | None],
+    roots: tuple[Path, Path],
+    form: str,
+) -> None:
+    """A figure; its path on stdout, or what it shows as JSON."""
+    from cambench.stages import figures
+    from cambench.stages import report as stage
+
+    if form not in ("terminal", "json"):
+        raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
+    kind, path = figures.check(kind, out)
+    if kind == figures.LAMBDA:
+        made = figures.curve(path, stage.tables(wanted[0] or [figures.TABLE], wanted[1], roots[0]))
+    elif any(wanted):
+        raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
+    else:
+        made = figures.pictures(kind, path, figures.Wish(*choice), o.place(roots[1], roots[0]))
+    typer.echo(json.dumps(made) if form == "json" else path)
+
+
+def compare(
+    runs: tuple[str, str], metrics: list[str], results: Path, maps: tuple[str | None, str | None], form: str
+) -> None:
+    """Two runs over the same images, for the terminal, as CSV or as JSON."""
+    from cambench.stages import paired as stage
+
+    if form not in ("terminal", "csv", "json"):
+        raise UsageError(f"--paired: expected --csv, --json or neither, got --{form}.")
+    names, found = stage.compare(runs, metrics, results, *maps)
+    if form == "terminal":
+        stage.print_comparisons(names, found)
+    else:
+        typer.echo(stage.render(names, found, form), nl=False)

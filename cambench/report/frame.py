@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -80,3 +81,8 @@ def csv(tables: Iterable[Table]) -> str:
     frame[["seeds", "images"]] = frame[["seeds", "images"]].astype("Int64")
     frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.10g")
     return head + buffer.getvalue()
+
+
+def as_json(tables: Iterable[Table]) -> str:
+    """The tidy cells as a JSON list, each with its table's banner."""
+    return json.dumps([{**line, "banner": list(table.banner)} for table in tables for line in lines(table)]) + "\n"

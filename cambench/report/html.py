@@ -24,13 +24,16 @@ QUANTITIES = ("loss", "accuracy", "top1")
 class GalleryRow:
     """One image and its maps. `image`: a file or (H,W,3) uint8, as the network saw it, so that each map covers all of it.
 
-    `boxes`: half-open (xmin, ymin, xmax, ymax) in the image's own pixels. `maps`: label -> raw (h,w).
+    `boxes`: half-open (xmin, ymin, xmax, ymax) in the image's own pixels. `maps`: label -> raw (h,w). `name`: its class;
+    `wrong`: label of a map -> the class that its network predicts, where that is another one.
     """
 
     image: Path | NDArray[np.uint8]
     caption: str
     boxes: Sequence[Box] = ()
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    name: str = ""
+    wrong: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ def gallery(runs: Sequence[Run], results: Path, data_root: Path) -> list[Gallery
 
     Only maps of one view and of the same images stand side by side. A data set that is not here is left out, and said.
     """
+    made = (rows(first_seeds(found), data_root) for found in side_by_side(runs, results))
+    return [row for part in made for row in part]
+
+
+def side_by_side(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
+    """The heatmaps of the runs that may stand side by side: for each set of images, those of the view with the most maps."""
     groups: dict[tuple[str, str], list[Shown]] = {}
     for run in runs:
         for path in sorted((results / "heatmaps" / run.name).glob("*.h5")):
@@ -48,7 +54,7 @@ def gallery(runs: Sequence[Run], results: Path, data_root: Path) -> list[Gallery
     best: dict[str, list[Shown]] = {}
     for (fingerprint, _), found in sorted(groups.items(), key=lambda item: rank(item[1])):
         best.setdefault(fingerprint, found)
-    return [row for found in best.values() for row in rows(first_seeds(found), data_root)]
+    return list(best.values())
 
 
 def rank(found: Sequence[Shown]) -> tuple[int, int]:
@@ -71,8 +77,8 @@ def first_seeds(found: Sequence[Shown]) -> list[Shown]:
     return list(chosen.values())
 
 
-def rows(found: Sequence[Shown], data_root: Path) -> list[GalleryRow]:
-    """The gallery rows of one data set."""
+def rows(found: Sequence[Shown], data_root: Path, images: int = ROWS) -> list[GalleryRow]:
+    """The gallery rows of one data set: as many images, spread over it."""
     first = found[0].maps
     try:
         dataset = open_data(first, data_root)
@@ -84,15 +90,20 @@ def rows(found: Sequence[Shown], data_root: Path) -> list[GalleryRow]:
         return []
     described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in first.job["view"].items()}
     view = View(**described)
-    chosen = spread(dataset, ROWS)
+    chosen = spread(dataset, images)
     made = []
     for batch in eval_batches(dataset, view, batch_size=1, device="cpu", workers=0, cache=None, rows=chosen):
         row = batch.rows[0]
         maps = {s.label: s.maps.maps[row] for s in found}
-        made.append(
-            GalleryRow(pixels(batch.image[0]), caption(dataset, row, found), boxes_in_view(dataset, row, view), maps)
-        )
+        boxes, name = boxes_in_view(dataset, row, view), dataset.classes[int(first.target[row])]
+        wrong = {s.label: dataset.classes[int(s.maps.prediction[row])] for s in found if errs(s, row)}
+        made.append(GalleryRow(pixels(batch.image[0]), caption(dataset, row, found), boxes, maps, name, wrong))
     return made
+
+
+def errs(shown: Shown, row: int) -> bool:
+    """Whether a network predicts another class than the one explained."""
+    return bool(shown.maps.prediction[row] != shown.maps.target[row])
 
 
 def open_data(maps: Heatmaps, data_root: Path) -> Dataset:
@@ -113,10 +124,6 @@ def pixels(image: torch.Tensor) -> NDArray[np.uint8]:
 
 def caption(dataset: Dataset, row: int, found: Sequence[Shown]) -> str:
     """The image's class, and what each network says where it errs."""
-    wrong = {
-        s.run.info["method"]: dataset.classes[int(s.maps.prediction[row])]
-        for s in found
-        if s.maps.prediction[row] != s.maps.target[row]
-    }
+    wrong = {s.run.info["method"]: dataset.classes[int(s.maps.prediction[row])] for s in found if errs(s, row)}
     said = "; ".join(f"{method} says {name}" for method, name in wrong.items())
     return dataset.classes[int(found[0].maps.target[row])] + (f" ({said})" if said else "")

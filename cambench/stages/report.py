@@ -13,7 +13,7 @@ from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_tables
 from cambench.report import Table
 from cambench.report.curves import Curve
-from cambench.report.frame import csv
+from cambench.report.frame import as_json, csv
 from cambench.report.html import Page, html
 from cambench.report.latex import latex
 from cambench.report.markdown import markdown
@@ -27,7 +27,7 @@ from cambench.store.records import Record, read_records
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
-FORMATS = {"latex": latex, "markdown": markdown, "csv": csv}
+FORMATS = {"latex": latex, "markdown": markdown, "csv": csv, "json": as_json}
 QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
 WIDTH = 100
 
@@ -55,7 +55,7 @@ def summarise(records: Sequence[Record]) -> list[Table]:
 
 
 def render(made: Sequence[Table], form: str) -> str:
-    """The tables as text: latex, markdown or csv."""
+    """The tables as text: latex, markdown, csv or json."""
     needs = "% needs \\usepackage{booktabs,graphicx}\n" if form == "latex" else ""
     return needs + FORMATS[form](made)
 

@@ -61,6 +61,12 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report"], 2, "nothing to report"),
         (["report", "cgc/99"], 2, "cgc/1"),
         (["report", "--latex", "--csv"], 2, "one at a time"),
+        (["report", "--figure", "lambda"], 2, "expected --out FILE"),
+        (["report", "--figure", "lambda", "--out", "x.jpeg"], 2, "unknown picture format"),
+        (["report", "--figure", "qualitative", "--out", "x.png"], 2, "no heatmaps to show"),
+        (["report", "cgc/1", "--figure", "qualitative", "--out", "x.png"], 2, "expected no TABLE"),
+        (["report", "--paired", "a", "b", "--latex"], 2, "expected --csv, --json or neither"),
+        (["report", "--paired", "a", "b"], 2, "no run 'a'"),
         (["ls", "metric"], 2, "Did you mean metrics"),
         (["data", "where", "cub"], 0, "CUB_200_2011"),
         (["data", "make", "cub"], 2, "expected synthbirds"),
@@ -72,6 +78,15 @@ def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int,
     assert done.returncode == code, done.stderr
     assert said in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_figure_and_a_table_for_a_machine(tmp_path: Path) -> None:
+    out = tmp_path / "lambda.pdf"
+    drawn = cambench("report", "--figure", "lambda", "--out", str(out), "--json", results=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert out.read_bytes().startswith(b"%PDF") and json.loads(drawn.stdout)["file"] == str(out)
+    cells = json.loads(cambench("report", "cgc/10", "--json", results=tmp_path).stdout)
+    assert len(cells) == 18 and cells[0]["published"] == 69.76 and cells[0]["measured"] is None
 
 
 def test_an_interrupt_is_said_and_has_its_code(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What the figures share: how they are written and which words fit into them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from cambench.lookup import nearest
+from cambench.store.files import atomic_buffer
+from cambench.vocabulary import UsageError
+
+METADATA: dict[str, dict[str, str | None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+"""The formats, and what keeps their files the same from day to day."""
+DPI = 200
+SMALL = 7.0
+PLAIN: dict[str, Any] = {"parse_math": False}
+"""For every text that comes from data: a dollar sign is a dollar sign."""
+
+
+def form(path: Path) -> str:
+    """The format that a file name asks for.
+
+    Raises: UsageError for another ending than .pdf and .png.
+    """
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in METADATA:
+        raise UsageError(f"--out {path}: {nearest(ending, METADATA, 'picture format')}")
+    return ending
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all, as its name's ending says."""
+    ending = form(path)
+    with rc_context({"pdf.fonttype": 42}), atomic_buffer(path) as buffer:  # TrueType: journals refuse Type 3
+        figure.savefig(buffer, format=ending, dpi=DPI, metadata=METADATA[ending])
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """The text in lines of at most `width` letters; what needs more lines ends in an ellipsis."""
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …", break_long_words=True))
+
+
+def without_common(labels: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Labels without the words that all of them share -> (label -> short label, the shared words).
+
+    A label that would be empty keeps its first word, as does every other one.
+    """
+    words = [label.split(" ") for label in labels]
+    shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else words[0][1:]
+    if any(set(other) <= set(shared) for other in words):
+        shared = [word for word in shared if word not in {other[0] for other in words}]
+    short = {label: " ".join(w for w in own if w not in shared) for label, own in zip(labels, words, strict=True)}
+    return short, " ".join(dict.fromkeys(shared))

@@ -1,0 +1,72 @@
+"""The consistency figure: an image and a crop of it, each with its heatmap under every method, as the paper's Figure 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cambench import geometry, seeds
+from cambench.data.loader import eval_batches
+from cambench.data.views import View
+from cambench.explainers import explain_batch
+from cambench.losses.cgc import paired_windows
+from cambench.report.html import GalleryRow
+from cambench.stages.gallery import Shown, open_data, pixels, rows, spread
+from cambench.stages.jobs import Place
+from cambench.stages.networks import load_network
+from cambench.vocabulary import Box
+
+CROP = "its crop"
+
+
+def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]:
+    """Each image, and beside it its crop T(x), drawn as the CGC training draws it, explained for the same class."""
+    originals = rows(shown, place.data, images)
+    if not originals:
+        return []
+    first = shown[0].maps
+    dataset = open_data(first, place.data)
+    described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in first.job["view"].items()}
+    chosen = spread(dataset, images)
+    source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
+    batch = next(eval_batches(dataset, View(**described), batch_size=len(chosen), rows=chosen, **source))
+    size = (batch.image.shape[2], batch.image.shape[3])
+    windows = paired_windows(len(chosen), size, seeds.generator("consistency figure"))
+    crops = geometry.resample(batch.image, windows, size)
+    told = {s.label: explained(s, crops, batch.rows, place) for s in shown}
+    made = []
+    for i, original in enumerate(originals):
+        maps = {label: found[i].numpy() for label, (found, _) in told.items()}
+        says = {label: int(prediction[i]) for label, (_, prediction) in told.items()}
+        target = int(first.target[batch.rows[i]])
+        wrong = {label: dataset.classes[c] for label, c in says.items() if c != target}
+        boxes = [box for b in original.boxes if (box := moved(b, windows, i, size))]
+        made += [original, GalleryRow(pixels(crops[i]), original.caption, boxes, maps, CROP, wrong)]
+    return made
+
+
+def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> tuple[Tensor, Tensor]:
+    """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,)."""
+    job = shown.maps.job
+    loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"])
+    found = explain_batch(
+        loaded.model,
+        images.to(loaded.device),
+        explainer=job["explainer"],
+        target=job["target"],
+        classes=torch.tensor([int(shown.maps.target[row]) for row in at], device=loaded.device),
+        layer=loaded.layer,
+        head=loaded.head,
+        precision=loaded.precision,
+    )
+    return found.maps.float().cpu(), found.logits.argmax(1).cpu()
+
+
+def moved(box: Box, windows: geometry.Windows, index: int, size: tuple[int, int]) -> Box | None:
+    """A box of the image in the pixels of its crop; None where nothing of it is left."""
+    every = torch.tensor([box], dtype=torch.float64).expand(len(windows.top), 4)
+    x0, y0, x1, y1 = geometry.move_box(every, windows, size)[index].tolist()
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None

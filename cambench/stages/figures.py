@@ -1,0 +1,98 @@
+"""Figures: grids of images × methods from the heatmaps of runs, and the λ curve from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cambench.lookup import canonical, find
+from cambench.report import Table, ablation, grid
+from cambench.report.plots import form, save
+from cambench.stages.consistency import pairs
+from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
+from cambench.stages.jobs import Place
+from cambench.stages.paired import run_of
+from cambench.store.runs import read_runs
+from cambench.vocabulary import UsageError
+
+QUALITATIVE, CONSISTENCY, LAMBDA = "qualitative", "consistency", "lambda"
+KINDS = {
+    QUALITATIVE: "images with the heatmaps of every method",
+    CONSISTENCY: "the same with a crop beside each image",
+    LAMBDA: "a table over a number, as curves",
+}
+TABLE = "cgc/10"
+PAIRS = 4
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a grid shows: the runs (none: all), the data set where there are several, how many images."""
+
+    runs: Sequence[str] = ()
+    dataset: str | None = None
+    images: int | None = None
+
+
+def check(kind: str, out: Path | None) -> tuple[str, Path]:
+    """The figure's name and the file to write.
+
+    Raises: UsageError for an unknown figure, no file, or a file name that is no picture's.
+    """
+    find(kind, KINDS, "figure")
+    if out is None:
+        raise UsageError(f"--figure {kind}: expected --out FILE, a .pdf or a .png.")
+    form(out)
+    return canonical(kind), out
+
+
+def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
+    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target.
+
+    Raises: UsageError where none lie side by side, or where they are of several data sets and none is named.
+    """
+    named = [run_of(name, results) for name in wish.runs]
+    runs = named or sorted(read_runs(results), key=lambda run: run.info["method"])
+    sets = side_by_side(runs, results)
+    names = list(dict.fromkeys(found[0].maps.job["dataset"] for found in sets))
+    wanted = None if wish.dataset is None else canonical(wish.dataset)
+    chosen = [found for found in sets if wanted in (None, canonical(found[0].maps.job["dataset"]))]
+    if not chosen:
+        here = f"there are those of {', '.join(names)}" if names else "there are none"
+        raise UsageError(f"--figure {kind}: no heatmaps to show, {here}; make some with `cambench explain`.")
+    if len({found[0].maps.job["dataset"] for found in chosen}) > 1:
+        raise UsageError(f"--figure {kind}: heatmaps of {', '.join(names)}; choose with --dataset.")
+    return first_seeds(chosen[0])
+
+
+def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write a grid of images × methods, `consistency` with a crop beside each image; returns what it shows.
+
+    Raises: UsageError where there is nothing to show.
+    """
+    shown = pick(kind, wish, place.results)
+    name = shown[0].maps.job["dataset"]
+    images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS
+    made = pairs(shown, place, images) if kind == CONSISTENCY else rows(shown, place.data, images)
+    if not made:
+        raise UsageError(f"--figure {kind}: the images of {name} are not at hand.")
+    save(grid.grid(made, notes(shown)), out)
+    return {"file": str(out), "dataset": name, "images": grid.listed(made)}
+
+
+def notes(shown: Sequence[Shown]) -> list[str]:
+    """Every sentence that must stand under what the runs measure, the data set and its split, the runs."""
+    job = shown[0].maps.job
+    said = [sentence for s in shown for key in ("partial", "deviations") for sentence in s.run.info.get(key, [])]
+    runs = ", ".join(dict.fromkeys(s.run.name for s in shown))
+    return [*dict.fromkeys(f"{s.rstrip('.')}." for s in said), f"{job['dataset']}, {job['split']} images; runs: {runs}."]
+
+
+def curve(out: Path, made: Sequence[Table]) -> dict[str, Any]:
+    """Write the λ curve of one table; returns its points."""
+    if len(made) != 1:
+        raise UsageError(f"--figure lambda: expected one table, got {len(made)}.")
+    save(ablation.ablation(made[0]), out)
+    return {"file": str(out), "table": made[0].id, "points": ablation.listed(made[0])}

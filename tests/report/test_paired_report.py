@@ -1,0 +1,122 @@
+"""Which records of two runs are compared, and which are refused because they saw other images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cambench import seeds
+from cambench.metrics import paired as statistics
+from cambench.report import paired
+from cambench.report.paired import Side
+from cambench.store.records import Record, Rows
+from cambench.vocabulary import CambenchError, UsageError
+
+IDS = [f"{i}.jpg" for i in range(40)]
+
+
+def rows(seed: int, ids: list[str], *variants: str) -> Rows:
+    """Rows that depend on the image's id and the seed alone, in whatever order the images come."""
+    order = [int(name.partition(".")[0]) for name in ids]
+    return Rows(
+        {v: np.random.default_rng((seed, i)).uniform(0, 1, 500)[order] for i, v in enumerate(variants or ("",))}, ids
+    )
+
+
+def side(record: Record, seed: int, ids: list[str], *variants: str) -> Side:
+    """A record with such rows."""
+    return Side(record, lambda: rows(seed, ids, *variants))
+
+
+def test_images_are_matched_by_name_and_numbers_are_in_the_metrics_unit(record: Any) -> None:
+    shuffled = [IDS[i] for i in torch.randperm(40, generator=seeds.generator("t")).tolist()]
+    a, b = side(record("cgc", 0, "top1", 50.0), 1, IDS), side(record("ce", 0, "top1", 50.0), 2, shuffled)
+    (found,) = paired.compare([a], [b], [])
+    left, right = (rows(s, IDS).values[""] * 100 for s in (1, 2))
+    assert found.numbers == statistics.compare(torch.from_numpy(left), torch.from_numpy(right), seeds.generator("paired"))
+    assert found.p_holm == found.numbers.p and found.lacking == (0, 0)
+
+
+def test_holm_counts_every_row_of_the_table(record: Any) -> None:
+    two = {"official": 50.0, "correct": 60.0}
+    a = [side(record("cgc", 0, "top1", 50.0), 1, IDS), side(record("cgc", 0, "ch", two), 3, IDS, "official", "correct")]
+    b = [side(record("ce", 0, "top1", 50.0), 2, IDS), side(record("ce", 0, "ch", two), 4, IDS, "official", "correct")]
+    found = paired.compare(a, b, [])
+    assert [(c.metric, c.variant) for c in found] == [("top1", ""), ("ch", "official"), ("ch", "correct")]
+    assert [c.p_holm for c in found] == statistics.holm([c.numbers.p for c in found])
+    assert [c.metric for c in paired.compare(a, b, ["content_heatmap"])] == ["ch", "ch"], "an alias is the metric"
+
+
+def test_other_images_are_refused(record: Any) -> None:
+    a, other = record("cgc", 0, "top1", 50.0), [*IDS[:39], "99.jpg"]
+    with pytest.raises(
+        UsageError, match=r"top1 on cub test: expected the same images, got 40 of cub-cgc.* and 40 of cub-ce.* with 39"
+    ):
+        paired.compare([side(a, 1, IDS)], [side(record("ce", 0, "top1", 50.0), 2, other)], [])
+    with pytest.raises(UsageError, match="expected the same images, got 40 of .* and 20 of .* with 20 in common"):
+        paired.compare([side(a, 1, IDS)], [side(record("ce", 0, "top1", 50.0), 2, IDS[:20])], [])
+
+
+def test_another_version_of_the_data_is_refused_before_any_row_is_read(record: Any) -> None:
+    jobs = [{"recipe": {"data": {"measured on": name}}} for name in ("aa", "bb")]
+    a, b = (
+        Side(record(m, 0, "top1", 50.0, job=job), lambda: pytest.fail("read"))
+        for m, job in zip(("x", "y"), jobs, strict=True)
+    )
+    with pytest.raises(
+        UsageError, match=r"expected one set of images, got 100 images of .* \(data aa\) and 100 .* \(data bb\)"
+    ):
+        paired.compare([a], [b], [])
+
+
+def test_images_that_a_metric_left_out_are_left_out_for_both(record: Any) -> None:
+    whole = record("cgc", 0, "ch", 50.0, explainer="cmwp")
+    part = record("ce", 0, "ch", 50.0, explainer="cmwp", counts={"images left out": 3})
+    (found,) = paired.compare([side(whole, 1, IDS)], [side(part, 2, IDS[3:])], [])
+    assert found.numbers.n == 37 and found.lacking == (0, 3)
+    assert "ch: without 0 images that A lacks and 3 that B lacks." in paired.notes([found])
+    with pytest.raises(UsageError, match="36 in common"):
+        paired.compare([side(whole, 1, IDS)], [side(part, 2, IDS[4:])], [])
+
+
+def test_of_several_records_the_pair_that_saw_the_same_images_is_compared(record: Any) -> None:
+    part = {"partial": ("first 20 of 40 images",)}
+    a = [side(record("cgc", 0, "top1", 50.0), 1, IDS), side(record("cgc", 0, "top1", 50.0, **part), 1, IDS[:20])]
+    b = [side(record("ce", 0, "top1", 50.0, **part), 2, IDS[:20])]
+    assert [c.numbers.n for c in paired.compare(a, b, [])] == [20]
+
+
+def test_what_a_run_lacks_is_said_with_the_mend(record: Any) -> None:
+    a, b = side(record("cgc", 0, "top1", 50.0), 1, IDS), side(record("ce", 0, "ch", 50.0), 2, IDS)
+    with pytest.raises(
+        UsageError, match="cub-ce-resnet50-s0-0 has no record of top1; measure it with `cambench eval cub-ce"
+    ):
+        paired.compare([a], [b], ["top1"])
+    with pytest.raises(
+        UsageError, match=r"share no record to compare: A has top1 on cub test; B has ch \(grad-cam, logit\)"
+    ):
+        paired.compare([a], [b], [])
+    with pytest.raises(UsageError, match="Did you mean top1"):
+        paired.compare([a], [b], ["top11"])
+
+
+def test_an_image_with_two_rows_is_an_error(record: Any) -> None:
+    a, b = (side(record(m, 0, "top1", 50.0), 1, ["1.jpg", "1.jpg"]) for m in ("cgc", "ce"))
+    with pytest.raises(CambenchError, match="expected one row an image"):
+        paired.compare([a], [b], [])
+
+
+def test_what_a_person_and_a_machine_read(record: Any) -> None:
+    a, b = (side(record(m, 0, "ch", {"official": 50.0}), s, IDS, "official") for m, s in (("cgc", 1), ("ce", 2)))
+    (found,) = paired.compare([a], [b], [])
+    line = paired.printed(found)
+    assert line["metric"] == "ch official (%) ↑" and line["maps"] == "grad-cam logit" and line["n"] == "40"
+    assert line["A − B"][0] in "+−" and line["95 %"].startswith("[")
+    (plain,) = paired.tidy([found], "A", "B")
+    assert plain["difference"] == pytest.approx(plain["mean_a"] - plain["mean_b"])
+    assert plain["low"] < plain["difference"] < plain["high"]
+    assert paired.probability(0.0123) == "0.012" and paired.probability(3.2e-7) == "3e-07"
+    assert paired.probability(0.0) == "<1e-300" and paired.probability(1.0) == "1.000"

@@ -1,0 +1,100 @@
+"""Figures and paired comparisons from what real (tiny) runs left on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cambench.lookup import nearest
+from cambench.stages import figures, paired
+from cambench.stages.evaluate import EvalJob
+from cambench.stages.explain import ExplainJob
+from cambench.stages.jobs import Place
+from cambench.stages.works import Works, evaluate_all, explain_all
+from cambench.vocabulary import UsageError
+
+NAMES = ("synthbirds-cgc", "synthbirds-ce")
+
+
+@pytest.fixture(scope="module")
+def measured(place: Place) -> Place:
+    """Heatmaps, top-1 and CH of both runs; of one of them also top-5 on a part of the images."""
+    explain_all(Works([]), ExplainJob("grad-cam", "logit"), place)
+    evaluate_all(Works([]), [EvalJob("top1"), EvalJob("ch")], place)
+    evaluate_all(Works([NAMES[0]], limit=8), [EvalJob("top5")], place)
+    evaluate_all(Works([NAMES[1]]), [EvalJob("top5")], place)
+    return place
+
+
+def test_two_runs_are_compared_on_the_metrics_they_share(measured: Place) -> None:
+    names, found = paired.compare(NAMES, ["top1", "ch"], measured.results)
+    assert names[0].startswith("synthbirds-cgc-resnet8-s0-") and names[1].startswith("synthbirds-ce-resnet8-s0-")
+    assert {(c.metric, c.variant) for c in found} == {("top1", ""), ("ch", "official"), ("ch", "correct")}
+    records = {r.metric: r for r in evaluate_all(Works([NAMES[0]]), [EvalJob("top1"), EvalJob("ch")], measured)}
+    for comparison in found:
+        assert comparison.numbers.n == 40
+        assert comparison.numbers.a == pytest.approx(records[comparison.metric].values[comparison.variant].value)
+    rows = json.loads(paired.render(names, found, "json"))
+    assert [row["p_holm"] for row in rows] == [c.p_holm for c in found] and rows[0]["a"] == names[0]
+    assert paired.render(names, found, "csv").count("\n") == 1 + len(found)
+
+
+def test_runs_measured_on_other_images_are_refused(measured: Place) -> None:
+    with pytest.raises(
+        UsageError, match="top5 on synthbirds test: expected one set of images, got 8 images of .* and 40 images"
+    ):
+        paired.compare(NAMES, ["top5"], measured.results)
+
+
+def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) -> None:
+    with pytest.raises(UsageError, match="expected two runs, got synthbirds-ce-.* twice"):
+        paired.compare(("synthbirds-ce", "synthbirds-ce"), [], measured.results)
+    with pytest.raises(UsageError, match="share no record|no record of ch"):
+        paired.compare(NAMES, ["ch"], measured.results, explainer="hires-cam")
+
+
+@pytest.mark.parametrize("kind", [figures.QUALITATIVE, figures.CONSISTENCY])
+def test_grids_show_both_methods(kind: str, measured: Place, tmp_path: Path) -> None:
+    out = tmp_path / "f.png"
+    told = figures.pictures(kind, out, figures.Wish(images=2), measured)
+    assert out.stat().st_size > 10_000 and told["dataset"] == "synthbirds"
+    maps = ["ce resnet8 grad-cam", "cgc resnet8 grad-cam"]
+    assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == figures.QUALITATIVE else 4)
+    if kind == figures.CONSISTENCY:
+        assert [row["image"] == "its crop" for row in told["images"]] == [False, True] * 2
+
+
+def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_path: Path) -> None:
+    told = figures.pictures(figures.QUALITATIVE, tmp_path / "f.pdf", figures.Wish(NAMES, images=1), measured)
+    assert told["images"][0]["maps"] == ["cgc resnet8 grad-cam", "ce resnet8 grad-cam"]
+
+
+def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(measured: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cambench import geometry
+    from cambench.stages import consistency
+
+    def whole(n: int, size: tuple[int, int], generator: object) -> geometry.Windows:
+        return geometry.whole(n, *size)
+
+    monkeypatch.setattr(consistency, "paired_windows", whole)
+    shown = figures.pick(figures.CONSISTENCY, figures.Wish(), measured.results)
+    rows = consistency.pairs(shown, measured, 3)
+    for original, crop in zip(rows[::2], rows[1::2], strict=True):
+        assert crop.wrong == original.wrong and list(crop.boxes) == list(original.boxes)
+        for label, heatmap in original.maps.items():
+            assert abs(crop.maps[label] - heatmap).max() <= 1e-4 * abs(heatmap).max() + 1e-7
+
+
+def test_what_cannot_be_drawn_is_said(measured: Place, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there are those of synthbirds"):
+        figures.pictures(figures.QUALITATIVE, tmp_path / "f.png", figures.Wish(dataset="cub"), measured)
+    with pytest.raises(UsageError, match="there are none; make some with `cambench explain`"):
+        figures.pick(figures.QUALITATIVE, figures.Wish(), tmp_path)
+    with pytest.raises(UsageError, match="expected --out FILE"):
+        figures.check("lambda", None)
+    with pytest.raises(UsageError) as caught:
+        figures.check("lambada", tmp_path / "f.png")
+    assert str(caught.value) == nearest("lambada", figures.KINDS, "figure")
+    assert figures.check("Lambda", tmp_path / "f.png")[0] == figures.LAMBDA
