@@ -26,6 +26,7 @@ BoxConvention = Literal["inclusive", "half-open", "one-based"]
 ARGUMENTS: dict[str, str] = {
     "image": "(N,3,H,W) float32, normalised network input",
     "label": "(N,) int64, ground-truth class",
+    "labels": "list of N tuples of classes, each of which is right",
     "heatmap": "(N,H,W) float32, after the metric's own map steps",
     "mask": "(N,H,W) bool, ground-truth region at the heatmap's resolution",
     "box": "list of N lists of boxes in the pixels of the input",
@@ -60,7 +61,8 @@ class Sample:
     """One image as its data set describes it; nothing is decoded yet.
 
     `boxes` are those of the ground-truth class only. `size` is the (width, height) that the annotation states, None where
-    it states none. `parts` are visible key points (part number, x, y) in pixels.
+    it states none. `parts` are visible key points (part number, x, y) in pixels. `labels`: all classes that are right, where
+    there are several (`label` is the lowest). `difficult`: whether every box is flagged difficult.
     """
 
     id: str
@@ -70,6 +72,13 @@ class Sample:
     size: tuple[int, int] | None = None
     parts: tuple[tuple[int, float, float], ...] = ()
     segmentation: Path | None = None
+    labels: tuple[int, ...] = ()
+    difficult: bool = False
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        """Every class that is right."""
+        return self.labels or (self.label,)
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,8 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=8)
         digest.update(json.dumps([self.name, self.split, self.classes, self.box_convention, self.banner]).encode())
         for s in self.samples:
-            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, s.path.stat().st_size]).encode())
+            seldom = [x for x in (s.labels, s.difficult) if x]
+            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, s.path.stat().st_size, *seldom]).encode())
         return digest.hexdigest()
 
     @property

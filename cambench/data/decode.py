@@ -18,6 +18,7 @@ from PIL import Image
 from cambench.vocabulary import DataError, Sample
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+ORIENTATION = 0x0112
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -46,6 +47,12 @@ def image_size(path: Path, banner: int = 0) -> tuple[int, int]:
     """(width, height) of the picture by the file's header, without the banner."""
     with opened(path) as image:
         return image.width, image.height - banner
+
+
+def orientation(path: Path) -> int:
+    """The EXIF orientation tag, 1 (upright) where there is none; decoding ignores it."""
+    with opened(path) as image:
+        return int(image.getexif().get(ORIENTATION, 1))
 
 
 def load_image(path: Path, banner: int = 0) -> Image.Image:

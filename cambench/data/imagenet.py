@@ -30,7 +30,8 @@ ANNOTATIONS = (
 SOLUTION = "LOC_val_solution.csv"
 DEVKITS = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data")
 Size = tuple[int, int]
-Objects = list[tuple[str, Box]]
+Objects = list[tuple[str, Box, bool]]
+"""wnid, box, whether it is flagged difficult."""
 
 
 def read_100(root: Path, split: str) -> Dataset:
@@ -65,9 +66,18 @@ def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
             known = f"one of the {len(wnids)} known classes"
             raise DataError(f"{folder / name}: expected {known}, got {wnid!r}; mend the label or the class list.")
         size, objects = annotations.get(Path(name).stem, (None, []))
-        boxes = tuple(b for w, b in objects if w == wnid)
+        own = [(box, difficult) for w, box, difficult in objects if w == wnid]
         key = f"train/{name}" if split == "train" else f"val/{Path(name).name}"
-        samples.append(Sample(key, folder / name, rank[wnid], boxes, size))
+        samples.append(
+            Sample(
+                key,
+                folder / name,
+                rank[wnid],
+                tuple(b for b, _ in own),
+                size,
+                difficult=bool(own) and all(d for _, d in own),
+            )
+        )
     return Dataset("imagenet", split, root, names, tuple(samples), "inclusive")
 
 
@@ -174,7 +184,7 @@ def annotation_folder(root: Path) -> Path | None:
 
 
 def xml_objects(path: Path) -> tuple[Size, Objects]:
-    """One PASCAL-style annotation: size (width, height) and (wnid, box) of every object, in file order."""
+    """One PASCAL-style annotation: size (width, height) and (wnid, box, difficult) of every object, in file order."""
     try:
         tree = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as e:
@@ -186,7 +196,8 @@ def xml_objects(path: Path) -> tuple[Size, Objects]:
         box: Box = (corners[0], corners[1], corners[2], corners[3])
         if readers.empty(box, "inclusive"):
             raise DataError(f"{path}: expected a box with xmin, ymin before xmax, ymax, got {box}; {readers.AGAIN}.")
-        objects.append(((item.findtext("name") or "").strip(), box))
+        difficult = (item.findtext("difficult") or "0").strip() == "1"
+        objects.append(((item.findtext("name") or "").strip(), box, difficult))
     return size, objects
 
 
@@ -210,7 +221,7 @@ def csv_objects(path: Path) -> dict[str, tuple[Size | None, Objects]]:
         if not words or len(words) % 5:
             raise readers.malformed(path, line, "ImageId and groups of wnid xmin ymin xmax ymax", ",".join(row))
         groups = [words[i : i + 5] for i in range(0, len(words), 5)]
-        found[row[0]] = None, [(g[0], readers.box(g[1:], path, line)) for g in groups]
+        found[row[0]] = None, [(g[0], readers.box(g[1:], path, line), False) for g in groups]
     return found
 
 

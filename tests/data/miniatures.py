@@ -218,6 +218,53 @@ def flowers(data_root: Path) -> Path:
     return root
 
 
+def cell_array(*items: Any) -> np.ndarray:
+    """A MATLAB cell array (1,N)."""
+    array = np.empty((1, len(items)), dtype=object)
+    for i, item in enumerate(items):
+        array[0, i] = item
+    return array
+
+
+def unrel(data_root: Path) -> Path:
+    """UnRel of five images: two categories in one, two names of one category, no object, no mapped one, a turned picture."""
+    root = data_root / "unrel"
+
+    def item(category: str, *box: float) -> dict[str, Any]:
+        return {"category": category, "box": np.array([box])}
+
+    objects = {
+        "1.jpg": (
+            item("dog", 1, 2, 20, 25),
+            item("car", 5, 6, 40, 30),
+            item("dog", 22, 3, 30, 9),
+            item("person", 1, 1, 9, 9),
+        ),
+        "2.jpg": (item("shoes", 3, 4, 12, 13),),
+        "3.jpg": (),
+        "4.jpg": (item("person", 1, 1, 40, 30), item("kite", 2, 2, 4, 4)),
+        "5.jpg": (item("shoe", 30, 20, 45, 35), item("traffic light", 1, 1, 4, 8)),
+    }
+    rows = []
+    for i, (name, found) in enumerate(objects.items(), 1):
+        picture(root / "images" / name, seed=300 + i)
+        relation = {
+            "sub": "dog",
+            "rels": cell_array("ride"),
+            "obj": "car",
+            "sub_box": [1, 2, 20, 25],
+            "obj_box": [5, 6, 40, 30],
+        }
+        relations = cell_array(relation) if i == 1 else cell_array()
+        rows.append({"filename": name, "im_id": i, "objects": cell_array(*found), "relationships": relations})
+    savemat(root / "annotations.mat", {"annotations": cell_array(*rows)})
+    savemat(root / "annotated_triplets.mat", {"annotated_triplets": cell_array("dog-ride-car", "car-on-dog")})
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(root / "images" / "5.jpg").save(root / "images" / "5.jpg", exif=exif)
+    return root
+
+
 def own_folder(
     path: Path,
     *,

@@ -115,3 +115,16 @@ def test_imagenet_100_is_cmcs_subset_in_sorted_order(tmp_path: Path) -> None:
     imagenet(tmp_path)
     with pytest.raises(DataError, match="expected 100 classes, 100 are not there, first n01558993"):
         load("imagenet-100", "val", tmp_path)
+
+
+def test_an_image_is_difficult_where_all_boxes_of_its_class_are(tmp_path: Path) -> None:
+    root = imagenet(tmp_path)
+    two, other = (root / "annotation" / f"ILSVRC2012_val_0000000{n}.xml" for n in (1, 2))
+    text = two.read_text()
+    assert text.count("<difficult>0") == 3
+    parts = text.split("<difficult>0")
+    two.write_text(parts[0] + "<difficult>1" + parts[1] + "<difficult>1" + parts[2] + "<difficult>0" + parts[3])
+    other.write_text(other.read_text().replace("<difficult>0", "<difficult>1"))
+    assert [s.difficult for s in load("imagenet", "val", tmp_path).samples] == [False, True, *[False] * 6]
+    two.write_text(text.replace("<difficult>0", "<difficult>1", 1).replace("<difficult>0", "<difficult>1", 2))
+    assert [s.difficult for s in load("imagenet", "val", tmp_path).samples][:2] == [True, True]

@@ -230,7 +230,9 @@ def test_a_part_of_a_table_is_chosen_by_label() -> None:
     assert some.notes[0] == "A part of the table: 3 of 6 rows, 1 of 4 columns, as chosen."
     assert [line.label for line in part([one], ["ResNet50/CGC"], [])[0].rows] == [["ResNet50", "CGC"]]
     assert part([one], [], []) == [one]
-    assert [recipe.id for recipe in part(load_tables("cgc"), [], ["FGVC-Aircraft"])] == ["cgc/6"], "others have no such column"
+    assert [recipe.id for recipe in part(load_tables("cgc"), [], ["FGVC-Aircraft"])] == ["cgc/6"], (
+        "others have no such column"
+    )
 
 
 @pytest.mark.parametrize(("rows", "columns", "said"), [

@@ -1,0 +1,144 @@
+"""UnRel: photographs of unusual relations, with boxes of every object. Box: 1-based, inclusive. Evaluation only.
+
+The unit is a pair of an image and a category of ImageNet that it holds: the sample `3.jpg#dog` has the boxes of the dogs in
+3.jpg, and any of the indices of `dog` is right. Which categories are used, and their indices, says a map: `categories.csv`
+in the data set's folder, else the one beside this file (`unrel_categories.csv`, CGC spec appendix B; copy it and edit the
+copy). The paper names neither its 28 categories nor their indices, so no number is comparable with it (CGC spec §3.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cambench.data import decode, readers
+from cambench.data.folder import csv_rows
+from cambench.vocabulary import Box, DataError, Dataset, Sample
+
+ANNOTATIONS = "annotations.mat"
+OWN_MAP, MAP = "categories.csv", Path(__file__).with_name("unrel_categories.csv")
+CLASSES = 1000
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category of the map: its name and the class indices that are right for it, ascending."""
+
+    name: str
+    indices: tuple[int, ...]
+
+
+def read(root: Path, split: str) -> Dataset:
+    """The only split, `test`: pairs in the order of annotations.mat, of one image in the order of its first objects.
+
+    Raises: DataError naming what is missing or malformed in the annotations or the map.
+    """
+    source = root / ANNOTATIONS
+    rows = readers.structs(source, "annotations", ("filename", "objects"))
+    readers.require_images([str(row["filename"]) for row in rows], root / "images", source)
+    known = categories(map_file(root))
+    pairs = [list(pairs_of(row, f"{source}: annotations({i})", root, known)) for i, row in enumerate(rows, 1)]
+    samples = tuple(sample for found in pairs for sample in found)
+    if not samples:
+        raise DataError(f"{source}: expected objects of the categories in {map_file(root)}, got none; mend the map.")
+    used = {sample.id.partition("#")[2] for sample in samples}
+    total = len(set(known.values()))
+    notes = [f"the paper's category list is not recoverable; {len(used)} of {total} categories of {map_name(root)} used"]
+    if boxless := sum(not found for found in pairs):
+        notes.append(f"{boxless} of {len(rows)} images without any of these categories are left out")
+    notes += turned(samples)
+    return Dataset("unrel", split, root, class_names(), samples, "one-based", tuple(notes))
+
+
+def pairs_of(row: Mapping[str, Any], where: str, root: Path, known: Mapping[str, Category]) -> Iterator[Sample]:
+    """The pairs of one image."""
+    boxes: dict[Category, list[Box]] = {}
+    for i, item in enumerate(cells(row["objects"]), 1):
+        place = f"{where}.objects({i})"
+        if not isinstance(item, dict) or not {"category", "box"} <= set(item):
+            raise DataError(f"{place}: expected the fields category and box, got another object; {readers.AGAIN}.")
+        category = known.get(str(item["category"]).strip())
+        if category is not None:
+            boxes.setdefault(category, []).append(box(item["box"], place))
+    name = str(row["filename"])
+    for category, found in boxes.items():
+        path, indices = root / "images" / name, category.indices
+        yield Sample(f"{name}#{category.name}", path, indices[0], tuple(found), labels=indices)
+
+
+def cells(value: Any) -> list[Any]:
+    """A MATLAB cell array as a list; one cell alone comes as itself."""
+    return [value] if isinstance(value, dict) else list(value)
+
+
+def box(value: Any, where: str) -> Box:
+    """One box.
+
+    Raises: DataError unless it is four numbers that hold a pixel.
+    """
+    corners = tuple(float(v) for v in value)
+    if len(corners) != 4 or readers.empty(corners, "one-based"):  # type: ignore[arg-type]
+        raise DataError(f"{where}: expected a box xmin, ymin, xmax, ymax, got {corners}; {readers.AGAIN}.")
+    return corners  # type: ignore[return-value]
+
+
+def map_file(root: Path) -> Path:
+    """The map of categories that is used: the one in the data set's folder, else the package's."""
+    return root / OWN_MAP if (root / OWN_MAP).exists() else MAP
+
+
+def map_name(root: Path) -> str:
+    """How the map is called in a footnote."""
+    return f"its folder's {OWN_MAP}" if map_file(root) != MAP else "the default map"
+
+
+def categories(path: Path) -> dict[str, Category]:
+    """Name in the annotations -> category. Columns: category (`shoe|shoes`: several names), indices (`12 151-268`).
+
+    Raises: DataError naming the line.
+    """
+    found: dict[str, Category] = {}
+    for line, row in csv_rows(path, ("category", "indices")):
+        names = [name.strip() for name in row["category"].split("|")]
+        indices = sorted({index for word in row["indices"].split() for index in span(word, path, line)})
+        if not indices or not all(names) or set(names) & set(found):
+            raise readers.malformed(
+                path, line, "a category that is named once, and its class indices", ",".join(row.values())
+            )
+        found |= dict.fromkeys(names, Category(names[0], tuple(indices)))
+    return found
+
+
+def span(word: str, path: Path, line: int) -> range:
+    """`12` or `151-268`, both ends included."""
+    low, dash, high = word.partition("-")
+    first = readers.whole(low, path, line, high=CLASSES - 1)
+    return range(first, 1 + (readers.whole(high, path, line, low=first, high=CLASSES - 1) if dash else first))
+
+
+def class_names() -> tuple[str, ...]:
+    """The names of ImageNet's classes, as torchvision's weights carry them."""
+    from torchvision.models import ResNet18_Weights
+
+    names = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
+    return readers.distinct(names, [str(i) for i in range(CLASSES)])
+
+
+def turned(samples: tuple[Sample, ...]) -> list[str]:
+    """The note on images that carry an orientation tag, which is ignored because boxes are given in stored pixels."""
+    paths = dict.fromkeys(sample.path for sample in samples)
+    names = [path.name for path in paths if decode.orientation(path) != 1]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    shown = ", ".join(names[:SHOWN]) + more
+    return [f"orientation tag ignored in {len(names)} of {len(paths)} images: {shown}"] if names else []
+
+
+def audit(root: Path) -> list[str]:
+    """Images that no annotation names."""
+    rows = readers.structs(root / ANNOTATIONS, "annotations", ("filename", "objects"))
+    named = {str(row["filename"]) for row in rows}
+    loose = [name for name in readers.images_in(root / "images") if name not in named]
+    return [f"{root}: {len(loose)} images without an annotation, first {loose[0]}"] if loose else []
