@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cambench.explainers.cam import cam, grad_cam, hires_cam
+from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class
 from cambench.explainers.gradients import gradient, input_x_gradient
-from cambench.explainers.probe import default_layer, gap_linear_head
+from cambench.explainers.probe import default_layer, evaluating, gap_linear_head
 from cambench.lookup import canonical, find
 from cambench.targets import ClassSets
 
@@ -55,6 +56,18 @@ INDEX: dict[str, Explainer] = {
         "Shrikumar et al. 2016",
         ("ixg",),
     ),
+    "cmwp": Explainer(
+        "cmwp",
+        cmwp,
+        "network",
+        "contrastive excitation backprop to the last stage but one; no ReLU here",
+        "CGC §4, Table 4, authors' code; Zhang et al. 2016",
+        ("contrastive-excitation-backprop", "contrastive-mwp"),
+        unit="winning probability",
+        prepare=walk,
+        own_layer=own_layer,
+        partial=True,
+    ),
     "random": Explainer(
         "random",
         random,
@@ -80,23 +93,25 @@ def explain_batch(
     target: str = "logit",
     classes: Tensor | None = None,
     layer: str | None = None,
-    head: nn.Linear | None = None,
+    head: nn.Linear | Walk | None = None,
     precision: str = "float32",
     subsets: ClassSets | None = None,
+    training: bool = False,
 ) -> Explanation:
     """Raw maps of one batch for the target's scalar S = Σ_c v_c·y_c.
 
-    images (N,3,H,W); classes (N,) or None for each image's best class; layer: None chooses `default_layer`, at the price
-    of a forward pass; head: what `gap_linear_head(…, training=False)` returned, which spares the backward pass;
+    images (N,3,H,W); classes (N,) or None for each image's best class; layer: None chooses `layer_of`, at the price
+    of a forward pass; head: what `place` returned, which spares the backward pass, or the preparation of a network;
     precision `bf16`: autocast for the trunk alone, head and maps stay float32.
     -> maps (N,h,w), logits (N,C), classes (N,). The model is put in eval mode and left as it was found. The maps of an
-    image do not depend on its batch.
+    image do not depend on its batch. `training`: in train mode instead, so that batch norms take the batch's statistics
+    and update their own, which stay changed.
     Raises: UsageError for unknown names or shapes, CambenchError for logits that are not finite.
     """
     entry = find_explainer(explainer)
     if layer is None and entry.space != "input":
-        layer = default_layer(model, images[:1])
-    return answer(model, images, Query(entry, layer, head, target, subsets, precision), classes)
+        layer = layer_of(entry, model, images[:1])
+    return answer(model, images, Query(entry, layer, head, target, subsets, precision, training), classes)
 
 
 def explain(
@@ -106,12 +121,14 @@ def explain(
     target: str = "logit",
     classes: Tensor | None = None,
     layer: str | None = None,
+    size: int | None = None,
 ) -> Tensor:
     """Raw, signed maps of images (N,3,H,W) -> (N,h,w); layer and head are found out on the first image.
 
+    size: the side of the images that the network was trained on, where an explainer asks for it; None: these images'.
     Raises: as `explain_batch`.
     """
-    layer, head = place(model, images, find_explainer(explainer), layer)
+    layer, head = place(model, images, find_explainer(explainer), layer, size)
     return explain_batch(model, images, explainer=explainer, target=target, classes=classes, layer=layer, head=head).maps
 
 
@@ -121,7 +138,7 @@ def all_class_maps(
     explainer: str = "hires-cam",
     layer: str | None = None,
     *,
-    head: nn.Linear | None = None,
+    head: nn.Linear | Walk | None = None,
 ) -> Tensor:
     """The maps of every class's logit: images (N,3,H,W) -> (N,C,h,w), raw and signed.
 
@@ -135,9 +152,22 @@ def all_class_maps(
     return every_class(model, images, Query(entry, layer, head))
 
 
-def place(model: nn.Module, images: Tensor, entry: Explainer, layer: str | None) -> tuple[str | None, nn.Linear | None]:
-    """The layer to explain and its GAP + linear head, if it has one; nothing for the space of the input."""
+def layer_of(entry: Explainer, model: nn.Module, image: Tensor) -> str:
+    """The layer that an explainer explains where none is named. image (1,3,H,W)."""
+    return default_layer(model, image) if entry.own_layer is None else entry.own_layer(model)
+
+
+def place(
+    model: nn.Module, images: Tensor, entry: Explainer, layer: str | None, size: int | None = None
+) -> tuple[str | None, nn.Linear | Walk | None]:
+    """The layer to explain, and its GAP + linear head, if it has one, or what the explainer prepares of the network.
+
+    Nothing for the space of the input.
+    """
     if entry.space == "input":
         return None, None
-    layer = layer or default_layer(model, images[:1])
-    return layer, gap_linear_head(model, layer, images[:1], training=False)
+    layer = layer or layer_of(entry, model, images[:1])
+    if entry.prepare is None:
+        return layer, gap_linear_head(model, layer, images[:1], training=False)
+    with evaluating(model):
+        return layer, entry.prepare(model, layer, size or min(images.shape[2], images.shape[3]), images)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers.cam import weighted_sums
+from cambench.explainers.cmwp import Walk
 from cambench.explainers.gradients import input_gradient
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.maps import widened
@@ -29,18 +30,24 @@ class Explainer:
     """One explainer: `rule(activation, gradient) -> (N,h,w)`, raw and signed.
 
     space: `layer` explains an activation, `input` the pixels, `control` nothing: its rule gets the images instead of a
-    gradient. closed: how the rule weighs activations by the weights W
-    of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`); None where there is no closed form.
+    gradient. `network` has a way of its own through the network, whose batch norms must not be folded: what
+    `prepare(model, layer, training size, images)` returned gives the logits, and the rule gets that and the classes.
+    closed: how the rule weighs activations by the weights W of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`);
+    None where there is no closed form. own_layer: the layer explained by default, where it is not the last convolutional
+    stage. partial: an image may have no map (NaN, or nothing positive); metrics of maps then leave it out and count it.
     """
 
     name: str
-    rule: Callable[[Tensor, Tensor], Tensor]
-    space: Literal["layer", "input", "control"]
+    rule: Callable[..., Tensor]
+    space: Literal["layer", "input", "control", "network"]
     summary: str
     source: str
     aliases: tuple[str, ...] = ()
     closed: Literal["sum", "mean"] | None = None
     unit: str = "logits"
+    prepare: Callable[[nn.Module, str, int, Tensor], Walk] | None = None
+    own_layer: Callable[[nn.Module], str] | None = None
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,21 +61,24 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of the images: the explainer, the target, where, and at which precision the trunk runs."""
+    """What is asked of the images: the explainer, the target, where, at which precision the trunk runs and in which mode."""
 
     explainer: Explainer
     layer: str | None = None
-    head: nn.Linear | None = None
+    head: nn.Linear | Walk | None = None
     target: str = "logit"
     subsets: ClassSets | None = None
     precision: str = "float32"
+    training: bool = False
 
 
 def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> Explanation:
     """The explanation of one batch; see `explainers.explain_batch`."""
     coefficients_of = partial(coefficients, name=query.target, classes=classes, subsets=query.subsets)
-    with torch.inference_mode(False), evaluating(model):
-        if query.explainer.space == "input":
+    with torch.inference_mode(False), evaluating(model, query.training):
+        if query.explainer.space == "network":
+            maps, logits, classes = of_network(model, images, query, classes)
+        elif query.explainer.space == "input":
             maps, logits = of_input(model, images, query, coefficients_of)
         elif query.explainer.space == "control":
             maps, logits = of_nothing(model, images, query, coefficients_of)
@@ -97,6 +107,24 @@ def of_nothing(
         logits = predict(model, images, query.precision)
         coefficients_of(logits)
         return query.explainer.rule(probe.activation, images), logits
+
+
+def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps, logits and classes by the explainer's own way through the network; its contrast is its own too.
+
+    Raises: UsageError for a target.
+    """
+    name, prepare = query.explainer.name, query.explainer.prepare
+    if query.target != "logit" or query.training:
+        got = f"target {query.target}" if query.target != "logit" else "a network in train mode"
+        raise UsageError(f"{name}: expected target logit and a network in eval mode, got {got}; its contrast is its own.")
+    assert prepare is not None
+    side = min(images.shape[2], images.shape[3])
+    walked = query.head if isinstance(query.head, Walk) else prepare(model, named(query.layer), side, images)
+    with torch.no_grad():
+        logits = predict(walked, images, query.precision)
+        chosen = logits.argmax(1) if classes is None else classes.to(logits.device).long()
+        return query.explainer.rule(walked, chosen), logits, chosen
 
 
 def of_head(
@@ -139,12 +167,12 @@ def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
 
 def closed_weights(query: Query, activation: Tensor) -> Tensor:
     """The head's weights (C,K) as the rule weighs activations by them."""
-    assert query.head is not None
+    assert isinstance(query.head, nn.Linear)
     weights = widened(query.head.weight.detach())
     return weights if query.explainer.closed == "sum" else weights / (activation.shape[2] * activation.shape[3])
 
 
-def predict(model: nn.Module, images: Tensor, precision: str) -> Tensor:
+def predict(model: Callable[[Tensor], Tensor], images: Tensor, precision: str) -> Tensor:
     """Logits (N,C) in at least float32; `bf16` runs the model under autocast.
 
     Raises: UsageError for an unknown precision or an output that is not (N,C), CambenchError where it is not finite.

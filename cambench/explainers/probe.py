@@ -107,11 +107,11 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in eval mode; each module's own mode is restored on leaving, after an error too."""
+def evaluating(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
+    """The model in eval mode (or train mode); each module's own mode is restored on leaving, after an error too."""
     modes = [(module, module.training) for module in model.modules()]
     try:
-        yield model.eval()
+        yield model.train(training)
     finally:
         for module, mode in modes:
             module.training = mode

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor
@@ -21,7 +21,9 @@ class Metric:
     scale, decimals: how the mean is printed, in `unit`. view, view_scale: how the input is cut, and its size as a multiple
     of the run's. steps: the map steps before `measure`, () where it takes no heatmap. variants: names of the ways to
     measure it, ("",) where there is one. group: images that are measured together, None for any number; a smaller rest is
-    dropped. explains: whether it needs heatmaps.
+    dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its protocol
+    differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by class, whose
+    batch norms drift on; see stages/drift.py.
     """
 
     name: str
@@ -38,6 +40,12 @@ class Metric:
     variants: tuple[str, ...] = ("",)
     group: int | None = None
     aliases: tuple[str, ...] = ()
+    steps_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    train_bn: tuple[int, int] | None = None
+
+    def on(self, explainer: str) -> Metric:
+        """The metric as it reads the maps of an explainer."""
+        return replace(self, steps=self.steps_on.get(explainer, self.steps))
 
     @property
     def explains(self) -> bool:
@@ -46,11 +54,22 @@ class Metric:
 
 
 PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
+CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
+CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC spec §2.5: no epsilon; the metric itself divides by the sum
 
 INDEX: dict[str, Metric] = {
     "top1": Metric("top1", top_k.top1, "%", True, "CGC §4", "share of images whose best class is the label", scale=100),
     "top5": Metric(
         "top5", top_k.top5, "%", True, "CGC Table 9", "share of images with the label among five best", scale=100
+    ),
+    "top1-any": Metric(
+        "top1-any",
+        top_k.top1_any,
+        "%",
+        True,
+        "CGC Table 3",
+        "share of images whose best class is any of the right ones",
+        scale=100,
     ),
     "ch": Metric(
         "ch",
@@ -62,9 +81,24 @@ INDEX: dict[str, Metric] = {
         view="full",
         view_scale=2.0,
         scale=100,
-        steps=("relu", "sum-to-one-epsilon", "resize"),
+        steps=CH_STEPS,
         variants=("official", "correct"),
         aliases=("content-heatmap",),
+        steps_on=CH_STEPS_ON,
+    ),
+    "ch-224": Metric(
+        "ch-224",
+        content_heatmap.measure,
+        "%",
+        True,
+        "CGC §4; default of the authors' script",
+        "content heatmap at the network's own input size in place of twice it",
+        view="full",
+        scale=100,
+        steps=CH_STEPS,
+        variants=("official", "correct"),
+        aliases=("content-heatmap-224",),
+        steps_on=CH_STEPS_ON,
     ),
     "cgc-loss": Metric(
         "cgc-loss",
@@ -86,6 +120,19 @@ INDEX: dict[str, Metric] = {
         decimals=4,
         steps=PERTURBATION_STEPS,
         aliases=("insertion-auc", "insertion"),
+    ),
+    "iauc-train-bn": Metric(
+        "iauc-train-bn",
+        insertion.measure,
+        "probability",
+        True,
+        "authors' code of CGC, as published",
+        "iauc as released: maps in train mode, batch norms drift over the classes in order",
+        view="resize",
+        decimals=4,
+        steps=PERTURBATION_STEPS,
+        aliases=("insertion-auc-train-bn",),
+        train_bn=(100, 5000),
     ),
     "dauc": Metric(
         "dauc",

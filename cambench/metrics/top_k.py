@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from cambench.metrics.predictions import Predict, checked
@@ -22,6 +25,15 @@ def top5(predict: Predict, image: Tensor, label: Tensor) -> Tensor:
     Raises: CambenchError for logits that are not finite.
     """
     return hits(predict, image, label, 5)
+
+
+def top1_any(predict: Predict, image: Tensor, labels: Sequence[tuple[int, ...]]) -> Tensor:
+    """1 where the best class is any of those that are right. Source: CGC Table 3, with our unit (CGC spec §3.6).
+
+    image (N,3,H,W), labels: N tuples -> (N,) of 0 and 1. Raises: CambenchError for logits that are not finite.
+    """
+    best = checked(predict(image), "accuracy").argmax(1).tolist()
+    return torch.tensor([float(b in right) for b, right in zip(best, labels, strict=True)], dtype=torch.float64)
 
 
 def hits(predict: Predict, image: Tensor, label: Tensor, k: int) -> Tensor:

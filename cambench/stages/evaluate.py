@@ -15,8 +15,10 @@ from torch import Tensor
 from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
 from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers.explanation import Explainer
 from cambench.metrics import Metric, bootstrap
 from cambench.stages import jobs
+from cambench.stages.drift import drifting_rows
 from cambench.stages.explain import ExplainJob, explain, locate, make_view
 from cambench.stages.masks import mask_batches
 from cambench.stages.networks import Loaded
@@ -48,23 +50,27 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
 
     Raises: UsageError where the data lacks what the metric needs; CambenchError naming an image whose value is not finite.
     """
-    metric = metrics.find_metric(job.metric)
+    entry = find_explainer(job.explainer)
+    metric = metrics.find_metric(job.metric).on(entry.name)
     check(metric, dataset)
     heatmap_job = ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
     path, described = locate_record(job, metric, loaded, dataset, locate(heatmap_job, loaded, dataset, place)[1])
     if path.exists():
         return read_record(path)
     began = time.monotonic()
-    heatmaps = explain(heatmap_job, loaded, dataset, place) if metric.explains else None
+    heatmaps = explain(heatmap_job, loaded, dataset, place) if metric.explains and metric.train_bn is None else None
+    left = left_out(metric, entry, heatmaps, dataset)
     parts = Parts(path.with_suffix(".h5"), job_key(described))
-    todo = order(metric, dataset)[parts.rows :]
-    measured = image_rows if "image" in metrics.needs(metric) else mask_rows
-    with bar(f"{metric.name}", len(todo)) as progress:
-        for rows in collect(measured(metric, job, loaded, Work(dataset, heatmaps, todo, place)), dataset):
+    every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
+    work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
+    measured = drifting_rows if metric.train_bn else image_rows if "image" in metrics.needs(metric) else mask_rows
+    with bar(f"{metric.name}", len(work.rows)) as progress:
+        for rows in collect(measured(metric, job, loaded, work), dataset):
             parts.append(len(rows["row"]), rows)
             progress.advance(len(rows["row"]))
     rows = parts.read()
     record = make_record(job, metric, loaded, dataset, rows)
+    record.counts.update({reason: len(found) for reason, found in left.items()})
     seconds = round(time.monotonic() - began, 2)
     write_rows(path.with_suffix(".h5"), described, rows, [dataset.samples[r].id for r in rows["row"]])
     write_record(path, replace(record, seconds=seconds, job={**described, "recipe": training(loaded, dataset)}))
@@ -91,6 +97,7 @@ def locate_record(
         "metric": metric.name,
         "variants": list(metric.variants),
         "steps": list(metric.steps),
+        **({"train_bn": list(metric.train_bn)} if metric.train_bn else {}),
     }
     keep = ("run", "checkpoint", "dataset", "split", "data", "view", "precision")
     kept = maps_job if metric.explains or uses_explain(metric) else {k: maps_job[k] for k in keep}
@@ -106,21 +113,44 @@ def uses_explain(metric: Metric) -> bool:
 
 
 def order(metric: Metric, dataset: Dataset) -> list[int]:
-    """The rows to measure: file order; for a grouped metric shuffled once with seed 0, the last partial group dropped."""
+    """The rows to measure: file order; for a grouped metric shuffled once with seed 0, the last partial group dropped;
+    class by class where batch norms drift."""
+    if metric.train_bn:
+        return sorted(range(len(dataset)), key=lambda row: dataset.samples[row].label)
     if metric.group is None:
         return list(range(len(dataset)))
     shuffled = torch.randperm(len(dataset), generator=seeds.generator(metric.name, 0)).tolist()
     return shuffled[: len(shuffled) // metric.group * metric.group]
 
 
+def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, dataset: Dataset) -> dict[str, set[int]]:
+    """The rows that count for nothing where an explainer may give no map, by reason. Source: CGC spec §2.5.
+
+    Raises: CambenchError where nothing remains.
+    """
+    if heatmaps is None or not entry.partial:
+        return {}
+    missing = {row for row, m in enumerate(heatmaps.maps) if not (np.isfinite(m).all() and (m > 0).any())}
+    left = {"images without a map (NaN, or nothing positive)": missing}
+    if "mask" in metrics.needs(metric):
+        left["images whose boxes are all flagged difficult"] = {r for r, s in enumerate(dataset.samples) if s.difficult}
+    if len(set().union(*left.values())) == len(dataset):
+        counted = ", ".join(f"{len(rows)} {reason}" for reason, rows in left.items())
+        raise CambenchError(
+            f"{metric.name} of {entry.name}: expected an image to measure, got none of {len(dataset)}: {counted}."
+        )
+    return left
+
+
 @dataclass(frozen=True)
 class Work:
-    """What is left to measure: the data, its heatmaps, the rows, the roots."""
+    """What is left to measure: the data, its heatmaps, the rows, the roots; `before` are the rows that are measured."""
 
     dataset: Dataset
     heatmaps: Heatmaps | None
     rows: list[int]
     place: jobs.Place
+    before: list[int]
 
     def applied(self, metric: Metric, rows: tuple[int, ...], size: tuple[int, int], device: str) -> Tensor:
         """The heatmaps (N,*size) of the rows after the metric's steps; rows that share a grid are done together."""
@@ -136,8 +166,10 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     size = metric.group or job.batch_size
     source: dict[str, Any] = {"device": loaded.device, "workers": work.place.workers, "cache": work.place.results / "cache"}
     wanted = metrics.needs(metric)
+    explains = explainer(job, loaded) if "explain" in wanted else None
     for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **source):
-        offers = {"image": batch.image, "label": batch.label, "predict": loaded.logits, "explain": explainer(job, loaded)}
+        offers = {"image": batch.image, "label": batch.label, "predict": loaded.logits, "explain": explains}
+        offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
         if "generator" in wanted:
             offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
         if metric.explains:
@@ -177,11 +209,12 @@ def collect(found: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
 
 def explainer(job: EvalJob, loaded: Loaded) -> Callable[[Tensor, Tensor], Tensor]:
     """image (N,3,H,W), classes (N,) -> raw maps (N,h,w)."""
+    ready = loaded.ready_for(find_explainer(job.explainer))
 
     def explain_images(image: Tensor, classes: Tensor) -> Tensor:
         options: dict[str, Any] = {"explainer": job.explainer, "target": job.target, "classes": classes}
-        fixed: dict[str, Any] = {"layer": loaded.layer, "head": loaded.head, "precision": loaded.precision}
-        return explain_batch(loaded.model, image, **options, **fixed).maps
+        fixed: dict[str, Any] = {"layer": ready.layer, "head": ready.head, "precision": loaded.precision}
+        return explain_batch(ready.model, image, **options, **fixed).maps
 
     return explain_images
 
@@ -197,7 +230,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
     counts = {"images left out": len(dataset) - len(rows["row"])}
     if "zero" in rows:
         counts["heatmaps without a positive value"] = int(rows["zero"].sum())
-    looks = metric.explains or uses_explain(metric)
+    looks, entry = metric.explains or uses_explain(metric), find_explainer(job.explainer)
     return Record(
         run=loaded.run.name,
         dataset=dataset.name,
@@ -207,9 +240,9 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         seed=info["seed"],
         metric=metric.name,
         values=values,
-        explainer=find_explainer(job.explainer).name if looks else None,
+        explainer=entry.name if looks else None,
         target=job.target if looks else None,
-        layer=loaded.layer if looks else None,
+        layer=loaded.layer_of(entry) if looks else None,
         comparable=bool(info["comparable"]) and dataset.comparable,
         partial=tuple(dict.fromkeys([*info["partial"], *dataset.notes])),
         deviations=tuple(info["deviations"]),

@@ -89,7 +89,7 @@ def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place
 
 def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> tuple[Path, dict[str, Any]]:
     """The heatmap file of a job and the job in full, as stored in the file."""
-    view = make_view(job.view, loaded, job.scale)
+    view, entry = make_view(job.view, loaded, job.scale), find_explainer(job.explainer)
     described = {
         "schema": SCHEMA,
         "run": loaded.run.name,
@@ -97,10 +97,10 @@ def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place)
         "dataset": dataset.name,
         "split": dataset.split,
         "data": dataset.fingerprint,
-        "explainer": find_explainer(job.explainer).name,
+        "explainer": entry.name,
         "target": job.target,
-        "classes": job.classes,
-        "layer": loaded.layer,
+        "classes": meant(job, dataset),
+        "layer": loaded.layer_of(entry),
         "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
         "precision": loaded.precision,
     }
@@ -115,25 +115,45 @@ def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place)
     return place.results / "heatmaps" / loaded.run.name / (".".join(parts) + ".h5"), described
 
 
+def meant(job: ExplainJob, dataset: Dataset) -> str:
+    """Which classes are explained: where several labels are right, the label that the network scores highest."""
+    several = job.classes == "label" and any(s.labels for s in dataset.samples)
+    return "best-of-set" if several else job.classes
+
+
+def explained_classes(job: ExplainJob, batch: Batch, loaded: Loaded, dataset: Dataset) -> torch.Tensor | None:
+    """The classes (N,) to explain, None for each image's best."""
+    kind = meant(job, dataset)
+    if kind != "best-of-set":
+        return batch.label if kind == "label" else None
+    sets = [torch.tensor(dataset.samples[row].right) for row in batch.rows]
+    best = [right[logits[right].argmax()] for right, logits in zip(sets, loaded.logits(batch.image).cpu(), strict=True)]
+    return torch.stack(best).to(batch.label.device)
+
+
 def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place, parts: Parts) -> None:
     """Explain the images that no part holds yet, and commit them about 256 at a time."""
     view = make_view(job.view, loaded, job.scale)
     rows = range(parts.rows, len(dataset))
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []
+    entry = find_explainer(job.explainer)
+    ready = loaded.ready_for(entry)
+    if entry.own_layer is not None:
+        say(f"{entry.name} explains layer {ready.layer}")
     source = {"device": loaded.device, "workers": place.workers, "cache": place.results / "cache"}
     with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **source):  # type: ignore[arg-type]
             result = explain_batch(
-                loaded.model,
+                ready.model,
                 batch.image,
-                explainer=job.explainer,
+                explainer=entry.name,
                 target=job.target,
-                classes=batch.label if job.classes == "label" else None,
-                layer=loaded.layer,
-                head=loaded.head,
+                classes=explained_classes(job, batch, loaded, dataset),
+                layer=ready.layer,
+                head=ready.head,
                 precision=loaded.precision,
             )
-            waiting.append(arrays(result, batch, dataset))
+            waiting.append(arrays(result, batch, dataset, entry.partial))
             if sum(len(w["target"]) for w in waiting) >= CHUNK:
                 commit(parts, waiting)
             progress.advance(len(batch.rows))
@@ -141,12 +161,13 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place
         commit(parts, waiting)
 
 
-def arrays(result: Explanation, batch: Batch, dataset: Dataset) -> dict[str, np.ndarray[Any, Any]]:
-    """One batch as it is stored.
+def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = False) -> dict[str, np.ndarray[Any, Any]]:
+    """One batch as it is stored. partial: an image may have no map, which is stored as NaN.
 
     Raises: CambenchError naming the first image whose map or logits are not finite.
     """
-    finite = torch.isfinite(result.maps).all((1, 2)) & torch.isfinite(result.logits).all(1)
+    known = torch.isfinite(result.maps) | (torch.isnan(result.maps) & partial)
+    finite = known.all(1).all(1) & torch.isfinite(result.logits).all(1)
     if not bool(finite.all()):
         row = batch.rows[int(finite.logical_not().int().argmax())]
         raise CambenchError(

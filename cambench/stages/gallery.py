@@ -94,7 +94,7 @@ def rows(found: Sequence[Shown], data_root: Path, images: int = ROWS) -> list[Ga
     made = []
     for batch in eval_batches(dataset, view, batch_size=1, device="cpu", workers=0, cache=None, rows=chosen):
         row = batch.rows[0]
-        maps = {s.label: s.maps.maps[row] for s in found}
+        maps = {s.label: s.maps.maps[row] for s in found if np.isfinite(s.maps.maps[row]).all()}  # an image may have no map
         boxes, name = boxes_in_view(dataset, row, view), dataset.classes[int(first.target[row])]
         wrong = {s.label: dataset.classes[int(s.maps.prediction[row])] for s in found if errs(s, row)}
         made.append(GalleryRow(pixels(batch.image[0]), caption(dataset, row, found), boxes, maps, name, wrong))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from cambench import models, seeds
+from cambench import explainers, models, seeds
+from cambench.explainers.cmwp import Walk
+from cambench.explainers.explanation import Explainer
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
 from cambench.stages import jobs
 from cambench.store.checkpoints import load_checkpoint
@@ -22,9 +25,20 @@ GIVEN = ("torchvision:", "python:")
 SIZE = 224
 
 
+class Ready(NamedTuple):
+    """A network, the layer to explain, and its head or what the explainer prepared of it."""
+
+    model: nn.Module
+    layer: str | None
+    head: nn.Linear | Walk | None
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None)."""
+    """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None).
+
+    original: the network as it was built, on the CPU. named: whether the command named the layer.
+    """
 
     run: Run
     model: nn.Module
@@ -34,6 +48,27 @@ class Loaded:
     device: str
     precision: str
     identity: str
+    original: nn.Module
+    named: bool = False
+
+    def layer_of(self, explainer: Explainer) -> str:
+        """The layer that an explainer explains: the one named, else the explainer's own default, else the run's."""
+        return self.layer if self.named or explainer.own_layer is None else explainer.own_layer(self.original)
+
+    def unfolded(self, layer: str) -> nn.Module:
+        """A fresh copy with its batch norms, in eval mode on the device; whatever is done to it changes nothing else."""
+        model = models.for_inference(self.original, layer=layer, precision=self.precision, fold=False)  # type: ignore[arg-type]
+        return model.to(self.device)
+
+    def ready_for(self, explainer: Explainer) -> Ready:
+        """The network as the explainer needs it."""
+        if explainer.prepare is None:
+            return Ready(self.model, self.layer, self.head)
+        layer = self.layer_of(explainer)
+        model = self.unfolded(layer)
+        image = torch.zeros(1, 3, self.size, self.size, device=self.device)
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16"):
+            return Ready(model, *explainers.place(model, image, explainer, layer, self.size))
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """image (N,3,H,W) -> logits (N,C) float32, without a graph."""
@@ -82,7 +117,7 @@ def load_network(run: Run, place: jobs.Place, *, layer: str | None = None, preci
     """
     model, size, identity = trained(run) if run.info["kind"] == "trained" else given(run, place)
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
-    layer = layer or run.info.get("layer") or default_layer(model, image)
+    named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
     find_layer(model, layer)
     device = jobs.device(place.device)
     own_head = gap_linear_head(model, layer, image, training=False)
@@ -90,7 +125,7 @@ def load_network(run: Run, place: jobs.Place, *, layer: str | None = None, preci
     name = next((n for n, m in model.named_modules() if m is own_head), None)
     head = ready.get_submodule(name) if name else None
     assert head is None or isinstance(head, nn.Linear)
-    return Loaded(run, ready, layer, head, size, device, precision, identity)
+    return Loaded(run, ready, layer, head, size, device, precision, identity, model, named)
 
 
 def trained(run: Run) -> tuple[nn.Module, int, str]:
