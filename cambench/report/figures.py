@@ -38,11 +38,9 @@ def read_image(source: Path | NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(source)
 
 
-def shrink(image: Image.Image, side: int) -> Image.Image:
-    """The picture with its longer side at most `side` pixels."""
+def fit(image: Image.Image, side: int) -> Image.Image:
+    """The picture with its longer side `side` pixels: small ones grow, so that a box drawn on them is a thin line."""
     factor = side / max(image.size)
-    if factor >= 1:
-        return image
     width, height = (max(1, round(s * factor)) for s in image.size)
     return image.resize((width, height), Image.Resampling.LANCZOS)
 

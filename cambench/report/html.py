@@ -110,7 +110,7 @@ def pictures(row: GalleryRow, diverging: Set[str]) -> dict[str, Picture]:
     diverging: labels with a negative value in any row; one label's maps share one kind of colour scale.
     """
     full = figures.read_image(row.image)
-    small = figures.shrink(full, THUMBNAIL)
+    small = figures.fit(full, THUMBNAIL)
     scale = small.width / full.width
     found = {"": Picture(figures.data_uri(figures.with_boxes(small, row.boxes, scale)), row.caption)}
     for label, heatmap in row.maps.items():

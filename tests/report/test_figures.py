@@ -66,9 +66,9 @@ def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
         figures.read_image(np.zeros((3, 4, 4), np.uint8))
 
 
-def test_shrink_keeps_the_aspect_and_never_grows() -> None:
-    assert figures.shrink(Image.new("RGB", (400, 100)), 200).size == (200, 50)
-    assert figures.shrink(GREY, 200).size == (8, 8)
+def test_a_picture_is_fitted_by_its_longer_side() -> None:
+    assert figures.fit(Image.new("RGB", (400, 100)), 200).size == (200, 50)
+    assert figures.fit(GREY, 200).size == (200, 200)
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), [

@@ -137,7 +137,7 @@ def test_nothing_published_stands_beside_what_is_not_comparable() -> None:
     recipe = stand_in(load_table("cgc/10"), "synthbirds", split="test", arch="resnet8")
     table = paper_table(recipe, fill(recipe, PUBLISHED, **synthetic), PUBLISHED)
     assert all(p.published is None for row in ablation.points(table) for p in row)
-    assert words(ablation.ablation(table))[0].startswith("Not comparable with published numbers: synthetic")
+    assert "Not comparable with published numbers: synthetic" in words(ablation.ablation(table))[0]
 
 
 def test_an_unmeasured_table_shows_the_published_curve_alone() -> None:
