@@ -15,31 +15,43 @@ if TYPE_CHECKING:
     from cambench.report import Table
 
 
+Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")]
+Paper = Annotated[str | None, typer.Option("--paper", help="Every table of a paper.")]
+On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="A paper's table, on this data instead of its own.")]
+Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
+Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
+Figure = Annotated[str | None, typer.Option("--figure", help="qualitative, consistency or lambda, written to --out.")]
+Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
+Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
+Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]
+Paired = Annotated[
+    tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
+]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")]
+Explainer = Annotated[str | None, typer.Option("--explainer", "-e", help="Only this explainer in --paired.")]
+Target = Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")]
+
+
 def report(
-    tables: Annotated[
-        list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")
-    ] = None,
-    paper: Annotated[str | None, typer.Option("--paper", help="Every table of a paper.")] = None,
+    tables: Tables = None,
+    paper: Paper = None,
+    on: On = None,
+    arch: Arch = None,
     latex: Annotated[bool, typer.Option("--latex", help="LaTeX (booktabs).")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Markdown.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="CSV, one line a cell.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")] = None,
+    html: Html = None,
     as_json: o.Json = False,
-    figure: Annotated[
-        str | None, typer.Option("--figure", help="qualitative, consistency or lambda, written to --out.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")] = None,
-    run: Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")] = None,
-    images: Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")] = None,
-    paired: Annotated[
-        tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")
-    ] = None,
-    explainer: Annotated[str | None, typer.Option("--explainer", "-e", help="Only this explainer in --paired.")] = None,
-    target: Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")] = None,
+    figure: Figure = None,
+    out: Out = None,
+    run: Shown = None,
+    dataset: DatasetName = None,
+    images: Images = None,
+    paired: Paired = None,
+    metric: Metrics = None,
+    explainer: Explainer = None,
+    target: Target = None,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
 ) -> None:
@@ -48,14 +60,31 @@ def report(
     Example: cambench report cgc/1 --latex
     """
     form = one_format(latex, markdown, csv, html, as_json)
+    names, roots = [*(tables or []), *([paper] if paper else [])], (data_root, results)
     if paired is not None:
         compare(paired, metric or [], results, (explainer, target), form)
     elif figure is not None:
-        draw(figure, out, (tables or [], paper), (run or [], dataset, images), (results, data_root), form)
+        draw((figure, out), (names, on, arch), (run or [], dataset, images), roots, form)
     else:
-        from cambench.stages import report as stage
+        show(made((names, on, arch), roots), form, html, results, data_root)
 
-        show(stage.tables(tables or [], paper, results), form, html, results, data_root)
+
+Wanted = tuple[list[str], str | None, str | None]
+"""Names of tables, the data and the network that stand in for the paper's."""
+
+
+def made(wanted: Wanted, roots: tuple[Path, Path]) -> list[Table]:
+    """The tables: a paper's, the same on other data, or the summary."""
+    from cambench.stages import report as stage
+
+    names, on, arch = wanted
+    if on is None:
+        if arch is not None:
+            raise UsageError("--arch: expected --on DATASET beside it.")
+        return stage.tables(names, None, roots[1])
+    if not names:
+        raise UsageError("--on: expected a TABLE that is shown on other data, for example cgc/1.")
+    return stage.tables_on(names, on, arch, o.place(*roots))
 
 
 def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:
@@ -82,27 +111,25 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
 
 
 def draw(
-    kind: str,
-    out: Path | None,
-    wanted: tuple[list[str], str | None],
+    figure: tuple[str, Path | None],
+    wanted: Wanted,
     choice: tuple[list[str], str | None, int | None],
     roots: tuple[Path, Path],
     form: str,
 ) -> None:
     """A figure; its path on stdout, or what it shows as JSON."""
     from cambench.stages import figures
-    from cambench.stages import report as stage
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
-    kind, path = figures.check(kind, out)
+    kind, path = figures.check(*figure)
     if kind == figures.LAMBDA:
-        made = figures.curve(path, stage.tables(wanted[0] or [figures.TABLE], wanted[1], roots[0]))
+        told = figures.curve(path, made((wanted[0] or [figures.TABLE], *wanted[1:]), roots))
     elif any(wanted):
         raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
     else:
-        made = figures.pictures(kind, path, figures.Wish(*choice), o.place(roots[1], roots[0]))
-    typer.echo(json.dumps(made) if form == "json" else path)
+        told = figures.pictures(kind, path, figures.Wish(*choice), o.place(*roots))
+    typer.echo(json.dumps(told) if form == "json" else path)
 
 
 def compare(

@@ -21,6 +21,8 @@ from cambench.report.paper import paper_table
 from cambench.report.summary import summary
 from cambench.report.terminal import terminal
 from cambench.stages.gallery import gallery
+from cambench.stages.jobs import Place
+from cambench.stages.reproduce import Choice, recipes
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
 from cambench.store.records import Record, read_records
@@ -40,13 +42,22 @@ def tables(wanted: Sequence[str], paper: str | None, results: Path) -> list[Tabl
     records = read_records(results)
     names = [*wanted, *([paper] if paper else [])]
     if names:
-        recipes = [recipe for name in names for recipe in load_tables(name)]
-        return [paper_table(r, records, load_published(r.id.partition("/")[0])) for r in recipes]
+        loaded = [recipe for name in names for recipe in load_tables(name)]
+        return [paper_table(r, records, load_published(r.id.partition("/")[0])) for r in loaded]
     if not records:
         raise UsageError(
             f"nothing to report: {results / 'records'} holds no record; measure something with `cambench eval`."
         )
     return summary(records)
+
+
+def tables_on(wanted: Sequence[str], on: str, arch: str | None, place: Place) -> list[Table]:
+    """The papers' tables with another data set in the place of the paper's, from what was measured on it.
+
+    Raises: UsageError for an unknown table, data set or architecture.
+    """
+    records = read_records(place.results)
+    return [paper_table(recipe, records, {}) for recipe in recipes(Choice(wanted, on=on, arch=arch), place)]
 
 
 def summarise(records: Sequence[Record]) -> list[Table]:

@@ -67,6 +67,10 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report", "cgc/1", "--figure", "qualitative", "--out", "x.png"], 2, "expected no TABLE"),
         (["report", "--paired", "a", "b", "--latex"], 2, "expected --csv, --json or neither"),
         (["report", "--paired", "a", "b"], 2, "no run 'a'"),
+        (["report", "--on", "synthbirds"], 2, "expected a TABLE"),
+        (["report", "cgc/1", "--arch", "resnet8"], 2, "expected --on DATASET"),
+        (["report", "cgc/1", "--on", "synthbird"], 2, "Did you mean synthbirds"),
+        (["report", "--figure", "lambda", "--on", "synthbirds", "--out", "x.png"], 2, "nothing of cgc/10 is measured"),
         (["ls", "metric"], 2, "Did you mean metrics"),
         (["data", "where", "cub"], 0, "CUB_200_2011"),
         (["data", "make", "cub"], 2, "expected synthbirds"),
@@ -87,6 +91,8 @@ def test_a_figure_and_a_table_for_a_machine(tmp_path: Path) -> None:
     assert out.read_bytes().startswith(b"%PDF") and json.loads(drawn.stdout)["file"] == str(out)
     cells = json.loads(cambench("report", "cgc/10", "--json", results=tmp_path).stdout)
     assert len(cells) == 18 and cells[0]["published"] == 69.76 and cells[0]["measured"] is None
+    text = cambench("report", "cgc/10", "--on", "synthbirds", "--csv", results=tmp_path).stdout
+    assert "synthbirds stands in" in text and "69.76" not in text
 
 
 def test_an_interrupt_is_said_and_has_its_code(tmp_path: Path) -> None:
