@@ -10,6 +10,8 @@ from cambench.recipes.tables import CellRecipe, Select, TableRecipe, cells
 from cambench.store.records import Record, Value
 
 IMAGES = 5000
+UNPUBLISHED = {"%": 50.0, "probability": 0.5, "nats": 3.0}
+"""What is measured, 1.5 % more, where nothing is published."""
 NEAR = 1.015
 """Measured numbers are 1.5 % above the published ones, and 0.2 % apart from seed to seed."""
 
@@ -33,7 +35,7 @@ def enter(found: dict[str, Record], cell: CellRecipe, published: Mapping[Key, Pu
     select = cell.alternatives[0]
     value = published[cell.key].value if cell.key else None
     for seed in range(1 if select.method == "pretrained" else cell.seeds):
-        measured = (50.0 if value is None else value) * (NEAR + 0.002 * (seed % 3))
+        measured = (UNPUBLISHED[cell.unit or "%"] if value is None else value) * (NEAR + 0.002 * (seed % 3))
         add(found, select, seed, measured, facts)
 
 

@@ -185,7 +185,7 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
 
 @pytest.mark.parametrize(("table", "rows", "columns"), [
     ("1", ["resnet8/Baseline", "resnet8/CGC"], ["Top-1 Acc (%)", "CH (%)", "CGC Loss", "CH, correct (%)"]),
-    ("2", ["Baseline", "CGC"], ["Insertion AUC"]),
+    ("2", ["Baseline", "CGC"], ["Insertion AUC", "Insertion AUC, as released"]),
     ("3", ["Baseline", "CGC"], ["Top-1 Acc (%)", "CH (%)"]),
     ("4", ["Baseline", "CGC"], ["CH (%) using cMWP", "CH, correct (%)", "CH, small (%)"]),
     ("5", ["CGC", "CGC w/o neg"], [f"resnet8/{m}" for m in ("Top-1 Acc (%)", "CH (%)", "CH, correct (%)")]),
