@@ -165,9 +165,9 @@ class Wish:
     overrides: tuple[str, ...] = ()
     weights: Path | None = None
 
-    def seeds_of(self, table: TableRecipe) -> int:
+    def seeds_of(self, table: TableRecipe, cell: CellRecipe) -> int:
         """How many trainings a cell takes: the paper's number; of a stand-in, at most 3."""
-        usual = table.seeds if table.stand_in is None else min(table.seeds, STAND_IN_SEEDS)
+        usual = cell.seeds if table.stand_in is None else min(cell.seeds, STAND_IN_SEEDS)
         return usual if self.seeds is None else self.seeds
 
     def network(self, select: Select, seed: int) -> Network:
@@ -212,13 +212,12 @@ def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Netw
     at_hand: network -> whether it is there or can be fetched, which decides between a cell's alternatives.
     """
     found: dict[str, Job] = {}
-    for seed in range(max(wish.seeds_of(table) for table in tables)):
-        for table in tables:
-            if seed < wish.seeds_of(table):
-                for place, cell in places(table):
-                    select = chosen(cell, wish, at_hand)
-                    if seed == 0 or canonical(select.method or "") != PRETRAINED:
-                        add(found, wish.network(select, seed), measurement(select, wish), place)
+    cells_of = [(table, place, cell) for table in tables for place, cell in places(table)]
+    wanted = [(wish.seeds_of(table, cell), place, chosen(cell, wish, at_hand)) for table, place, cell in cells_of]
+    for seed in range(max(seeds for seeds, _, _ in wanted)):
+        for seeds, place, select in wanted:
+            if seed < seeds and (seed == 0 or canonical(select.method or "") != PRETRAINED):
+                add(found, wish.network(select, seed), measurement(select, wish), place)
     return list(found.values())
 
 

@@ -230,3 +230,13 @@ def test_estimates_use_what_was_measured_on_this_device(place: Place, tmp_path: 
     assert estimate(jobs[0], Known(there)).images == 0
     run.save(device="another")
     assert "FLOPs" in estimate(jobs[2], Known(there)).basis
+
+
+def test_a_column_may_take_fewer_seeds_than_its_table() -> None:
+    """Table 8: 20 episodes a few-shot cell, 3 trials of the full training."""
+    jobs = [j for j in make_jobs([load_table("cgc/8")], Wish(), lambda _: False) if j.measurement is None]
+    few, full = ([j.network for j in jobs if bool(j.network.preset) == chosen] for chosen in (True, False))
+    assert len(few) == 2 * 2 * 3 * 20 and {n.seed for n in few} == set(range(20))
+    assert len(full) == 2 * 2 * 3 and {n.seed for n in full} == {0, 1, 2}
+    four = [j for j in make_jobs([load_table("cgc/8")], Wish(seeds=4), lambda _: False) if j.measurement is None]
+    assert len(four) == 2 * 2 * 4 * 4, "--seeds holds for every cell"
