@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_max_pool2d, interpolate
 
 EPSILON = 1e-8
 
@@ -57,6 +57,14 @@ def min_max_epsilon(maps: Tensor) -> Tensor:
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, half-pixel centres, no antialias: (N,h,w) -> (N,*size)."""
     return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """A pixel mask (N,H,W) bool on the grid of a map: True where any pixel of the cell is; -> (N,*size) bool.
+
+    Source: ContrastiveCAM §3, "region contains target" (spec §1.5).
+    """
+    return adaptive_max_pool2d(mask[:, None].float(), size)[:, 0] > 0
 
 
 STEPS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -28,11 +28,14 @@ ARGUMENTS: dict[str, str] = {
     "label": "(N,) int64, ground-truth class",
     "labels": "list of N tuples of classes, each of which is right",
     "heatmap": "(N,H,W) float32, after the metric's own map steps",
-    "mask": "(N,H,W) bool, ground-truth region at the heatmap's resolution",
+    "mask": "(N,H,W) bool, ground-truth region of the label at the heatmap's resolution, or at the image's",
+    "regions": "(N,H,W) int64 at the image's resolution: the class that each pixel shows, −1 where it shows none",
     "box": "list of N lists of boxes in the pixels of the input",
     "parts": "list of N lists of (part, x, y) in the pixels of the input",
     "predict": "function: image (N,3,H,W) -> logits (N,C)",
-    "explain": "function: image (N,3,H,W), classes (N,) -> raw maps (N,h,w)",
+    "explain": "function: image (N,3,H,W), classes (N,), target=None (the job's own) -> raw maps (N,h,w)",
+    "class_maps": "function: image (N,3,H,W) -> raw HiResCAM maps of every class's logit (N,C,h,w)",
+    "differentiate": "function: image (N,3,H,W), classes (N,) -> ∂S/∂image (N,3,H,W) of the job's target",
     "generator": "torch.Generator on the CPU, seeded for this batch",
 }
 """The closed list of argument names with which a metric declares what it needs."""
@@ -82,6 +85,16 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Value:
+    """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval."""
+
+    value: float
+    n: int
+    standard_error: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One split of a data set: its classes in index order and its samples in file order.
 
@@ -89,6 +102,7 @@ class Dataset:
     `origin` says how to load it again (spec, split, classes, limit, draw); it is no part of its identity.
     `comparable` is False where a published number may never stand beside a measured one.
     `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
+    `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     """
 
@@ -102,6 +116,7 @@ class Dataset:
     comparable: bool = True
     part_names: tuple[str, ...] = ()
     banner: int = 0
+    segments: str = "above-0"
     attributes: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     origin: Mapping[str, Any] = field(default_factory=dict)
     pool: Dataset | None = field(default=None, repr=False)
@@ -139,12 +154,15 @@ class Batch:
 
     views: name -> (N,3,H,W) float32, normalised; label: (N,) int64; rows: positions in the data set's samples.
     unlabelled: other images for the same step, whose labels are -1; None where the objective asks for none.
+    regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
+    it shows none; None where the recipe asks for no masks.
     """
 
     views: Mapping[str, Tensor]
     label: Tensor
     rows: tuple[int, ...]
     unlabelled: Batch | None = None
+    regions: Tensor | None = None
 
     @property
     def image(self) -> Tensor:

@@ -37,7 +37,7 @@ def evaluate(
     Example: cambench eval --metric iauc --metric ch
     """
     from cambench.stages import works
-    from cambench.stages.evaluate import EvalJob
+    from cambench.stages.rows import EvalJob
 
     work = works.Works(runs or [], dataset, split, limit=limit, layer=layer, weights=weights, precision=precision)
     jobs = [EvalJob(name, explainer, target, batch_size) for name in metric]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,15 +83,57 @@ def pixels(path: Path, banner: int = 0) -> NDArray[np.uint8]:
     return np.asarray(load_image(path, banner))
 
 
+def above(threshold: int) -> Callable[[Path], NDArray[np.bool_]]:
+    """A reader of grey masks: True above `threshold`."""
+
+    def read(path: Path) -> NDArray[np.bool_]:
+        with opened(path) as image:
+            return np.asarray(image.convert("L")) > threshold
+
+    return read
+
+
+def trimap(path: Path) -> NDArray[np.bool_]:
+    """Oxford-IIIT Pets: 1 pet, 2 background, 3 border; pet and border are the object (ContrastiveCAM spec §3)."""
+    with opened(path) as image:
+        mask: NDArray[np.bool_] = np.asarray(image) != 2
+        return mask
+
+
+SEGMENTATIONS: dict[str, Callable[[Path], NDArray[Any]]] = {
+    "above-0": above(0),
+    "above-127": above(127),
+    "trimap": trimap,
+}
+"""Kind of segmentation file -> its reader: (H,W) bool, True on the object of the sample's label, or (H,W) int16, the class
+that each pixel shows, −1 where it shows none."""
+
+
+def load_regions(sample: Sample, kind: str) -> NDArray[np.int16]:
+    """(H,W) int16: the class that each pixel of a sample shows by its segmentation file, −1 where it shows none.
+
+    Raises: DataError if the sample has no segmentation or its file cannot be read.
+    """
+    found = SEGMENTATIONS[kind](segmentation(sample))
+    return np.where(found, sample.label, -1).astype(np.int16) if found.dtype == np.bool_ else found.astype(np.int16)
+
+
+def segmentation(sample: Sample) -> Path:
+    """The sample's segmentation file.
+
+    Raises: DataError if it has none.
+    """
+    if sample.segmentation is None:
+        raise DataError(
+            f"{sample.path}: expected a segmentation, its data set has none for it; unpack the segmentations archive."
+        )
+    return sample.segmentation
+
+
 def load_mask(sample: Sample, threshold: int = 0) -> NDArray[np.bool_]:
     """(H,W) bool, the segmentation of a sample: grey value above `threshold`.
 
     CUB's masks are graded by how many annotators agreed; above 0 is the union, as CALM's code takes it.
     Raises: DataError if the sample has no segmentation or its file cannot be read.
     """
-    if sample.segmentation is None:
-        raise DataError(
-            f"{sample.path}: expected a segmentation, its data set has none for it; unpack the segmentations archive."
-        )
-    with opened(sample.segmentation) as image:
-        return np.asarray(image.convert("L")) > threshold
+    return above(threshold)(segmentation(sample))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import ceil, floor
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +15,11 @@ from cambench import geometry
 from cambench.data import decode, readers
 from cambench.data.views import View, windows
 from cambench.geometry import Windows
-from cambench.vocabulary import Box, Dataset
+from cambench.vocabulary import Box, DataError, Dataset, Sample
+
+SEGMENTATION, BOXES = "segmentation", "boxes"
+"""Sources of the region that an image's object covers, besides a folder of PNGs."""
+SHOWN = 5
 
 
 def size_of(dataset: Dataset, row: int) -> tuple[int, int]:
@@ -54,11 +62,91 @@ def parts_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None
 
 
 def mask_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> NDArray[np.bool_]:
-    """The segmentation of one image in the view's pixels, nearest neighbour.
+    """The segmentation of one image's label in the view's pixels, nearest neighbour.
 
     Raises: DataError if the image has no segmentation.
     """
-    found, size = window_of(dataset, row, view, uniform)
-    mask = torch.from_numpy(decode.load_mask(dataset.samples[row]))[None]
-    moved: NDArray[np.bool_] = geometry.resample_mask(mask, found, size)[0].numpy()
+    found = regions_in_view(dataset, row, view, "segmentation", uniform)
+    moved: NDArray[np.bool_] = found == dataset.samples[row].label
     return moved
+
+
+def regions_in_view(
+    dataset: Dataset, row: int, view: View, source: str, uniform: Tensor | None = None, *, dilated: bool = False
+) -> NDArray[np.int16]:
+    """The class that each pixel of the view shows (h,w), −1 where it shows none; nearest neighbour.
+
+    source: as `load_regions`. dilated: instead every pixel of the view that the bilinear, antialiased resize of the label's
+    mask reaches at all, for images of one object. Source: Hard-ImageNet's suite (ContrastiveCAM spec §2).
+    """
+    found, size = window_of(dataset, row, view, uniform)
+    regions = torch.from_numpy(load_regions(dataset, row, source))[None]
+    if not dilated:
+        moved: NDArray[np.int16] = geometry.resample_mask(regions, found, size)[0].numpy()
+        return moved
+    label = dataset.samples[row].label
+    reached = geometry.resample((regions == label).float()[:, None], found, size)[0, 0] > 0
+    return np.where(reached.numpy(), label, -1).astype(np.int16)
+
+
+def region_source(dataset: Dataset) -> str | None:
+    """Where the object of an image is known from: its segmentation, else its boxes, None where neither is there."""
+    if any(s.segmentation is not None for s in dataset.samples):
+        return SEGMENTATION
+    return BOXES if any(s.boxes for s in dataset.samples) else None
+
+
+def check_source(dataset: Dataset, source: str) -> None:
+    """See that every image has a region, before anything is computed.
+
+    Raises: DataError naming the first images that have none.
+    """
+    without = [s.id for row, s in enumerate(dataset.samples) if not has_region(dataset, row, source)]
+    if without:
+        more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
+        where = f"a PNG of its file's stem in {source}" if source not in (SEGMENTATION, BOXES) else source
+        raise DataError(
+            f"{dataset.name} {dataset.split}: expected {where} for each image, got none for "
+            f"{', '.join(without[:SHOWN])}{more}."
+        )
+
+
+def has_region(dataset: Dataset, row: int, source: str) -> bool:
+    """Whether the source knows a region of the image."""
+    sample = dataset.samples[row]
+    if source == BOXES:
+        return bool(sample.boxes)
+    return sample.segmentation is not None if source == SEGMENTATION else png_of(sample, source).is_file()
+
+
+def png_of(sample: Sample, folder: str) -> Path:
+    """The mask of an image in a folder of PNGs: its file's stem."""
+    return Path(folder).expanduser() / f"{sample.path.stem}.png"
+
+
+def load_regions(dataset: Dataset, row: int, source: str) -> NDArray[np.int16]:
+    """The class that each pixel of an image shows (H,W), −1 where it shows none.
+
+    source: `segmentation`, `boxes` (filled), or a folder with one PNG an image, where non-zero is the label's object.
+    Raises: DataError where the source knows no region of the image or the region has another size than the picture.
+    """
+    sample = dataset.samples[row]
+    width, height = decode.image_size(sample.path, dataset.banner)
+    if source == BOXES:
+        return filled_boxes(dataset, row, (height, width))
+    if source == SEGMENTATION:
+        regions = decode.load_regions(sample, dataset.segments)
+    else:
+        regions = decode.load_regions(replace(sample, segmentation=png_of(sample, source)), "above-0")
+    if regions.shape != (height, width):
+        got = f"{regions.shape[1]}x{regions.shape[0]}"
+        raise DataError(f"{sample.id}: expected a mask of the picture's {width}x{height} pixels, got {got} ({source}).")
+    return regions
+
+
+def filled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> NDArray[np.int16]:
+    """The label wherever one of the image's boxes lies, −1 elsewhere: every pixel that a box touches."""
+    regions = np.full(size, -1, dtype=np.int16)
+    for x0, y0, x1, y1 in boxes_in_view(dataset, row, View("full", min(size))):
+        regions[floor(y0) : ceil(y1), floor(x0) : ceil(x1)] = dataset.samples[row].label
+    return regions

@@ -16,11 +16,11 @@ from torch import Tensor
 from cambench import geometry, seeds
 from cambench.geometry import TRIES, Windows
 from cambench.lookup import nearest
+from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
 RANDOM = ("random-resized-crop", "resize-random-crop")
 KINDS = (*RANDOM, "resize-center-crop", "resize", "full")
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SLOTS = TRIES + 1
 
 
@@ -120,5 +120,4 @@ def resize_random_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: i
 
 def normalise(pixel: Tensor, view: View) -> Tensor:
     """(N,3,H,W) in [0,255] -> (x/255 − mean)/std."""
-    mean, std = (pixel.new_tensor(v)[:, None, None] for v in (view.mean, view.std))
-    return (pixel / 255 - mean) / std
+    return to_input(pixel / 255, view.mean, view.std)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import torch
 from torch import Tensor, nn
 
 from cambench.explainers.cam import cam, grad_cam, hires_cam
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
-from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class
-from cambench.explainers.gradients import gradient, input_x_gradient
-from cambench.explainers.probe import default_layer, evaluating, gap_linear_head
+from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
+from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
+from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
 from cambench.lookup import canonical, find
-from cambench.targets import ClassSets
+from cambench.targets import ClassSets, coefficients
 
 INDEX: dict[str, Explainer] = {
     "cam": Explainer(
@@ -130,6 +133,18 @@ def explain(
     """
     layer, head = place(model, images, find_explainer(explainer), layer, size)
     return explain_batch(model, images, explainer=explainer, target=target, classes=classes, layer=layer, head=head).maps
+
+
+def input_gradients(
+    model: nn.Module, images: Tensor, classes: Tensor, target: str = "logit", precision: str = "float32"
+) -> Tensor:
+    """∂S/∂x of the target's scalar S = Σ_c v_c·y_c, every colour by itself: images (N,3,H,W), classes (N,) -> (N,3,H,W).
+
+    The model is put in eval mode and left as it was found. Raises: as `explain_batch`.
+    """
+    of_target = partial(coefficients, name=target, classes=classes)
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model):
+        return input_gradient(partial(predict, model, precision=precision), images, of_target)[0]
 
 
 def all_class_maps(

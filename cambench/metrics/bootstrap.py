@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -33,6 +35,32 @@ def interval(rows: Tensor, generator: torch.Generator, draws: int = 2000, level:
     tail = (1 - level) / 2
     bounds = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=torch.float64))
     return float(bounds[0]), float(bounds[1])
+
+
+def resampled(
+    statistic: Callable[[Mapping[str, Tensor]], dict[str, float]],
+    columns: Mapping[str, Tensor],
+    generator: torch.Generator,
+    draws: int = 400,
+    level: float = 0.95,
+) -> dict[str, tuple[float, tuple[float, float]]]:
+    """Name -> bootstrap standard error and percentile interval of a statistic that is no mean, over resamples of the images.
+
+    Source: Efron & Tibshirani 1993, §6.2 and §13.3. columns: name -> rows (N, …) on the CPU.
+    """
+    n = len(next(iter(columns.values())))
+    found: dict[str, list[float]] = {}
+    for _ in range(draws):
+        rows = torch.randint(n, (n,), generator=generator)
+        for name, value in statistic({k: column[rows] for k, column in columns.items()}).items():
+            found.setdefault(name, []).append(value)
+    tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    spread = {}
+    for name, values in found.items():
+        drawn = check_rows(torch.tensor(values, dtype=torch.float64))
+        low, high = torch.quantile(drawn, tail).tolist()
+        spread[name] = (float(drawn.std(correction=1)), (low, high))
+    return spread
 
 
 def standard_error(rows: Tensor) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 from cambench.report import Table
 from cambench.stages import jobs, works
 from cambench.stages import report as reporting
-from cambench.stages.evaluate import EvalJob
 from cambench.stages.explain import ExplainJob
+from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob
 from cambench.stages.train import train as train_job
 from cambench.store.records import Record

@@ -25,7 +25,7 @@ from cambench.stages.explain import make_view
 from cambench.stages.networks import Loaded
 
 if TYPE_CHECKING:
-    from cambench.stages.evaluate import EvalJob, Work
+    from cambench.stages.rows import EvalJob, Work
 
 MOMENTUM = 0.1
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from cambench import maps, metrics, seeds
-from cambench.data.loader import eval_batches
-from cambench.explainers import explain_batch, find_explainer
+from cambench import metrics, seeds
+from cambench.data.regions import BOXES, check_source, region_source
+from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explainer
-from cambench.metrics import Metric, bootstrap
+from cambench.metrics import Metric
 from cambench.stages import jobs
 from cambench.stages.drift import drifting_rows
-from cambench.stages.explain import ExplainJob, explain, locate, make_view
-from cambench.stages.masks import mask_batches
+from cambench.stages.explain import ExplainJob, explain, locate
 from cambench.stages.networks import Loaded
 from cambench.stages.progress import bar, say
+from cambench.stages.rows import EvalJob, Work, collect, image_rows, mask_rows
 from cambench.store.heatmaps import Heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts
 from cambench.store.provenance import device_name, versions
-from cambench.store.records import Record, Value, read_record, write_record, write_rows
+from cambench.store.records import Record, read_record, write_record, write_rows
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
 SCHEMA = 1
-COMMIT = 256
-Rows = dict[str, np.ndarray[Any, Any]]
-
-
-@dataclass(frozen=True)
-class EvalJob:
-    """One metric with the maps it looks at (explainer × target; unused by metrics that look at no heatmap)."""
-
-    metric: str
-    explainer: str = "grad-cam"
-    target: str = "logit"
-    batch_size: int = 32
 
 
 def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> Record:
@@ -50,8 +36,10 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
 
     Raises: UsageError where the data lacks what the metric needs; CambenchError naming an image whose value is not finite.
     """
+    metric = metrics.find_metric(job.metric)
+    job = replace(job, explainer=metric.explainer or job.explainer)
     entry = find_explainer(job.explainer)
-    metric = metrics.find_metric(job.metric).on(entry.name)
+    metric = metric.on(entry.name)
     check(metric, dataset)
     heatmap_job = ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
     path, described = locate_record(job, metric, loaded, dataset, locate(heatmap_job, loaded, dataset, place)[1])
@@ -80,7 +68,14 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
 
 def check(metric: Metric, dataset: Dataset) -> None:
     """Refuse a metric that the data cannot answer, before anything is computed."""
-    if "mask" in metrics.needs(metric) and not any(s.boxes for s in dataset.samples):
+    if "image" in metrics.needs(metric) and {"mask", "regions"} & set(metrics.needs(metric)):
+        source = region_source(dataset)
+        if source is None:
+            raise UsageError(
+                f"{metric.name} on {dataset.name}: expected segmentations or boxes, found none in its {dataset.split} split."
+            )
+        check_source(dataset, source)
+    elif "mask" in metrics.needs(metric) and not any(s.boxes for s in dataset.samples):
         raise UsageError(
             f"{metric.name} on {dataset.name}: expected bounding boxes, found none in its {dataset.split} split."
         )
@@ -100,16 +95,11 @@ def locate_record(
         **({"train_bn": list(metric.train_bn)} if metric.train_bn else {}),
     }
     keep = ("run", "checkpoint", "dataset", "split", "data", "view", "precision")
-    kept = maps_job if metric.explains or uses_explain(metric) else {k: maps_job[k] for k in keep}
+    kept = maps_job if metric.looks else {k: maps_job[k] for k in keep}
     described |= {"maps" if metric.explains else "input": kept}
-    looked = f"{maps_job['explainer']}.{jobs.slug(job.target)}." if metric.explains or uses_explain(metric) else ""
+    looked = f"{maps_job['explainer']}.{jobs.slug(job.target)}." if metric.looks else ""
     name = f"{dataset.split}.{looked}{metric.name}.{job_key(described)}.json"
     return loaded.run.path.parents[1] / "records" / loaded.run.name / name, described
-
-
-def uses_explain(metric: Metric) -> bool:
-    """True for a metric that calls the explainer itself."""
-    return "explain" in metrics.needs(metric)
 
 
 def order(metric: Metric, dataset: Dataset) -> list[int]:
@@ -142,95 +132,23 @@ def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, datase
     return left
 
 
-@dataclass(frozen=True)
-class Work:
-    """What is left to measure: the data, its heatmaps, the rows, the roots; `before` are the rows that are measured."""
-
-    dataset: Dataset
-    heatmaps: Heatmaps | None
-    rows: list[int]
-    place: jobs.Place
-    before: list[int]
-
-    def applied(self, metric: Metric, rows: tuple[int, ...], size: tuple[int, int], device: str) -> Tensor:
-        """The heatmaps (N,*size) of the rows after the metric's steps; rows that share a grid are done together."""
-        assert self.heatmaps is not None
-        raw = [torch.from_numpy(self.heatmaps.maps[r])[None] for r in rows]
-        stacks = [torch.cat(raw)] if len({m.shape for m in raw}) == 1 else raw
-        return torch.cat([maps.apply(stack.to(device), metric.steps, size) for stack in stacks])
-
-
-def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
-    """Rows of a metric that looks at the network's input."""
-    view = make_view(metric.view, loaded, metric.view_scale)
-    size = metric.group or job.batch_size
-    source: dict[str, Any] = {"device": loaded.device, "workers": work.place.workers, "cache": work.place.results / "cache"}
-    wanted = metrics.needs(metric)
-    explains = explainer(job, loaded) if "explain" in wanted else None
-    for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **source):
-        offers = {"image": batch.image, "label": batch.label, "predict": loaded.logits, "explain": explains}
-        offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
-        if "generator" in wanted:
-            offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
-        if metric.explains:
-            shape = (batch.image.shape[2], batch.image.shape[3])
-            offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)
-        values = metric.measure(**{name: offers[name] for name in wanted})
-        yield {"row": np.array(batch.rows), metric.variants[0]: values.double().cpu().numpy()}
-
-
-def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
-    """Rows of a metric that compares maps with annotated regions; images without a box are left out and counted."""
-    for rows, size, masks in mask_batches(work.dataset, work.rows, metric.variants, job.batch_size):
-        heatmap = work.applied(metric, rows, size, loaded.device)
-        assert work.heatmaps is not None
-        found: Rows = {"row": np.array(rows), "zero": np.array([not (work.heatmaps.maps[r] > 0).any() for r in rows])}
-        for variant, mask in zip(metric.variants, masks, strict=True):
-            found[variant] = metric.measure(heatmap=heatmap, mask=mask.to(loaded.device)).double().cpu().numpy()
-        yield found
-
-
-def collect(found: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
-    """Join batches into pieces of about 256 rows, refusing a value that is not finite."""
-    waiting: list[Rows] = []
-    for rows in found:
-        for name, column in rows.items():
-            bad = ~np.isfinite(column)
-            if bad.any():
-                image = dataset.samples[int(rows["row"][bad.argmax()])].id
-                raise CambenchError(f"{image}: expected a finite value, got {column[bad.argmax()]} ({name or 'value'}).")
-        waiting.append(rows)
-        if sum(len(w["row"]) for w in waiting) >= COMMIT:
-            yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
-            waiting = []
-    if waiting:
-        yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
-
-
-def explainer(job: EvalJob, loaded: Loaded) -> Callable[[Tensor, Tensor], Tensor]:
-    """image (N,3,H,W), classes (N,) -> raw maps (N,h,w)."""
-    ready = loaded.ready_for(find_explainer(job.explainer))
-
-    def explain_images(image: Tensor, classes: Tensor) -> Tensor:
-        options: dict[str, Any] = {"explainer": job.explainer, "target": job.target, "classes": classes}
-        fixed: dict[str, Any] = {"layer": ready.layer, "head": ready.head, "precision": loaded.precision}
-        return explain_batch(ready.model, image, **options, **fixed).maps
-
-    return explain_images
-
-
 def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, rows: dict[str, Any]) -> Record:
     """Mean, standard error and 95 % bootstrap interval of every variant, with all that must stand beside them."""
     info = loaded.run.info
-    values = {}
-    for variant in metric.variants:
-        scaled = torch.from_numpy(np.asarray(rows[variant])) * metric.scale
-        interval = bootstrap.interval(scaled, seeds.generator("bootstrap"))
-        values[variant] = Value(metrics.reduce(scaled), len(scaled), bootstrap.standard_error(scaled), interval)
+    columns = {name: torch.from_numpy(np.asarray(column)) for name, column in rows.items()}
+    counted = columns.get("counted", torch.ones(len(columns["row"]), dtype=torch.bool))
+    if not bool(counted.any()):
+        raise CambenchError(
+            f"{metric.name}: expected an image to measure, got none of {len(counted)} ({metric.leaves_out}); no value."
+        )
+    kept = {name: column[counted] for name, column in columns.items()}
+    values = metrics.summarise(metric, kept, lambda: seeds.generator("bootstrap"))
     counts = {"images left out": len(dataset) - len(rows["row"])}
+    if metric.leaves_out:
+        counts[f"images that do not count ({metric.leaves_out})"] = int((~counted).sum())
     if "zero" in rows:
         counts["heatmaps without a positive value"] = int(rows["zero"].sum())
-    looks, entry = metric.explains or uses_explain(metric), find_explainer(job.explainer)
+    looks, entry = metric.looks, find_explainer(job.explainer)
     return Record(
         run=loaded.run.name,
         dataset=dataset.name,
@@ -244,13 +162,20 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         target=job.target if looks else None,
         layer=loaded.layer_of(entry) if looks else None,
         comparable=bool(info["comparable"]) and dataset.comparable,
-        partial=tuple(dict.fromkeys([*info["partial"], *dataset.notes])),
+        partial=tuple(dict.fromkeys([*info["partial"], *dataset.notes, *mask_notes(metric, dataset)])),
         deviations=tuple(info["deviations"]),
         counts=counts,
         device=device_name(loaded.device),
         precision=loaded.precision,
         versions=versions(),
     )
+
+
+def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:
+    """What must stand beside a number that looks at masks which are none."""
+    wanted = set(metrics.needs(metric))
+    looks = "image" in wanted and bool({"mask", "regions"} & wanted)
+    return ["masks are filled bounding boxes"] if looks and region_source(dataset) == BOXES else []
 
 
 def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:

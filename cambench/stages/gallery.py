@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from cambench import data
 from cambench.data.loader import eval_batches
 from cambench.data.regions import boxes_in_view
-from cambench.data.views import MEAN, STD, View
+from cambench.data.views import View
+from cambench.pixels import to_pixels
 from cambench.report.html import GalleryRow
 from cambench.stages.progress import say
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
@@ -118,8 +119,7 @@ def spread(dataset: Dataset, n: int) -> list[int]:
 
 def pixels(image: torch.Tensor) -> NDArray[np.uint8]:
     """A normalised image (3,H,W) as (H,W,3) uint8."""
-    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
-    return ((image * std + mean) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return (to_pixels(image) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
 
 def caption(dataset: Dataset, row: int, found: Sequence[Shown]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from cambench import data
 from cambench.lookup import canonical
-from cambench.metrics import find_metric, needs
+from cambench.metrics import find_metric
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
 from cambench.recipes.tables import CellRecipe, Select, TableRecipe, cells
@@ -192,11 +192,15 @@ def measurement(select: Select, wish: Wish) -> Measurement:
     facts: dict[str, Any] = {"explainer": None, "target": None, "layer": None}
     try:
         metric = find_metric(select.metric)
-        name, looks = metric.name, metric.explains or "explain" in needs(metric)
+        name, looks, fixed = metric.name, metric.looks, metric.explainer
     except UsageError:
-        name, looks = select.metric, select.explainer is not None
+        name, looks, fixed = select.metric, select.explainer is not None, ""
     if looks:
-        facts = {"explainer": select.explainer or "grad-cam", "target": select.target or "logit", "layer": select.layer}
+        facts = {
+            "explainer": fixed or select.explainer or "grad-cam",
+            "target": select.target or "logit",
+            "layer": select.layer,
+        }
     return Measurement(name, wish.spec(select.dataset), select.split or eval_split(select.dataset), **facts)
 
 

@@ -14,7 +14,7 @@ from cambench.recipes.published import load_published
 from cambench.recipes.tables import Line, TableRecipe, load_tables
 from cambench.report import Table
 from cambench.report.paper import paper_table
-from cambench.stages.evaluate import EvalJob, announce, evaluate
+from cambench.stages.evaluate import announce, evaluate
 from cambench.stages.explain import open_data
 from cambench.stages.jobs import Place
 from cambench.stages.launch import launch, visible
@@ -22,6 +22,7 @@ from cambench.stages.networks import load_network, open_run
 from cambench.stages.onhand import at_hand, find_network, settle
 from cambench.stages.plan import Job, Network, Wish, make_jobs
 from cambench.stages.progress import say
+from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
 from cambench.store.records import Record, read_record
 from cambench.store.runs import Run

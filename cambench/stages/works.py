@@ -10,10 +10,11 @@ from typing import TypeVar
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages import jobs
-from cambench.stages.evaluate import EvalJob, announce, evaluate
+from cambench.stages.evaluate import announce, evaluate
 from cambench.stages.explain import ExplainJob, explain, locate, open_data
 from cambench.stages.networks import Loaded, load_network, open_run
 from cambench.stages.progress import say
+from cambench.stages.rows import EvalJob
 from cambench.store.records import Record
 from cambench.store.runs import Run, read_runs
 from cambench.targets import find_target

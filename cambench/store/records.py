@@ -16,21 +16,13 @@ from numpy.typing import NDArray
 
 from cambench.store.files import atomic_buffer, read_json, write_json
 from cambench.store.parts import Arrays
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, Value
+
+__all__ = ["Record", "Rows", "Value", "read_record", "read_records", "read_rows", "records_of", "write_record", "write_rows"]
 
 SCHEMA = 1
-ABOUT_ROWS = ("row", "zero")
+ABOUT_ROWS = ("row", "zero", "counted")
 """Columns of a rows file that are no variant of the metric."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """A mean over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval."""
-
-    value: float
-    n: int
-    standard_error: float
-    interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -125,8 +117,13 @@ def read_rows(path: Path) -> Rows:
     except OSError as e:
         raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {mend}") from e
     ids = [i.decode() for i in columns.pop("id").tolist()]
-    values = {"" if name == "value" else name: column for name, column in columns.items() if name not in ABOUT_ROWS}
-    return Rows({name: column.astype(np.float64) for name, column in values.items()}, ids)
+    counted = columns.get("counted", np.ones(len(ids), dtype=bool))
+    values = {
+        "" if name == "value" else name: column[counted].astype(np.float64)
+        for name, column in columns.items()
+        if name not in ABOUT_ROWS and column.ndim == 1
+    }
+    return Rows(values, [i for i, counts in zip(ids, counted, strict=True) if counts])
 
 
 def records_of(root: Path, run: str) -> list[tuple[Path, Record]]:

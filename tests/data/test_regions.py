@@ -11,9 +11,17 @@ import torch
 from PIL import Image
 
 from cambench.data.loader import train_batches
-from cambench.data.regions import boxes_in_view, mask_in_view, parts_in_view, size_of
+from cambench.data.regions import (
+    boxes_in_view,
+    check_source,
+    mask_in_view,
+    parts_in_view,
+    region_source,
+    regions_in_view,
+    size_of,
+)
 from cambench.data.views import View, draws
-from cambench.vocabulary import Dataset, Sample
+from cambench.vocabulary import DataError, Dataset, Sample
 
 SIZE = (60, 44)
 MARK = (24, 16, 34, 30)  # half-open: columns 24..33, rows 16..29
@@ -82,3 +90,35 @@ def test_boxes_on_a_stated_size_are_brought_to_the_picture(tmp_path: Path) -> No
     dataset = marked(tmp_path, "half-open")
     half = replace(dataset.samples[0], size=(30, 22), boxes=((12.0, 8.0, 17.0, 15.0),))
     assert boxes_in_view(replace(dataset, samples=(half,)), 0, View("full", 44)) == [(24.0, 16.0, 34.0, 30.0)]
+
+
+def test_regions_come_from_segmentations_boxes_or_a_folder(tmp_path: Path) -> None:
+    dataset = marked(tmp_path, "half-open")
+    view = View("full", SIZE[1])
+    (tmp_path / "masks").mkdir()
+    half = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    half[:, :30] = 3
+    Image.fromarray(half).save(tmp_path / "masks" / "mark.png")
+    expected = np.full((SIZE[1], SIZE[0]), -1)
+    expected[MARK[1] : MARK[3], MARK[0] : MARK[2]] = 0
+    for source in ("segmentation", "boxes"):
+        assert (regions_in_view(dataset, 0, view, source) == expected).all()
+    assert (regions_in_view(dataset, 0, view, str(tmp_path / "masks")) == np.where(half > 0, 0, -1)).all()
+    wide = regions_in_view(dataset, 0, View("resize", 20), "segmentation", dilated=True) == 0
+    near = regions_in_view(dataset, 0, View("resize", 20), "segmentation") == 0
+    assert (wide >= near).all() and wide.sum() > near.sum()
+
+
+def test_an_image_without_a_region_is_named(tmp_path: Path) -> None:
+    dataset = marked(tmp_path, "half-open")
+    bare = replace(dataset, samples=(replace(dataset.samples[0], segmentation=None, boxes=()),))
+    assert region_source(dataset) == "segmentation" and region_source(bare) is None
+    for source in ("segmentation", "boxes", str(tmp_path / "nowhere")):
+        with pytest.raises(DataError, match="got none for 0"):
+            check_source(bare, source)
+    with pytest.raises(DataError, match=r"mask of the picture's 60x44 pixels, got 5x5"):
+        Image.fromarray(np.ones((5, 5), np.uint8)).save(tmp_path / "small.png")
+        regions_in_view(
+            replace(dataset, samples=(replace(dataset.samples[0], segmentation=tmp_path / "small.png"),)),
+            0, VIEWS[2], "segmentation",
+        )  # fmt: skip

@@ -16,9 +16,9 @@ from cambench import metrics
 from cambench.data import load
 from cambench.metrics.boxes import box_mask
 from cambench.stages import works
-from cambench.stages.evaluate import EvalJob
 from cambench.stages.explain import ExplainJob
 from cambench.stages.jobs import Place
+from cambench.stages.rows import EvalJob
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import Record
 from cambench.store.runs import read_runs

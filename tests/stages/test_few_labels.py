@@ -12,9 +12,9 @@ from cambench import models
 from cambench.report.measure import measure, sentences
 from cambench.report.select import groups
 from cambench.stages import works
-from cambench.stages.evaluate import EvalJob
 from cambench.stages.gallery import gallery
 from cambench.stages.jobs import Place
+from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.records import read_records

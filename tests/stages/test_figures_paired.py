@@ -9,9 +9,9 @@ import pytest
 
 from cambench.lookup import nearest
 from cambench.stages import figures, paired
-from cambench.stages.evaluate import EvalJob
 from cambench.stages.explain import ExplainJob
 from cambench.stages.jobs import Place
+from cambench.stages.rows import EvalJob
 from cambench.stages.works import Works, evaluate_all, explain_all
 from cambench.vocabulary import UsageError
 

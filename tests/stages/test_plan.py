@@ -14,11 +14,11 @@ from tiny import TINY
 from cambench.data import synthbirds
 from cambench.recipes.tables import TableRecipe, load_table
 from cambench.stages.estimate import Known, estimate, forward
-from cambench.stages.evaluate import EvalJob
 from cambench.stages.jobs import Place
 from cambench.stages.networks import open_run
 from cambench.stages.onhand import at_hand, find_network, settle
 from cambench.stages.plan import Job, Network, Wish, make_jobs
+from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
 from cambench.stages.works import Works, evaluate_all
 

@@ -23,10 +23,11 @@ from cambench.data.loader import eval_batches
 from cambench.explainers import explain, find_explainer
 from cambench.metrics.boxes import box_mask
 from cambench.stages import works
-from cambench.stages.evaluate import EvalJob, evaluate, left_out
+from cambench.stages.evaluate import evaluate, left_out
 from cambench.stages.explain import ExplainJob, make_view
 from cambench.stages.jobs import Place
 from cambench.stages.networks import Loaded, load_network, open_run, weights_hash
+from cambench.stages.rows import EvalJob
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError

@@ -1,0 +1,102 @@
+"""What a metric may ask for and give back: several columns, images that do not count, values that are no mean, regions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cambench import metrics
+from cambench.data import load
+from cambench.data.loader import eval_batches
+from cambench.data.regions import regions_in_view
+from cambench.explainers import explain_batch
+from cambench.metrics import Metric
+from cambench.stages.evaluate import evaluate
+from cambench.stages.explain import make_view
+from cambench.stages.jobs import Place
+from cambench.stages.networks import load_network, open_run
+from cambench.stages.rows import EvalJob
+from cambench.store.records import Record, read_rows, records_of
+from cambench.vocabulary import CambenchError
+
+
+def measured(metric: Metric, place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch, target: str = "logit") -> Record:
+    """The record of a metric that is not in the index."""
+    (folder / "runs").symlink_to(place.results / "runs")
+    there = Place(place.data, folder, "cpu")
+    monkeypatch.setitem(metrics.INDEX, metric.name, metric)
+    loaded = load_network(open_run("synthbirds-ce", there), there)
+    return evaluate(EvalJob(metric.name, target=target), loaded, load("synthbirds", "test", there.data), there)
+
+
+def brightness(image: Tensor, label: Tensor) -> dict[str, Tensor]:
+    """Two columns; only images of even classes count, the others have no value."""
+    value = image.mean((1, 2, 3))
+    counted = label % 2 == 0
+    return {"once": torch.where(counted, value, torch.nan), "twice": 2 * value, "counted": counted}
+
+
+def test_several_columns_and_images_that_do_not_count(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = Metric("b", brightness, "1", True, "s", "s", variants=("once", "twice"), leaves_out="odd classes")
+    record = measured(metric, place, tmp_path, monkeypatch)
+    dataset = load("synthbirds", "test", place.data)
+    even = [s.id for s in dataset.samples if s.label % 2 == 0]
+    assert record.values["twice"].value == pytest.approx(2 * record.values["once"].value)
+    assert record.values["once"].n == len(even)
+    assert record.counts["images that do not count (odd classes)"] == len(dataset) - len(even) > 0
+    rows = read_rows(records_of(tmp_path, record.run)[0][0].with_suffix(".h5"))
+    assert rows.ids == even and set(rows.values) == {"once", "twice"}
+    assert rows.values["twice"].mean() == pytest.approx(record.values["twice"].value)
+
+
+def test_no_image_that_counts_is_an_error(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(image: Tensor) -> dict[str, Tensor]:
+        return {"": image.mean((1, 2, 3)), "counted": torch.zeros(len(image), dtype=torch.bool)}
+
+    with pytest.raises(CambenchError, match=r"expected an image to measure, got none of \d+ \(dark\)"):
+        measured(Metric("n", never, "1", True, "s", "s", leaves_out="dark"), place, tmp_path, monkeypatch)
+
+
+def test_a_value_that_is_no_mean(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scores(image: Tensor, label: Tensor) -> dict[str, Tensor]:
+        return {"pixel": image[:, :, 0, 0], "label": label}
+
+    def largest(columns: dict[str, Tensor]) -> dict[str, float]:
+        return {"": float(columns["pixel"].max())}
+
+    record = measured(Metric("m", scores, "1", True, "s", "s", scale=10, mean=largest), place, tmp_path, monkeypatch)
+    loaded = load_network(open_run("synthbirds-ce", place), place)
+    dataset, view = load("synthbirds", "test", place.data), make_view("resize-center-crop", loaded)
+    batches = eval_batches(dataset, view, batch_size=32, cache=place.results / "cache")
+    expected = max(float(b.image[:, :, 0, 0].max()) for b in batches)
+    value = record.values[""]
+    assert value.value == pytest.approx(10 * expected, rel=1e-6)
+    assert value.interval[0] <= value.interval[1] <= value.value and value.n == len(dataset)
+
+
+def test_regions_class_maps_and_gradients(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def look(image: Tensor, label: Tensor, mask: Tensor, regions: Tensor, class_maps, differentiate) -> Tensor:
+        if not seen:
+            seen.update(image=image, label=label, mask=mask, regions=regions)
+            seen.update(maps=class_maps(image), gradient=differentiate(image, label))
+        return mask.double().mean((1, 2))
+
+    record = measured(Metric("r", look, "1", True, "s", "s"), place, tmp_path, monkeypatch, target="weighted")
+    loaded = load_network(open_run("synthbirds-ce", place), place)
+    dataset, view = load("synthbirds", "test", place.data), make_view("resize-center-crop", loaded)
+    for i in range(3):
+        regions = regions_in_view(dataset, i, view, "segmentation")
+        assert (seen["regions"][i].numpy() == regions).all() and (seen["mask"][i].numpy() == (regions >= 0)).all()
+        assert set(np.unique(regions)) == {-1, dataset.samples[i].label}
+    options = {"layer": loaded.layer, "classes": seen["label"]}
+    own = explain_batch(loaded.model, seen["image"], explainer="hires-cam", **options).maps
+    assert torch.allclose(seen["maps"][torch.arange(len(own)), seen["label"]], own, atol=1e-5)
+    summed = explain_batch(loaded.model, seen["image"], explainer="gradient", target="weighted", classes=seen["label"]).maps
+    assert torch.allclose(seen["gradient"].sum(1), summed, atol=1e-5)
+    assert record.explainer == "grad-cam" and record.layer == loaded.layer
