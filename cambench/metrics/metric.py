@@ -1,0 +1,102 @@
+"""What a metric is, and how its rows become values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cambench.metrics import bootstrap
+from cambench.metrics.bootstrap import check_rows
+from cambench.vocabulary import Value
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. `measure` declares by its argument names what it needs (`needs`) and returns rows (N,).
+
+    scale, decimals: how the mean is printed, in `unit`. view, view_scale: how the input is cut, and its size as a multiple
+    of the run's. steps: the map steps before `measure`, () where it takes no heatmap. variants: names of the ways to
+    measure it, ("",) where there is one. group: images that are measured together, None for any number; a smaller rest is
+    dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its protocol
+    differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by class, whose
+    batch norms drift on; see stages/drift.py. A measure with several variants returns {column: rows}, the variants among
+    them; a column `counted` (N,) bool marks the images that count, and `leaves_out` says which do not and why.
+    mean: columns -> {variant: value}, where the value is no mean of rows over images. mask: how the ground-truth region
+    comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
+    explainer: the only one that it looks at, where its protocol fixes one.
+    """
+
+    name: str
+    measure: Callable[..., Tensor]
+    unit: str
+    higher_is_better: bool
+    source: str
+    summary: str
+    view: Literal["resize-center-crop", "full", "resize"] = "resize-center-crop"
+    view_scale: float = 1.0
+    scale: float = 1.0
+    decimals: int = 2
+    steps: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ("",)
+    group: int | None = None
+    aliases: tuple[str, ...] = ()
+    steps_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    train_bn: tuple[int, int] | None = None
+    leaves_out: str = ""
+    mean: Callable[[Mapping[str, Tensor]], dict[str, float]] | None = None
+    mask: Literal["nearest", "dilated"] = "nearest"
+    explainer: str = ""
+
+    def on(self, explainer: str) -> Metric:
+        """The metric as it reads the maps of an explainer."""
+        return replace(self, steps=self.steps_on.get(explainer, self.steps))
+
+    @property
+    def explains(self) -> bool:
+        """True where `measure` takes a heatmap (a metric may also explain images itself, by the argument `explain`)."""
+        return "heatmap" in needs(self)
+
+    @property
+    def looks(self) -> bool:
+        """True where the value depends on an explainer, be it through heatmaps or as a function."""
+        return bool({"heatmap", "explain", "class_maps", "differentiate"} & set(needs(self)))
+
+
+def needs(metric: Metric) -> tuple[str, ...]:
+    """The names of the arguments that `measure` takes, all of them in `vocabulary.ARGUMENTS`; options are keyword-only."""
+    parameters = inspect.signature(metric.measure).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY)
+
+
+def reduce(rows: Tensor) -> float:
+    """The mean of the rows (N,), in their own unit.
+
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    return float(check_rows(rows).mean())
+
+
+def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable[[], torch.Generator]) -> dict[str, Value]:
+    """Variant -> its value over the rows (N, …) of the images that count.
+
+    generator: makes the bootstrap's generator, the same for every variant.
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    if metric.mean is None:
+        found = {}
+        for variant in metric.variants:
+            rows = columns[variant] * metric.scale
+            interval = bootstrap.interval(rows, generator())
+            found[variant] = Value(reduce(rows), len(rows), bootstrap.standard_error(rows), interval)
+        return found
+    values, n, scale = metric.mean(columns), len(next(iter(columns.values()))), metric.scale
+    spread = bootstrap.resampled(metric.mean, columns, generator())
+    return {
+        v: Value(values[v] * scale, n, spread[v][0] * scale, (spread[v][1][0] * scale, spread[v][1][1] * scale))
+        for v in metric.variants
+    }
