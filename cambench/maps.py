@@ -67,7 +67,13 @@ def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return adaptive_max_pool2d(mask[:, None].float(), size)[:, 0] > 0
 
 
+def float64(maps: Tensor) -> Tensor:
+    """M in double precision, for protocols whose arithmetic is."""
+    return maps.double()
+
+
 STEPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "float64": float64,
     "relu": relu,
     "absolute": absolute,
     "sum-to-one": sum_to_one,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from cambench.lookup import canonical, find
-from cambench.metrics import cgc_loss, content_heatmap, deletion, insertion, top_k
+from cambench.metrics import cgc_loss, content_heatmap, deletion, insertion, max_box_acc, px_ap, top_k
 from cambench.metrics.metric import Metric, needs, reduce, summarise
 
 __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
 
 PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
 CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
+WSOL_STEPS = ("float64", "resize", "min-max")
 CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC spec §2.5: no epsilon; the metric itself divides by the sum
 
 INDEX: dict[str, Metric] = {
@@ -100,6 +101,37 @@ INDEX: dict[str, Metric] = {
         decimals=4,
         steps=PERTURBATION_STEPS,
         aliases=("deletion-auc", "deletion"),
+    ),
+}
+
+
+INDEX |= {
+    "max-box-acc": Metric(
+        "max-box-acc",
+        max_box_acc.measure,
+        "%",
+        True,
+        "WSOL benchmark (Choe et al. 2020), MaxBoxAccV2; CALM Tables 3 and 5",
+        "share of images whose thresholded map's box meets an annotated one, at the best threshold; mean over three IoUs",
+        view="resize",
+        scale=100,
+        steps=WSOL_STEPS,
+        variants=max_box_acc.VARIANTS,
+        aliases=("maxboxaccv2", "max-box-acc-v2"),
+        mean=max_box_acc.mean,
+    ),
+    "px-ap": Metric(
+        "px-ap",
+        px_ap.measure,
+        "%",
+        True,
+        "WSOL benchmark (Choe et al. 2020), PxAP; CALM Tables 3 and 5",
+        "average precision of the map's pixels as a detector of the object's",
+        view="resize",
+        scale=100,
+        steps=WSOL_STEPS,
+        aliases=("pixel-average-precision",),
+        mean=px_ap.mean,
     ),
 }
 

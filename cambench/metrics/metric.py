@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class Metric:
     """
 
     name: str
-    measure: Callable[..., Tensor]
+    measure: Callable[..., Any]
     unit: str
     higher_is_better: bool
     source: str
@@ -60,6 +60,16 @@ class Metric:
     def explains(self) -> bool:
         """True where `measure` takes a heatmap (a metric may also explain images itself, by the argument `explain`)."""
         return "heatmap" in needs(self)
+
+    @property
+    def at_annotation(self) -> bool:
+        """True where maps and regions are compared at the resolution of the annotation, false at that of the input."""
+        return "mask" in needs(self) and "image" not in needs(self)
+
+    @property
+    def regions(self) -> bool:
+        """True where it looks at the regions of objects at the resolution of the input."""
+        return not self.at_annotation and bool({"mask", "regions"} & set(needs(self)))
 
     @property
     def looks(self) -> bool:

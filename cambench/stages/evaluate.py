@@ -51,7 +51,7 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
     parts = Parts(path.with_suffix(".h5"), job_key(described))
     every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
     work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
-    measured = drifting_rows if metric.train_bn else image_rows if "image" in metrics.needs(metric) else mask_rows
+    measured = drifting_rows if metric.train_bn else mask_rows if metric.at_annotation else image_rows
     with bar(f"{metric.name}", len(work.rows)) as progress:
         for rows in collect(measured(metric, job, loaded, work), dataset):
             parts.append(len(rows["row"]), rows)
@@ -68,14 +68,14 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
 
 def check(metric: Metric, dataset: Dataset) -> None:
     """Refuse a metric that the data cannot answer, before anything is computed."""
-    if "image" in metrics.needs(metric) and {"mask", "regions"} & set(metrics.needs(metric)):
+    if metric.regions:
         source = region_source(dataset)
         if source is None:
             raise UsageError(
                 f"{metric.name} on {dataset.name}: expected segmentations or boxes, found none in its {dataset.split} split."
             )
         check_source(dataset, source)
-    elif "mask" in metrics.needs(metric) and not any(s.boxes for s in dataset.samples):
+    elif {"mask", "box"} & set(metrics.needs(metric)) and not any(s.boxes for s in dataset.samples):
         raise UsageError(
             f"{metric.name} on {dataset.name}: expected bounding boxes, found none in its {dataset.split} split."
         )
@@ -173,9 +173,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
 
 def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:
     """What must stand beside a number that looks at masks which are none."""
-    wanted = set(metrics.needs(metric))
-    looks = "image" in wanted and bool({"mask", "regions"} & wanted)
-    return ["masks are filled bounding boxes"] if looks and region_source(dataset) == BOXES else []
+    return ["masks are filled bounding boxes"] if metric.regions and region_source(dataset) == BOXES else []
 
 
 def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
-from cambench.data.regions import region_source, regions_in_view
+from cambench.data.regions import region_source, regions_in_view, size_of
 from cambench.data.views import View
 from cambench.explainers import all_class_maps, explain_batch, find_explainer, input_gradients
 from cambench.metrics import Metric
@@ -22,7 +22,7 @@ from cambench.stages.explain import make_view
 from cambench.stages.masks import mask_batches
 from cambench.stages.networks import Loaded
 from cambench.store.heatmaps import Heatmaps
-from cambench.vocabulary import CambenchError, Dataset
+from cambench.vocabulary import Box, CambenchError, Dataset
 
 COMMIT = 256
 Rows = dict[str, np.ndarray[Any, Any]]
@@ -72,12 +72,25 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         if metric.explains:
             shape = (batch.image.shape[2], batch.image.shape[3])
             offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)
+        if "box" in wanted:
+            offers["box"] = [
+                scaled_boxes(work.dataset, row, (batch.image.shape[2], batch.image.shape[3])) for row in batch.rows
+            ]
         if {"mask", "regions"} & set(wanted):
             regions = regions_of(metric, work.dataset, batch.rows, view, source_of_masks).to(loaded.device)
             offers |= {"regions": regions, "mask": regions == batch.label[:, None, None]}
         found = metric.measure(**{name: offers[name] for name in wanted})
         columns = found if isinstance(found, Mapping) else {metric.variants[0]: found}
         yield {"row": np.array(batch.rows), **{name: as_column(column) for name, column in columns.items()}}
+
+
+def scaled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> list[Box]:
+    """The boxes of an image, corners as its authors write them, on the whole image resized to (height, width)."""
+    width, height = size_of(dataset, row)
+    return [
+        (x0 * size[1] / width, y0 * size[0] / height, x1 * size[1] / width, y1 * size[0] / height)
+        for x0, y0, x1, y1 in dataset.samples[row].boxes
+    ]
 
 
 def as_column(values: Tensor) -> np.ndarray[Any, Any]:

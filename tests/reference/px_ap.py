@@ -1,0 +1,32 @@
+"""Slow twin of PxAP: every bin by a loop, as the specification words it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def px_ap(scores: NDArray[np.float64], positive: NDArray[np.bool_], ignored: NDArray[np.bool_], scale: str) -> float:
+    """AP in 0..1 of the pixels of all images together."""
+    if scale == "even":
+        thresholds = [i * 0.001 for i in range(1000)]
+    else:
+        thresholds = sorted(10 ** -(0.007 * i) for i in range(1000))
+    edges = [*thresholds, 1.0, 2.0, 3.0]
+    counts = [[0, 0] for _ in edges[1:]]
+    for s, p, skip in zip(scores.ravel(), positive.ravel(), ignored.ravel(), strict=True):
+        if skip:
+            continue
+        for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+            if low <= s < high or (i == len(counts) - 1 and s == high):
+                counts[i][0 if p else 1] += 1
+    total = sum(c[0] for c in counts)
+    true = false = 0
+    ap, before = 0.0, None
+    for p, n in reversed(counts):
+        true, false = true + p, false + n
+        recall = true / total
+        if before is not None and true + false:
+            ap += true / (true + false) * (recall - before)
+        before = recall
+    return ap
