@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from cambench.explainers import calm
 from cambench.explainers.cam import cam, grad_cam, hires_cam
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
@@ -70,6 +71,42 @@ INDEX: dict[str, Explainer] = {
         prepare=walk,
         own_layer=own_layer,
         partial=True,
+    ),
+    "calm": Explainer(
+        "calm",
+        calm.calm,
+        "latent",
+        "joint probability of class and location; with versus a counterfactual, with subset a superset",
+        "CALM eq. 7",
+        unit="probability",
+        own_layer=calm.latent_layer,
+    ),
+    "calm-posterior": Explainer(
+        "calm-posterior",
+        calm.posterior,
+        "latent",
+        "probability of the location, given the class",
+        "CALM spec §1.4",
+        unit="probability",
+        own_layer=calm.latent_layer,
+    ),
+    "calm-conditional": Explainer(
+        "calm-conditional",
+        calm.conditional,
+        "latent",
+        "probability of the class at each location by itself",
+        "CALM §4.1",
+        unit="probability",
+        own_layer=calm.latent_layer,
+    ),
+    "calm-saliency": Explainer(
+        "calm-saliency",
+        calm.saliency,
+        "latent",
+        "probability of the location, whatever the class",
+        "CALM §4.1",
+        unit="probability",
+        own_layer=calm.latent_layer,
     ),
     "random": Explainer(
         "random",

@@ -30,8 +30,9 @@ class Explainer:
     """One explainer: `rule(activation, gradient) -> (N,h,w)`, raw and signed.
 
     space: `layer` explains an activation, `input` the pixels, `control` nothing: its rule gets the images instead of a
-    gradient. `network` has a way of its own through the network, whose batch norms must not be folded: what
-    `prepare(model, layer, training size, images)` returned gives the logits, and the rule gets that and the classes.
+    gradient; the rule of `latent` gets the target's coefficients (N,C) instead. `network` has a way of its own through the
+    network, whose batch norms must not be folded: what `prepare(model, layer, training size, images)` returned gives the
+    logits, and the rule gets that and the classes.
     closed: how the rule weighs activations by the weights W of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`);
     None where there is no closed form. own_layer: the layer explained by default, where it is not the last convolutional
     stage. partial: an image may have no map (NaN, or nothing positive); metrics of maps then leave it out and count it.
@@ -39,7 +40,7 @@ class Explainer:
 
     name: str
     rule: Callable[..., Tensor]
-    space: Literal["layer", "input", "control", "network"]
+    space: Literal["layer", "input", "control", "network", "latent"]
     summary: str
     source: str
     aliases: tuple[str, ...] = ()
@@ -82,6 +83,8 @@ def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | Non
             maps, logits = of_input(model, images, query, coefficients_of)
         elif query.explainer.space == "control":
             maps, logits = of_nothing(model, images, query, coefficients_of)
+        elif query.explainer.space == "latent":
+            maps, logits = of_latent(model, images, query, coefficients_of)
         elif query.head is not None and query.explainer.closed is not None:
             maps, logits = of_closed_form(model, images, query, coefficients_of)
         else:
@@ -107,6 +110,15 @@ def of_nothing(
         logits = predict(model, images, query.precision)
         coefficients_of(logits)
         return query.explainer.rule(probe.activation, images), logits
+
+
+def of_latent(
+    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Maps and logits of a network whose head says p(y|x,z) and p(z|x): read off its latent layer, no backward pass."""
+    with torch.no_grad(), Probe(model, named(query.layer)) as probe:
+        logits = predict(model, images, query.precision)
+        return query.explainer.rule(probe.activation.detach(), coefficients_of(logits)), logits
 
 
 def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

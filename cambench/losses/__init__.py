@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from cambench.losses.calm import calm_em_loss, calm_ml_loss
 from cambench.losses.cgc import cgc_loss, positive_pair_loss
 from cambench.losses.cross_entropy import cross_entropy
 
@@ -25,6 +26,12 @@ class Loss:
 
 INDEX: dict[str, Loss] = {
     "cross-entropy": Loss("cross-entropy", cross_entropy, "nats", "CGC §3, L_CE", "negative log probability of the label"),
+    "calm-ml": Loss(
+        "calm-ml", calm_ml_loss, "nats", "CALM eq. 4", "marginal likelihood with the location as a latent variable"
+    ),
+    "calm-em": Loss(
+        "calm-em", calm_em_loss, "nats", "CALM eq. 6; authors' code", "the same by expectation-maximisation: equal gradient"
+    ),
     "cgc": Loss(
         "cgc", cgc_loss, "nats", "CGC §3.1; authors' code", "heatmaps of a view and of its crop must agree, contrastively"
     ),

@@ -13,6 +13,7 @@ from functools import partial
 from torch import nn
 
 from cambench.lookup import find
+from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
 from cambench.vocabulary import UsageError
 
@@ -96,6 +97,18 @@ def stride_1_stem(network: nn.Module) -> bool:
     return True
 
 
+def calm_head(network: nn.Module, activation: Activation = "relu", attached: bool = False) -> bool:
+    """CALM's head in the place of the average pool and the linear layer of a ResNet."""
+    fc = getattr(network, "fc", None)
+    if not stages(network) or not isinstance(fc, nn.Linear):
+        return False
+    network.avgpool = CalmHead(fc.in_features, fc.out_features, activation, attached)
+    network.fc = nn.Identity()
+    return True
+
+
+CALM_NEEDS = "a ResNet that ends in an average pool and one linear layer"
+
 SURGERIES: dict[str, Surgery] = {
     "large-map": Surgery(
         "large-map",
@@ -124,6 +137,27 @@ SURGERIES: dict[str, Surgery] = {
         "for small images: the stem without its max-pool, all weights kept",
         "torchvision's ResNet or DenseNet families",
         "our choice",
+    ),
+    "calm-head": Surgery(
+        "calm-head",
+        calm_head,
+        "CALM's head: class and location scores by 1×1 convolutions, ReLU, its denominator detached",
+        CALM_NEEDS,
+        "CALM supplement C, authors' code (spec §1.2)",
+    ),
+    "calm-head-softplus": Surgery(
+        "calm-head-softplus",
+        partial(calm_head, activation="softplus"),
+        "CALM's head with a softplus in place of the ReLU",
+        CALM_NEEDS,
+        "CALM §4.1.1 (spec §1.2)",
+    ),
+    "calm-head-attached": Surgery(
+        "calm-head-attached",
+        partial(calm_head, attached=True),
+        "CALM's head whose denominator carries its gradient",
+        CALM_NEEDS,
+        "CALM §4.1.1 as printed (spec §1.2)",
     ),
     "stride-1-stem": Surgery(
         "stride-1-stem",

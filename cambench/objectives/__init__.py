@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from cambench.lookup import find
-from cambench.objectives import cgc, cgc_semi, cross_entropy
+from cambench.objectives import calm, cgc, cgc_semi, cross_entropy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import explain
 from cambench.vocabulary import Batch, UsageError
@@ -39,6 +39,7 @@ class Objective:
 
 INDEX: dict[str, Objective] = {
     "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
+    "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM spec §1.3"),
     "cgc": Objective(
         "cgc", {"crop": "random-resized-crop", "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC spec §1.1–1.5"
     ),

@@ -1,0 +1,58 @@
+"""CALM's head: the location as a latent variable, in the place of a global average pool and a linear layer."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+Activation = Literal["relu", "softplus"]
+
+
+class Latent(nn.Module):
+    """Class scores (N,C,h,w) and location scores (N,1,h,w) -> (N,C+1,h,w): log p(y|x,z) for every class, then p(z|x).
+
+    p(z|x) = a_z / Σ_z a_z with a the positive part (or softplus) of the location scores; where every a is 0 (a dead ReLU) it
+    is uniform. attached: whether the gradient also runs through the denominator; the authors' code detaches it.
+    Source: CALM §4.1.1, supplement C; authors' code (spec §1.2).
+    """
+
+    def __init__(self, activation: Activation, attached: bool) -> None:
+        super().__init__()
+        self.activation, self.attached = activation, attached
+
+    def forward(self, classes: Tensor, location: Tensor) -> Tensor:
+        """Both scores -> the latent pair as one map, which is the layer that CALM's explainers look at."""
+        positive = location.relu() if self.activation == "relu" else softplus(location)
+        total = positive.sum((2, 3), keepdim=True)
+        dead = total == 0
+        safe = torch.where(dead, torch.ones_like(total), total)
+        prior = positive / (safe if self.attached else safe.detach())
+        uniform = torch.ones_like(prior) / (prior.shape[2] * prior.shape[3])
+        return torch.cat([torch.log_softmax(classes, 1), torch.where(dead, uniform, prior)], 1)
+
+
+class CalmHead(nn.Module):
+    """Features (N,L,h,w) -> log p(y|x) (N,C,1,1), p(y|x) = Σ_z p(y|x,z)·p(z|x): logits whose softmax is p itself.
+
+    Two 1×1 convolutions with bias; Xavier-uniform, biases 0. Source: CALM §4.1 (spec §1.2, §1.5). A probability that
+    underflows gives the logarithm of the smallest normal number.
+    """
+
+    def __init__(self, channels: int, classes: int, activation: Activation = "relu", attached: bool = False) -> None:
+        super().__init__()
+        self.location = nn.Conv2d(channels, 1, 1)
+        self.classes = nn.Conv2d(channels, classes, 1)  # last, as the network's classifier
+        self.latent = Latent(activation, attached)
+        for convolution in (self.location, self.classes):
+            nn.init.xavier_uniform_(convolution.weight)
+            assert convolution.bias is not None
+            nn.init.zeros_(convolution.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N,L,h,w) -> (N,C,1,1)."""
+        latent = self.latent(self.classes(features), self.location(features))
+        probability = (latent[:, :-1].exp() * latent[:, -1:]).sum((2, 3), keepdim=True)
+        return cast(Tensor, probability.clamp(min=torch.finfo(probability.dtype).tiny).log())
