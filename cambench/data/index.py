@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cambench.data.entry import DatasetEntry
+from cambench.data.index_masks import MASKED
 
 RESEARCH = "non-commercial research and education; the images belong to their photographers"
 
@@ -139,6 +140,23 @@ INDEX: dict[str, DatasetEntry] = {
         counts={"train": 2040, "test": 6149},
         classes=102,
     ),
+    "food-101": DatasetEntry(
+        name="food-101",
+        reader="cambench.data.food101:read",
+        title="Food-101: 101 dishes, no boxes",
+        splits=("train", "test"),
+        default_eval_split="test",
+        obtain="http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz (5 GB)",
+        licence="none stated; research use, the images are Foodspotting's and of its users",
+        layout="food-101/{images/<class>/<number>.jpg, meta/{classes,train,test}.txt}",
+        image_size=224,
+        folders=("food-101",),
+        anchors=("meta/classes.txt",),
+        images=("images",),
+        counts={"train": 75_750, "test": 25_250},
+        classes=101,
+    ),
+    **MASKED,
     "unrel": DatasetEntry(
         name="unrel",
         reader="cambench.data.unrel:read",
