@@ -11,7 +11,7 @@ INDEX: dict[str, DatasetEntry] = {
     "synthbirds": DatasetEntry(
         name="synthbirds",
         reader="cambench.data.cub:read",
-        title="synthbirds: procedural birds with exact boxes, parts, attributes and segmentations",
+        title="synthbirds: procedural birds with exact boxes, parts, attributes, segmentations; simulated SAM masks in sam/",
         splits=("train", "test"),
         default_eval_split="test",
         obtain="made on first use, or with `cambench data make synthbirds`",
