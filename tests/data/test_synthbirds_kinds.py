@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cambench.data import check, cub, decode, describe, load, regions, synthbirds
-from cambench.data.synthbirds import cast, flock, multilabel, stand_in_masks
+from cambench.data.synthbirds import cast, draw, flock, multilabel, stand_in_masks
 from cambench.data.synthbirds.draw import pose_bird, random_pose
 from cambench.data.synthbirds.species import species
 from cambench.vocabulary import DataError, UsageError
@@ -220,3 +220,20 @@ def test_a_background_betrays_the_class_that_an_image_was_made_for() -> None:
 def test_a_multilabel_png_is_class_plus_one(root: Path) -> None:
     with Image.open(next((root / "synthbirds-multilabel" / "segmentations").rglob("*.png"))) as image:
         assert image.mode == "L" and set(np.unique(np.asarray(image))) <= set(range(7))
+
+
+def test_a_nearer_bird_hides_a_farther_one_exactly() -> None:
+    """Two large birds: each pixel of the map belongs to the nearest bird that covers more than half of its samples."""
+    hidden = 0
+    for seed in range(6):
+        members = cast.members("multilabel", seed, 6, np.random.default_rng([2, seed]))[:2]
+        birds, scene = [[np.random.default_rng([seed, i]) for i in range(2)] for _ in "ab"], [seed, 9]
+        picture = flock.paint_flock(members, "sand", birds[0], np.random.default_rng(scene), 64)
+        far, near = flock.gather(members, birds[1], np.random.default_rng(scene), 64, 1.0)
+        cover = [draw.regions(m.bird, 64) > 0 for m in (far, near)]
+        share = [c.reshape(64, draw.SUPER, 64, draw.SUPER).mean((1, 3)) for c in (cover[0] & ~cover[1], cover[1])]
+        expected = np.where(share[1] > 0.5, near.label + 1, np.where(share[0] > 0.5, far.label + 1, 0))
+        assert (picture.regions == expected).all()
+        assert (picture.mask == (expected == min(far.label, near.label) + 1)).all()
+        hidden += int((cover[0] & cover[1]).any())
+    assert hidden > 1
