@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cambench.data.entry import DatasetEntry
 from cambench.data.index_masks import MASKED
+from cambench.data.index_wsol import WSOL
 
 RESEARCH = "non-commercial research and education; the images belong to their photographers"
 
@@ -157,6 +158,7 @@ INDEX: dict[str, DatasetEntry] = {
         classes=101,
     ),
     **MASKED,
+    **WSOL,
     "unrel": DatasetEntry(
         name="unrel",
         reader="cambench.data.unrel:read",
