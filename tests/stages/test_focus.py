@@ -8,13 +8,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from stages.test_train import KILLED
 from tiny import TINY
 
-from cambench import data
+from cambench import data, objectives
+from cambench.data.views import View
+from cambench.recipes.load import load as load_recipe
+from cambench.stages.focus import masks_of
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
 from cambench.stages.train import TrainJob, train
@@ -114,3 +118,11 @@ def test_a_frozen_network_learns_its_head_alone_and_sees_the_evaluation_view(pla
     assert changed == {"fc.weight", "fc.bias"}  # running statistics stay, too
     loaded = load_network(run, there)
     assert loaded.head is not None
+
+
+def test_masks_do_not_go_with_a_pipeline_that_would_leave_them_behind(place: Place) -> None:
+    recipe = load_recipe("cfce", "synthbirds")
+    augmented = SimpleNamespace(data=recipe.data, input=SimpleNamespace(augment="vgg"))
+    objective, dataset = objectives.INDEX["cfce"], data.load("synthbirds", "train", place.data)
+    with pytest.raises(UsageError, match='masks with input.augment = "vgg": expected no such pipeline'):
+        masks_of(objective, augmented, dataset, View("resize", 32))  # type: ignore[arg-type]
