@@ -50,7 +50,7 @@ def masked(data: Dataset, source: str = "segmentation", view: View = RANDOM, **s
 @pytest.mark.parametrize("packed", [False, True])
 def test_regions_follow_the_pixels_and_every_crop_shows_its_object(tmp_path: Path, packed: bool) -> None:
     data = dataset(tmp_path / "d")
-    redrawn = 0
+    redrawn = fallen_back = 0
     for batch in masked(data, cache=tmp_path / "c" if packed else None):
         assert batch.regions is not None and batch.regions.dtype == torch.int64 and batch.regions.shape[1:] == (24, 24)
         own = batch.regions == batch.label[:, None, None]
@@ -63,8 +63,11 @@ def test_regions_follow_the_pixels_and_every_crop_shows_its_object(tmp_path: Pat
         moved = geometry.resample_mask(whole, first, (24, 24))
         shows = (moved >= 0).flatten(1).any(1)
         redrawn += int((~shows).sum())
+        last = windows(EVALUATION, torch.full((len(own),), 40), torch.full((len(own),), 48))[0]
+        size_then = (geometry.resample_mask(whole, last, (24, 24)) >= 0).flatten(1).sum(1)
+        fallen_back += int(((own.flatten(1).sum(1) - size_then).abs() <= 2)[~shows].sum())
         assert torch.equal(moved[shows].long(), batch.regions[shows])  # a crop that shows its object is left as it was
-    assert redrawn > 3
+    assert redrawn > 3 and fallen_back < redrawn / 2  # new crops of another size, not at once the evaluation's window
 
 
 def test_both_sources_any_workers_and_any_batch_give_the_same_regions(tmp_path: Path) -> None:
