@@ -158,6 +158,7 @@ class Batch:
     unlabelled: other images for the same step, whose labels are -1; None where the objective asks for none.
     regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
     it shows none; None where the recipe asks for no masks.
+    targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
     """
 
     views: Mapping[str, Tensor]
@@ -165,6 +166,7 @@ class Batch:
     rows: tuple[int, ...]
     unlabelled: Batch | None = None
     regions: Tensor | None = None
+    targets: Tensor | None = None
 
     @property
     def image(self) -> Tensor:
