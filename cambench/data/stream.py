@@ -1,6 +1,7 @@
 """Pixel source for everything else: decoded for every pass by the workers of a torch DataLoader, cut and resized by Pillow.
 
-The workers draw nothing: a crop follows from the plan and the row, so any number of workers gives the same batches.
+A crop, and what a pipeline of augmentations draws, follows from the plan and the row, so any number of workers gives the
+same batches.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from cambench.data import decode
+from cambench.data.augment import augmented
 from cambench.data.plan import Plan, Rows
 from cambench.geometry import Windows
 from cambench.vocabulary import CambenchError, Dataset, UsageError
@@ -45,13 +47,19 @@ class Pictures(TorchDataset[Answer]):
         banner = self.dataset.banner
         paths = [self.dataset.samples[row].path for row in rows]
         sizes = torch.tensor([decode.image_size(path, banner) for path in paths])
-        found = [self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name in self.plan.views]
-        cuts: list[list[NDArray[np.uint8]]] = [[] for _ in found]
-        for i, path in enumerate(paths):
+        views = self.plan.views.items()
+        found = {name: self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name, view in views if not view.augmented}
+        cuts: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self.plan.views}
+        for i, (row, path) in enumerate(zip(rows, paths, strict=True)):
             picture = decode.load_image(path, banner)
-            for (windows, output), cut_views in zip(found, cuts, strict=True):
-                cut_views.append(cut(picture, windows[i : i + 1], (int(output[i, 0]), int(output[i, 1])))[None])
-        return [np.concatenate(same_size(views)) for views in cuts]
+            for name, view in views:
+                if view.augmented:
+                    seen = augmented(picture, view, self.plan.seed_of(row, name))
+                else:
+                    windows, output = found[name]
+                    seen = cut(picture, windows[i : i + 1], (int(output[i, 0]), int(output[i, 1])))
+                cuts[name].append(seen[None])
+        return [np.concatenate(same_size(views)) for views in cuts.values()]
 
 
 def same_size(arrays: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

@@ -45,13 +45,17 @@ class Data(Strict):
 
 
 class Input(Strict):
-    """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip."""
+    """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip.
+
+    `augment`: a named pipeline (cambench/data/augment.py) that makes the random views of training; "": crop and flip.
+    """
 
     size: int = Field(ge=8)
     resize: int = Field(ge=0)
     scale: tuple[float, float] = Field(strict=False)
     ratio: tuple[float, float] = Field(strict=False)
     flip: float = Field(ge=0, le=1)
+    augment: str
 
 
 class Train(Strict):
