@@ -129,13 +129,14 @@ def draw(
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
-    kind, path = figures.check(*figure)
+    wish = figures.Wish(*choice)
+    kind, path = figures.check(*figure, wish)
     if kind == figures.LAMBDA:
         told = figures.curve(path, made((wanted[0] or [figures.TABLE], *wanted[1:]), roots))
     elif any(wanted):
         raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
     else:
-        told = figures.pictures(kind, path, figures.Wish(*choice), o.place(*roots))
+        told = figures.pictures(kind, path, wish, o.place(*roots))
     typer.echo(json.dumps(told) if form == "json" else path)
 
 

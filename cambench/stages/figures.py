@@ -47,15 +47,18 @@ class Wish:
     classes: int | None = None
 
 
-def check(kind: str, out: Path | None) -> tuple[str, Path]:
+def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, Path]:
     """The figure's name and the file to write.
 
-    Raises: UsageError for an unknown figure, no file, or a file name that is no picture's.
+    Raises: UsageError for an unknown figure, no file, a file name that is no picture's, or a wish that is another figure's.
     """
     find(kind, KINDS, "figure")
     if out is None:
         raise UsageError(f"--figure {kind}: expected --out FILE, a .pdf or a .png.")
     form(out)
+    choice = wish is not None and (wish.explainer is not None or wish.classes is not None)
+    if choice and canonical(kind) not in contrasts.STYLES:
+        raise UsageError(f"--figure {kind}: --explainer and --classes are for {' and '.join(contrasts.STYLES)}.")
     return canonical(kind), out
 
 
@@ -85,8 +88,6 @@ def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     """
     if kind in contrasts.STYLES:
         return signed(kind, out, wish, place)
-    if wish.explainer is not None or wish.classes is not None:
-        raise UsageError(f"--figure {kind}: --explainer and --classes are for {' and '.join(contrasts.STYLES)}.")
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
     images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS

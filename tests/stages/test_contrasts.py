@@ -149,5 +149,6 @@ def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--classes 4: expected 2 to 3 of the 4 classes of synthbirds"):
         figures.pictures("contrast", out, replace(wish, classes=4), place)
     with pytest.raises(UsageError, match="--figure qualitative: --explainer and --classes are for contrast and versus"):
-        figures.pictures("qualitative", out, replace(wish, classes=2), place)
+        figures.check("qualitative", out, replace(wish, classes=2))
+    assert figures.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
     assert not out.exists()
