@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class Metric:
     """
 
     name: str
-    measure: Callable[..., Tensor]
+    measure: Callable[..., Any]
     unit: str
     higher_is_better: bool
     source: str
