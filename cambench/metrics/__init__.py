@@ -204,11 +204,12 @@ INDEX: dict[str, Metric] = {
         "logit",
         True,
         "ContrastiveCAM Table 1",
-        "margin between classes on the object and off it, and what all classes' maps share (core-share, gamma: ratios)",
+        "margin between classes on the object and off it, and what all classes' maps share",
         decimals=3,
         variants=redundancy.VARIANTS,
         leaves_out=redundancy.LEAVES_OUT,
         mean=redundancy.mean,
+        headings=redundancy.HEADINGS,
         explainer="hires-cam",
     ),
     "average-precision": Metric(

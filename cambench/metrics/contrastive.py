@@ -25,7 +25,7 @@ def contrastive(class_maps: Tensor, label: Tensor) -> Tensor:
     if classes < 2:
         raise CambenchError(f"contrastive maps: expected maps of at least 2 classes, got {classes}.")
     others = torch.ones(n, classes, dtype=torch.bool, device=class_maps.device)
-    others[torch.arange(n), label] = False
+    others[torch.arange(n, device=class_maps.device), label] = False
     return (own_map(class_maps, label)[:, None] - class_maps)[others].view(n, classes - 1, *grid)
 
 

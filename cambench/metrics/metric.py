@@ -28,7 +28,8 @@ class Metric:
     them; a column `counted` (N,) bool marks the images that count, and `leaves_out` says which do not and why.
     mean: columns -> {variant: value}, where the value is no mean of rows over images. mask: how the ground-truth region
     comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
-    explainer: the only one that it looks at, where its protocol fixes one.
+    explainer: the only one that it looks at, where its protocol fixes one. headings: variant -> unit and direction (up,
+    down, none), where they are not the metric's.
     """
 
     name: str
@@ -51,10 +52,15 @@ class Metric:
     mean: Callable[[Mapping[str, Tensor]], dict[str, float]] | None = None
     mask: Literal["nearest", "dilated"] = "nearest"
     explainer: str = ""
+    headings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def on(self, explainer: str) -> Metric:
         """The metric as it reads the maps of an explainer."""
         return replace(self, steps=self.steps_on.get(explainer, self.steps))
+
+    def heading(self, variant: str) -> tuple[str, str]:
+        """Unit and direction (up, down or none) of a variant."""
+        return self.headings.get(variant, (self.unit, "up" if self.higher_is_better else "down"))
 
     @property
     def explains(self) -> bool:

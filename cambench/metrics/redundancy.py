@@ -12,6 +12,12 @@ from cambench.metrics.contrastive import contrastive, own_map
 from cambench.metrics.predictions import ClassMaps, checked
 
 VARIANTS = ("core", "non-core", "core-share", "gamma", "core-signed", "non-core-signed")
+HEADINGS = {
+    "non-core": ("logit", "down"),
+    "core-share": ("ratio", "up"),
+    "gamma": ("ratio", "none"),
+    "non-core-signed": ("logit", "down"),
+}
 LEAVES_OUT = "whose label's map is zero everywhere, so that gamma is 0/0"
 
 

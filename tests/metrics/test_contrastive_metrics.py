@@ -60,6 +60,13 @@ def test_the_share_of_the_core_is_a_ratio_of_means() -> None:
     assert redundancy.mean(columns)["core-share"] == pytest.approx(10 / 20)
 
 
+def test_variants_have_units_and_directions_of_their_own() -> None:
+    entry = INDEX["redundancy"]
+    assert set(entry.headings) < set(entry.variants) and entry.heading("core") == ("logit", "up")
+    assert entry.heading("non-core") == ("logit", "down") and entry.heading("gamma") == ("ratio", "none")
+    assert INDEX["top1-tile"].heading("official") == ("%", "down")
+
+
 def test_a_map_that_all_classes_share_changes_no_contrast() -> None:
     shared = 5 * torch.randn(6, 1, 7, 5, dtype=torch.float64)
     for measure in (redundancy.measure, contrastive_cam_iou.measure):

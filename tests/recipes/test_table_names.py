@@ -9,9 +9,6 @@ from cambench.explainers import find_explainer
 from cambench.recipes.load import methods
 from cambench.recipes.tables import Select, cells, load_table, table_files
 
-MIXED = ("redundancy",)
-"""Metrics whose variants have units and directions of their own, which a table's columns state."""
-
 
 def selects(table: str) -> list[Select]:
     """Every selection of a table for which there is something to run."""
@@ -38,9 +35,5 @@ def test_every_metric_gets_what_it_needs(table: str) -> None:
 @pytest.mark.parametrize("table", list(table_files()))
 def test_cells_are_printed_as_their_metrics_are(table: str) -> None:
     for cell in (cell for row in cells(load_table(table)) for cell in row):
-        metric = metrics.INDEX[cell.alternatives[0].metric or ""]
-        if metric.name in MIXED:
-            assert cell.unit is not None and cell.direction is not None and cell.decimals is not None
-            continue
-        assert cell.unit == metric.unit
-        assert cell.direction == ("up" if metric.higher_is_better else "down")
+        metric, variant = metrics.INDEX[cell.alternatives[0].metric or ""], cell.alternatives[0].variant or ""
+        assert (cell.unit, cell.direction) == metric.heading(variant)

@@ -12,12 +12,14 @@ from cambench import data
 from cambench.data import load
 from cambench.data.entry import Task
 from cambench.recipes.tables import cells
+from cambench.stages import paired
 from cambench.stages.evaluate import evaluate
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network, open_run
 from cambench.stages.reproduce import Choice, recipes
 from cambench.stages.rows import EvalJob
 from cambench.store.records import Record, read_rows, records_of
+from cambench.vocabulary import UsageError
 
 METRICS = ("top1-gray-mask", "top1-gray-box", "top1-tile", "rfs", "grad-cam-iou", "contrastive-cam-iou", "redundancy")
 
@@ -41,6 +43,15 @@ def test_batches_change_nothing(metric: str, place: Place, tmp_path: Path) -> No
     for name in ("5", "32"):
         rows = read_rows(records_of(tmp_path / name, one.run)[0][0].with_suffix(".h5"))
         assert all(bool(torch.isfinite(torch.as_tensor(v, dtype=torch.float64)).all()) for v in rows.values.values())
+
+
+def test_values_over_all_images_are_not_paired(place: Place, tmp_path: Path) -> None:
+    one = measured("rfs", place, tmp_path)
+    measured("top1-tile", place, tmp_path)
+    run = open_run(one.run, Place(place.data, tmp_path, "cpu"))
+    assert {side.record.metric for side in paired.sides(run, tmp_path, None, None)} == {"top1-tile"}
+    with pytest.raises(UsageError, match="expected metrics with a value an image, got rfs"):
+        paired.compare((one.run, "other"), ["top1-tile", "rfs"], tmp_path)
 
 
 def test_the_training_split_is_measured_with_the_evaluation_transform(place: Place, tmp_path: Path) -> None:
