@@ -209,7 +209,8 @@ INDEX: dict[str, Metric] = {
         variants=redundancy.VARIANTS,
         leaves_out=redundancy.LEAVES_OUT,
         mean=redundancy.mean,
-        headings=redundancy.HEADINGS,
+        directions=redundancy.DIRECTIONS,
+        units=redundancy.UNITS,
         explainer="hires-cam",
     ),
     "average-precision": Metric(

@@ -9,15 +9,12 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.metrics.contrastive import contrastive, own_map
+from cambench.metrics.metric import Direction
 from cambench.metrics.predictions import ClassMaps, checked
 
 VARIANTS = ("core", "non-core", "core-share", "gamma", "core-signed", "non-core-signed")
-HEADINGS = {
-    "non-core": ("logit", "down"),
-    "core-share": ("ratio", "up"),
-    "gamma": ("ratio", "none"),
-    "non-core-signed": ("logit", "down"),
-}
+DIRECTIONS: dict[str, Direction] = {"non-core": "down", "non-core-signed": "down", "gamma": "none"}
+UNITS = {"core-share": "ratio", "gamma": "ratio"}
 LEAVES_OUT = "whose label's map is zero everywhere, so that gamma is 0/0"
 
 

@@ -76,8 +76,9 @@ def column_keys(records: Sequence[Record]) -> list[ColumnKey]:
 
 def column(key: ColumnKey, entry: Metric, keys: Sequence[ColumnKey]) -> Column:
     """A column's label: the metric, and below it the variant, where any metric of the table has one."""
+    direction = entry.direction(key[1])
     label = key if any(variant for _, variant in keys) else key[:1]
-    return Column(label, *entry.heading(key[1]))
+    return Column(label, entry.unit_of(key[1]), direction)
 
 
 def clusters(records: Sequence[Record]) -> list[list[Record]]:

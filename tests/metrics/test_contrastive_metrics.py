@@ -62,9 +62,11 @@ def test_the_share_of_the_core_is_a_ratio_of_means() -> None:
 
 def test_variants_have_units_and_directions_of_their_own() -> None:
     entry = INDEX["redundancy"]
-    assert set(entry.headings) < set(entry.variants) and entry.heading("core") == ("logit", "up")
-    assert entry.heading("non-core") == ("logit", "down") and entry.heading("gamma") == ("ratio", "none")
-    assert INDEX["top1-tile"].heading("official") == ("%", "down")
+    assert {*entry.directions, *entry.units} < set(entry.variants)
+    shown = {variant: (entry.unit_of(variant), entry.direction(variant)) for variant in entry.variants}
+    assert shown["core"] == shown["core-signed"] == ("logit", "up") and shown["non-core"] == ("logit", "down")
+    assert shown["core-share"] == ("ratio", "up") and shown["gamma"] == ("ratio", "none")
+    assert INDEX["top1-tile"].direction("official") == "down"
 
 
 def test_a_map_that_all_classes_share_changes_no_contrast() -> None:
