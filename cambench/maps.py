@@ -54,6 +54,12 @@ def min_max_epsilon(maps: Tensor) -> Tensor:
     return shifted / (shifted.amax((1, 2), keepdim=True) + EPSILON)
 
 
+def min_max_library(maps: Tensor) -> Tensor:
+    """M' / (1e-7 + max M') with M' = M − min M. Source: pytorch-grad-cam's scaling (ContrastiveCAM spec §2)."""
+    shifted = maps - maps.amin((1, 2), keepdim=True)
+    return shifted / (1e-7 + shifted.amax((1, 2), keepdim=True))
+
+
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, half-pixel centres, no antialias: (N,h,w) -> (N,*size)."""
     return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
@@ -80,6 +86,7 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum-to-one-epsilon": sum_to_one_epsilon,
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,
+    "min-max-library": min_max_library,
 }
 
 

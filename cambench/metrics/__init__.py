@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 from cambench.lookup import canonical, find
-from cambench.metrics import cgc_loss, content_heatmap, deletion, insertion, max_box_acc, px_ap, top_k
+from cambench.metrics import (
+    average_precision,
+    cgc_loss,
+    content_heatmap,
+    contrastive,
+    contrastive_cam_iou,
+    deletion,
+    grad_cam_iou,
+    gray,
+    hires_cam_iou,
+    insertion,
+    max_box_acc,
+    px_ap,
+    redundancy,
+    rfs,
+    tile,
+    top_k,
+)
 from cambench.metrics.metric import Metric, needs, reduce, summarise
 
 __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
@@ -12,6 +29,7 @@ PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
 CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
 WSOL_STEPS = ("float64", "resize", "min-max")
 CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC spec §2.5: no epsilon; the metric itself divides by the sum
+GRAD_CAM_IOU_STEPS = ("relu", "min-max-library", "resize", "min-max-library")  # ContrastiveCAM spec §2: scaled twice
 
 INDEX: dict[str, Metric] = {
     "top1": Metric("top1", top_k.top1, "%", True, "CGC §4", "share of images whose best class is the label", scale=100),
@@ -101,6 +119,113 @@ INDEX: dict[str, Metric] = {
         decimals=4,
         steps=PERTURBATION_STEPS,
         aliases=("deletion-auc", "deletion"),
+    ),
+    "top1-gray-mask": Metric(
+        "top1-gray-mask",
+        gray.mask_accuracy,
+        "%",
+        False,
+        "ContrastiveCAM Table 2; Hard-ImageNet's suite",
+        "top1 with the object's pixels gray: what the surroundings alone give away",
+        scale=100,
+        mask="dilated",
+    ),
+    "top1-gray-box": Metric(
+        "top1-gray-box",
+        gray.box_accuracy,
+        "%",
+        False,
+        "ContrastiveCAM Table 2; Hard-ImageNet's suite",
+        "top1 with a box around the object gray",
+        scale=100,
+        mask="dilated",
+    ),
+    "top1-tile": Metric(
+        "top1-tile",
+        tile.measure,
+        "%",
+        False,
+        "ContrastiveCAM Table 2; Hard-ImageNet's suite",
+        "top1 with the object tiled over by a piece of the surroundings",
+        scale=100,
+        variants=("official", "adjacent"),
+        mask="dilated",
+    ),
+    "rfs": Metric(
+        "rfs",
+        rfs.measure,
+        "ratio",
+        True,
+        "ContrastiveCAM Table 2; Hard-ImageNet's suite",
+        "relative foreground sensitivity: does noise on the object cost more accuracy than noise around it",
+        decimals=3,
+        aliases=("relative-foreground-sensitivity",),
+        mean=rfs.mean,
+        mask="dilated",
+    ),
+    "grad-cam-iou": Metric(
+        "grad-cam-iou",
+        grad_cam_iou.measure,
+        "%",
+        True,
+        "ContrastiveCAM Table 2; Hard-ImageNet's suite",
+        "overlap of the upper half of the Grad-CAM heatmap's range with the object's mask",
+        scale=100,
+        steps=GRAD_CAM_IOU_STEPS,
+        leaves_out=grad_cam_iou.LEAVES_OUT,
+        mask="dilated",
+        explainer="grad-cam",
+    ),
+    "contrastive-cam-iou": Metric(
+        "contrastive-cam-iou",
+        contrastive_cam_iou.measure,
+        "%",
+        True,
+        "ContrastiveCAM Tables 2 and 3",
+        "overlap of the class-reconstructed ContrastiveCAM with the object's mask, on the map's grid",
+        scale=100,
+        variants=contrastive_cam_iou.VARIANTS,
+        leaves_out=contrastive_cam_iou.LEAVES_OUT,
+        explainer="hires-cam",
+    ),
+    "hires-cam-iou": Metric(
+        "hires-cam-iou",
+        hires_cam_iou.measure,
+        "%",
+        True,
+        "ContrastiveCAM Table 4",
+        "overlap of the map of each class that an image shows with that class's region, on the map's grid",
+        scale=100,
+        variants=tuple(contrastive.RULES),
+        leaves_out=hires_cam_iou.LEAVES_OUT,
+        mean=hires_cam_iou.mean,
+        explainer="hires-cam",
+    ),
+    "redundancy": Metric(
+        "redundancy",
+        redundancy.measure,
+        "logit",
+        True,
+        "ContrastiveCAM Table 1",
+        "margin between classes on the object and off it, and what all classes' maps share",
+        decimals=3,
+        variants=redundancy.VARIANTS,
+        leaves_out=redundancy.LEAVES_OUT,
+        mean=redundancy.mean,
+        directions=redundancy.DIRECTIONS,
+        units=redundancy.UNITS,
+        explainer="hires-cam",
+    ),
+    "average-precision": Metric(
+        "average-precision",
+        average_precision.measure,
+        "%",
+        True,
+        "ContrastiveCAM Table 4",
+        "average precision of each class over the images, not interpolated, then the mean over classes",
+        scale=100,
+        aliases=("ap", "map"),
+        mean=average_precision.mean,
     ),
 }
 

@@ -14,6 +14,8 @@ from cambench.metrics import bootstrap
 from cambench.metrics.bootstrap import check_rows
 from cambench.vocabulary import Value
 
+Direction = Literal["up", "down", "none"]
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -28,7 +30,8 @@ class Metric:
     them; a column `counted` (N,) bool marks the images that count, and `leaves_out` says which do not and why.
     mean: columns -> {variant: value}, where the value is no mean of rows over images. mask: how the ground-truth region
     comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
-    explainer: the only one that it looks at, where its protocol fixes one.
+    explainer: the only one that it looks at, where its protocol fixes one. directions: variant -> `down` or `none`, where it
+    differs from the metric's. units: the same for its unit.
     """
 
     name: str
@@ -51,6 +54,16 @@ class Metric:
     mean: Callable[[Mapping[str, Tensor]], dict[str, float]] | None = None
     mask: Literal["nearest", "dilated"] = "nearest"
     explainer: str = ""
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def direction(self, variant: str) -> Direction:
+        """Which way a variant's values are better."""
+        return self.directions.get(variant, "up" if self.higher_is_better else "down")
+
+    def unit_of(self, variant: str) -> str:
+        """The unit of a variant's values."""
+        return self.units.get(variant, self.unit)
 
     def on(self, explainer: str) -> Metric:
         """The metric as it reads the maps of an explainer."""

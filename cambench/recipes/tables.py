@@ -66,7 +66,7 @@ class Line(Strict):
     `label`: one text a level. `published`: this line's part of the key into the published values. `published_only`: there is
     nothing to run (a method of another paper). `ours`: not in the paper's table. unit, direction and decimals say how its
     values are printed, where the metric's own index entry should not. `seeds`: how many trainings its cells take, where it
-    is not the table's number.
+    is not the table's number. `unprinted`: of a row, the published names of the columns in which the paper prints nothing.
     """
 
     label: list[str] = Field(min_length=1)
@@ -77,6 +77,7 @@ class Line(Strict):
     direction: Direction | None = None
     decimals: int | None = Field(default=None, ge=0, le=12)
     seeds: int | None = Field(default=None, ge=1)
+    unprinted: list[str] = []
     notes: list[str] = []
     select: list[Select] = [Select()]
 
@@ -173,7 +174,7 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
             f"{place}: the row and the column both say how it is printed or how many seeds it takes; let one of them say it."
         )
     unit, direction, decimals, seeds = (values[0] if values else None for values in shown.values())
-    ours = row.ours or column.ours or recipe.stand_in is not None
+    ours = row.ours or column.ours or recipe.stand_in is not None or column.key in row.unprinted
     key = None if ours else (recipe.number, row.key, column.key)
     return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds)
 
@@ -226,6 +227,10 @@ def parse_table(text: str, table: str) -> TableRecipe:
         raise UsageError(complaint(e, place)) from e
     if recipe.id != table:
         raise UsageError(f"{place}: expected id = {table!r}, got {recipe.id!r}.")
+    columns = [column.key for column in recipe.columns]
+    lost = [name for row in recipe.rows for name in row.unprinted if name not in columns]
+    if lost:
+        raise UsageError(f"{place}: unprinted: {nearest(lost[0], columns, 'column')}")
     cells(recipe)
     return recipe
 

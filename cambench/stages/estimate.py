@@ -32,8 +32,8 @@ RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 TRAINING_PASSES = {"cgc": 9, **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm"), 3)}
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
-PASSES = {"iauc": 30, "dauc": 30, "cgc-loss": 4}
-"""Forward passes an image: 29 steps and the maps; two views explained; 1 for every other metric."""
+PASSES = {"iauc": 30, "dauc": 30, "cgc-loss": 4, "top1-tile": 2, "rfs": 6}
+"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials; 1 for every other."""
 EXPLAINER_PASSES = {"gradient": 3, "input-x-gradient": 3, "cmwp": 4}
 """1 for every explainer that a forward pass and the head's weights answer."""
 FULL = 4 / 3

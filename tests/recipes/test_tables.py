@@ -248,7 +248,7 @@ def test_a_stand_in_is_chosen_by_its_labels_or_by_the_papers() -> None:
     one = load_table("cgc/1")
     names = replaced(one, "synthbirds", "resnet8")
     for name in ("ResNet18", "resnet8"):
-        (some,) = part([one], [name], [], lambda line: replace(line, "synthbirds", "test", "resnet8", names))
+        (some,) = part([one], [name], [], lambda line: replace(line, "test", "resnet8", names))
         assert len(some.rows) == (3 if name == "ResNet18" else 6), name
 
 

@@ -16,7 +16,7 @@ from sample_records import NEAR, fill
 
 from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
-from cambench.recipes.tables import load_table, load_tables, table_files
+from cambench.recipes.tables import cells, load_table, load_tables, table_files
 from cambench.report.latex import latex
 from cambench.report.markdown import markdown
 from cambench.report.model import Table
@@ -24,6 +24,8 @@ from cambench.report.paper import paper_table
 
 GOLDEN = Path(__file__).parent / "golden"
 PUBLISHED = load_published("cgc")
+PAPERS = list(dict.fromkeys(table.partition("/")[0] for table in table_files()))
+OTHERS = {"pets-binary": "synthbirds-binary", "sbd": "synthbirds-multilabel"}
 SYNTHETIC = {"comparable": False, "partial": ("synthetic images (synthbirds)",)}
 UNREL = {"comparable": False, "partial": ("UnRel with a category map of our own (27 categories)",)}
 DROPS = {"counts": {"images left out": 12}}
@@ -33,13 +35,14 @@ def filled(table: str) -> Table:
     """A table whose cells but one are measured."""
     recipe = load_table(table)
     facts = {"cgc/3": UNREL, "cgc/4": DROPS}.get(table, {})
-    return paper_table(recipe, fill(recipe, PUBLISHED, **facts), PUBLISHED)
+    published = load_published(table.partition("/")[0])
+    return paper_table(recipe, fill(recipe, published, **facts), published)
 
 
 def standing_in(table: str) -> Table:
     """The same on synthbirds."""
-    recipe = stand_in(load_table(table), "synthbirds", split="test", arch="resnet8")
-    return paper_table(recipe, fill(recipe, PUBLISHED, **SYNTHETIC), PUBLISHED)
+    recipe = stand_in(load_table(table), "synthbirds", split="test", arch="resnet8", others=OTHERS)
+    return paper_table(recipe, fill(recipe, {}, **SYNTHETIC), {})
 
 
 def check(name: str, text: str) -> None:
@@ -56,11 +59,13 @@ def test_golden(table: str, suffix: str, draw: Callable[[list[Table]], str]) -> 
     check(f"{table.replace('/', '-')}.{suffix}", draw([filled(table)]))
 
 
-def test_golden_of_the_stand_ins() -> None:
-    check("cgc-on-synthbirds.md", markdown([standing_in(table) for table in table_files()]))
+@pytest.mark.parametrize("paper", PAPERS)
+def test_golden_of_the_stand_ins(paper: str) -> None:
+    tables = [table for table in table_files() if table.startswith(f"{paper}/")]
+    check(f"{paper}-on-synthbirds.md", markdown([standing_in(table) for table in tables]))
 
 
-@pytest.mark.parametrize("table", list(table_files()))
+@pytest.mark.parametrize("table", [table for table in table_files() if table.startswith("cgc/")])
 def test_every_published_number_is_printed(table: str) -> None:
     text = latex([filled(table)]).replace("$-$", "-").replace(r"$\pm$", "±")
     for key, value in PUBLISHED.items():
@@ -79,6 +84,20 @@ def test_a_stand_in_prints_no_published_number_and_no_difference(table: str) -> 
             assert cell.published is None and cell.difference is None and cell.published_text == ""
 
 
+@pytest.mark.parametrize("table", [table for table in table_files() if table.startswith("contrastive-cam/")])
+def test_every_published_number_stands_in_its_cell(table: str) -> None:
+    recipe, published = load_table(table), load_published("contrastive-cam")
+    grid = cells(recipe)
+    for row, drawn in zip(grid, filled(table).rows, strict=True):
+        for cell, shown in zip(row, drawn.cells, strict=True):
+            printed = published[cell.key].value if cell.key else None
+            assert (shown.published.value if shown.published else None) == printed
+            if printed is not None and cell.decimals is not None:
+                assert f"({printed:.{cell.decimals}f}".replace("-", "−") in shown.text.replace("-", "−"), cell.key
+    keys = {cell.key for row in grid for cell in row if cell.key}
+    assert keys == {key for key in published if key[0] == recipe.number}
+
+
 def test_means_over_episodes_say_so_and_carry_their_spread() -> None:
     table = filled("cgc/8")
     few, full = table.rows[0].cells[0], table.rows[0].cells[3]
@@ -94,7 +113,7 @@ def test_means_over_episodes_say_so_and_carry_their_spread() -> None:
 def test_all_tables_in_one_document_compile_and_fit(tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex here")
-    empty = [paper_table(recipe, [], PUBLISHED) for recipe in load_tables("cgc")]
+    empty = [paper_table(recipe, [], load_published(paper)) for paper in PAPERS for recipe in load_tables(paper)]
     tables = [*map(filled, table_files()), *map(standing_in, table_files()), *empty]
     (tmp_path / "t.tex").write_text(latex(tables, standalone=True), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
