@@ -34,7 +34,14 @@ TRAINING_PASSES = {"ce": 3, "cgc": 9}
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
 PASSES = {"iauc": 30, "dauc": 30, "cgc-loss": 4}
 """Forward passes an image: 29 steps and the maps; two views explained; 1 for every other metric."""
-EXPLAINER_PASSES = {"gradient": 3, "input-x-gradient": 3, "cmwp": 4}
+EXPLAINER_PASSES = {
+    "gradient": 3,
+    "input-x-gradient": 3,
+    "integrated-gradients": 151,
+    "smoothgrad": 151,
+    "vargrad": 151,
+    "cmwp": 4,
+}
 """1 for every explainer that a forward pass and the head's weights answer."""
 FULL = 4 / 3
 """Pixels of an uncropped photograph in those of its central square."""
