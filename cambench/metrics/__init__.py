@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cambench.lookup import canonical, find
-from cambench.metrics import cgc_loss, content_heatmap, deletion, insertion, top_k
+from cambench.metrics import cgc_loss, content_heatmap, deletion, gradient_sign, insertion, relative_probability, top_k
 from cambench.metrics.metric import Metric, needs, reduce, summarise
 
 __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
@@ -100,6 +102,58 @@ INDEX: dict[str, Metric] = {
         decimals=4,
         steps=PERTURBATION_STEPS,
         aliases=("deletion-auc", "deletion"),
+    ),
+    "relative-probability": Metric(
+        "relative-probability",
+        relative_probability.measure,
+        "probability",
+        True,
+        "Wang & Wang 2022, Table 1",
+        "probability of one of an image's two likely classes where the other part of its map is replaced",
+        view="resize",
+        decimals=3,
+        steps=relative_probability.STEPS,
+        variants=relative_probability.VARIANTS,
+        leaves_out=relative_probability.LEAVES_OUT,
+        directions=relative_probability.DIRECTIONS,
+        tallies=relative_probability.TALLIES,
+    ),
+    "relative-probability-equal-count": Metric(
+        "relative-probability-equal-count",
+        relative_probability.measure_equal_count,
+        "probability",
+        True,
+        "Wang & Wang 2022, authors' code",
+        "relative-probability with equally many pixels replaced under the targets logit and weighted",
+        view="resize",
+        decimals=3,
+        steps=relative_probability.STEPS,
+        variants=relative_probability.EQUAL_COUNT,
+        leaves_out=relative_probability.LEAVES_OUT,
+        directions=relative_probability.EQUAL_DIRECTIONS,
+        tallies=relative_probability.TALLIES,
+    ),
+    "gradient-sign": Metric(
+        "gradient-sign",
+        gradient_sign.measure,
+        "change",
+        True,
+        "Wang & Wang 2022, Figure 3",
+        "what the label gains when the image takes small steps along the sign of its gradient",
+        decimals=3,
+        variants=gradient_sign.VARIANTS,
+        explainer="gradient",
+    ),
+    "gradient-sign-printed": Metric(
+        "gradient-sign-printed",
+        partial(gradient_sign.measure, printed=True),
+        "change",
+        True,
+        "Wang & Wang 2022, §4.1",
+        "gradient-sign with the clip bounds as printed, which clip next to nothing",
+        decimals=3,
+        variants=gradient_sign.VARIANTS,
+        explainer="gradient",
     ),
 }
 

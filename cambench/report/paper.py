@@ -93,7 +93,7 @@ def shown_as(cell: CellRecipe) -> tuple[str, str | None, int]:
     if metric is None or None not in (cell.unit, cell.direction, cell.decimals):
         return cell.unit or "", cell.direction, 2 if cell.decimals is None else cell.decimals
     entry = find_metric(metric)
-    direction = cell.direction or ("up" if entry.higher_is_better else "down")
+    direction = cell.direction or entry.direction(cell.alternatives[0].variant or "")
     unit = entry.unit if cell.unit is None else cell.unit
     return unit, direction, entry.decimals if cell.decimals is None else cell.decimals
 

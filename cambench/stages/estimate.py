@@ -32,8 +32,17 @@ RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 TRAINING_PASSES = {"ce": 3, "cgc": 9}
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
-PASSES = {"iauc": 30, "dauc": 30, "cgc-loss": 4}
-"""Forward passes an image: 29 steps and the maps; two views explained; 1 for every other metric."""
+PASSES = {
+    "iauc": 30,
+    "dauc": 30,
+    "cgc-loss": 4,
+    "relative-probability": 15,
+    "relative-probability-equal-count": 31,
+    "gradient-sign": 70,
+    "gradient-sign-printed": 70,
+}
+"""Forward passes an image: 29 steps and the maps; two views explained; two maps and twelve composites, if every image
+counts; 21 gradients of the input and 7 predictions; 1 for every other metric."""
 EXPLAINER_PASSES = {
     "gradient": 3,
     "input-x-gradient": 3,

@@ -146,6 +146,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
     counts = {"images left out": len(dataset) - len(rows["row"])}
     if metric.leaves_out:
         counts[f"images that do not count ({metric.leaves_out})"] = int((~counted).sum())
+    counts.update({name: int(kept[name].sum()) for name in metric.tallies})
     if "zero" in rows:
         counts["heatmaps without a positive value"] = int(rows["zero"].sum())
     looks, entry = metric.looks, find_explainer(job.explainer)
