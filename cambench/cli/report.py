@@ -20,7 +20,9 @@ Paper = Annotated[str | None, typer.Option("--paper", help="Every table of a pap
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="A paper's table, on this data instead of its own.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
 Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
-Figure = Annotated[str | None, typer.Option("--figure", help="qualitative, consistency or lambda, written to --out.")]
+Figure = Annotated[
+    str | None, typer.Option("--figure", help="qualitative, consistency, lambda or gradient-sign, written to --out.")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
@@ -123,8 +125,8 @@ def draw(
     if form not in ("terminal", "json"):
         raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
     kind, path = figures.check(*figure)
-    if kind == figures.LAMBDA:
-        told = figures.curve(path, made((wanted[0] or [figures.TABLE], *wanted[1:]), roots))
+    if kind in figures.TABLES:
+        told = figures.of_table(kind, path, made((wanted[0] or [figures.TABLES[kind]], *wanted[1:]), roots))
     elif any(wanted):
         raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
     else:

@@ -48,7 +48,7 @@ def paper_table(
     shown = [group for row in drawn for cell, _, group in row if cell.measured is not None]
     incomparable = [g for row in drawn for cell, _, g in row if cell.measured is not None and not cell.measured.comparable]
     by_row, by_column = headings(recipe, grid)
-    legend = LEGEND if recipe.stand_in is None else LEGEND_STAND_IN
+    legend = LEGEND if recipe.stand_in is None and not recipe.figure else LEGEND_STAND_IN
     table = Table(
         id=recipe.id,
         title=recipe.title,
