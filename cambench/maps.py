@@ -65,6 +65,11 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
+def resize_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, the corner pixels' centres on the map's: (N,h,w) -> (N,*size). Source: Wang & Wang 2022, authors' code."""
+    return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
+
+
 def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """A pixel mask (N,H,W) bool on the grid of a map: True where any pixel of the cell is; -> (N,*size) bool.
 
@@ -88,10 +93,11 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "min-max-epsilon": min_max_epsilon,
     "min-max-library": min_max_library,
 }
+RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {"resize": resize, "resize-corners": resize_corners}
 
 
 def apply(maps: Tensor, steps: Sequence[str], size: tuple[int, int]) -> Tensor:
-    """Apply the named steps in order; the step `resize` brings the maps to `size` (H, W)."""
+    """Apply the named steps in order; the steps of `RESIZES` bring the maps to `size` (H, W)."""
     for step in steps:
-        maps = resize(maps, size) if step == "resize" else STEPS[step](maps)
+        maps = RESIZES[step](maps, size) if step in RESIZES else STEPS[step](maps)
     return maps

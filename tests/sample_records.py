@@ -56,7 +56,7 @@ def add(found: dict[str, Record], select: Select, seed: int, measured: float, fa
         values=values,
         explainer=select.explainer,
         target=(select.target or "logit") if looks else None,
-        layer="layer4" if looks else None,
+        layer=(select.layer or "layer4") if looks else None,
         job={"recipe": nested({"dataset": select.dataset, **select.settings})},
         **facts,
     )

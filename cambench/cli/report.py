@@ -22,7 +22,7 @@ Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of 
 Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
 Figure = Annotated[
     str | None,
-    typer.Option("--figure", help="qualitative, consistency, contrast, versus or lambda, written to --out."),
+    typer.Option("--figure", help="qualitative, consistency, contrast, versus, lambda or gradient-sign, written to --out."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, versus: one.")]
@@ -131,8 +131,8 @@ def draw(
         raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
     wish = figures.Wish(*choice)
     kind, path = figures.check(*figure, wish)
-    if kind == figures.LAMBDA:
-        told = figures.curve(path, made((wanted[0] or [figures.TABLE], *wanted[1:]), roots))
+    if kind in figures.TABLES:
+        told = figures.of_table(kind, path, made((wanted[0] or [figures.TABLES[kind]], *wanted[1:]), roots))
     elif any(wanted):
         raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
     else:

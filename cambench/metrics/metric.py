@@ -22,16 +22,16 @@ class Metric:
     """One metric. `measure` declares by its argument names what it needs (`needs`) and returns rows (N,).
 
     scale, decimals: how the mean is printed, in `unit`. view, view_scale: how the input is cut, and its size as a multiple
-    of the run's. steps: the map steps before `measure`, () where it takes no heatmap. variants: names of the ways to
-    measure it, ("",) where there is one. group: images that are measured together, None for any number; a smaller rest is
-    dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its protocol
-    differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by class, whose
-    batch norms drift on; see stages/drift.py. A measure with several variants returns {column: rows}, the variants among
-    them; a column `counted` (N,) bool marks the images that count, and `leaves_out` says which do not and why.
+    of the run's. steps: the map steps before `measure`, or that it applies to maps which it asks for itself. variants: names
+    of the ways to measure it, ("",) where there is one. group: images that are measured together, None for any number; a
+    smaller rest is dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its
+    protocol differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by
+    class, whose batch norms drift on; see stages/drift.py. A measure with several variants returns {column: rows}, the
+    variants among them; a column `counted` (N,) bool marks the images that count; `leaves_out` says which do not, and why.
     mean: columns -> {variant: value}, where the value is no mean of rows over images. mask: how the ground-truth region
     comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
     explainer: the only one that it looks at, where its protocol fixes one. directions: variant -> `down` or `none`, where it
-    differs from the metric's. units: the same for its unit.
+    differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Metric:
     explainer: str = ""
     directions: Mapping[str, Direction] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    tallies: tuple[str, ...] = ()
 
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""

@@ -66,13 +66,18 @@ def replaced(
 
 
 def put(select: Select, split: str, arch: str | None, names: Mapping[str, str]) -> Select:
-    """The selection with what it names replaced; the stand-in is also what is trained on. An episode stays an episode."""
+    """The selection with what it names replaced; the stand-in is also what is trained on. An episode stays an episode.
+
+    A layer goes with the network that it belongs to.
+    """
     new = {
         "dataset": names[canonical(select.dataset)] if select.dataset else None,
         "split": select.split if select.split in STAYING else split,
         "arch": arch,
     }
     update: dict[str, Any] = {k: v for k, v in new.items() if v is not None and getattr(select, k) is not None}
+    if arch is not None and select.layer is not None:
+        update["layer"] = None
     if "dataset" in select.settings:
         update["settings"] = {k: v for k, v in select.settings.items() if k != "dataset"}
     return select.model_copy(update=update)

@@ -1,4 +1,4 @@
-"""Figures: grids of images × methods from the heatmaps of runs, signed maps of one run, and the λ curve from a table."""
+"""Figures: images × methods from the heatmaps of runs, signed maps of one run; the λ curve and the bars from a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cambench.lookup import canonical, find
-from cambench.report import Table, ablation, grid, panels
+from cambench.report import Table, ablation, bars, grid, panels
 from cambench.report.plots import form, save
 from cambench.stages import contrasts
 from cambench.stages.consistency import pairs
@@ -18,7 +18,7 @@ from cambench.stages.paired import run_of
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
-QUALITATIVE, CONSISTENCY, LAMBDA = "qualitative", "consistency", "lambda"
+QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
 CONTRAST, VERSUS = "contrast", "versus"
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
@@ -26,8 +26,10 @@ KINDS = {
     LAMBDA: "a table over a number, as curves",
     CONTRAST: "one run's best classes of each image under the four contrasts, signed",
     VERSUS: "one run's predicted class against the next best ones, signed",
+    BARS: "gains along the gradients of several targets, as bars",
 }
-TABLE = "cgc/10"
+TABLES = {LAMBDA: "cgc/10", BARS: "weighted-contrast/figure3"}
+"""The figures of a table, and whose they are where none is named."""
 PAIRS = 4
 MAPS = 5
 """Rows of signed maps."""
@@ -119,9 +121,13 @@ def notes(shown: Sequence[Shown]) -> list[str]:
     return [*dict.fromkeys(f"{s.rstrip('.')}." for s in said), f"{job['dataset']}, {job['split']} images; runs: {runs}."]
 
 
-def curve(out: Path, made: Sequence[Table]) -> dict[str, Any]:
-    """Write the λ curve of one table; returns its points."""
+def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
+    """Write the λ curve or the bars of one table; returns the points.
+
+    Raises: UsageError for several tables, another kind of table, or where there is nothing to draw.
+    """
     if len(made) != 1:
-        raise UsageError(f"--figure lambda: expected one table, got {len(made)}.")
-    save(ablation.ablation(made[0]), out)
-    return {"file": str(out), "table": made[0].id, "points": ablation.listed(made[0])}
+        raise UsageError(f"--figure {kind}: expected one table, got {len(made)}.")
+    draw, listed = {LAMBDA: (ablation.ablation, ablation.listed), BARS: (bars.gradient_sign, bars.listed)}[kind]
+    save(draw(made[0]), out)
+    return {"file": str(out), "table": made[0].id, "points": listed(made[0])}

@@ -77,8 +77,9 @@ def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
     for name, metric in INDEX.items():
         assert name == metric.name and metric.unit and metric.source and metric.summary
         assert set(needs(metric)) <= set(ARGUMENTS), name
-        assert metric.explains == ("heatmap" in needs(metric)) == bool(metric.steps)
-        assert set(metric.steps) <= {*maps.STEPS, "resize"} and metric.variants
+        assert metric.explains == ("heatmap" in needs(metric)) <= bool(metric.steps)
+        assert metric.looks or not metric.steps
+        assert set(metric.steps) <= {*maps.STEPS, *maps.RESIZES} and metric.variants
     assert needs(INDEX["iauc"]) == needs(INDEX["dauc"]) == ("predict", "image", "heatmap", "label")
     assert needs(INDEX["ch"]) == ("heatmap", "mask")
     assert needs(INDEX["cgc-loss"]) == ("image", "explain", "predict", "generator")
