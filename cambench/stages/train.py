@@ -60,6 +60,7 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     objective, step = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
+    job = with_base(job, recipe, place)
     lessons = prepare_lessons(job, recipe, objective, place)
     dataset = lessons.dataset
     run = open_run(job, recipe, lessons, place)
@@ -80,6 +81,14 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     return run.save(finished=True, seconds=round(seconds, 1), peak_memory_bytes=peak)
+
+
+def with_base(job: TrainJob, recipe: TrainingRecipe, place: jobs.Place) -> TrainJob:
+    """The job with the weights of the run that its recipe begins from, which is trained by its own recipe if need be."""
+    if recipe.model.base is None or job.weights is not None:
+        return job
+    base = train(TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes), place)
+    return replace(job, weights=base.path / "last.pt")
 
 
 def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
