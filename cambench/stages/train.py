@@ -16,7 +16,7 @@ from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
 from cambench.lookup import canonical, nearest
-from cambench.models.heads import find_head
+from cambench.models.heads import learner
 from cambench.objectives import Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
@@ -205,7 +205,7 @@ def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.L
 def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
     """The model on its device and in its memory layout; if its trunk is frozen, the classifier alone takes gradients."""
     if recipe.model.frozen:
-        model.requires_grad_(False).get_submodule(find_head(model) or "").requires_grad_(True)
+        learner(model.requires_grad_(False)).requires_grad_(True)
     layout = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
