@@ -29,14 +29,14 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from cambench.stages import evaluate, explain, works
+from cambench.stages import explain, rows, works
 from cambench.stages.jobs import Place
 from cambench.store.parts import Parts
 verb, data, results = sys.argv[1:]
-explain.CHUNK = evaluate.COMMIT = 16
+explain.CHUNK = rows.COMMIT = 16
 append = Parts.append
-def once(self, rows, arrays):
-    append(self, rows, arrays)
+def once(self, count, arrays):
+    append(self, count, arrays)
     if ("heatmaps" in str(self.folder)) == (verb == "explain"):
         os.kill(os.getpid(), signal.SIGKILL)
 Parts.append = once
@@ -44,7 +44,7 @@ place = Place(Path(data), Path(results), "cpu")
 if verb == "explain":
     works.explain_all(works.Works(["synthbirds-cgc"]), explain.ExplainJob(batch_size=8), place)
 else:
-    works.evaluate_all(works.Works(["synthbirds-cgc"]), [evaluate.EvalJob(verb, batch_size=8)], place)
+    works.evaluate_all(works.Works(["synthbirds-cgc"]), [rows.EvalJob(verb, batch_size=8)], place)
 """
 
 
@@ -120,7 +120,8 @@ def test_content_heatmap_by_hand(place: Place) -> None:
 
 
 def test_every_metric_gives_a_record_with_its_rows(place: Place) -> None:
-    records = works.evaluate_all(only("synthbirds-ce"), [EvalJob(name) for name in metrics.INDEX], place)
+    classifiers = [EvalJob(name) for name, m in metrics.INDEX.items() if "segment" not in metrics.needs(m)]
+    records = works.evaluate_all(only("synthbirds-ce"), classifiers, place)
     for record in records:
         assert isinstance(record, Record)
         low, high = next(iter(record.values.values())).interval

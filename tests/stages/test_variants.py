@@ -179,18 +179,18 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from cambench import metrics
-from cambench.stages import evaluate, works
+from cambench.stages import rows, works
 from cambench.stages.jobs import Place
 from cambench.store.parts import Parts
 metrics.INDEX["iauc-train-bn"] = replace(metrics.INDEX["iauc-train-bn"], train_bn=(8, 16))
-evaluate.COMMIT = 8
+rows.COMMIT = 8
 append = Parts.append
-def thrice(self, rows, arrays):
-    append(self, rows, arrays)
+def thrice(self, count, arrays):
+    append(self, count, arrays)
     if self.rows >= 24:
         os.kill(os.getpid(), signal.SIGKILL)
 Parts.append = thrice
-works.evaluate_all(works.Works(["synthbirds-ce"]), [evaluate.EvalJob("iauc-train-bn", batch_size=8)],
+works.evaluate_all(works.Works(["synthbirds-ce"]), [rows.EvalJob("iauc-train-bn", batch_size=8)],
                    Place(Path(sys.argv[1]), Path(sys.argv[2]), "cpu"))
 """
 
