@@ -54,6 +54,12 @@ def min_max_epsilon(maps: Tensor) -> Tensor:
     return shifted / (shifted.amax((1, 2), keepdim=True) + EPSILON)
 
 
+def clip(maps: Tensor) -> Tensor:
+    """M cut to [0, 1], never scaled; a constant map becomes zero. Source: CALM, authors' code (spec §1.4, §6)."""
+    constant = maps.amin((1, 2), keepdim=True) == maps.amax((1, 2), keepdim=True)
+    return torch.where(constant, torch.zeros_like(maps), maps.clamp(0, 1))
+
+
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, half-pixel centres, no antialias: (N,h,w) -> (N,*size)."""
     return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
@@ -80,6 +86,7 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum-to-one-epsilon": sum_to_one_epsilon,
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,
+    "clip": clip,
 }
 
 

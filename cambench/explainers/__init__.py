@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers import calm
-from cambench.explainers.cam import cam, grad_cam, hires_cam
+from cambench.explainers.cam import cam, grad_cam, hires_cam, score_map
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
@@ -25,6 +25,15 @@ INDEX: dict[str, Explainer] = {
         "class weights of a GAP + linear head on its activations",
         "Zhou et al. 2016, eq. 2",
         closed="sum",
+    ),
+    "score-map": Explainer(
+        "score-map",
+        score_map,
+        "layer",
+        "class score at each cell of a GAP + linear head: cam plus the class's bias",
+        "CALM eq. 1",
+        closed="sum",
+        biased=True,
     ),
     "grad-cam": Explainer(
         "grad-cam",

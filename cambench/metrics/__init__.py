@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cambench.lookup import canonical, find
-from cambench.metrics import cgc_loss, content_heatmap, deletion, insertion, max_box_acc, px_ap, top_k
+from cambench.metrics import cgc_loss, content_heatmap, cue_localisation, deletion, insertion, max_box_acc, px_ap, top_k
 from cambench.metrics.metric import Metric, needs, reduce, summarise
 
 __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
@@ -132,6 +132,23 @@ INDEX |= {
         steps=WSOL_STEPS,
         aliases=("pixel-average-precision",),
         mean=px_ap.mean,
+    ),
+    "cue-localisation": Metric(
+        "cue-localisation",
+        cue_localisation.measure,
+        "%",
+        True,
+        "CALM §5.2, Table 1; authors' code",
+        "average precision of two classes' map difference on the parts in which they differ; mean over pairs",
+        view="resize",
+        scale=100,
+        steps=cue_localisation.STEPS,
+        steps_on=dict.fromkeys(cue_localisation.CALM, cue_localisation.CALM_STEPS),
+        variants=cue_localisation.VARIANTS,
+        aliases=("cue-localization", "mpxap"),
+        leaves_out="without an image, or without a pixel of a cue in a bin",
+        pairs=True,
+        spread=cue_localisation.spread,
     ),
 }
 

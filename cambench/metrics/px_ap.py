@@ -19,6 +19,7 @@ SCALES: dict[str, np.ndarray] = {  # type: ignore[type-arg]
     "log": 10.0 ** -(np.arange(999, -1, -1) * 0.007),
 }
 """Thresholds in ascending order: i/1000, or 10^(−0.007·i), below whose smallest a score falls in no bin at all."""
+BINS = len(SCALES["even"]) + len(BEYOND) - 1
 Scale = Literal["even", "log"]
 
 
@@ -46,15 +47,23 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
 
 
 def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
-    """AP = Σ_{i≥1} precision_i·(recall_i − recall_{i−1}) from the highest bin down, over the counts of all images.
+    """The average precision of the counts of all images together. -> {"": AP in 0..1}.
 
-    No interpolation; bins above which no pixel lies are skipped. -> {"": AP in 0..1}.
     Raises: CambenchError where no pixel is the object's.
     """
-    positive, negative = (columns[name].sum(0).flip(0).cumsum(0).double() for name in ("positive", "negative"))
-    if not float(positive[-1]):
+    positive, negative = (columns[name].sum(0) for name in ("positive", "negative"))
+    if not int(positive.sum()):
         raise CambenchError("px-ap: expected a pixel of an object that falls in a bin, got none.")
+    return {"": float(average_precision(positive, negative))}
+
+
+def average_precision(positive: Tensor, negative: Tensor) -> Tensor:
+    """AP = Σ_{i≥1} precision_i·(recall_i − recall_{i−1}) from the highest bin down: counts (…,1002) -> (…) float64.
+
+    No interpolation; bins above which no pixel lies are skipped. NaN where nothing is positive. Source: as `measure`.
+    """
+    positive, negative = (counts.flip(-1).cumsum(-1).double() for counts in (positive, negative))
     total = positive + negative
     precision = torch.where(total > 0, positive / total.clamp(min=1), 0.0)
-    recall = positive / positive[-1]
-    return {"": float((precision[1:] * recall.diff()).sum())}
+    recall = positive / positive[..., -1:]
+    return (precision[..., 1:] * recall.diff(dim=-1)).sum(-1)
