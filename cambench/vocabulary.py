@@ -103,6 +103,7 @@ class Dataset:
     `comparable` is False where a published number may never stand beside a measured one.
     `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
     `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`.
+    `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     """
 
@@ -117,6 +118,7 @@ class Dataset:
     part_names: tuple[str, ...] = ()
     banner: int = 0
     segments: str = "above-0"
+    multilabel: bool = False
     attributes: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     origin: Mapping[str, Any] = field(default_factory=dict)
     pool: Dataset | None = field(default=None, repr=False)
@@ -156,6 +158,7 @@ class Batch:
     unlabelled: other images for the same step, whose labels are -1; None where the objective asks for none.
     regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
     it shows none; None where the recipe asks for no masks.
+    targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
     """
 
     views: Mapping[str, Tensor]
@@ -163,6 +166,7 @@ class Batch:
     rows: tuple[int, ...]
     unlabelled: Batch | None = None
     regions: Tensor | None = None
+    targets: Tensor | None = None
 
     @property
     def image(self) -> Tensor:

@@ -40,23 +40,33 @@ def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> No
 
 @app.command()
 def make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="synthbirds.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="synthbirds, synthbirds-binary or synthbirds-multilabel.")],
     dest: Annotated[Path | None, typer.Argument(help="Folder; by default its place under the data root.")] = None,
-    classes: Annotated[int, typer.Option("--classes", min=2, help="Classes.")] = 10,
-    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Training images a class.")] = 30,
-    test_per_class: Annotated[int, typer.Option("--test-per-class", min=1, help="Test images a class.")] = 20,
+    classes: Annotated[int | None, typer.Option("--classes", min=2, help="Classes: 10; 6 of multilabel.")] = None,
+    per_class: Annotated[
+        int | None, typer.Option("--per-class", min=1, help="Training images a class: 30; 150 of binary, 50 of multilabel.")
+    ] = None,
+    test_per_class: Annotated[
+        int | None, typer.Option("--test-per-class", min=1, help="Test images a class: 20; 100 of binary, 30 of multilabel.")
+    ] = None,
     size: Annotated[int, typer.Option("--size", min=32, help="Pixels a side.")] = 96,
     seed: Annotated[int, typer.Option("--seed", help="Everything follows from it.")] = 0,
     background: Annotated[
         float, typer.Option("--background", min=0, max=1, help="How often the background betrays the class.")
     ] = 0.0,
+    scale: Annotated[
+        float | None, typer.Option("--scale", min=0.2, max=1, help="Length of the birds: 1; 0.6 of multilabel.")
+    ] = None,
     data_root: o.Data = o.DATA,
 ) -> None:
-    """Make the embedded data set: fine-grained birds with exact boxes, parts, attributes and segmentations."""
+    """Make an embedded data set: fine-grained birds with exact boxes, parts, attributes and segmentations.
+
+    Example, small birds before backgrounds that betray them: cambench data make synthbirds --background 0.95 --scale 0.5.
+    """
     from cambench.stages.data import make as stage
 
     options = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
-    typer.echo(stage(name, dest, data_root, {**options, "background": background}))
+    typer.echo(stage(name, dest, data_root, {**options, "background": background, "scale": scale}))
 
 
 @app.command()

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from cambench import data
 from cambench.data import decode, readers
 from cambench.data import folder as folders
-from cambench.vocabulary import DataError, Dataset
+from cambench.vocabulary import DataError, Dataset, Sample
 
 Progress = Callable[[int, int], None]
 CHUNK = 64
@@ -113,8 +115,8 @@ def examine_one(dataset: Dataset, row: int) -> tuple[str, str]:
     sample = dataset.samples[row]
     try:
         width, height = decode.load_image(sample.path, dataset.banner).size
-        if sample.segmentation is not None and decode.load_mask(sample).shape != (height, width):
-            return "", "images whose segmentation has another size"
+        if fault := segmentation_fault(dataset, sample, (height, width)):
+            return "", fault
     except DataError as e:
         return str(e), "unreadable"
     if sample.size is not None and sample.size != (width, height):
@@ -125,6 +127,19 @@ def examine_one(dataset: Dataset, row: int) -> tuple[str, str]:
     if any(x0 < 0 or y0 < 0 or x1 > width or y1 > height for x0, y0, x1, y1 in corners):
         return "", "images with a box that reaches past the picture's edge (it is clipped)"
     return "", ""
+
+
+def segmentation_fault(dataset: Dataset, sample: Sample, size: tuple[int, int]) -> str:
+    """What is odd about an image's segmentation, "" where nothing is or it has none. size: (height, width)."""
+    if sample.segmentation is None:
+        return ""
+    regions = decode.load_regions(sample, dataset.segments)
+    if regions.shape != size:
+        return "images whose segmentation has another size"
+    shown = {int(k) for k in np.unique(regions)} - {-1}
+    if not shown:
+        return "images whose segmentation is empty"
+    return "images whose segmentation shows other classes than their labels" if shown - set(sample.right) else ""
 
 
 def strays(entry: data.DatasetEntry, root: Path, found: list[Dataset]) -> list[str]:

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cambench.data import readers
 from cambench.vocabulary import DataError, Sample
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 ORIENTATION = 0x0112
+VOC_CLASSES = 20
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -100,10 +102,29 @@ def trimap(path: Path) -> NDArray[np.bool_]:
         return mask
 
 
+def numbered(path: Path) -> NDArray[np.int16]:
+    """A grey PNG of class numbers: 0 none, k + 1 is class k."""
+    with opened(path) as image:
+        return np.asarray(image).astype(np.int16) - 1
+
+
+def sbd(path: Path) -> NDArray[np.int16]:
+    """SBD's class segmentation, `GTcls.Segmentation` of a .mat file: 0 none, k + 1 is class k of 20."""
+    (found,) = readers.structs(path, "GTcls", ("Segmentation",))
+    regions = np.asarray(found["Segmentation"])
+    if regions.ndim != 2 or regions.dtype != np.uint8 or regions.max(initial=0) > VOC_CLASSES:
+        got = f"{regions.dtype} {regions.shape} up to {regions.max(initial=0)}"
+        expected = f"a map (H,W) of uint8 from 0 to {VOC_CLASSES}"
+        raise DataError(f"{path}: expected GTcls.Segmentation to be {expected}, got {got}; {readers.AGAIN}.")
+    return regions.astype(np.int16) - 1
+
+
 SEGMENTATIONS: dict[str, Callable[[Path], NDArray[Any]]] = {
     "above-0": above(0),
     "above-127": above(127),
     "trimap": trimap,
+    "classes": numbered,
+    "sbd": sbd,
 }
 """Kind of segmentation file -> its reader: (H,W) bool, True on the object of the sample's label, or (H,W) int16, the class
 that each pixel shows, −1 where it shows none."""

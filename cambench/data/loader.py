@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from cambench import seeds
 from cambench.data import decode, packed, stream
-from cambench.data.plan import Plan, Rows
+from cambench.data.masks import REGIONS
+from cambench.data.plan import Masks, Plan, Rows
 from cambench.data.views import View, full_size, normalise
 from cambench.vocabulary import Batch, Dataset, UsageError
 
@@ -29,18 +31,19 @@ def train_batches(
     drop_last: bool = False,
     start: int = 0,
     stop: int | None = None,
+    masks: Masks | None = None,
 ) -> Iterator[Batch]:
     """One epoch in the order that (seed, epoch) gives; each view's crop follows from (seed, epoch, view name, row).
 
     `start` skips so many batches and `stop` ends before a batch, without changing the others. `cache`: where small
-    images of one size are kept decoded.
+    images of one size are kept decoded. `masks`: what `Batch.regions` carries; they may move a crop (`masks.focused`).
     workers: None is min(8, cores). Raises: DataError naming an unreadable image.
     """
     order = torch.randperm(len(dataset), generator=seeds.generator(seed, "order", epoch)).tolist()
     batches = cut(order, batch_size)
     if drop_last and batches and len(batches[-1]) < batch_size:
         batches.pop()
-    plan = Plan(tuple(batches[start:stop]), dict(views), seed, epoch)
+    plan = Plan(tuple(batches[start:stop]), dict(views), seed, epoch, masks)
     return batches_of(dataset, plan, torch.device(device), workers, cache)
 
 
@@ -93,13 +96,28 @@ def batches_of(
         return
     array = packed.packed_array(dataset.pool or dataset, cache) if cache is not None else None
     if array is not None:
+        if plan.masks is not None:
+            assert cache is not None
+            kept = packed.packed_regions(plan.masks, (array.shape[1], array.shape[2]), cache)
+            plan = replace(plan, masks=replace(plan.masks, packed=kept))
         source = packed.pixels(plan, array, device, dataset.places)
     else:
         source = stream.pixels(dataset, plan, device, workers)
     labels = torch.tensor([s.label for s in dataset.samples])
     for rows, pixels in zip(plan.batches, source, strict=True):
         label = labels[torch.tensor(rows)].to(device, non_blocking=True)
-        yield Batch({name: finish(x, plan.views[name]) for name, x in pixels.items()}, label, rows)
+        regions = pixels.pop(REGIONS).long() if plan.masks is not None else None
+        targets = multi_hot(dataset, rows).to(device, non_blocking=True) if dataset.multilabel else None
+        views = {name: finish(x, plan.views[name]) for name, x in pixels.items()}
+        yield Batch(views, label, rows, regions=regions, targets=targets)
+
+
+def multi_hot(dataset: Dataset, rows: Rows) -> Tensor:
+    """(N,C) float32: 1 for every class that is right."""
+    targets = torch.zeros(len(rows), len(dataset.classes))
+    for i, row in enumerate(rows):
+        targets[i, list(dataset.samples[row].right)] = 1
+    return targets
 
 
 @torch.no_grad()

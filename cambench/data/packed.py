@@ -17,7 +17,9 @@ from torch import Tensor
 
 from cambench import geometry
 from cambench.data import decode
-from cambench.data.plan import Plan, Rows
+from cambench.data.masks import REGIONS, focused
+from cambench.data.plan import Masks, Plan, Rows
+from cambench.data.regions import load_regions
 from cambench.vocabulary import CambenchError, Dataset
 
 LIMIT = 4 * 2**30
@@ -121,8 +123,31 @@ def fill(dataset: Dataset, array: NDArray[np.uint8]) -> str | None:
         pool.shutdown(cancel_futures=True)
 
 
+def packed_regions(masks: Masks, size: tuple[int, int], cache: Path) -> Tensor:
+    """The label maps of all images (N,H,W) int16 of one size (H,W), memory-mapped from `cache`, decoded on first use.
+
+    Raises: DataError naming a mask that is missing, unreadable or of another size.
+    """
+    path, n = cache / f"{masks.dataset.fingerprint}.{masks.fingerprint}.regions.npy", len(masks.dataset)
+    if not path.exists():
+        log.info("decoding %d masks of %dx%d into %s", n, size[1], size[0], path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            array = open_memmap(temporary, mode="w+", dtype=np.int16, shape=(n, *size))
+            reserve(temporary)
+            with ThreadPoolExecutor(decode.default_workers()) as pool:
+                decoded = pool.map(lambda row: load_regions(masks.dataset, row, masks.source), range(n))
+                for row, regions in enumerate(decoded):
+                    array[row] = regions
+            array.flush()
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+
 def pixels(plan: Plan, array: Tensor, device: torch.device, places: Rows | None = None) -> Iterator[dict[str, Tensor]]:
-    """For each batch of the plan, view name -> (N,3,H,W) float32 in [0,255] on the device.
+    """For each batch of the plan, view name -> (N,3,H,W) float32 in [0,255] on the device, and with masks the regions.
 
     places: each row's position in the array, where that is another.
     On CUDA the whole array moves there if it takes less than a quarter of the free memory; else each batch does, pinned.
@@ -148,5 +173,8 @@ def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device, places: R
             heights = torch.full((len(which),), array.shape[1])
             windows, sizes = plan.windows(which, name, heights, torch.full_like(heights, array.shape[2]))
             size = int(sizes[0, 0]), int(sizes[0, 1])
+            if plan.masks is not None and plan.masks.packed is not None and name == plan.masks.view:
+                windows, found[REGIONS] = focused(plan, rows, plan.masks.packed[torch.tensor(rows)])
+                found[REGIONS] = found[REGIONS].to(device, non_blocking=True)
             found[name] = geometry.resample(source, windows.to(device) if device.type == "cuda" else windows, size)
     return found

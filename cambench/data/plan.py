@@ -10,8 +10,25 @@ from torch import Tensor
 
 from cambench.data.views import View, draws, windows
 from cambench.geometry import Windows
+from cambench.vocabulary import Dataset
 
 Rows = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks that a pass carries: their source (`regions.load_regions`), its digits, the view whose pixels they describe.
+
+    fallback: the view that takes the place of crops without the object. packed: the regions of all images (N,H,W) int16,
+    where they are of one size and kept decoded.
+    """
+
+    dataset: Dataset
+    source: str
+    fingerprint: str
+    fallback: View
+    view: str = "crop"
+    packed: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -22,9 +39,10 @@ class Plan:
     views: Mapping[str, View]
     seed: int = 0
     epoch: int = 0
+    masks: Masks | None = None
 
-    def windows(self, rows: Rows, name: str, heights: Tensor, widths: Tensor) -> tuple[Windows, Tensor]:
-        """The windows of rows under the named view, and their output sizes (N,2)."""
-        view = self.views[name]
-        uniform = draws(torch.tensor(rows), seed=self.seed, epoch=self.epoch, view=name) if view.random else None
+    def windows(self, rows: Rows, name: str, heights: Tensor, widths: Tensor, attempt: int = 0) -> tuple[Windows, Tensor]:
+        """The windows of rows under the named view, and their output sizes (N,2). attempt: which draw of the same crop."""
+        view, named = self.views[name], f"{name} {attempt}" if attempt else name
+        uniform = draws(torch.tensor(rows), seed=self.seed, epoch=self.epoch, view=named) if view.random else None
         return windows(view, heights, widths, uniform)

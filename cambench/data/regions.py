@@ -115,7 +115,7 @@ def has_region(dataset: Dataset, row: int, source: str) -> bool:
     """Whether the source knows a region of the image."""
     sample = dataset.samples[row]
     if source == BOXES:
-        return bool(sample.boxes)
+        return bool(sample.boxes) or sample.segmentation is not None
     return sample.segmentation is not None if source == SEGMENTATION else png_of(sample, source).is_file()
 
 
@@ -127,21 +127,34 @@ def png_of(sample: Sample, folder: str) -> Path:
 def load_regions(dataset: Dataset, row: int, source: str) -> NDArray[np.int16]:
     """The class that each pixel of an image shows (H,W), −1 where it shows none.
 
-    source: `segmentation`, `boxes` (filled), or a folder with one PNG an image, where non-zero is the label's object.
+    source: `segmentation`, `boxes` (filled; of an image that has none, the tight box around its segmentation), or a folder
+    with one PNG an image, where non-zero is the label's object.
     Raises: DataError where the source knows no region of the image or the region has another size than the picture.
     """
     sample = dataset.samples[row]
     width, height = decode.image_size(sample.path, dataset.banner)
-    if source == BOXES:
+    if source == BOXES and sample.boxes:
         return filled_boxes(dataset, row, (height, width))
-    if source == SEGMENTATION:
+    if source in (SEGMENTATION, BOXES):
         regions = decode.load_regions(sample, dataset.segments)
     else:
         regions = decode.load_regions(replace(sample, segmentation=png_of(sample, source)), "above-0")
     if regions.shape != (height, width):
         got = f"{regions.shape[1]}x{regions.shape[0]}"
         raise DataError(f"{sample.id}: expected a mask of the picture's {width}x{height} pixels, got {got} ({source}).")
-    return regions
+    return tight_boxes(regions) if source == BOXES else regions
+
+
+def tight_boxes(regions: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Of each class in a label map its tight box, filled; where boxes overlap, the higher class.
+
+    Source: ContrastiveCAM spec §3 (the box of the ground-truth foreground).
+    """
+    boxed = np.full_like(regions, -1)
+    for label in np.unique(regions[regions >= 0]):
+        rows, columns = np.nonzero(regions == label)
+        boxed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = label
+    return boxed
 
 
 def filled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> NDArray[np.int16]:

@@ -16,7 +16,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from cambench.data import decode
+from cambench.data.masks import REGIONS, focused
 from cambench.data.plan import Plan, Rows
+from cambench.data.regions import load_regions
 from cambench.geometry import Windows
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
@@ -25,7 +27,8 @@ Answer = list[Tensor] | CambenchError
 
 
 class Pictures(TorchDataset[Answer]):
-    """Row numbers of a batch -> one uint8 tensor (N,H,W,3) a view, or the error that stopped it.
+    """Row numbers of a batch -> one uint8 tensor (N,H,W,3) a view and, with masks, the regions (N,H,W) int16 last; or the
+    error that stopped it.
 
     An error is handed over, not raised: raised in a worker, its one line would come back buried in a traceback.
     """
@@ -41,17 +44,25 @@ class Pictures(TorchDataset[Answer]):
             return e
 
     def decode(self, rows: Rows) -> list[NDArray[np.uint8]]:
-        """One array (N,H,W,3) a view."""
+        """One array (N,H,W,3) a view and, with masks, the regions (N,H,W)."""
         banner = self.dataset.banner
         paths = [self.dataset.samples[row].path for row in rows]
         sizes = torch.tensor([decode.image_size(path, banner) for path in paths])
         found = [self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name in self.plan.views]
+        masks, carrier, regions = self.plan.masks, -1, []
+        if masks is not None:
+            carrier = list(self.plan.views).index(masks.view)
         cuts: list[list[NDArray[np.uint8]]] = [[] for _ in found]
         for i, path in enumerate(paths):
             picture = decode.load_image(path, banner)
-            for (windows, output), cut_views in zip(found, cuts, strict=True):
-                cut_views.append(cut(picture, windows[i : i + 1], (int(output[i, 0]), int(output[i, 1])))[None])
-        return [np.concatenate(same_size(views)) for views in cuts]
+            for number, ((windows, output), cut_views) in enumerate(zip(found, cuts, strict=True)):
+                window = windows[i : i + 1]
+                if masks is not None and number == carrier:
+                    whole = torch.from_numpy(load_regions(self.dataset, rows[i], masks.source))[None]
+                    window, moved = focused(self.plan, rows[i : i + 1], whole)
+                    regions.append(moved.numpy())
+                cut_views.append(cut(picture, window, (int(output[i, 0]), int(output[i, 1])))[None])
+        return [np.concatenate(same_size(views)) for views in cuts] + ([np.concatenate(regions)] if regions else [])
 
 
 def same_size(arrays: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
@@ -84,7 +95,7 @@ def cut(picture: Image.Image, windows: Windows, size: tuple[int, int]) -> NDArra
 
 
 def pixels(dataset: Dataset, plan: Plan, device: torch.device, workers: int | None) -> Iterator[dict[str, Tensor]]:
-    """For each batch of the plan, view name -> (N,3,H,W) float32 in [0,255] on the device.
+    """For each batch of the plan, view name -> (N,3,H,W) float32 in [0,255] on the device, and with masks the regions.
 
     Raises: DataError naming an unreadable image.
     """
@@ -100,7 +111,8 @@ def pixels(dataset: Dataset, plan: Plan, device: torch.device, workers: int | No
     for answer in loader:
         if isinstance(answer, CambenchError):
             raise answer
-        yield {name: to_float(x, device) for name, x in zip(plan.views, answer, strict=True)}
+        found = {name: to_float(x, device) for name, x in zip(plan.views, answer, strict=False)}
+        yield found if plan.masks is None else {**found, REGIONS: answer[-1].to(device, non_blocking=True)}
 
 
 @torch.no_grad()

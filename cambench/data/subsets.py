@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cambench.vocabulary import Dataset, UsageError
+from cambench.vocabulary import Dataset, Sample, UsageError
 
 
 def first_classes(dataset: Dataset, n: int | None) -> Dataset:
@@ -17,10 +17,15 @@ def first_classes(dataset: Dataset, n: int | None) -> Dataset:
     return replace(
         dataset,
         classes=dataset.classes[:n],
-        samples=tuple(s for s in dataset.samples if s.label < n),
+        samples=tuple(within(s, n) if dataset.multilabel else s for s in dataset.samples if s.label < n),
         attributes=dataset.attributes[:n],
         notes=(*dataset.notes, f"{n} of {total} classes"),
     )
+
+
+def within(sample: Sample, n: int) -> Sample:
+    """The sample with those of its classes alone that are among the first n."""
+    return replace(sample, labels=tuple(label for label in sample.labels if label < n))
 
 
 def first_images(dataset: Dataset, n: int | None) -> Dataset:
@@ -37,7 +42,8 @@ def describe(dataset: Dataset) -> dict[str, int | str]:
     """Counts of a loaded split, for a person: images, classes, boxes, parts, segmentations, and what must be noted."""
     per_class = [0] * len(dataset.classes)
     for sample in dataset.samples:
-        per_class[sample.label] += 1
+        for label in sample.right if dataset.multilabel else (sample.label,):
+            per_class[label] += 1
     return {
         "name": dataset.name,
         "split": dataset.split,

@@ -20,7 +20,7 @@ from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
 RANDOM = ("random-resized-crop", "resize-random-crop")
-KINDS = (*RANDOM, "resize-center-crop", "resize", "full")
+KINDS = (*RANDOM, "resize-center-crop", "squash-center-crop", "resize", "full")
 SLOTS = TRIES + 1
 
 
@@ -30,6 +30,7 @@ class View:
 
     random-resized-crop: an area of `scale` and a ratio of `ratio`, cut out, then resized to size×size.
     resize-center-crop, resize-random-crop: shorter side to `resize` (None: size·256/224), then a size×size cut.
+    squash-center-crop: both sides to `resize`, whatever the ratio, then the central size×size pixels.
     resize: exactly size×size. full: shorter side to `size`, nothing cut.
     flip: probability of a mirrored image. mean, std: of pixels in [0,1].
     """
@@ -92,6 +93,8 @@ def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None 
         found = resize_random_crop(uniform[:, 0, 2:], h, w, view.shorter, view.size)
     elif view.kind == "resize-center-crop":
         found = geometry.resize_center_crop(h, w, view.shorter, view.size)
+    elif view.kind == "squash-center-crop":
+        found = squash_center_crop(h, w, view.shorter, view.size)
     else:
         zero = torch.zeros_like(h)
         found = Windows(zero, zero, h, w, zero.bool(), clipped=False)
@@ -107,6 +110,14 @@ def full_size(height: Tensor, width: Tensor, size: int) -> Tensor:
     tall = torch.where(height <= width, torch.full_like(height, size), (size * height / short).floor())
     wide = torch.where(width <= height, torch.full_like(width, size), (size * width / short).floor())
     return torch.stack([tall, wide], 1).long()
+
+
+def squash_center_crop(height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
+    """Resize to `resize`×`resize`, then cut the central size×size pixels, as torchvision rounds them."""
+    edge = torch.full_like(height, round((resize - size) / 2))
+    flip = torch.zeros(len(height), dtype=torch.bool)
+    up, across = height / resize, width / resize
+    return Windows(edge * up, edge * across, size * up, size * across, flip, clipped=False)
 
 
 def resize_random_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: int, size: int) -> Windows:

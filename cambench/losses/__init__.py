@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from cambench.losses.calm import calm_em_loss, calm_ml_loss
+from cambench.losses.cfce import cfbce_loss, cfce_loss, cutmix_cfce_loss, rcfbce_loss, rcfce_loss
 from cambench.losses.cgc import cgc_loss, positive_pair_loss
 from cambench.losses.cross_entropy import cross_entropy
 
@@ -42,4 +43,17 @@ INDEX: dict[str, Loss] = {
         "CGC §4.1, Table 5",
         "heatmaps of a view and of its crop must agree",
     ),
+    "cfce": Loss(
+        "cfce",
+        cfce_loss,
+        "nats",
+        "ContrastiveCAM eq. 15",
+        "cross-entropy in which only maps inside the object's mask can win",
+    ),
+    "rcfce": Loss(
+        "rcfce", rcfce_loss, "nats", "ContrastiveCAM eq. 18", "cfce, and every contrastive map spreads over the mask (KL)"
+    ),
+    "cfbce": Loss("cfbce", cfbce_loss, "nats", "ContrastiveCAM eq. 71", "cfce for several labels an image"),
+    "rcfbce": Loss("rcfbce", rcfbce_loss, "nats", "ContrastiveCAM eq. 72", "rcfce for several labels an image"),
+    "cutmix-cfce": Loss("cutmix-cfce", cutmix_cfce_loss, "nats", "ContrastiveCAM eq. 73", "cfce of mixed images"),
 }

@@ -14,7 +14,7 @@ from cambench.models.heads import head_classes, replace_head
 from cambench.models.inference import for_inference
 from cambench.models.memory import keep_heap
 from cambench.models.surgery import SURGERIES, Surgery, operate
-from cambench.models.weights import Head, load_weights, torchvision_file
+from cambench.models.weights import Head, load_weights, read_weights, torchvision_file
 from cambench.vocabulary import UsageError
 
 __all__ = [
@@ -44,7 +44,8 @@ def build(
 
     arch: a name of `arch_names()`, with or without `torchvision:`, or `python:pkg.mod:function`. `num_classes` None keeps
     the architecture's own number. weights: None (random), "torchvision" (ImageNet V1, loaded before the surgery) or a file
-    (loaded after it). head: a head of another number of classes gives way to a new one ("replace") or is an error ("keep").
+    (loaded after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
+    gives way to a new one ("replace") or is an error ("keep").
     Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as CGC
     spec §1.7 asks.
     Raises: UsageError for an unknown name, surgery that does not apply, or weights that do not fit.
@@ -54,12 +55,24 @@ def build(
         if weights == "torchvision":
             return pretrained(arch, num_classes, surgery, download, head)
         network = create(arch, num_classes)
+        whole = set(network.state_dict())
         operate(network, surgery, arch)
+        if weights is not None and uncut(Path(weights), whole - set(network.state_dict())):
+            network = create(arch, num_classes)
+            fit_head(network, num_classes, arch, head)
+            load_weights(network, Path(weights), arch=arch, head=head)
+            operate(network, surgery, arch)
+            return network
         if head == "replace":  # only a `python:` function may give another number, and then its own head stays otherwise
             fit_head(network, num_classes, arch, head)
         if weights is not None:
             load_weights(network, Path(weights), arch=arch, head=head)
     return network
+
+
+def uncut(path: Path, removed: set[str]) -> bool:
+    """Whether a file of weights holds what surgery took away: it then belongs to the uncut network."""
+    return bool(removed) and removed <= set(read_weights(path))
 
 
 def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:

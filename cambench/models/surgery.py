@@ -1,7 +1,7 @@
 """Named surgery: small changes to a network that give larger maps or fit it to small images. All act in place.
 
 Every surgery keeps the names of the layers it does not replace, so weights of the uncut network still load wherever the
-shapes agree.
+shapes agree; a file that also holds what a surgery takes away is loaded before the cut (`models.build`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from functools import partial
 from torch import nn
 
 from cambench.lookup import find
+from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
+from cambench.models.heads import find_head
 from cambench.vocabulary import UsageError
 
 
@@ -109,6 +111,26 @@ def calm_head(network: nn.Module, activation: Activation = "relu", attached: boo
 
 CALM_NEEDS = "a ResNet that ends in an average pool and one linear layer"
 
+
+def no_head_bias(network: nn.Module) -> bool:
+    """The classifier loses its bias and keeps its weights."""
+    head = network.get_submodule(find_head(network) or "")
+    if getattr(head, "bias", None) is None:
+        return False
+    head.register_parameter("bias", None)
+    return True
+
+
+def last_block(network: nn.Module, cut: Callable[[nn.Module], nn.Module | None]) -> bool:
+    """The last block of a ResNet gives way to what `cut` makes of it."""
+    stage = next(reversed(stages(network)), None)
+    bare = None if stage is None else cut(stage[-1])
+    if stage is None or bare is None:
+        return False
+    stage[-1] = bare
+    return True
+
+
 SURGERIES: dict[str, Surgery] = {
     "large-map": Surgery(
         "large-map",
@@ -165,6 +187,27 @@ SURGERIES: dict[str, Surgery] = {
         "for small images: the first convolution keeps its weights and gets stride 1",
         "a first convolution on RGB with a stride above 1",
         "our choice",
+    ),
+    "no-head-bias": Surgery(
+        "no-head-bias",
+        no_head_bias,
+        "the classifier without its bias: a logit is the sum of its class map",
+        "a classifier with a bias",
+        "ContrastiveCAM §1.3",
+    ),
+    "bare-last-block": Surgery(
+        "bare-last-block",
+        partial(last_block, cut=bare_last_block),
+        "the last block without its last batch norm and its last ReLU: a convolution, then the average",
+        "a ResNet whose last block is a basic block or a bottleneck",
+        "ContrastiveCAM §1.3 (last_bn=remove)",
+    ),
+    "folded-last-block": Surgery(
+        "folded-last-block",
+        partial(last_block, cut=folded_last_block),
+        "as bare-last-block, its last batch norm folded into the convolution before it instead of dropped",
+        "a ResNet whose last block is a basic block or a bottleneck",
+        "ContrastiveCAM §1.3 (last_bn=fold)",
     ),
 }
 

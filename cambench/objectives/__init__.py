@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from cambench.lookup import find
-from cambench.objectives import calm, cgc, cgc_semi, cross_entropy
+from cambench.objectives import calm, cfce, cgc, cgc_semi, corm, cross_entropy, cutmix_cfce, multilabel
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import explain
 from cambench.vocabulary import Batch, UsageError
@@ -27,6 +27,7 @@ class Objective:
     """An objective: the views it asks for (view name -> view kind), the settings it takes, its step.
 
     unlabelled: the views of the batch of other images that it asks for beside the labelled one; {} for none.
+    masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one.
     """
 
     name: str
@@ -35,7 +36,11 @@ class Objective:
     step: Callable[[Any, Network, Batch, torch.Generator], Terms]
     source: str
     unlabelled: dict[str, str] = field(default_factory=dict)
+    masks: bool = False
+    multilabel: bool = False
 
+
+CROP = {"crop": "random-resized-crop"}
 
 INDEX: dict[str, Objective] = {
     "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
@@ -50,6 +55,15 @@ INDEX: dict[str, Objective] = {
         cgc_semi.step,
         "CGC spec §1.8",
         unlabelled={"query": "resize-center-crop"},
+    ),
+    "cfce": Objective("cfce", CROP, cfce.Settings, cfce.step, "ContrastiveCAM spec §1.2", masks=True),
+    "cutmix-cfce": Objective(
+        "cutmix-cfce", CROP, cutmix_cfce.Settings, cutmix_cfce.step, "ContrastiveCAM spec §1.2", masks=True
+    ),
+    "corm": Objective("corm", CROP, corm.Settings, corm.step, "ContrastiveCAM spec §1.2, baselines", masks=True),
+    "bce": Objective("bce", CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM spec §3, SBD", multilabel=True),
+    "cfbce": Objective(
+        "cfbce", CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM spec §1.2", masks=True, multilabel=True
     ),
 }
 

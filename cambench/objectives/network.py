@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cambench.explainers.cam import weighted_sums
 from cambench.explainers.probe import Probe
 from cambench.maps import widened
+from cambench.vocabulary import UsageError
 
 Terms = Generator[Tensor, None, dict[str, Tensor]]
 """The terms of a loss as they come, each a scalar with its graph; in the end the values to log."""
@@ -38,6 +40,22 @@ class Network:
         with Probe(self.model, self.layer, trunk_graph=True, guard=self.head is None) as probe:
             logits = self.logits(image)
             return logits, probe.activation
+
+    def class_maps(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """HiResCAM of every class with its graph, in closed form: CAM_c = Σ_k W[c,k]·A_k/(h·w), and the head's bias.
+
+        Source: ContrastiveCAM spec §1.1; first-order gradients do. image (N,3,H,W) -> (N,C,h,w) in at least float32, (C,).
+        Raises: UsageError for a head that is not GAP + linear.
+        """
+        if self.head is None:
+            raise UsageError(
+                f"layer {self.layer}: expected global average pooling + one linear layer above it, whose class maps have a "
+                "closed form, got another head; train another architecture (a ResNet, say) or name the last stage (--layer)."
+            )
+        _, activation = self.forward(image)
+        with torch.autocast(image.device.type, enabled=False):
+            area = activation.shape[2] * activation.shape[3]
+            return weighted_sums(widened(activation), widened(self.head.weight) / area), self.head.bias
 
 
 def differentiate(terms: Terms, share: float = 1.0) -> dict[str, Tensor]:

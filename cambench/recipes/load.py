@@ -17,7 +17,12 @@ from cambench.vocabulary import UsageError
 
 TABLES = ("model", "data", "input", "train", "optimizer", "schedule", "objective_settings")
 WORDS = ("summary", "source", "objective", "extends")
-DEFAULT_ARCH = {"synthbirds": "resnet8", "tiny-imagenet": "resnet18"}
+DEFAULT_ARCH = {
+    "synthbirds": "resnet8",
+    "synthbirds-binary": "resnet8",
+    "synthbirds-multilabel": "resnet8",
+    "tiny-imagenet": "resnet18",
+}
 TASK = ("data.shots",)
 """Keys that say what is to be learned, as the data set does: another value is another task and no departure."""
 NONE: Mapping[str, Any] = MappingProxyType({})

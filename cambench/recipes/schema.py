@@ -16,12 +16,14 @@ class Strict(BaseModel):
 class Model(Strict):
     """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
 
-    `swav` weights are a file that is named with --weights.
+    `swav` weights are a file that is named with --weights. `frozen`: all but the classifier stays as it begins,
+    in eval mode.
     """
 
     surgery: list[str]
     layer: str
     init: Literal["scratch", "imagenet", "swav"]
+    frozen: bool
 
 
 class Data(Strict):
@@ -30,12 +32,15 @@ class Data(Strict):
     `shots` images a class, drawn by the run's seed (0: every image). `pool`: drawn from all splits together, every other
     image being the evaluation split (`all`), or from the official train split (`train`). `labelled`: the share of the
     training images whose labels are used. `unlabelled`: whether the objective also sees training images without labels.
+    `masks`: where the object's mask comes from: "" (none), `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's
+    root) or a folder of PNGs.
     """
 
     shots: int = Field(ge=0)
     pool: Literal["all", "train"]
     labelled: float = Field(gt=0, le=1)
     unlabelled: bool
+    masks: str
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Self:
@@ -45,13 +50,19 @@ class Data(Strict):
 
 
 class Input(Strict):
-    """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip."""
+    """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip.
+
+    `crop`: what training looks at, a random crop or the evaluation view. `evaluation`: how the central crop is made,
+    with the image's ratio or (squash) without.
+    """
 
     size: int = Field(ge=8)
     resize: int = Field(ge=0)
     scale: tuple[float, float] = Field(strict=False)
     ratio: tuple[float, float] = Field(strict=False)
     flip: float = Field(ge=0, le=1)
+    crop: Literal["random-resized-crop", "evaluation"]
+    evaluation: Literal["resize-center-crop", "squash-center-crop"]
 
 
 class Train(Strict):

@@ -11,6 +11,7 @@ import torch
 
 from cambench import seeds
 from cambench.data.loader import train_batches
+from cambench.data.plan import Masks
 from cambench.data.views import View
 from cambench.vocabulary import Batch, Dataset
 
@@ -20,7 +21,8 @@ class Lessons:
     """The images of a run's epochs. An epoch is one pass over `dataset`.
 
     unlabelled: a second set, of which each step gets one batch of the same size; it is shuffled anew every epoch, so that an
-    epoch sees as many of its batches as `dataset` has. source: device, workers and cache of the loader.
+    epoch sees as many of its batches as `dataset` has. source: device, workers and cache of the loader. masks: what
+    the labelled batches' `regions` carry.
     """
 
     dataset: Dataset
@@ -30,6 +32,7 @@ class Lessons:
     unlabelled: Dataset | None = None
     unlabelled_views: Mapping[str, View] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
+    masks: Masks | None = None
 
     @property
     def steps(self) -> int:
@@ -45,7 +48,7 @@ class Lessons:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, a function of the seed and the epoch alone."""
         size: dict[str, Any] = {"batch_size": self.batch_size, "epoch": epoch}
-        batches = train_batches(self.dataset, self.views, seed=self.seed, **size, **self.source)
+        batches = train_batches(self.dataset, self.views, seed=self.seed, masks=self.masks, **size, **self.source)
         if self.unlabelled is None:
             yield from batches
             return
@@ -71,6 +74,12 @@ def cut(batch: Batch, parts: int) -> list[Batch]:
     """Exactly `parts` pieces whose sizes differ by at most one."""
     ends = [len(batch.rows) * i // parts for i in range(parts + 1)]
     return [
-        Batch({k: v[a:b] for k, v in batch.views.items()}, batch.label[a:b], batch.rows[a:b])
+        Batch(
+            {k: v[a:b] for k, v in batch.views.items()},
+            batch.label[a:b],
+            batch.rows[a:b],
+            regions=None if batch.regions is None else batch.regions[a:b],
+            targets=None if batch.targets is None else batch.targets[a:b],
+        )
         for a, b in zip(ends, ends[1:], strict=False)
     ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from cambench import data
-from cambench.data import synthbirds
 from cambench.data.check import check as check_files
 from cambench.lookup import canonical
 from cambench.stages.progress import bar
@@ -37,19 +37,23 @@ def check(name: str, root: Path) -> tuple[list[Row], list[str], list[str]]:
 
 
 def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> Path:
-    """Write a procedural data set.
+    """Write a procedural data set; an option that is None is the set's own default.
 
     Raises: UsageError for a set that has to be obtained instead.
     """
-    if canonical(name) != "synthbirds":
-        raise UsageError(
-            f"cambench data make {name}: expected synthbirds, the only set that is made; see cambench data where {name}."
+    entry = data.INDEX.get(canonical(name))
+    if entry is None or entry.make is None:
+        known = " or ".join(e.name for e in data.INDEX.values() if e.make)
+        raise UsageError(f"cambench data make {name}: expected {known}, which are made; see cambench data where {name}.")
+    maker = data.function(entry.make)
+    chosen = {k: v for k, v in options.items() if v is not None}
+    sizes = {k: p.default for k, p in signature(maker).parameters.items()} | chosen
+    total = sizes["classes"] * (sizes["per_class"] + sizes["test_per_class"])
+    with bar(entry.name, total) as progress:
+        made: Path = maker(
+            dest or root / entry.name, progress=lambda done, of: progress.advance(done - progress.done), **chosen
         )
-    total = options["classes"] * (options["per_class"] + options["test_per_class"])
-    with bar("synthbirds", total) as progress:
-        return synthbirds.make(
-            dest or root / "synthbirds", progress=lambda done, of: progress.advance(done - progress.done), **options
-        )
+        return made
 
 
 def where(name: str, root: Path) -> str:

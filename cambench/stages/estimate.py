@@ -30,7 +30,7 @@ from cambench.vocabulary import DataError
 
 RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
-TRAINING_PASSES = {"ce": 3, "cgc": 9}
+TRAINING_PASSES = {"cgc": 9, **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm"), 3)}
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
 PASSES = {"iauc": 30, "dauc": 30, "cgc-loss": 4}
 """Forward passes an image: 29 steps and the maps; two views explained; 1 for every other metric."""

@@ -65,8 +65,13 @@ def count_outputs(loaded: Loaded) -> int:
 
 
 def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
-    """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one."""
+    """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one.
+
+    A central crop is made as the run's own evaluation makes it.
+    """
     recipe = loaded.run.info.get("recipe", {}).get("input", {})
+    if kind == "resize-center-crop":
+        kind = recipe.get("evaluation", kind)
     return View(kind=kind, size=round(loaded.size * scale), resize=recipe.get("resize") or None)  # type: ignore[arg-type]
 
 

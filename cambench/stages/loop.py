@@ -86,7 +86,10 @@ class Loop:
 
     def train_epoch(self, epoch: int, lessons: Lessons) -> dict[str, float]:
         """One pass over the labelled images; returns the mean of every value, weighted by them."""
-        settings, model, n = self.recipe.train, self.network.model.train(), len(lessons.dataset)
+        settings, n = self.recipe.train, len(lessons.dataset)
+        model = self.network.model.train(
+            not self.recipe.model.frozen
+        )  # the batch norms of a frozen trunk keep their statistics
         totals: dict[str, Tensor] = {}
         with bar(f"epoch {epoch + 1}/{settings.epochs}", n) as progress:
             for i, batch in enumerate(lessons.epoch(epoch)):
@@ -135,7 +138,7 @@ class Loop:
     def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> float:
         """Top-1 in percent on the evaluation split, un-augmented."""
         recipe = self.recipe
-        view = View(kind="resize-center-crop", size=recipe.input.size, resize=recipe.input.resize or None)
+        view = View(kind=recipe.input.evaluation, size=recipe.input.size, resize=recipe.input.resize or None)
         right = 0
         with bar("validation", len(held_out)) as progress:
             for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, **source):

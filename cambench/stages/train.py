@@ -14,12 +14,14 @@ from cambench import data, models, objectives, seeds
 from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
+from cambench.models.heads import find_head
 from cambench.objectives import Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import jobs
 from cambench.stages.batches import Lessons
+from cambench.stages.focus import check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
 from cambench.store.keys import file_hash, job_key
@@ -66,6 +68,8 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     layer, head = explained_layer(model, recipe)
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
     say(f"{run.name}: {len(dataset)} images{others}, {len(dataset.classes)} classes, explained layer {layer}")
+    for sentence in departures(recipe):
+        say(f"{run.name}: note: {sentence}")
     device = jobs.device(place.device)
     run = run.save(layer=layer, device=device_name(device))
     network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision)
@@ -107,6 +111,7 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
         needs = str(bool(objective.unlabelled)).lower()
         raise UsageError(f"objective {objective.name}: expected data.unlabelled = {needs}; leave it as its recipe has it.")
     dataset = data.load(job.dataset, "train", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
+    check_labels(objective, dataset)
     return Lessons(
         dataset,
         {name: view(kind, recipe.input) for name, kind in objective.views.items()},
@@ -115,6 +120,7 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
         (dataset.pool or dataset) if objective.unlabelled else None,
         {name: view(kind, recipe.input) for name, kind in objective.unlabelled.items()},
         {"workers": place.workers, "cache": place.results / "cache"},
+        masks_of(objective, recipe, dataset, view("resize-center-crop", recipe.input)),
     )
 
 
@@ -125,6 +131,8 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: job
     identity = {"schema": SCHEMA, "recipe": settled, "data": dataset.fingerprint, "seed": job.seed}
     if lessons.unlabelled is not None:
         identity["unlabelled"] = lessons.unlabelled.fingerprint
+    if lessons.masks is not None:
+        identity["masks"] = lessons.masks.fingerprint
     if job.weights is not None:
         identity["weights"] = file_hash(job.weights)
     parts = (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(identity))
@@ -148,7 +156,7 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: job
         "class_names": list(dataset.classes),
         "comparable": dataset.comparable,
         "partial": list(dataset.notes),
-        "deviations": recipe.deviations,
+        "deviations": [*recipe.deviations, *departures(recipe)],
         "recipe": recipe.model_dump(mode="json"),
         "weights": str(job.weights) if job.weights else None,
         "job": identity,
@@ -183,20 +191,27 @@ def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.L
 
 
 def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
-    """The model on its device and in its memory layout."""
+    """The model on its device and in its memory layout; if its trunk is frozen, the classifier alone takes gradients."""
+    if recipe.model.frozen:
+        model.requires_grad_(False).get_submodule(find_head(model) or "").requires_grad_(True)
     layout = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
 
 def view(kind: str, recipe: Input) -> View:
-    """A training view of the recipe's input; only random views are flipped: the query is un-augmented (CGC spec §1.2)."""
+    """A training view of the recipe's input; only random views are flipped: the query is un-augmented (CGC spec §1.2).
+
+    The recipe may put its evaluation view where an objective asks for a random crop, and says how that view is made.
+    """
+    if kind == "resize-center-crop" or (kind in RANDOM and recipe.crop == "evaluation"):
+        kind = recipe.evaluation
     flip = recipe.flip if kind in RANDOM else 0.0
     return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, flip)
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:
-    """The split on which top-1 is followed after every epoch, None where the recipe does without."""
-    if not recipe.train.validate_epochs:
+    """The split on which top-1 is followed after every epoch; None where the recipe does without or labels are several."""
+    if not recipe.train.validate_epochs or dataset.multilabel:
         return None
     held_out = data.load(job.dataset, "eval", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
     return None if held_out.split == dataset.split else held_out

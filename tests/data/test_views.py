@@ -34,6 +34,8 @@ def through(image: Image.Image, view: View, uniform: torch.Tensor | None = None)
         (View("resize-center-crop", 28), v2.Compose([v2.Resize(32), v2.CenterCrop(28)])),
         (View("resize-center-crop", 25, resize=30), v2.Compose([v2.Resize(30), v2.CenterCrop(25)])),
         (View("resize-center-crop", 64), v2.Compose([v2.Resize(73), v2.CenterCrop(64)])),
+        (View("squash-center-crop", 28), v2.Compose([v2.Resize((32, 32)), v2.CenterCrop(28)])),
+        (View("squash-center-crop", 25, resize=30), v2.Compose([v2.Resize((30, 30)), v2.CenterCrop(25)])),
         (View("resize", 24), v2.Resize((24, 24))),
         (View("full", 29), v2.Resize(29)),
         (View("full", 70), v2.Resize(70)),

@@ -152,3 +152,31 @@ def test_unknown_methods_and_settings_are_named() -> None:
 
 def test_underscores_mean_the_same() -> None:
     assert recipes.load("cgc_no_negatives", "tiny_imagenet").method == "cgc-no-negatives"
+
+
+@pytest.mark.parametrize("dataset", ["hard-imagenet", "pets", "pets-binary", "sbd"])
+def test_contrastive_cams_recipe(dataset: str) -> None:
+    """ContrastiveCAM spec §1.3, §1.4."""
+    plain, ours, kl = (recipes.load(m, dataset) for m in ("ce-adam", "cfce", "rcfce"))
+    for recipe in (plain, ours, kl, *(recipes.load(m, dataset) for m in ("bce", "cfbce", "rcfbce"))):
+        optimizer, schedule, given = recipe.optimizer, recipe.schedule, recipe.input
+        assert (optimizer.name, optimizer.lr, optimizer.weight_decay, optimizer.groups) == ("adam", 5e-4, 1e-4, {})
+        assert (schedule.name, schedule.warmup_epochs, schedule.floor) == ("cosine", 5, 0.0)
+        assert (recipe.train.epochs, recipe.train.batch_size, recipe.arch) == (150, 768, "resnet50")
+        assert (given.size, given.resize, given.scale, given.flip) == (224, 256, (0.08, 1.0), 0.5)
+        assert (given.crop, given.evaluation) == ("random-resized-crop", "squash-center-crop")
+        assert (recipe.model.init, recipe.model.frozen) == ("imagenet", False)
+    assert plain.model.surgery == [] and plain.data.masks == ""
+    assert ours.model.surgery == ["large-map", "no-head-bias", "bare-last-block"] and ours.data.masks == "segmentation"
+    assert ours.objective_settings == {"kl": 0.0, "lambda2": 1000.0, "lambda3": 10.0, "grid": "max"}
+    assert kl.objective_settings == {**ours.objective_settings, "kl": 50.0}
+    assert recipes.load("rcfbce", dataset).objective_settings["kl"] == 50.0
+
+
+def test_the_head_only_baselines_of_hard_imagenet() -> None:
+    head, corm = (recipes.load(m, "hard-imagenet") for m in ("ce-head", "corm"))
+    for recipe in (head, corm):
+        assert recipe.model.frozen and recipe.model.surgery == [] and recipe.input.crop == "evaluation"
+        assert (recipe.train.epochs, recipe.train.batch_size, recipe.optimizer.lr) == (15, 32, 5e-4)
+        assert (recipe.schedule.name, recipe.schedule.milestones, recipe.schedule.warmup_epochs) == ("multistep", [], 0)
+    assert corm.objective_settings == {"noise": 0.25, "probability": 0.5} and corm.data.masks == "segmentation"

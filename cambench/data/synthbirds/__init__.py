@@ -18,6 +18,7 @@ from cambench.seeds import derive
 from cambench.vocabulary import CambenchError, UsageError
 
 if TYPE_CHECKING:
+    from cambench.data.synthbirds.picture import Picture
     from cambench.data.synthbirds.write import Row
 
 DRAWING = 1
@@ -32,6 +33,10 @@ KINDS = ("family", "bird", "scene")
 Progress = Callable[[int, int], None]
 
 
+USUAL = {"kind": "species", "scale": 1.0}
+"""Parameters that are not written down where they are these: sets that are older than they are have none."""
+
+
 def make(
     dest: Path,
     *,
@@ -41,6 +46,7 @@ def make(
     size: int = 96,
     seed: int = 0,
     background: float = 0.0,
+    scale: float = 1.0,
     progress: Progress | None = None,
 ) -> Path:
     """Write the set to `dest` and return it; nothing happens where the same set is there already.
@@ -48,24 +54,86 @@ def make(
     classes: 2 to 64; among the first 4 or more are pairs that differ in exactly 1, 2 and 3 parts.
     per_class, test_per_class: images a class for training and for the test. size: pixels a side.
     background: with this probability an image's background family is the one of its class, else any, in both splits.
+    scale: the length of the birds as a share of the usual one; their boxes cover scale² of what they do at 1.
     progress: called with (images done, images in all).
     A folder that exists is complete: everything is written beside it and renamed.
     Raises: UsageError for a parameter out of range, or where `dest` holds anything else; CambenchError on a full disk.
     """
-    settings = {
-        "classes": classes,
-        "per_class": per_class,
-        "test_per_class": test_per_class,
-        "size": size,
-        "seed": seed,
-        "background": float(background),
-    }
+    counts = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
+    return _make(dest, {**counts, "background": float(background), "scale": float(scale)}, progress)
+
+
+def make_binary(
+    dest: Path,
+    *,
+    classes: int = 2,
+    per_class: int = 150,
+    test_per_class: int = 100,
+    size: int = 96,
+    seed: int = 0,
+    background: float = 0.0,
+    scale: float = 1.0,
+    progress: Progress | None = None,
+) -> Path:
+    """As `make`, two families told by their shape in the plumage of any species: 40 % waders, 60 % songbirds.
+
+    per_class, test_per_class: the mean of the two classes.
+    """
+    counts = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
+    settings = {"kind": "binary", **counts, "background": float(background), "scale": float(scale)}
+    return _make(dest, settings, progress)
+
+
+def make_multilabel(
+    dest: Path,
+    *,
+    classes: int = 6,
+    per_class: int = 50,
+    test_per_class: int = 30,
+    size: int = 96,
+    seed: int = 0,
+    background: float = 0.0,
+    scale: float = 0.6,
+    progress: Progress | None = None,
+) -> Path:
+    """As `make`, two or three smaller birds of different classes, which are genera, in a picture.
+
+    per_class, test_per_class: images that are made for a class, whose background may betray it; it is in others too.
+    """
+    counts = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
+    settings = {"kind": "multilabel", **counts, "background": float(background), "scale": float(scale)}
+    return _make(dest, settings, progress)
+
+
+def _make(dest: Path, settings: dict[str, Any], progress: Progress | None) -> Path:
+    """A set of any kind."""
     _check(settings)
-    settings["drawing"] = DRAWING
+    settings = {name: value for name, value in settings.items() if USUAL.get(name) != value} | {"drawing": DRAWING}
     if not _is_there(dest, settings):
         dest.parent.mkdir(parents=True, exist_ok=True)
         _publish(dest, settings, progress)
+    elif _has_stand_ins(settings) and not (dest / "sam").exists():  # a set that was made before they were
+        _write_stand_ins(dest, settings)
     return dest
+
+
+def _has_stand_ins(settings: dict[str, Any]) -> bool:
+    """Whether the set gets simulated masks: a grey PNG cannot tell the classes of several birds."""
+    return _kind(settings) != "multilabel"
+
+
+def _write_stand_ins(root: Path, settings: dict[str, Any]) -> None:
+    from cambench.data.synthbirds import stand_in_masks
+
+    stand_in_masks.write(root, settings["seed"])
+
+
+def _kind(settings: dict[str, Any]) -> str:
+    return str(settings.get("kind", USUAL["kind"]))
+
+
+def _scale(settings: dict[str, Any]) -> float:
+    return float(settings.get("scale", USUAL["scale"]))
 
 
 def _publish(dest: Path, settings: dict[str, Any], progress: Progress | None) -> None:
@@ -92,11 +160,12 @@ def _publish(dest: Path, settings: dict[str, Any], progress: Progress | None) ->
 
 
 def _check(settings: dict[str, Any]) -> None:
-    from cambench.data.synthbirds.species import LIMIT
+    from cambench.data.synthbirds.cast import FEWEST, MOST
 
-    ranges = {"classes": (2, LIMIT), "per_class": (1, 10**6), "test_per_class": (1, 10**6), "size": (32, 1024)}
-    ranges |= {"seed": (0, 2**63 - 1), "background": (0, 1)}
-    for name, (low, high) in ranges.items():
+    kind = _kind(settings)
+    ranges = {"classes": (FEWEST[kind], MOST[kind]), "per_class": (1, 10**6), "test_per_class": (1, 10**6)}
+    limits = {**ranges, "size": (32, 1024), "seed": (0, 2**63 - 1), "background": (0, 1), "scale": (0.2, 1)}
+    for name, (low, high) in limits.items():
         if not low <= settings[name] <= high:
             raise UsageError(
                 f"synthbirds: expected {name} from {low} to {high}, got {settings[name]}; change --{name.replace('_', '-')}."
@@ -117,52 +186,76 @@ def _is_there(dest: Path, settings: dict[str, Any]) -> bool:
     except ValueError as e:
         raise UsageError(f"{dest / PARAMETERS}: expected the parameters of the set as JSON, got {e}; {MEND}.") from e
     if found != settings:
-        other = ", ".join(f"{k} {found.get(k)} instead of {v}" for k, v in settings.items() if found.get(k) != v)
+        there = USUAL | found
+        other = ", ".join(f"{k} {there.get(k)} instead of {v}" for k, v in (USUAL | settings).items() if there.get(k) != v)
         raise UsageError(f"{dest}: expected the synthbirds set that was asked for, got one with {other}; {MEND}.")
     return True
 
 
-def _seed(settings: dict[str, Any], kind: str, train: bool, label: int, number: int) -> int:
-    """The seed of one kind of choice for one image."""
-    return derive(settings["seed"], "synthbirds", kind, "train" if train else "test", label, number)
+def _seed(settings: dict[str, Any], kind: str, train: bool, label: int, number: int, *which: int) -> int:
+    """The seed of one kind of choice for one image, or for one of its birds."""
+    return derive(settings["seed"], "synthbirds", kind, "train" if train else "test", label, number, *which)
 
 
 def _rows(settings: dict[str, Any]) -> Iterator[Row]:
     """Every image in the order of the tables: class by class, those for training first."""
     import numpy as np
 
+    from cambench.data.synthbirds import cast
     from cambench.data.synthbirds.scene import FAMILIES
-    from cambench.data.synthbirds.species import species
     from cambench.data.synthbirds.write import Row, class_folder
 
-    families = list(FAMILIES)
-    for label, bird in enumerate(species(settings["classes"])):
+    families, kind, count = list(FAMILIES), _kind(settings), settings["classes"]
+    for label, bird in enumerate(cast.classes(kind, count)):
         for train in (True, False):
             split = "train" if train else "test"
-            for number in range(1, settings["per_class" if train else "test_per_class"] + 1):
+            per_class = settings["per_class" if train else "test_per_class"]
+            for number in range(1, cast.images(kind, label, per_class) + 1):
                 rng = np.random.default_rng(_seed(settings, KINDS[0], train, label, number))
                 own, any_family = bool(rng.random() < settings["background"]), int(rng.integers(len(families)))
                 family = families[label % len(families) if own else any_family]
-                name = f"{class_folder(label, bird)}/{bird.name}_{number:04d}_{split}.jpg"
-                yield Row(label, number, train, family, name)
+                members = cast.members(
+                    kind, label, count, np.random.default_rng(_seed(settings, "cast", train, label, number))
+                )
+                name = f"{class_folder(label, bird)}/{bird}_{number:04d}_{split}.jpg"
+                yield Row(label, number, train, family, name, members)
+
+
+def _paint(row: Row, settings: dict[str, Any]) -> Picture:
+    """One image; the bird and the scene are drawn from seeds of their own."""
+    import numpy as np
+
+    from cambench.data.synthbirds.flock import paint_flock
+    from cambench.data.synthbirds.picture import paint
+
+    at = row.train, row.label, row.number
+    scene = np.random.default_rng(_seed(settings, KINDS[2], *at))
+    if _kind(settings) == "multilabel":
+        birds = [np.random.default_rng(_seed(settings, KINDS[1], *at, i)) for i in range(len(row.members))]
+        return paint_flock(row.members, row.family, birds, scene, settings["size"], _scale(settings))
+    bird = np.random.default_rng(_seed(settings, KINDS[1], *at))
+    return paint(row.members[0][1], row.family, bird, scene, settings["size"], _scale(settings))
 
 
 def _write(root: Path, settings: dict[str, Any], progress: Progress | None) -> None:
-    import numpy as np
+    from cambench.data.synthbirds import cast, write
 
-    from cambench.data.synthbirds import write
-    from cambench.data.synthbirds.picture import paint
-    from cambench.data.synthbirds.species import species
-
-    birds, rows = species(settings["classes"]), list(_rows(settings))
+    kind, rows = _kind(settings), list(_rows(settings))
     boxes, parts = [], []
     for i, row in enumerate(rows, 1):
-        bird, scene = (np.random.default_rng(_seed(settings, kind, row.train, row.label, row.number)) for kind in KINDS[1:])
-        picture = paint(birds[row.label], row.family, bird, scene, settings["size"])
+        picture = _paint(row, settings)
         write.save_picture(root, row, picture)
         boxes.append(f"{i} " + " ".join(f"{v:.1f}" for v in write.box(picture)))
         parts += write.part_lines(i, picture)
         if progress is not None:
             progress(i, len(rows))
-    write.save_tables(root, birds, rows, boxes, parts)
+    write.save_tables(root, cast.classes(kind, settings["classes"]), rows, boxes)
+    if kind == cast.MULTILABEL:
+        write.save_labels(root, rows)
+    else:
+        write.save_parts(root, parts)
+    if kind == cast.SPECIES:
+        write.save_attributes(root, cast.birds(kind, settings["classes"]))
+    if _has_stand_ins(settings):
+        _write_stand_ins(root, settings)
     (root / PARAMETERS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

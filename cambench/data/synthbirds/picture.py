@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,15 @@ HALF = 128.5 / 255
 
 @dataclass(frozen=True)
 class Picture:
-    """An image (S,S,3), where the bird shows in it (S,S) bool, and its visible key points, name -> (x, y) in pixels."""
+    """An image (S,S,3), where the bird of its label shows (S,S) bool, and its visible key points, name -> (x, y) in pixels.
+
+    regions: where there may be several birds, the class that each pixel shows plus 1, 0 where it shows none (S,S).
+    """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     parts: dict[str, tuple[float, float]]
+    regions: NDArray[np.uint8] | None = None
 
 
 def flatten(index: NDArray[np.uint8], table: NDArray[np.uint8]) -> tuple[scene.Floats, scene.Floats]:
@@ -41,19 +45,20 @@ def flatten(index: NDArray[np.uint8], table: NDArray[np.uint8]) -> tuple[scene.F
     return np.asarray(color, dtype=np.float32), np.asarray(cover, dtype=np.float32)[..., None] / np.float32(255)
 
 
-def _shading(cover: scene.Floats, left: bool) -> scene.Floats:
+def shading(cover: scene.Floats, left: bool, scale: float) -> scene.Floats:
     """Light from above: the side of a blurred outline that faces it is brighter, the other darker. (S,S,1) around 1."""
     size = cover.shape[0]
+    width = size * scale
     outline = Image.fromarray((cover[..., 0] * np.float32(255)).astype(np.uint8))
-    height = np.asarray(outline.filter(ImageFilter.GaussianBlur(size / 20)), dtype=np.float32) / np.float32(255)
-    down, across = max(1, size // 20), max(1, size // 48) * (1 if left else -1)
+    height = np.asarray(outline.filter(ImageFilter.GaussianBlur(width / 20)), dtype=np.float32) / np.float32(255)
+    down, across = max(1, int(width) // 20), max(1, int(width) // 48) * (1 if left else -1)
     padded = np.pad(height, 2 * down)
     low = padded[3 * down : 3 * down + size, 2 * down + across : 2 * down + across + size]
     high = padded[down : down + size, 2 * down - across : 2 * down - across + size]
     return (1 + np.float32(0.42) * (low - high))[..., None]
 
 
-def _grain(rng: np.random.Generator, size: int, depth: float, bumps: int) -> scene.Floats:
+def grain(rng: np.random.Generator, size: int, depth: float, bumps: int) -> scene.Floats:
     """A factor (S,S,1) that wavers by ±depth around 1."""
     return (np.float32(1 - depth) + np.float32(2 * depth) * scene.noise(rng, size, bumps, bumps))[..., None]
 
@@ -76,39 +81,47 @@ def visible_parts(
 
 
 def paint(
-    species: Species, family: str, bird_rng: np.random.Generator, scene_rng: np.random.Generator, size: int
+    species: Species,
+    family: str,
+    bird_rng: np.random.Generator,
+    scene_rng: np.random.Generator,
+    size: int,
+    scale: float = 1.0,
 ) -> Picture:
     """A bird of a species before a background of a family; bird and surroundings are drawn from separate generators.
+
+    scale: the bird's length as a share of what its pose asks for; perch and leaf shrink with it.
 
     The background is drawn last, as how many numbers it takes depends on its family: everything else stays as it is.
     """
     pose = random_pose(bird_rng)
+    pose = replace(pose, area=pose.area * scale**2)
     bird = pose_bird(species, pose, size)
     index, table = regions(bird, size), palette(species, bird_rng)
-    perch = flatten(*scene.perch(bird.ground, scene_rng, size))
-    leaf = scene.leaf(scene_rng, size, _extent(index))
+    perch = flatten(*scene.perch(bird.ground, scene_rng, size, scale))
+    leaf = scene.leaf(scene_rng, size, extent(index), scale)
     in_front = scene_rng.random() < LEAF_CHANCE
     light = ((0.85 + 0.25 * scene_rng.random()) * (0.95 + 0.1 * scene_rng.random(3))).astype(np.float32)
     if in_front:
         index = np.where(leaf[0] > 0, np.uint8(0), index)
     color, cover = flatten(index, table)
-    shade = _shading(cover, pose.left) * _grain(bird_rng, size, 0.05, 30)
+    shade = shading(cover, pose.left, scale) * grain(bird_rng, size, 0.05, 30)
     mask = cover[..., 0] > HALF
 
-    image = _lay(perch[0] * _grain(scene_rng, size, 0.15, 40), perch[1], scene.background(family, scene_rng, size))
-    image = _lay((color * shade).clip(0, 255), cover, image)
+    image = lay(perch[0] * grain(scene_rng, size, 0.15, 40), perch[1], scene.background(family, scene_rng, size))
+    image = lay((color * shade).clip(0, 255), cover, image)
     if in_front:
-        image = _lay(*flatten(*leaf), image)
+        image = lay(*flatten(*leaf), image)
     image = (image * light).clip(0, 255) + np.float32(0.5)
     return Picture(image.astype(np.uint8), mask, visible_parts(bird, index, mask, pose.left))
 
 
-def _extent(index: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+def extent(index: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     """x0, y0, x1, y1 in pixels of whatever shows on an index canvas."""
     rows, columns = np.flatnonzero(index.any(1)) / SUPER, np.flatnonzero(index.any(0)) / SUPER
     return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
 
 
-def _lay(color: scene.Floats, cover: scene.Floats, image: scene.Floats) -> scene.Floats:
+def lay(color: scene.Floats, cover: scene.Floats, image: scene.Floats) -> scene.Floats:
     """Lay colours that are already weighted by their coverage over a picture."""
     return np.asarray(image * (1 - cover) + color, dtype=np.float32)

@@ -163,8 +163,10 @@ WOOD: tuple[Color, ...] = ((92, 70, 50), (120, 100, 84), (70, 62, 56), (132, 112
 STONE: tuple[Color, ...] = ((120, 118, 112), (104, 92, 78), (92, 104, 70), (146, 134, 116))
 
 
-def perch(ground: Points, rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A branch or a mound under the feet: its index canvas and palette (256, 3)."""
+def perch(
+    ground: Points, rng: np.random.Generator, size: int, scale: float = 1.0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A branch, which is thinner for a smaller `scale`, or a mound under the feet: its index canvas and palette (256, 3)."""
     canvas = Image.new("L", (SUPER * size, SUPER * size), 0)
     draw = ImageDraw.Draw(canvas)
     middle, step = (ground[0] + ground[1]) / 2, ground[1] - ground[0]
@@ -172,7 +174,7 @@ def perch(ground: Points, rng: np.random.Generator, size: int) -> tuple[NDArray[
     bumps = rng.random(6) - 0.5
     table = np.zeros((256, 3), dtype=np.uint8)
     if rng.random() < 0.65:
-        thick = size * (0.03 + 0.025 * float(rng.random()))
+        thick = size * scale * (0.03 + 0.025 * float(rng.random()))
         xs = np.array([-0.1, 0.25, 0.5, 0.75, 1.1]) * size
         ys = middle[1] + slope * (xs - middle[0]) + thick * 0.45
         path = np.stack([xs, ys + bumps[:5] * np.abs(xs - middle[0]) * 0.08], 1)
@@ -195,7 +197,7 @@ def perch(ground: Points, rng: np.random.Generator, size: int) -> tuple[NDArray[
 
 
 def leaf(
-    rng: np.random.Generator, size: int, around: tuple[float, float, float, float]
+    rng: np.random.Generator, size: int, around: tuple[float, float, float, float], scale: float = 1.0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A leaf on a stem before the edge of a box (x0, y0, x1, y1): its index canvas and palette."""
     canvas = Image.new("L", (SUPER * size, SUPER * size), 0)
@@ -203,13 +205,13 @@ def leaf(
     x0, y0, x1, y1 = around
     along, side = float(rng.random()), int(rng.integers(3))
     x, y = ((x0, y0 + along * (y1 - y0)), (x1, y0 + along * (y1 - y0)), (x0 + along * (x1 - x0), y1))[side]
-    long, angle = size * (0.06 + 0.04 * float(rng.random())), math.tau * float(rng.random())
+    long, angle = size * scale * (0.06 + 0.04 * float(rng.random())), math.tau * float(rng.random())
     c, s = math.cos(angle), math.sin(angle)
     outline = smooth(points((-1.0, 0.0), (-0.4, -0.42), (0.3, -0.40), (1.0, 0.0), (0.3, 0.40), (-0.4, 0.42)), 4) * long
     shape = np.stack([x + c * outline[:, 0] - s * outline[:, 1], y + s * outline[:, 0] + c * outline[:, 1]], 1)
     vein = points((x - c * long * 2.2, y - s * long * 2.2), (x, y), (x + c * long * 0.9, y + s * long * 0.9))
     fill(draw, shape, 1)
-    fill(draw, stroke(vein, (size * 0.012, size * 0.010, size * 0.006)), 2)
+    fill(draw, stroke(vein, (size * scale * 0.012, size * scale * 0.010, size * scale * 0.006)), 2)
     table = np.zeros((256, 3), dtype=np.uint8)
     tint = _tint(rng, ((88, 140, 62), (150, 128, 58), (70, 112, 74))[int(rng.integers(3))], 0.2)
     table[1], table[2] = tint, (tint[0] * 2 // 3, tint[1] * 2 // 3, tint[2] * 2 // 3)

@@ -1,7 +1,8 @@
 """The layout of CUB-200-2011: its tables from species and pictures, its images and segmentations.
 
 Source: CGC spec §3.2, CALM spec §3. One departure: `attributes.txt`, which lies beside the official archive's folder, lies
-in `attributes/`. One addition: `backgrounds.txt`, `<image id> <family>`.
+in `attributes/`. Additions: `backgrounds.txt`, `<image id> <family>`; where a picture has several birds, `labels.txt`,
+`<image id> <class> …`, and segmentations of class numbers.
 """
 
 from __future__ import annotations
@@ -19,13 +20,22 @@ from cambench.data.synthbirds.picture import PART_NAMES, Picture
 
 @dataclass(frozen=True)
 class Row:
-    """One image as the tables describe it; `label` counts from 0, `number` from 1 within its class."""
+    """One image as the tables describe it; `label` counts from 0, `number` from 1 within its class.
+
+    members: class and species of each of its birds, that of `label` first.
+    """
 
     label: int
     number: int
     train: bool
     family: str
     name: str
+    members: tuple[tuple[int, Species], ...]
+
+    @property
+    def lowest(self) -> int:
+        """The lowest class among its birds."""
+        return min(k for k, _ in self.members)
 
 
 def box(picture: Picture) -> tuple[float, float, float, float]:
@@ -35,12 +45,12 @@ def box(picture: Picture) -> tuple[float, float, float, float]:
 
 
 def save_picture(root: Path, row: Row, picture: Picture) -> None:
-    """The JPEG (quality 95, full colour resolution), and its segmentation as a grey PNG of 0 and 255."""
+    """The JPEG (quality 95, full colour resolution), and its segmentation as a grey PNG: 0 and 255, or class + 1."""
     for folder in ("images", "segmentations"):
         (root / folder / row.name).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture.image).save(root / "images" / row.name, quality=95, subsampling=0)
-    mask = Image.fromarray(picture.mask.astype(np.uint8) * np.uint8(255))
-    mask.save((root / "segmentations" / row.name).with_suffix(".png"))
+    regions = picture.mask.astype(np.uint8) * np.uint8(255) if picture.regions is None else picture.regions
+    Image.fromarray(regions).save((root / "segmentations" / row.name).with_suffix(".png"))
 
 
 def part_lines(number: int, picture: Picture) -> list[str]:
@@ -49,31 +59,43 @@ def part_lines(number: int, picture: Picture) -> list[str]:
     return [f"{number} {part} {x:.1f} {y:.1f} {visible}" for part, (x, y, visible) in enumerate(spots, 1)]
 
 
-def class_folder(label: int, species: Species) -> str:
+def class_folder(label: int, name: str) -> str:
     """`001.Common_Finch`."""
-    return f"{label + 1:03d}.{species.name}"
+    return f"{label + 1:03d}.{name}"
 
 
-def save_tables(
-    root: Path, species: Sequence[Species], rows: Sequence[Row], boxes: Sequence[str], parts: Sequence[str]
-) -> None:
-    """Every table but the pictures themselves; `boxes` and `parts` are lines already."""
+def save_lines(root: Path, name: str, lines: Sequence[str]) -> None:
+    """One table."""
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def save_tables(root: Path, classes: Sequence[str], rows: Sequence[Row], boxes: Sequence[str]) -> None:
+    """The tables that every set has; `boxes` are lines already."""
     numbered = list(enumerate(rows, 1))
+    save_lines(root, "images.txt", [f"{i} {row.name}" for i, row in numbered])
+    save_lines(root, "image_class_labels.txt", [f"{i} {row.lowest + 1}" for i, row in numbered])
+    save_lines(root, "train_test_split.txt", [f"{i} {int(row.train)}" for i, row in numbered])
+    save_lines(root, "backgrounds.txt", [f"{i} {row.family}" for i, row in numbered])
+    save_lines(root, "classes.txt", [f"{i + 1} {class_folder(i, name)}" for i, name in enumerate(classes)])
+    save_lines(root, "bounding_boxes.txt", boxes)
+
+
+def save_parts(root: Path, lines: Sequence[str]) -> None:
+    """The names of the key points, and where each lies."""
+    save_lines(root, "parts/parts.txt", [f"{i} {name}" for i, name in enumerate(PART_NAMES, 1)])
+    save_lines(root, "parts/part_locs.txt", lines)
+
+
+def save_labels(root: Path, rows: Sequence[Row]) -> None:
+    """`labels.txt`: every class of an image, ascending."""
+    labels = [" ".join(str(k + 1) for k, _ in sorted(row.members, key=lambda m: m[0])) for row in rows]
+    save_lines(root, "labels.txt", [f"{i} {text}" for i, text in enumerate(labels, 1)])
+
+
+def save_attributes(root: Path, species: Sequence[Species]) -> None:
+    """The names of the attributes, and which each class has."""
+    save_lines(root, "attributes/attributes.txt", [f"{i} {name}" for i, name in enumerate(NAMES, 1)])
     has = [attributes(s) for s in species]
-    tables: dict[str, Sequence[str]] = {
-        "images.txt": [f"{i} {row.name}" for i, row in numbered],
-        "image_class_labels.txt": [f"{i} {row.label + 1}" for i, row in numbered],
-        "train_test_split.txt": [f"{i} {int(row.train)}" for i, row in numbered],
-        "backgrounds.txt": [f"{i} {row.family}" for i, row in numbered],
-        "classes.txt": [f"{i + 1} {class_folder(i, s)}" for i, s in enumerate(species)],
-        "bounding_boxes.txt": boxes,
-        "parts/parts.txt": [f"{i} {name}" for i, name in enumerate(PART_NAMES, 1)],
-        "parts/part_locs.txt": parts,
-        "attributes/attributes.txt": [f"{i} {name}" for i, name in enumerate(NAMES, 1)],
-        "attributes/class_attribute_labels_continuous.txt": [
-            " ".join("100.0" if n in h else "0.0" for n in NAMES) for h in has
-        ],
-    }
-    for name, lines in tables.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    matrix = [" ".join("100.0" if n in h else "0.0" for n in NAMES) for h in has]
+    save_lines(root, "attributes/class_attribute_labels_continuous.txt", matrix)

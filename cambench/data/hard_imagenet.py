@@ -1,0 +1,123 @@
+"""Hard ImageNet: masks of 15 classes of ImageNet-1k whose objects come with telling surroundings (ContrastiveCAM spec §4).
+
+The archive holds masks alone, `{train,val}/<wnid>_<ImageNet file>`; the images are ImageNet's own, looked for in the folders
+of the data set `imagenet` inside this one or beside it. Class index: position in meta/hard_imagenet_idx.pkl. A mask's pixel
+above 127 shows the object: what is less is noise of the JPEG coding.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cambench.data import pickles, readers
+from cambench.data.imagenet import image_folder
+from cambench.data.index import INDEX
+from cambench.vocabulary import DataError, Dataset, Sample
+
+NAMES = {
+    537: "dog sled", 379: "howler monkey", 785: "seat belt", 795: "ski", 837: "sunglasses", 433: "swimming cap",
+    416: "balance beam", 602: "horizontal bar", 706: "patio", 746: "hockey puck", 655: "miniskirt",
+    810: "keyboard space bar", 890: "volleyball", 981: "baseball player", 801: "snorkel",
+}  # fmt: skip
+"""ImageNet index -> the name of the class, in the order of the release."""
+
+INDICES, WNIDS, RANKS = "meta/hard_imagenet_idx.pkl", "meta/idx_to_wnid.pkl", "paths_by_rank2.pkl"
+BALANCED = 100
+"""First and last images of a class's ranking that the balanced train split takes."""
+
+
+def read(root: Path, split: str) -> Dataset:
+    """One split (`train`, `val`) in the order of the masks' names.
+
+    Raises: DataError naming what is missing or malformed: metadata, masks, ImageNet, images.
+    """
+    indices, wnids = class_list(root)
+    rank = {wnid: i for i, wnid in enumerate(wnids)}
+    images = image_folder(imagenet(root), split)
+    samples = []
+    for name in readers.images_in(readers.need(root / split)):
+        wnid, _, file = name.partition("_")
+        if wnid not in rank or not file:
+            expected = f"a mask called <one of the {len(rank)} wnids>_<file>"
+            raise DataError(f"{root / split / name}: expected {expected}, got another name; {readers.AGAIN}.")
+        path = next((p for p in (images / wnid / file, images / file) if p.is_file()), images / wnid / file)
+        samples.append(Sample(f"{split}/{wnid}/{file}", path, rank[wnid], segmentation=root / split / name))
+    if not samples:
+        raise DataError(f"{root / split}: expected masks, got none; {readers.AGAIN}.")
+    if missing := [s.path for s in samples if not s.path.is_file()]:
+        text = f"{root / split}: {len(missing)} of {len(samples)} masks are of images that are not in {images}"
+        raise DataError(f"{text}, first {missing[0]}; complete ImageNet there.")
+    classes = tuple(NAMES.get(index, wnid) for index, wnid in zip(indices, wnids, strict=True))
+    return Dataset("hard-imagenet", split, root, classes, tuple(samples), segments="above-127")
+
+
+def read_balanced(root: Path, split: str) -> Dataset:
+    """The same val; train is, per class, the 100 first and the 100 last images of the ranking by spurious strength.
+
+    Source: the balanced subset of the suite's DFR rows (ContrastiveCAM spec §1.2). In the order of the ranking.
+    """
+    dataset = replace(read(root, split), name="hard-imagenet-balanced")
+    if split != "train":
+        return dataset
+    place = {p.name: s for s in dataset.samples for p in (s.path, s.segmentation or s.path)}
+    chosen = defaultdict[int, dict[str, Sample]](dict)
+    for ranking in rankings(root):
+        names = [Path(name).name for name in ranking]
+        if unknown := [name for name in names if name not in place]:
+            raise DataError(
+                f"{root / RANKS}: expected images of train/, got {unknown[0]}, which has no mask; {readers.AGAIN}."
+            )
+        for name in (*names[:BALANCED], *names[-BALANCED:]):
+            chosen[place[name].label][name] = place[name]
+    short = [name for i, name in enumerate(dataset.classes) if len(chosen[i]) < 2 * BALANCED]
+    note = (f"fewer than {2 * BALANCED} ranked images in {len(short)} classes, first {short[0]}",) if short else ()
+    samples = tuple(s for label in sorted(chosen) for s in chosen[label].values())
+    return replace(dataset, samples=samples, notes=(*dataset.notes, *note))
+
+
+def class_list(root: Path) -> tuple[list[int], list[str]]:
+    """The ImageNet indices of the classes in the order of their labels, and their wnids."""
+    indices, wnids = pickles.load(root / INDICES), pickles.load(root / WNIDS)
+    if not isinstance(indices, Sequence) or not indices or not all(isinstance(i, int) for i in indices):
+        raise DataError(f"{root / INDICES}: expected a list of ImageNet indices, got {kind(indices)}; {readers.AGAIN}.")
+    if not isinstance(wnids, Mapping) or any(not isinstance(wnids.get(i), str) for i in indices):
+        missing = next((i for i in indices if not isinstance(wnids, Mapping) or not isinstance(wnids.get(i), str)), None)
+        raise DataError(f"{root / WNIDS}: expected the wnid of each index, got none for {missing}; {readers.AGAIN}.")
+    return list(indices), [wnids[i] for i in indices]
+
+
+def rankings(root: Path) -> Iterator[Sequence[str]]:
+    """The ranked image paths of each class; which class it is follows from the images, whatever the key."""
+    found = pickles.load(root / RANKS)
+    if not isinstance(found, Mapping) or not found:
+        raise DataError(f"{root / RANKS}: expected lists of image paths by class, got {kind(found)}; {readers.AGAIN}.")
+    for key, paths in found.items():
+        if not isinstance(paths, Sequence) or not all(isinstance(p, str) for p in paths):
+            raise DataError(f"{root / RANKS}: expected image paths of class {key}, got {kind(paths)}; {readers.AGAIN}.")
+        yield paths
+
+
+def kind(value: Any) -> str:
+    """What a value is, for messages."""
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, Mapping | Sequence) else type(value).__name__
+
+
+def imagenet(root: Path) -> Path:
+    """The folder of ImageNet-1k, inside this set's own or beside it.
+
+    Raises: DataError saying where it was looked for.
+    """
+    entry = INDEX["imagenet"]
+    places = [base / folder for base in (root, root.parent) for folder in entry.folders]
+    found = next((p for p in places if any((p / anchor).exists() for anchor in entry.anchors)), None)
+    if found is None:
+        names = " or ".join(entry.folders)
+        raise DataError(
+            f"{root}: expected ImageNet-1k, of whose images these are masks, as a folder {names} in {root.parent} or in the "
+            f"set itself, found none; put it or a link to it there. Obtain: {entry.obtain}."
+        )
+    return found

@@ -1,0 +1,97 @@
+"""Masks in training: where they come from, and crops that keep the object.
+
+`data.masks` names the source: `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's root) or a folder of PNGs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from cambench import geometry
+from cambench.data.plan import Plan, Rows
+from cambench.data.regions import BOXES, SEGMENTATION, png_of
+from cambench.data.views import windows
+from cambench.geometry import Windows
+from cambench.vocabulary import Dataset
+
+REGIONS = "regions"
+"""The name under which a pixel source hands over the regions beside its views."""
+ATTEMPTS = 10
+SAM = "sam"
+
+
+def source_of(dataset: Dataset, masks: str) -> str:
+    """The source as `regions.load_regions` takes it: a kind of annotation, or a folder."""
+    return str(dataset.root / SAM) if masks == SAM else masks
+
+
+def fingerprint(dataset: Dataset, source: str) -> str:
+    """16 hex digits over the masks of all images.
+
+    Of annotations, as of images, the files' sizes count; of a folder of PNGs, which may be made anew, their content.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(f"{SEGMENTATION if source == SEGMENTATION else BOXES if source == BOXES else 'folder'} ".encode())
+    digest.update(f"{dataset.fingerprint} {dataset.segments}".encode())
+    for sample in dataset.samples:
+        if source in (SEGMENTATION, BOXES):
+            digest.update(f" {sample.segmentation.stat().st_size if sample.segmentation is not None else -1}".encode())
+        else:
+            digest.update(hashlib.blake2b(png_of(sample, source).read_bytes(), digest_size=8).digest())
+    return digest.hexdigest()
+
+
+def shown(dataset: Dataset, rows: Rows, regions: Tensor) -> Tensor:
+    """Whether the regions (N,h,w) of the rows show a class that is right: (N,) bool."""
+    right = torch.zeros(len(rows), len(dataset.classes) + 1, dtype=torch.bool)  # column 0 is for pixels that show nothing
+    for i, row in enumerate(rows):
+        right[i, [label + 1 for label in dataset.samples[row].right]] = True
+    return right.gather(1, regions.flatten(1).long() + 1).any(1)
+
+
+def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
+    """The windows of rows under the view that carries masks, and their regions moved through them.
+
+    A random crop in which no right class shows is drawn anew, up to ten times from (seed, epoch, view, row, attempt); then
+    the evaluation view's window takes its place, rounded to whole pixels because crops read nothing outside themselves.
+    Source: ContrastiveCAM spec §1.4, §7 trap 1. regions: (N,H,W) of whole images -> windows (N), (N,h,w).
+    """
+    masks = plan.masks
+    assert masks is not None
+    view = plan.views[masks.view]
+    height = torch.full((len(rows),), regions.shape[1])
+    width = torch.full_like(height, regions.shape[2])
+    found, sizes = plan.windows(rows, masks.view, height, width)
+    size = (int(sizes[0, 0]), int(sizes[0, 1]))
+    moved = geometry.resample_mask(regions, found, size)
+    for attempt in range(1, ATTEMPTS + 2 if view.random else 1):
+        empty = ~shown(masks.dataset, rows, moved)
+        if not bool(empty.any()):
+            break
+        which = empty.nonzero()[:, 0]
+        few = tuple(rows[i] for i in which.tolist())
+        if attempt <= ATTEMPTS:
+            again = plan.windows(few, masks.view, height[which], width[which], attempt)[0]
+        else:
+            again = whole_pixels(windows(masks.fallback, height[which], width[which])[0], height[which], width[which])
+        found = put(found, which, again)
+        moved[which] = geometry.resample_mask(regions[which], again, size)
+    return found, moved
+
+
+def whole_pixels(found: Windows, height: Tensor, width: Tensor) -> Windows:
+    """The windows with edges at the nearest pixels, inside the images."""
+    top, left = found.top.round().clamp(min=0), found.left.round().clamp(min=0)
+    bottom = torch.minimum((found.top + found.height).round(), height.double())
+    right = torch.minimum((found.left + found.width).round(), width.double())
+    return replace(found, top=top, left=left, height=bottom - top, width=right - left)
+
+
+def put(found: Windows, which: Tensor, again: Windows) -> Windows:
+    """The windows with those at the positions `which` replaced."""
+    names = ("top", "left", "height", "width", "flip")
+    return replace(found, **{n: getattr(found, n).index_put((which,), getattr(again, n)) for n in names})

@@ -1,0 +1,117 @@
+"""The WSOL benchmark's layout of CUB and ImageNet: train with labels, `val` (CUBV2, ImageNetV2) and `test` with boxes.
+
+`metadata/{CUB,ILSVRC}/{train,val,test}/`: image_ids.txt, class_labels.txt (`path,label`, 0-based), image_sizes.txt
+(`path,width,height`), localization.txt (`path,x0,y0,x1,y1`, several lines an image). Boxes are taken as they are written,
+corners inclusive, as the evaluator reads them. Images lie below one folder or, as CALM's code has it, in folders of their
+own for val. Source: CALM spec §3.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from cambench.data import readers
+from cambench.vocabulary import Box, DataError, Dataset, Sample
+
+FOLDERS = {
+    "CUB": ("dataset/CUB", "CUB", "CUB/images", "CUB_200_2011/images", "CUBV2"),
+    "ILSVRC": ("dataset/ILSVRC", "ILSVRC", "imagenet", "ImageNetV2"),
+}
+"""Set -> folders of the root below which an image's path may lie."""
+SHOWN = 3
+
+
+def read_cub(root: Path, split: str) -> Dataset:
+    """CUB-200-2011 with CUBV2 as `val`."""
+    return read(root, "CUB", split, "cub-wsol")
+
+
+def read_imagenet(root: Path, split: str) -> Dataset:
+    """ImageNet-1k, its official val as `test`, ImageNetV2 (threshold 0.7) as `val`."""
+    return read(root, "ILSVRC", split, "imagenet-wsol")
+
+
+def read(root: Path, name: str, split: str, dataset: str) -> Dataset:
+    """One split in the order of image_ids.txt; boxes for `val` and `test` only.
+
+    Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
+    """
+    metadata = readers.need(root / "metadata" / name / split)
+    ids = [text.strip() for _, text in readers.lines(metadata / "image_ids.txt")]
+    labels = class_labels(metadata / "class_labels.txt", ids)
+    boxes, sizes = ({}, {}) if split == "train" else (localisation(metadata, ids), image_sizes(metadata, ids))
+    paths = find_images(root, FOLDERS[name], ids, metadata / "image_ids.txt")
+    samples = tuple(Sample(i, p, labels[i], boxes.get(i, ()), sizes.get(i)) for i, p in zip(ids, paths, strict=True))
+    count = 1 + max(labels.values())
+    return Dataset(dataset, split, root, class_names(root / "metadata" / name, ids, labels, count), samples, "inclusive")
+
+
+def class_labels(path: Path, ids: Sequence[str]) -> dict[str, int]:
+    """Image id -> class. Raises: DataError where an image has none."""
+    rows = readers.table(path, 2, separator=",")
+    found = {key: readers.whole(label, path, line) for line, (key, label) in rows}
+    same_ids(path, ids, found)
+    return found
+
+
+def image_sizes(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Image id -> (width, height)."""
+    path = metadata / "image_sizes.txt"
+    rows = readers.table(path, 3, separator=",")
+    found = {k: (readers.whole(w, path, line, low=1), readers.whole(h, path, line, low=1)) for line, (k, w, h) in rows}
+    same_ids(path, ids, found)
+    return found
+
+
+def localisation(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[Box, ...]]:
+    """Image id -> its boxes."""
+    path = metadata / "localization.txt"
+    found: dict[str, list[Box]] = defaultdict(list)
+    for line, (key, *corners) in readers.table(path, 5, separator=","):
+        found[key].append(readers.box(corners, path, line))
+    same_ids(path, ids, found)
+    return {key: tuple(boxes) for key, boxes in found.items()}
+
+
+def same_ids(path: Path, ids: Sequence[str], known: object) -> None:
+    """The file must speak of every image of image_ids.txt."""
+    assert hasattr(known, "__contains__")
+    missing = [i for i in ids if i not in known]
+    if missing:
+        raise DataError(
+            f"{path}: expected a line for each image of image_ids.txt, got none for {missing[0]} "
+            f"({len(missing)} in all); {readers.AGAIN}."
+        )
+
+
+def find_images(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path) -> list[Path]:
+    """The file of each image in the first folder that has it.
+
+    Raises: DataError naming the images that are in none.
+    """
+    places = [root / folder for folder in folders if (root / folder).is_dir()]
+    found = [next((place / i for place in places if (place / i).is_file()), None) for i in ids]
+    missing = [i for i, path in zip(ids, found, strict=True) if path is None]
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        where = ", ".join(str(root / folder) for folder in folders)
+        raise DataError(f"{by}: names images that are in none of {where}: {', '.join(missing[:SHOWN])}{more}.")
+    return [path for path in found if path is not None]
+
+
+def class_names(metadata: Path, ids: Sequence[str], labels: dict[str, int], count: int) -> tuple[str, ...]:
+    """The folder of each class where paths name it (`001.Black_footed_Albatross/…`, `train/<wnid>/…`), else its number."""
+    train = metadata / "train" / "class_labels.txt"
+    rows = dict(labels)
+    if train.exists():
+        rows |= {key: int(label) for _, (key, label) in readers.table(train, 2, separator=",")}
+    folder: dict[int, str] = {}
+    for key, label in rows.items():
+        parts = key.split("/")[:-1]
+        if parts and not parts[-1].isdecimal() and parts[-1] not in ("val", "val2"):
+            folder.setdefault(label, parts[-1])
+    count = max(count, 1 + max(rows.values()))
+    names = [folder.get(i, str(i)) for i in range(count)]
+    return tuple(name.partition(".")[2].replace("_", " ") or name for name in names)

@@ -1,0 +1,55 @@
+"""What a run's objective, data set and masks must agree on, settled before anything is computed."""
+
+from __future__ import annotations
+
+from cambench.data import masks as sources
+from cambench.data.plan import Masks
+from cambench.data.regions import BOXES, check_source
+from cambench.data.views import View
+from cambench.objectives import Objective
+from cambench.recipes.schema import TrainingRecipe
+from cambench.vocabulary import Dataset, UsageError
+
+KL_IN_BOXES = "the KL term is used with box masks, which the paper never does (ContrastiveCAM spec §1.2)"
+
+
+def check_labels(objective: Objective, dataset: Dataset) -> None:
+    """See that the objective and the data set mean the same by a label.
+
+    Raises: UsageError if one of them means several labels an image.
+    """
+    if objective.multilabel == dataset.multilabel:
+        return
+    kinds = {True: "several labels an image (bce, bce-arch, cfbce, rcfbce)", False: "one label an image (ce-adam, cfce, …)"}
+    raise UsageError(
+        f"objective {objective.name} on {dataset.name}: expected a method for {kinds[dataset.multilabel]}, got one for "
+        f"{kinds[objective.multilabel]}."
+    )
+
+
+def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fallback: View) -> Masks | None:
+    """The masks of a run; None where its objective uses none.
+
+    Raises: UsageError where objective, masks and augmentation do not go together, DataError naming images without a mask.
+    """
+    wanted = recipe.data.masks
+    if objective.masks != bool(wanted):
+        asked = (
+            "the source of its masks (segmentation, boxes, sam or a folder)" if objective.masks else '"", as it uses none'
+        )
+        raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {wanted!r}.")
+    if not wanted:
+        return None
+    if augment := getattr(recipe.input, "augment", ""):
+        raise UsageError(
+            f'masks with input.augment = "{augment}": expected no such pipeline, since it would move pixels without their '
+            'masks; say --set input.augment="".'
+        )
+    source = sources.source_of(dataset, wanted)
+    check_source(dataset, source)
+    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback)
+
+
+def departures(recipe: TrainingRecipe) -> list[str]:
+    """The sentences on what a recipe asks for that its paper rules out."""
+    return [KL_IN_BOXES] if recipe.data.masks == BOXES and recipe.objective_settings.get("kl", 0) else []
