@@ -205,6 +205,8 @@ def view(kind: str, recipe: Input) -> View:
     """
     if kind == "resize-center-crop" or (kind in RANDOM and recipe.crop == "evaluation"):
         kind = recipe.evaluation
+    elif kind in RANDOM:
+        kind = recipe.crop
     flip = recipe.flip if kind in RANDOM else 0.0
     return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, flip)
 
