@@ -60,9 +60,20 @@ def clip(maps: Tensor) -> Tensor:
     return torch.where(constant, torch.zeros_like(maps), maps.clamp(0, 1))
 
 
+def min_max_library(maps: Tensor) -> Tensor:
+    """M' / (1e-7 + max M') with M' = M − min M. Source: pytorch-grad-cam's scaling (ContrastiveCAM spec §2)."""
+    shifted = maps - maps.amin((1, 2), keepdim=True)
+    return shifted / (1e-7 + shifted.amax((1, 2), keepdim=True))
+
+
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, half-pixel centres, no antialias: (N,h,w) -> (N,*size)."""
     return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def resize_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, the corner pixels' centres on the map's: (N,h,w) -> (N,*size). Source: Wang & Wang 2022, authors' code."""
+    return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
 
 
 def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -87,11 +98,13 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,
     "clip": clip,
+    "min-max-library": min_max_library,
 }
+RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {"resize": resize, "resize-corners": resize_corners}
 
 
 def apply(maps: Tensor, steps: Sequence[str], size: tuple[int, int]) -> Tensor:
-    """Apply the named steps in order; the step `resize` brings the maps to `size` (H, W)."""
+    """Apply the named steps in order; the steps of `RESIZES` bring the maps to `size` (H, W)."""
     for step in steps:
-        maps = resize(maps, size) if step == "resize" else STEPS[step](maps)
+        maps = RESIZES[step](maps, size) if step in RESIZES else STEPS[step](maps)
     return maps

@@ -22,13 +22,18 @@ ClassSets = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Target:
-    """One target: `rule(logits (N,C), classes (N,)) -> v (N,C)`; None where the name carries an argument (`versus:K`)."""
+    """One target: `rule(logits (N,C), classes (N,)) -> v (N,C)`; None where the name carries an argument (`versus:K`).
+
+    anew: S is a function of the input, whose v is its gradient in the logits at every point that an explainer visits; where
+    it is False, v weighs the explanations of the classes and stays that of the image. Source: Wang & Wang 2022, eq. 1.
+    """
 
     name: str
     formula: str
     source: str
     rule: Callable[[Tensor, Tensor], Tensor] | None = None
     argument: str = ""
+    anew: bool = False
 
 
 def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subsets: ClassSets | None = None) -> Tensor:
@@ -146,9 +151,13 @@ def check_classes(classes: Tensor, shape: torch.Size) -> Tensor:
 WANG = "Wang & Wang 2022"
 INDEX: dict[str, Target] = {
     "logit": Target("logit", "e_t", "the convention of every CAM paper", logit),
-    "probability": Target("probability", "p_t·(e_t − p)", f"{WANG} Prop. 2", probability),
-    "log-probability": Target("log-probability", "e_t − p", f"{WANG} Prop. 2, after the logarithm", log_probability),
-    "log-odds": Target("log-odds", "e_t − Σ_{s≠t} α_s e_s (equal to weighted)", f"{WANG} eq. 1", weighted),
+    "probability": Target("probability", "p_t·(e_t − p)", f"{WANG} Prop. 2", probability, anew=True),
+    "log-probability": Target(
+        "log-probability", "e_t − p", f"{WANG} Prop. 2, after the logarithm", log_probability, anew=True
+    ),
+    "log-odds": Target(
+        "log-odds", "e_t − Σ_{s≠t} α_s e_s (equal to weighted at one point)", f"{WANG} eq. 1", weighted, anew=True
+    ),
     "mean": Target("mean", "e_t − 1/(C−1)·Σ_{s≠t} e_s", f"{WANG} §3.3", mean),
     "max": Target("max", "e_t − e_{s*}, s* the best other class", f"{WANG} §3.3", best_other),
     "weighted": Target("weighted", "e_t − Σ_{s≠t} α_s e_s, α = softmax of the other logits", f"{WANG} eq. 1", weighted),

@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, str] = {
     "class_maps": "function: image (N,3,H,W) -> raw HiResCAM maps of every class's logit (N,C,h,w)",
     "differentiate": "function: image (N,3,H,W), classes (N,) -> ∂S/∂image (N,3,H,W) of the job's target",
     "generator": "torch.Generator on the CPU, seeded for this batch",
+    "generators": "list of N torch.Generators on the CPU, each seeded for its image, whatever the batch",
 }
 """The closed list of argument names with which a metric declares what it needs."""
 

@@ -20,16 +20,22 @@ Paper = Annotated[str | None, typer.Option("--paper", help="Every table of a pap
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="A paper's table, on this data instead of its own.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
 Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
-Figure = Annotated[str | None, typer.Option("--figure", help="qualitative, consistency or lambda, written to --out.")]
+Figure = Annotated[
+    str | None,
+    typer.Option("--figure", help="qualitative, consistency, contrast, versus, lambda or gradient-sign, written to --out."),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
-Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all.")]
+Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, versus: one.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]
+Classes = Annotated[
+    int | None, typer.Option("--classes", min=2, max=3, help="Best classes of each image in contrast (2) and versus (3).")
+]
 Paired = Annotated[
     tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")]
-Explainer = Annotated[str | None, typer.Option("--explainer", "-e", help="Only this explainer in --paired.")]
+Explainer = Annotated[str | None, typer.Option("--explainer", "-e", help="Only this one in --paired; of contrast, versus.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")]
 
 
@@ -48,6 +54,7 @@ def report(
     run: Shown = None,
     dataset: DatasetName = None,
     images: Images = None,
+    classes: Classes = None,
     paired: Paired = None,
     metric: Metrics = None,
     explainer: Explainer = None,
@@ -64,7 +71,7 @@ def report(
     if paired is not None:
         compare(paired, metric or [], results, (explainer, target), form)
     elif figure is not None:
-        draw((figure, out), (names, on, arch), (run or [], dataset, images), roots, form)
+        draw((figure, out), (names, on, arch), (run or [], dataset, images, explainer, classes), roots, form)
     else:
         show(made((names, on, arch), roots), form, html, results, data_root)
 
@@ -113,7 +120,7 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
 def draw(
     figure: tuple[str, Path | None],
     wanted: Wanted,
-    choice: tuple[list[str], str | None, int | None],
+    choice: tuple[list[str], str | None, int | None, str | None, int | None],
     roots: tuple[Path, Path],
     form: str,
 ) -> None:
@@ -122,13 +129,14 @@ def draw(
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
-    kind, path = figures.check(*figure)
-    if kind == figures.LAMBDA:
-        told = figures.curve(path, made((wanted[0] or [figures.TABLE], *wanted[1:]), roots))
+    wish = figures.Wish(*choice)
+    kind, path = figures.check(*figure, wish)
+    if kind in figures.TABLES:
+        told = figures.of_table(kind, path, made((wanted[0] or [figures.TABLES[kind]], *wanted[1:]), roots))
     elif any(wanted):
         raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
     else:
-        told = figures.pictures(kind, path, figures.Wish(*choice), o.place(*roots))
+        told = figures.pictures(kind, path, wish, o.place(*roots))
     typer.echo(json.dumps(told) if form == "json" else path)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cambench.vocabulary import Dataset
 
 Reader = Callable[[Path, str], Dataset]
+Task = Literal["single-label", "binary", "multi-label"]
+"""One class of many an image; one of two; several."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class DatasetEntry:
     make: `module:function` that writes it, where it is procedural.
     audit: `module:function` (root) -> problems that its reader does not meet.
     labelled: share of the labels -> the published list of the images whose labels may be used, a file of the root.
+    task: what its labels are. for_task: task -> the set of the same family, with the same splits, that stands in where a
+    table's data is of that task.
     """
 
     name: str
@@ -43,3 +48,5 @@ class DatasetEntry:
     make: str | None = None
     audit: str | None = None
     labelled: Mapping[float, str] = field(default_factory=dict)
+    task: Task = "single-label"
+    for_task: Mapping[Task, str] = field(default_factory=dict)

@@ -25,6 +25,7 @@ INDEX: dict[str, DatasetEntry] = {
         comparable=False,
         notes=("synthetic images (synthbirds)",),
         make="cambench.data.synthbirds:make",
+        for_task={"binary": "synthbirds-binary", "multi-label": "synthbirds-multilabel"},
     ),
     "cub": DatasetEntry(
         name="cub",

@@ -55,6 +55,7 @@ MASKED: dict[str, DatasetEntry] = {
     ),
     "pets-binary": DatasetEntry(
         name="pets-binary",
+        task="binary",
         reader="cambench.data.pets:read_binary",
         title="Oxford-IIIT Pets as cat and dog, with trimaps",
         splits=("train", "test"),
@@ -71,6 +72,7 @@ MASKED: dict[str, DatasetEntry] = {
     ),
     "sbd": DatasetEntry(
         name="sbd",
+        task="multi-label",
         reader="cambench.data.sbd:read",
         title="SBD: PASCAL VOC's 20 classes, several an image, with class segmentations",
         splits=("train", "val"),
@@ -87,6 +89,7 @@ MASKED: dict[str, DatasetEntry] = {
     ),
     "synthbirds-binary": DatasetEntry(
         name="synthbirds-binary",
+        task="binary",
         reader="cambench.data.cub:read",
         title="synthbirds-binary: procedural waders and songbirds (40 to 60) with exact boxes, parts and segmentations",
         splits=("train", "test"),
@@ -104,6 +107,7 @@ MASKED: dict[str, DatasetEntry] = {
     ),
     "synthbirds-multilabel": DatasetEntry(
         name="synthbirds-multilabel",
+        task="multi-label",
         reader="cambench.data.synthbirds.multilabel:read",
         title="synthbirds-multilabel: two or three procedural birds an image, exact class segmentations",
         splits=("train", "test"),

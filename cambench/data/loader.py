@@ -91,10 +91,14 @@ def cut_by_size(dataset: Dataset, rows: Sequence[int], size: int, batch_size: in
 def batches_of(
     dataset: Dataset, plan: Plan, device: torch.device, workers: int | None, cache: Path | None
 ) -> Iterator[Batch]:
-    """The batches of a plan, by the pixel source that fits the images."""
+    """The batches of a plan, by the pixel source that fits the images.
+
+    A pipeline of augmentations costs far more than decoding, so its pictures are streamed, whatever their size: by the
+    workers, and the very same with or without a cache.
+    """
     if not plan.batches:
         return
-    array = packed.packed_array(dataset.pool or dataset, cache) if cache is not None else None
+    array = None if cache is None or plan.augmented else packed.packed_array(dataset.pool or dataset, cache)
     if array is not None:
         if plan.masks is not None:
             assert cache is not None

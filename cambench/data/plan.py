@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cambench import seeds
 from cambench.data.views import View, draws, windows
 from cambench.geometry import Windows
 from cambench.vocabulary import Dataset
@@ -46,3 +47,12 @@ class Plan:
         view, named = self.views[name], f"{name} {attempt}" if attempt else name
         uniform = draws(torch.tensor(rows), seed=self.seed, epoch=self.epoch, view=named) if view.random else None
         return windows(view, heights, widths, uniform)
+
+    def seed_of(self, row: int, name: str) -> int:
+        """What a pipeline of augmentations draws from, for one row under the named view."""
+        return seeds.derive(self.seed, "augment", name, self.epoch, row)
+
+    @property
+    def augmented(self) -> bool:
+        """True if a pipeline makes one of the views."""
+        return any(view.augmented for view in self.views.values())

@@ -1,6 +1,7 @@
 """Pixel source for everything else: decoded for every pass by the workers of a torch DataLoader, cut and resized by Pillow.
 
-The workers draw nothing: a crop follows from the plan and the row, so any number of workers gives the same batches.
+A crop, and what a pipeline of augmentations draws, follows from the plan and the row, so any number of workers gives the
+same batches.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from cambench.data import decode
+from cambench.data.augment import augmented
 from cambench.data.masks import REGIONS, focused
 from cambench.data.plan import Plan, Rows
 from cambench.data.regions import load_regions
@@ -48,21 +50,22 @@ class Pictures(TorchDataset[Answer]):
         banner = self.dataset.banner
         paths = [self.dataset.samples[row].path for row in rows]
         sizes = torch.tensor([decode.image_size(path, banner) for path in paths])
-        found = [self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name in self.plan.views]
-        masks, carrier, regions = self.plan.masks, -1, []
-        if masks is not None:
-            carrier = list(self.plan.views).index(masks.view)
-        cuts: list[list[NDArray[np.uint8]]] = [[] for _ in found]
-        for i, path in enumerate(paths):
+        views, masks, regions = self.plan.views.items(), self.plan.masks, []
+        found = {name: self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name, view in views if not view.augmented}
+        cuts: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self.plan.views}
+        for i, (row, path) in enumerate(zip(rows, paths, strict=True)):
             picture = decode.load_image(path, banner)
-            for number, ((windows, output), cut_views) in enumerate(zip(found, cuts, strict=True)):
-                window = windows[i : i + 1]
-                if masks is not None and number == carrier:
-                    whole = torch.from_numpy(load_regions(self.dataset, rows[i], masks.source))[None]
-                    window, moved = focused(self.plan, rows[i : i + 1], whole)
+            for name, view in views:
+                if view.augmented:
+                    cuts[name].append(augmented(picture, view, self.plan.seed_of(row, name))[None])
+                    continue
+                window, output = found[name][0][i : i + 1], found[name][1][i]
+                if masks is not None and name == masks.view:
+                    whole = torch.from_numpy(load_regions(self.dataset, row, masks.source))[None]
+                    window, moved = focused(self.plan, (row,), whole)
                     regions.append(moved.numpy())
-                cut_views.append(cut(picture, window, (int(output[i, 0]), int(output[i, 1])))[None])
-        return [np.concatenate(same_size(views)) for views in cuts] + ([np.concatenate(regions)] if regions else [])
+                cuts[name].append(cut(picture, window, (int(output[0]), int(output[1])))[None])
+        return [np.concatenate(same_size(views)) for views in cuts.values()] + ([np.concatenate(regions)] if regions else [])
 
 
 def same_size(arrays: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

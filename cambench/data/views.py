@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambench import geometry, seeds
+from cambench.data import augment
 from cambench.geometry import TRIES, Windows
 from cambench.lookup import nearest
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
 RANDOM = ("random-resized-crop", "resize-random-crop", "squash-random-crop")
-KINDS = (*RANDOM, "resize-center-crop", "squash-center-crop", "resize", "full")
+KINDS = (*RANDOM, "resize-center-crop", "squash-center-crop", "resize", "full", *augment.INDEX)
 SLOTS = TRIES + 1
 
 
@@ -32,6 +33,7 @@ class View:
     resize-center-crop, resize-random-crop: shorter side to `resize` (None: size·256/224), then a size×size cut.
     squash-center-crop, squash-random-crop: both sides to `resize`, whatever the ratio, then a size×size cut.
     resize: exactly size×size. full: shorter side to `size`, nothing cut.
+    A name of `augment.INDEX`: that pipeline on the whole picture, which no window describes.
     flip: probability of a mirrored image. mean, std: of pixels in [0,1].
     """
 
@@ -59,8 +61,13 @@ class View:
 
     @property
     def random(self) -> bool:
-        """True if the view needs uniform numbers."""
-        return self.kind in RANDOM or self.flip > 0
+        """True if the view is not the same every time."""
+        return self.kind in RANDOM or self.flip > 0 or self.augmented
+
+    @property
+    def augmented(self) -> bool:
+        """True if a pipeline makes the view, by random numbers of its own."""
+        return self.kind in augment.INDEX
 
 
 def draws(rows: Tensor, *, seed: int, epoch: int, view: str) -> Tensor:
@@ -81,8 +88,10 @@ def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None 
     """The windows of N images and their output sizes (N,2) as (height, width).
 
     heights, widths: (N,) pixels. uniform: (N,11,4) of `draws`, which a random view needs.
-    Raises: UsageError if a random view gets none.
+    Raises: UsageError if a random view gets none, or for an augmentation, which moves pixels as no window does.
     """
+    if view.augmented:
+        raise UsageError(f"view {view.kind}: expected a window, for masks, boxes or parts to follow; got a pipeline.")
     if view.random and uniform is None:
         raise UsageError(f"view {view.kind}: expected random numbers, got none; a random view is for training.")
     h, w = heights.double(), widths.double()

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers import calm
+from cambench.explainers import calm, points
 from cambench.explainers.cam import cam, grad_cam, hires_cam, score_map
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
@@ -68,6 +68,36 @@ INDEX: dict[str, Explainer] = {
         "input × gradient, summed over colours",
         "Shrikumar et al. 2016",
         ("ixg",),
+    ),
+    "integrated-gradients": Explainer(
+        "integrated-gradients",
+        input_x_gradient,
+        "input",
+        "input × mean gradient on the path from zeros, 50 midpoints",
+        "Sundararajan et al. 2017, eq. 1; Wang & Wang 2022, §3.1",
+        ("ig",),
+        points=points.path,
+    ),
+    "smoothgrad": Explainer(
+        "smoothgrad",
+        gradient,
+        "input",
+        "mean gradient of 50 noisy copies, summed over colours",
+        "Smilkov et al. 2017, eq. 1; n and σ as in CALM",
+        ("smooth-gradient",),
+        unit="logits / pixel",
+        points=points.noisy,
+    ),
+    "vargrad": Explainer(
+        "vargrad",
+        gradient,
+        "input",
+        "variance of the gradient over 50 noisy copies; never negative",
+        "Adebayo et al. 2018, app. A; n and σ as in CALM",
+        ("variance-gradient",),
+        unit="(logits / pixel)²",
+        points=points.noisy,
+        pool=points.variance,
     ),
     "cmwp": Explainer(
         "cmwp",

@@ -6,7 +6,7 @@ Any other head: only the head is differentiated, the trunk runs without a graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.cmwp import Walk
 from cambench.explainers.gradients import input_gradient
+from cambench.explainers.points import mean
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.maps import widened
-from cambench.targets import ClassSets, coefficients
+from cambench.targets import ClassSets, coefficients, find_target
 from cambench.vocabulary import CambenchError, UsageError
 
 PRECISIONS = {"float32": False, "bf16": True}
@@ -36,7 +37,8 @@ class Explainer:
     closed: how the rule weighs activations by the weights W of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`);
     None where there is no closed form. biased: the closed form adds the class's bias to every cell. own_layer: the layer
     explained by default, where it is not the last convolutional stage. partial: an image may have no map (NaN, or nothing
-    positive); metrics of maps then leave it out and count it.
+    positive); metrics of maps then leave it out and count it. points: where else than at the images an explainer of the
+    input takes gradients; pool: how the rule's maps of all points, which get the images themselves as x, become one map.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Explainer:
     own_layer: Callable[[nn.Module], str] | None = None
     partial: bool = False
     biased: bool = False
+    points: Callable[[Tensor], Iterator[Tensor]] | None = None
+    pool: Callable[[Iterable[Tensor]], Tensor] = mean
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | Non
     with torch.inference_mode(False), evaluating(model, query.training):
         if query.explainer.space == "network":
             maps, logits, classes = of_network(model, images, query, classes)
+        elif query.explainer.points is not None:
+            maps, logits = of_points(model, images, query, classes)
         elif query.explainer.space == "input":
             maps, logits = of_input(model, images, query, coefficients_of)
         elif query.explainer.space == "control":
@@ -161,6 +167,26 @@ def of_input(
     with torch.enable_grad(), frozen(model):
         gradient, logits = input_gradient(partial(predict, model, precision=query.precision), images, coefficients_of)
     return query.explainer.rule(widened(images), widened(gradient)), logits
+
+
+def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Maps pooled over the points that the explainer visits, and the logits of the images themselves.
+
+    What is explained stays the same at every point: the classes, and the coefficients v of a contrast, both those of the
+    image; only a target that is a function of the input (`Target.anew`) has its v taken anew.
+    """
+    forward = partial(predict, model, precision=query.precision)
+    with torch.no_grad():
+        logits = forward(images)
+    chosen = logits.argmax(1) if classes is None else classes
+    at_point = partial(coefficients, name=query.target, classes=chosen, subsets=query.subsets)
+    of_images = at_point(logits)
+    v = at_point if find_target(query.target)[0].anew else lambda _: of_images
+    rule, points, pool = query.explainer.rule, query.explainer.points, query.explainer.pool
+    assert points is not None
+    with torch.enable_grad(), frozen(model):
+        gradients = (input_gradient(forward, point, v)[0] for point in points(images))
+        return pool(rule(widened(images), widened(g)) for g in gradients), logits
 
 
 def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cambench.lookup import canonical, find
-from cambench.metrics import cgc_loss, content_heatmap, cue_localisation, deletion, insertion, max_box_acc, px_ap, top_k
+from cambench.metrics import cgc_loss, content_heatmap, deletion, gradient_sign, insertion, relative_probability, top_k
+from cambench.metrics.index_calm import CALM
+from cambench.metrics.index_regions import REGIONS
 from cambench.metrics.metric import Metric, needs, reduce, summarise
 
 __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
 
 PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
 CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
-WSOL_STEPS = ("float64", "resize", "min-max")
 CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC spec §2.5: no epsilon; the metric itself divides by the sum
 
 INDEX: dict[str, Metric] = {
@@ -102,54 +105,60 @@ INDEX: dict[str, Metric] = {
         steps=PERTURBATION_STEPS,
         aliases=("deletion-auc", "deletion"),
     ),
-}
-
-
-INDEX |= {
-    "max-box-acc": Metric(
-        "max-box-acc",
-        max_box_acc.measure,
-        "%",
+    "relative-probability": Metric(
+        "relative-probability",
+        relative_probability.measure,
+        "probability",
         True,
-        "WSOL benchmark (Choe et al. 2020), MaxBoxAccV2; CALM Tables 3 and 5",
-        "share of images whose thresholded map's box meets an annotated one, at the best threshold; mean over three IoUs",
+        "Wang & Wang 2022, Table 1",
+        "probability of one of an image's two likely classes where the other part of its map is replaced",
         view="resize",
-        scale=100,
-        steps=WSOL_STEPS,
-        variants=max_box_acc.VARIANTS,
-        aliases=("maxboxaccv2", "max-box-acc-v2"),
-        mean=max_box_acc.mean,
+        decimals=3,
+        steps=relative_probability.STEPS,
+        variants=relative_probability.VARIANTS,
+        leaves_out=relative_probability.LEAVES_OUT,
+        directions=relative_probability.DIRECTIONS,
+        tallies=relative_probability.TALLIES,
     ),
-    "px-ap": Metric(
-        "px-ap",
-        px_ap.measure,
-        "%",
+    "relative-probability-equal-count": Metric(
+        "relative-probability-equal-count",
+        relative_probability.measure_equal_count,
+        "probability",
         True,
-        "WSOL benchmark (Choe et al. 2020), PxAP; CALM Tables 3 and 5",
-        "average precision of the map's pixels as a detector of the object's",
+        "Wang & Wang 2022, authors' code",
+        "relative-probability with equally many pixels replaced under the targets logit and weighted",
         view="resize",
-        scale=100,
-        steps=WSOL_STEPS,
-        aliases=("pixel-average-precision",),
-        mean=px_ap.mean,
+        decimals=3,
+        steps=relative_probability.STEPS,
+        variants=relative_probability.EQUAL_COUNT,
+        leaves_out=relative_probability.LEAVES_OUT,
+        directions=relative_probability.EQUAL_DIRECTIONS,
+        tallies=relative_probability.TALLIES,
     ),
-    "cue-localisation": Metric(
-        "cue-localisation",
-        cue_localisation.measure,
-        "%",
+    "gradient-sign": Metric(
+        "gradient-sign",
+        gradient_sign.measure,
+        "change",
         True,
-        "CALM §5.2, Table 1; authors' code",
-        "average precision of two classes' map difference on the parts in which they differ; mean over pairs",
-        view="resize",
-        scale=100,
-        steps=cue_localisation.STEPS,
-        steps_on=dict.fromkeys(cue_localisation.CALM, cue_localisation.CALM_STEPS),
-        variants=cue_localisation.VARIANTS,
-        aliases=("cue-localization", "mpxap"),
-        leaves_out="without an image, or without a pixel of a cue in a bin",
-        pairs=True,
-        spread=cue_localisation.spread,
+        "Wang & Wang 2022, Figure 3",
+        "what the label gains when the image takes small steps along the sign of its gradient",
+        decimals=3,
+        variants=gradient_sign.VARIANTS,
+        explainer="gradient",
     ),
+    "gradient-sign-printed": Metric(
+        "gradient-sign-printed",
+        partial(gradient_sign.measure, printed=True),
+        "change",
+        True,
+        "Wang & Wang 2022, §4.1",
+        "gradient-sign with the clip bounds as printed, which clip next to nothing",
+        decimals=3,
+        variants=gradient_sign.VARIANTS,
+        explainer="gradient",
+    ),
+    **REGIONS,
+    **CALM,
 }
 
 

@@ -14,22 +14,26 @@ from cambench.metrics import bootstrap
 from cambench.metrics.bootstrap import check_rows
 from cambench.vocabulary import Value
 
+Direction = Literal["up", "down", "none"]
+
 
 @dataclass(frozen=True)
 class Metric:
     """One metric. `measure` declares by its argument names what it needs (`needs`) and returns rows (N,).
 
     scale, decimals: how the mean is printed, in `unit`. view, view_scale: how the input is cut, and its size as a multiple
-    of the run's. steps: the map steps before `measure`, () where it takes no heatmap. variants: names of the ways to
-    measure it, ("",) where there is one. group: images that are measured together, None for any number; a smaller rest is
-    dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its protocol
-    differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by class, whose
-    batch norms drift on; see stages/drift.py. A measure with several variants returns {column: rows}, the variants among
-    them; a column `counted` (N,) bool marks the images that count, and `leaves_out` says which do not and why.
+    of the run's. steps: the map steps before `measure`, or that it applies to maps which it asks for itself. variants: names
+    of the ways to measure it, ("",) where there is one. group: images that are measured together, None for any number; a
+    smaller rest is dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its
+    protocol differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by
+    class, whose batch norms drift on; see stages/drift.py. A measure with several variants returns {column: rows}, the
+    variants among them; a column `counted` (N,) bool marks the images that count; `leaves_out` says which do not, and why.
     mean: columns -> {variant: value}, where the value is no mean of rows over images. mask: how the ground-truth region
     comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
-    explainer: the only one that it looks at, where its protocol fixes one. pairs: it is measured over pairs of classes, a
-    row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a variant is the mean of a part of the rows.
+    explainer: the only one that it looks at, where its protocol fixes one. directions: variant -> `down` or `none`, where it
+    differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
+    pairs: it is measured over pairs of classes, a row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a
+    variant is the mean of a part of the rows.
     """
 
     name: str
@@ -54,6 +58,17 @@ class Metric:
     explainer: str = ""
     pairs: bool = False
     spread: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    tallies: tuple[str, ...] = ()
+
+    def direction(self, variant: str) -> Direction:
+        """Which way a variant's values are better."""
+        return self.directions.get(variant, "up" if self.higher_is_better else "down")
+
+    def unit_of(self, variant: str) -> str:
+        """The unit of a variant's values."""
+        return self.units.get(variant, self.unit)
 
     def on(self, explainer: str) -> Metric:
         """The metric as it reads the maps of an explainer."""

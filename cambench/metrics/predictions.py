@@ -15,6 +15,9 @@ Predict = Callable[[Tensor], Tensor]
 Explain = Callable[[Tensor, Tensor], Tensor]
 """image (N,3,H,W), classes (N,) -> raw maps (N,h,w)."""
 
+ClassMaps = Callable[[Tensor], Tensor]
+"""image (N,3,H,W) -> raw maps of every class's logit (N,C,h,w)."""
+
 
 def checked(x: Tensor, what: str) -> Tensor:
     """x itself. Raises: CambenchError if anything in it is NaN or infinite: such a row must not become a number."""

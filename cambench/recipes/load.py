@@ -16,13 +16,14 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
 
 TABLES = ("model", "data", "input", "train", "optimizer", "schedule", "objective_settings")
-WORDS = ("summary", "source", "objective", "extends")
+WORDS = ("summary", "source", "objective", "arch", "extends")
 DEFAULT_ARCH = {
     "synthbirds": "resnet8",
     "synthbirds-binary": "resnet8",
     "synthbirds-multilabel": "resnet8",
     "tiny-imagenet": "resnet18",
 }
+"""Small images want small networks; on all other data the method's own word `arch` holds."""
 TASK = ("data.shots",)
 """Keys that say what is to be learned, as the data set does: another value is another task and no departure."""
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -52,7 +53,7 @@ def load(
     written = methods()
     find(method, written, "method")
     method, dataset = canonical(method), canonical(dataset)
-    arch = arch or DEFAULT_ARCH.get(dataset, "resnet50")
+    arch = arch or DEFAULT_ARCH.get(dataset) or word(method, written, "arch")
     for task in ("full", "few-shot"):  # the task depends on settings, and some settings depend on the task
         layers = resolve(method, written, {"dataset": dataset, "arch": arch, "task": task})
         values, sources, deviations = settle(layers, overrides, preset)

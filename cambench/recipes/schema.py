@@ -54,6 +54,7 @@ class Input(Strict):
 
     `crop`: what training looks at, a random crop (whose sort it names) or the evaluation view. `evaluation`: how the central
     crop is made, with the image's ratio or (squash) without; `resize` is the whole image at the output size, no crop.
+    `augment`: a named pipeline (cambench/data/augment.py) that makes the random views of training; "": crop and flip.
     """
 
     size: int = Field(ge=8)
@@ -63,6 +64,7 @@ class Input(Strict):
     flip: float = Field(ge=0, le=1)
     crop: Literal["random-resized-crop", "squash-random-crop", "evaluation"]
     evaluation: Literal["resize-center-crop", "squash-center-crop", "resize"]
+    augment: str
 
 
 class Train(Strict):

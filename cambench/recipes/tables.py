@@ -45,11 +45,13 @@ class Select(Strict):
     settings: dict[str, Any] = {}
 
     def union(self, other: Select, place: str) -> Select:
-        """Both selections at once.
+        """Both selections at once; two parts of a variant's name become one: `t1`, `blur/positive` → `t1/blur/positive`.
 
         Raises: UsageError where they contradict each other.
         """
         mine, theirs = self.model_dump(exclude_unset=True), other.model_dump(exclude_unset=True)
+        if self.variant and other.variant:
+            mine["variant"] = theirs["variant"] = f"{self.variant}/{other.variant}"
         for mine_part, theirs_part in ((mine, theirs), (self.settings, other.settings)):
             for key in (mine_part.keys() & theirs_part.keys()) - {"settings"}:
                 if mine_part[key] != theirs_part[key]:
@@ -66,7 +68,7 @@ class Line(Strict):
     `label`: one text a level. `published`: this line's part of the key into the published values. `published_only`: there is
     nothing to run (a method of another paper). `ours`: not in the paper's table. unit, direction and decimals say how its
     values are printed, where the metric's own index entry should not. `seeds`: how many trainings its cells take, where it
-    is not the table's number.
+    is not the table's number. `unprinted`: of a row, the published names of the columns in which the paper prints nothing.
     """
 
     label: list[str] = Field(min_length=1)
@@ -77,6 +79,7 @@ class Line(Strict):
     direction: Direction | None = None
     decimals: int | None = Field(default=None, ge=0, le=12)
     seeds: int | None = Field(default=None, ge=1)
+    unprinted: list[str] = []
     notes: list[str] = []
     select: list[Select] = [Select()]
 
@@ -96,7 +99,8 @@ class TableRecipe(Strict):
 
     `row_headers` name the levels of the row labels. `wrap`: columns side by side, where the paper prints the others in
     blocks beneath (0: all). `notes` hold for every measured number; `caveats` are about the paper's own data and
-    numbers, and a stand-in leaves them out. `stand_in` is the data set that replaces the paper's own; a file leaves it out.
+    numbers, and a stand-in leaves them out. `figure`: the paper shows it as a figure, so no cell has a published number.
+    `stand_in` is the data set that replaces the paper's own; a file leaves it out.
     """
 
     id: str
@@ -112,6 +116,7 @@ class TableRecipe(Strict):
     wrap: int = Field(default=0, ge=0)
     notes: list[str] = []
     caveats: list[str] = []
+    figure: bool = False
     select: Select = Select()
     stand_in: str | None = None
 
@@ -173,7 +178,7 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
             f"{place}: the row and the column both say how it is printed or how many seeds it takes; let one of them say it."
         )
     unit, direction, decimals, seeds = (values[0] if values else None for values in shown.values())
-    ours = row.ours or column.ours or recipe.stand_in is not None
+    ours = row.ours or column.ours or recipe.figure or recipe.stand_in is not None or column.key in row.unprinted
     key = None if ours else (recipe.number, row.key, column.key)
     return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds)
 
@@ -226,6 +231,10 @@ def parse_table(text: str, table: str) -> TableRecipe:
         raise UsageError(complaint(e, place)) from e
     if recipe.id != table:
         raise UsageError(f"{place}: expected id = {table!r}, got {recipe.id!r}.")
+    columns = [column.key for column in recipe.columns]
+    lost = [name for row in recipe.rows for name in row.unprinted if name not in columns]
+    if lost:
+        raise UsageError(f"{place}: unprinted: {nearest(lost[0], columns, 'column')}")
     cells(recipe)
     return recipe
 

@@ -50,11 +50,17 @@ def signed(heatmap: NDArray[np.float32]) -> bool:
     return bool((heatmap < 0).any())
 
 
-def overlay(image: Image.Image, heatmap: NDArray[np.float32], diverging: bool | None = None) -> Image.Image:
-    """The map over its image: (1 − a)·image + a·colour, with a growing with |M| / max |M|.
+def overlay(
+    image: Image.Image,
+    heatmap: NDArray[np.float32],
+    diverging: bool | None = None,
+    opacity: tuple[float, float] = (FAINT, STRONG),
+    scale: str = DIVERGING,
+) -> Image.Image:
+    """The map over its image: (1 − a)·image + a·colour, with a growing with |M| / max |M| between the two of `opacity`.
 
     heatmap: (h,w), raw, covering the whole image; it is resized bilinearly. It is drawn on a sequential scale from 0 to its
-    maximum, or `diverging` from −max |M| to max |M| (None: where it has a negative value).
+    maximum, or `diverging` from −max |M| to max |M| (None: where it has a negative value), then in the colours of `scale`.
     Raises: CambenchError for a map that is not 2-D or not finite.
     """
     if heatmap.ndim != 2 or not np.isfinite(heatmap).all():
@@ -66,9 +72,10 @@ def overlay(image: Image.Image, heatmap: NDArray[np.float32], diverging: bool | 
     largest = float(np.abs(heatmap).max())
     share = fine / largest if largest > 0 else fine
     both = signed(heatmap) if diverging is None else diverging
-    colour = colormaps[DIVERGING](share / 2 + 0.5) if both else colormaps[SEQUENTIAL](share)
-    opacity = (FAINT + (STRONG - FAINT) * np.abs(share))[..., None]
-    pixels = (1 - opacity) * np.asarray(image, dtype=np.float64) + opacity * 255 * colour[..., :3]
+    colour = colormaps[scale](share / 2 + 0.5) if both else colormaps[SEQUENTIAL](share)
+    faint, strong = opacity
+    covered = (faint + (strong - faint) * np.abs(share))[..., None]
+    pixels = (1 - covered) * np.asarray(image, dtype=np.float64) + covered * 255 * colour[..., :3]
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
 
 

@@ -163,7 +163,7 @@ def printed(comparison: Comparison) -> dict[str, str]:
     low, high = (cell.number(end) for end in numbers.interval)
     name = " ".join(filter(None, (comparison.metric, comparison.variant)))
     return {
-        "metric": with_unit(name, metric.unit, "up" if metric.higher_is_better else "down"),
+        "metric": with_unit(name, metric.unit, metric.direction(comparison.variant)),
         "maps": " ".join(filter(None, (comparison.explainer, comparison.target))) or "–",
         "on": f"{comparison.dataset} {comparison.split}",
         "n": f"{numbers.n:,}",

@@ -48,7 +48,7 @@ def paper_table(
     shown = [group for row in drawn for cell, _, group in row if cell.measured is not None]
     incomparable = [g for row in drawn for cell, _, g in row if cell.measured is not None and not cell.measured.comparable]
     by_row, by_column = headings(recipe, grid)
-    legend = LEGEND if recipe.stand_in is None else LEGEND_STAND_IN
+    legend = LEGEND if recipe.stand_in is None and not recipe.figure else LEGEND_STAND_IN
     table = Table(
         id=recipe.id,
         title=recipe.title,
@@ -93,7 +93,7 @@ def shown_as(cell: CellRecipe) -> tuple[str, str | None, int]:
     if metric is None or None not in (cell.unit, cell.direction, cell.decimals):
         return cell.unit or "", cell.direction, 2 if cell.decimals is None else cell.decimals
     entry = find_metric(metric)
-    direction = cell.direction or ("up" if entry.higher_is_better else "down")
+    direction = cell.direction or entry.direction(cell.alternatives[0].variant or "")
     unit = entry.unit if cell.unit is None else cell.unit
     return unit, direction, entry.decimals if cell.decimals is None else cell.decimals
 

@@ -76,9 +76,9 @@ def column_keys(records: Sequence[Record]) -> list[ColumnKey]:
 
 def column(key: ColumnKey, entry: Metric, keys: Sequence[ColumnKey]) -> Column:
     """A column's label: the metric, and below it the variant, where any metric of the table has one."""
-    direction = "up" if entry.higher_is_better else "down"
+    direction = entry.direction(key[1])
     label = key if any(variant for _, variant in keys) else key[:1]
-    return Column(label, entry.unit, direction)
+    return Column(label, entry.unit_of(key[1]), direction)
 
 
 def clusters(records: Sequence[Record]) -> list[list[Record]]:

@@ -32,9 +32,27 @@ RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 TRAINING_PASSES = {"cgc": 9, **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm"), 3)}
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
-PASSES = {"iauc": 30, "dauc": 30, "cgc-loss": 4}
-"""Forward passes an image: 29 steps and the maps; two views explained; 1 for every other metric."""
-EXPLAINER_PASSES = {"gradient": 3, "input-x-gradient": 3, "cmwp": 4}
+PASSES = {
+    "iauc": 30,
+    "dauc": 30,
+    "cgc-loss": 4,
+    "top1-tile": 2,
+    "rfs": 6,
+    "relative-probability": 15,
+    "relative-probability-equal-count": 31,
+    "gradient-sign": 70,
+    "gradient-sign-printed": 70,
+}
+"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials; two maps and twelve
+composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other metric."""
+EXPLAINER_PASSES = {
+    "gradient": 3,
+    "input-x-gradient": 3,
+    "integrated-gradients": 151,
+    "smoothgrad": 151,
+    "vargrad": 151,
+    "cmwp": 4,
+}
 """1 for every explainer that a forward pass and the head's weights answer."""
 FULL = 4 / 3
 """Pixels of an uncropped photograph in those of its central square."""

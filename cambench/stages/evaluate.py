@@ -167,6 +167,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
     counts = {} if metric.pairs else {"images left out": len(dataset) - len(rows["row"])}
     if metric.leaves_out:
         counts[f"{'pairs' if metric.pairs else 'images'} that do not count ({metric.leaves_out})"] = int((~counted).sum())
+    counts.update({name: int(kept[name].sum()) for name in metric.tallies})
     if "zero" in rows:
         counts["heatmaps without a positive value"] = int(rows["zero"].sum())
     looks, entry = metric.looks, find_explainer(job.explainer)
@@ -181,7 +182,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         values=values,
         explainer=entry.name if looks else None,
         target=job.target if looks else None,
-        layer=loaded.layer_of(entry) if looks else None,
+        layer=loaded.layer_of(entry) if looks and entry.space != "input" else None,
         comparable=bool(info["comparable"]) and dataset.comparable,
         partial=tuple(dict.fromkeys([*info["partial"], *dataset.notes, *mask_notes(metric, dataset)])),
         deviations=tuple(info["deviations"]),

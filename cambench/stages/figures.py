@@ -1,4 +1,4 @@
-"""Figures: grids of images × methods from the heatmaps of runs, and the λ curve from a table."""
+"""Figures: images × methods from the heatmaps of runs, signed maps of one run; the λ curve and the bars from a table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cambench.lookup import canonical, find
-from cambench.report import Table, ablation, grid
+from cambench.report import Table, ablation, bars, grid, panels
 from cambench.report.plots import form, save
+from cambench.stages import contrasts
 from cambench.stages.consistency import pairs
 from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
 from cambench.stages.jobs import Place
@@ -17,34 +18,49 @@ from cambench.stages.paired import run_of
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
-QUALITATIVE, CONSISTENCY, LAMBDA = "qualitative", "consistency", "lambda"
+QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
+CONTRAST, VERSUS = "contrast", "versus"
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
     LAMBDA: "a table over a number, as curves",
+    CONTRAST: "one run's best classes of each image under the four contrasts, signed",
+    VERSUS: "one run's predicted class against the next best ones, signed",
+    BARS: "gains along the gradients of several targets, as bars",
 }
-TABLE = "cgc/10"
+TABLES = {LAMBDA: "cgc/10", BARS: "weighted-contrast/figure3"}
+"""The figures of a table, and whose they are where none is named."""
 PAIRS = 4
+MAPS = 5
+"""Rows of signed maps."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a grid shows: the runs (none: all), the data set where there are several, how many images."""
+    """What a grid shows: the runs (none: all), the data set where there are several, how many images.
+
+    explainer, classes: of one run's signed maps, how they are made and of how many best classes.
+    """
 
     runs: Sequence[str] = ()
     dataset: str | None = None
     images: int | None = None
+    explainer: str | None = None
+    classes: int | None = None
 
 
-def check(kind: str, out: Path | None) -> tuple[str, Path]:
+def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, Path]:
     """The figure's name and the file to write.
 
-    Raises: UsageError for an unknown figure, no file, or a file name that is no picture's.
+    Raises: UsageError for an unknown figure, no file, a file name that is no picture's, or a wish that is another figure's.
     """
     find(kind, KINDS, "figure")
     if out is None:
         raise UsageError(f"--figure {kind}: expected --out FILE, a .pdf or a .png.")
     form(out)
+    choice = wish is not None and (wish.explainer is not None or wish.classes is not None)
+    if choice and canonical(kind) not in contrasts.STYLES:
+        raise UsageError(f"--figure {kind}: --explainer and --classes are for {' and '.join(contrasts.STYLES)}.")
     return canonical(kind), out
 
 
@@ -68,10 +84,12 @@ def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
 
 
 def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
-    """Write a grid of images × methods, `consistency` with a crop beside each image; returns what it shows.
+    """Write a grid of images × methods, `consistency` with a crop beside each image, or one run's signed maps.
 
-    Raises: UsageError where there is nothing to show.
+    Returns what it shows. Raises: UsageError where there is nothing to show.
     """
+    if kind in contrasts.STYLES:
+        return signed(kind, out, wish, place)
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
     images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS
@@ -82,6 +100,19 @@ def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     return {"file": str(out), "dataset": name, "images": grid.listed(made)}
 
 
+def signed(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write the signed maps of one run; returns what they show.
+
+    Raises: UsageError unless one run is named, or where there is nothing to show.
+    """
+    if len(wish.runs) != 1:
+        raise UsageError(f"--figure {kind}: expected one --run RUN, got {len(wish.runs)}; see `cambench ls runs`.")
+    scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (wish.explainer, wish.classes))
+    rows, told, said = contrasts.rows(scene, wish.images or MAPS, place)
+    save(panels.panels(rows, contrasts.STYLES[kind].signs, contrasts.notes(scene, said)), out)
+    return {"file": str(out), "run": scene.loaded.run.name, "dataset": scene.dataset.name, "said": said, "images": told}
+
+
 def notes(shown: Sequence[Shown]) -> list[str]:
     """Every sentence that must stand under what the runs measure, the data set and its split, the runs."""
     job = shown[0].maps.job
@@ -90,9 +121,13 @@ def notes(shown: Sequence[Shown]) -> list[str]:
     return [*dict.fromkeys(f"{s.rstrip('.')}." for s in said), f"{job['dataset']}, {job['split']} images; runs: {runs}."]
 
 
-def curve(out: Path, made: Sequence[Table]) -> dict[str, Any]:
-    """Write the λ curve of one table; returns its points."""
+def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
+    """Write the λ curve or the bars of one table; returns the points.
+
+    Raises: UsageError for several tables, another kind of table, or where there is nothing to draw.
+    """
     if len(made) != 1:
-        raise UsageError(f"--figure lambda: expected one table, got {len(made)}.")
-    save(ablation.ablation(made[0]), out)
-    return {"file": str(out), "table": made[0].id, "points": ablation.listed(made[0])}
+        raise UsageError(f"--figure {kind}: expected one table, got {len(made)}.")
+    draw, listed = {LAMBDA: (ablation.ablation, ablation.listed), BARS: (bars.gradient_sign, bars.listed)}[kind]
+    save(draw(made[0]), out)
+    return {"file": str(out), "table": made[0].id, "points": listed(made[0])}

@@ -40,7 +40,7 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
         raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {wanted!r}.")
     if not wanted:
         return None
-    if augment := getattr(recipe.input, "augment", ""):
+    if augment := recipe.input.augment:
         raise UsageError(
             f'masks with input.augment = "{augment}": expected no such pipeline, since it would move pixels without their '
             'masks; say --set input.augment="".'

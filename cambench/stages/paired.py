@@ -11,6 +11,7 @@ import pandas as pd
 
 from cambench.explainers import find_explainer
 from cambench.lookup import canonical
+from cambench.metrics import find_metric
 from cambench.report import paired
 from cambench.stages import jobs
 from cambench.stages.networks import GIVEN
@@ -26,11 +27,15 @@ def run_of(spec: str, results: Path) -> Run:
 
 
 def sides(run: Run, results: Path, explainer: str | None, target: str | None) -> list[paired.Side]:
-    """The records of a run, without those of another explainer or target than the ones asked for."""
+    """The records of a run that hold a value an image, without those of another explainer or target than asked for."""
     found = []
     for path, record in records_of(results, run.name):
         other = explainer is not None and record.explainer not in (None, find_explainer(explainer).name)
-        if not other and (target is None or record.target is None or canonical(record.target) == canonical(target)):
+        if (
+            not other
+            and find_metric(record.metric).mean is None
+            and (target is None or record.target is None or canonical(record.target) == canonical(target))
+        ):
             found.append(paired.Side(record, partial(read_rows, rows_path(path))))
     return found
 
@@ -40,8 +45,13 @@ def compare(
 ) -> tuple[tuple[str, str], list[paired.Comparison]]:
     """The names of the two runs, and a comparison a metric, variant, explainer and target.
 
-    Raises: UsageError where there is nothing to compare or the runs saw different images.
+    Raises: UsageError where there is nothing to compare, a metric has no value an image, or the runs saw different images.
     """
+    whole = [name for name in wanted if find_metric(name).mean is not None]
+    if whole:
+        raise UsageError(
+            f"--paired: expected metrics with a value an image, got {whole[0]}, which has one over all; leave it out."
+        )
     a, b = (run_of(name, results) for name in names)
     if a.name == b.name:
         raise UsageError(f"--paired: expected two runs, got {a.name} twice.")

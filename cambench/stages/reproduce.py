@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from cambench import data, models
+from cambench.lookup import canonical
 from cambench.recipes import stand_in
 from cambench.recipes.load import DEFAULT_ARCH
 from cambench.recipes.part import part
@@ -85,13 +87,21 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
     arch = choice.arch or DEFAULT_ARCH.get(entry.name)
     split = entry.default_eval_split if entry.splits else data.splits(choice.on, place.data)[-1]
 
-    names = {old: new for r in loaded for old, new in stand_in.replaced(r, entry.name, arch).items()}
+    others = {canonical(name): of_task(entry, name) for recipe in loaded for name in stand_in.datasets(recipe)}
+    names = {old: new for r in loaded for old, new in stand_in.replaced(r, entry.name, arch, others).items()}
 
     def renamed(line: Line) -> Line:
-        return stand_in.replace(line, entry.name, split, arch, names)
+        return stand_in.replace(line, split, arch, names)
 
     parts = part(loaded, choice.rows, choice.columns, renamed)
-    return [stand_in.stand_in(recipe, entry.name, split=split, arch=arch) for recipe in parts if runnable(recipe)]
+    options: dict[str, Any] = {"split": split, "arch": arch, "others": others}
+    return [stand_in.stand_in(recipe, entry.name, **options) for recipe in parts if runnable(recipe)]
+
+
+def of_task(entry: data.DatasetEntry, name: str) -> str:
+    """The set of a stand-in's family whose labels are as those of the data set `name`; itself where it names none."""
+    known = data.INDEX.get(canonical(name))
+    return entry.name if known is None else entry.for_task.get(known.task, entry.name)
 
 
 def runnable(recipe: TableRecipe) -> bool:

@@ -69,6 +69,8 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
         if "generator" in wanted:
             offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
+        if "generators" in wanted:
+            offers["generators"] = [seeds.generator(metric.name, "row", row) for row in batch.rows]
         if metric.explains:
             shape = (batch.image.shape[2], batch.image.shape[3])
             offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
+from cambench.data import augment
 from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
+from cambench.lookup import canonical, nearest
 from cambench.models.heads import find_head
 from cambench.objectives import Objective
 from cambench.objectives.network import Network
@@ -110,11 +112,12 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
     if bool(objective.unlabelled) != recipe.data.unlabelled:
         needs = str(bool(objective.unlabelled)).lower()
         raise UsageError(f"objective {objective.name}: expected data.unlabelled = {needs}; leave it as its recipe has it.")
+    views = {name: view(kind, recipe.input) for name, kind in objective.views.items()}
     dataset = data.load(job.dataset, "train", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
     check_labels(objective, dataset)
     return Lessons(
         dataset,
-        {name: view(kind, recipe.input) for name, kind in objective.views.items()},
+        views,
         recipe.train.batch_size,
         job.seed,
         (dataset.pool or dataset) if objective.unlabelled else None,
@@ -199,16 +202,21 @@ def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
 
 
 def view(kind: str, recipe: Input) -> View:
-    """A training view of the recipe's input; only random views are flipped: the query is un-augmented (CGC spec §1.2).
+    """A training view of the recipe's input; only random views are flipped or augmented: the query never (CGC spec §1.2).
 
     The recipe may put its evaluation view where an objective asks for a random crop, and says how that view is made.
+    Raises: UsageError for an augmentation that is not there.
     """
     if kind == "resize-center-crop" or (kind in RANDOM and recipe.crop == "evaluation"):
         kind = recipe.evaluation
-    elif kind in RANDOM:
-        kind = recipe.crop
-    flip = recipe.flip if kind in RANDOM else 0.0
-    return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, flip)
+    if kind not in RANDOM:
+        return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
+    kind = recipe.crop
+    if recipe.augment:
+        kind = canonical(recipe.augment)
+        if kind not in augment.INDEX:
+            raise UsageError(nearest(recipe.augment, augment.INDEX, "augmentation"))
+    return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import OrderedDict
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models.vgg import cfgs, make_layers
 
+from cambench.explainers import explain_batch
 from cambench.models import build, for_inference, keep_heap
 from cambench.models.inference import convolutions_up_to, trace
 
@@ -195,3 +198,20 @@ def test_a_layer_that_runs_twice_ends_at_its_first_time() -> None:
 def test_keep_heap_answers_and_torch_still_works() -> None:
     assert keep_heap() in (True, False)
     assert torch.ones(1 << 20).sum().item() == 1 << 20
+
+
+@pytest.mark.parametrize(("layer", "kept"), [("features.40", ["features.41"]), ("features.42", [])])
+def test_the_raw_convolution_of_vgg16_bn_stays_what_it_was(layer: str, kept: list[str]) -> None:
+    """The explained layer of the weighted contrast is the last convolution before its batch norm and in-place ReLU."""
+    features = make_layers(cfgs["D"], batch_norm=True)
+    rest = {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.Linear(512, 5)}
+    model = trained(nn.Sequential(OrderedDict(features=features, **rest)))
+    assert isinstance(model.get_submodule("features.40"), nn.Conv2d)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    fast = for_inference(model, layer=layer)
+    left = [name for name, m in fast.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    assert left == kept, "every other batch norm is folded"
+    for got, expected in zip(run(fast, layer, images), run(model, layer, images), strict=True):
+        assert close(got, expected, 1e-4)
+    maps = [explain_batch(m, images, explainer="hires-cam", target="weighted", layer=layer).maps for m in (fast, model)]
+    assert close(maps[0], maps[1], 1e-3) and bool((run(model, "features.40", images)[1] < 0).any())

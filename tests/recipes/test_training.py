@@ -7,6 +7,7 @@ import pytest
 from cambench.objectives import make
 from cambench.recipes import load as recipes
 from cambench.recipes import presets
+from cambench.stages.optimiser import learning_rate
 from cambench.vocabulary import UsageError
 
 DATASETS = ("imagenet", "imagenet-100", "cub", "cars", "aircraft", "flowers", "tiny-imagenet", "synthbirds", "folder")
@@ -113,6 +114,33 @@ def test_the_papers_optimiser() -> None:
     assert (recipe.train.epochs, recipe.train.batch_size) == (90, 256)
     assert (recipe.optimizer.lr, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (0.1, 0.9, 1e-4)
     assert (recipe.schedule.name, recipe.schedule.step, recipe.schedule.gamma) == ("step", 30, 0.1)
+
+
+@pytest.mark.parametrize("dataset", ["cub", "cars", "aircraft", "flowers", "food-101"])
+def test_wang_and_wangs_recipe(dataset: str) -> None:
+    recipe = recipes.load("ce-augmented", dataset)
+    assert (recipe.arch, recipe.model.init, recipe.model.layer) == ("vgg16_bn", "imagenet", "features.40")
+    given, optimizer, schedule = recipe.input, recipe.optimizer, recipe.schedule
+    assert (given.augment, given.size, given.scale, given.flip) == ("wang", 224, (0.7, 1.0), 0.5)
+    assert given.ratio == pytest.approx((3 / 4, 4 / 3))
+    assert (optimizer.name, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ("sgd", 1e-3, 0.9, 5e-4)
+    assert (recipe.train.epochs, recipe.train.batch_size, optimizer.nesterov) == (200, 128, False)
+    rates = [learning_rate(schedule, 1e-3, step=step, steps=10, epochs=200) for step in range(2000)]
+    assert set(rates) == {1e-3}, "the only milestone is the end"
+    assert recipes.load("ce-augmented", dataset, "resnet50").model.layer == ""
+
+
+@pytest.mark.parametrize(("dataset", "arch", "size"), [("synthbirds", "resnet8", 48), ("tiny-imagenet", "resnet18", 64)])
+def test_small_images_keep_the_augmentation_and_their_own_network(dataset: str, arch: str, size: int) -> None:
+    recipe = recipes.load("ce-augmented", dataset)
+    assert (recipe.arch, recipe.input.augment, recipe.input.size, recipe.input.scale) == (arch, "wang", size, (0.7, 1.0))
+    assert (recipe.model.init, recipe.schedule.name, recipe.optimizer.weight_decay) == ("scratch", "cosine", 5e-4)
+
+
+def test_the_other_methods_have_no_augmentation_and_a_resnet() -> None:
+    for method in ("ce", "cgc", "cgc-semi"):
+        recipe = recipes.load(method, "imagenet")
+        assert (recipe.input.augment, recipe.arch) == ("", "resnet50")
 
 
 def test_an_override_is_taken_typed_and_said() -> None:

@@ -26,6 +26,12 @@ from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import DataError, Dataset, UsageError
 
 
+@pytest.fixture
+def place(birds: Path, tmp_path: Path) -> Place:
+    """Roots of this test alone: what it trains is nobody else's."""
+    return Place(birds, tmp_path / "own", "cpu")
+
+
 def job(method: str, *overrides: str, **options: object) -> TrainJob:
     """A tiny training job of one epoch."""
     return TrainJob(method, "synthbirds", overrides=[*TINY, "train.epochs=1", *overrides], **options)  # type: ignore[arg-type]

@@ -100,3 +100,24 @@ def test_regions_class_maps_and_gradients(place: Place, tmp_path: Path, monkeypa
     summed = explain_batch(loaded.model, seen["image"], explainer="gradient", target="weighted", classes=seen["label"]).maps
     assert torch.allclose(seen["gradient"].sum(1), summed, atol=1e-5)
     assert record.explainer == "grad-cam" and record.layer == loaded.layer
+
+
+def test_the_metrics_of_the_weighted_contrast_on_a_real_run(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(place.results / "runs")
+    there = Place(place.data, tmp_path, "cpu")
+    loaded = load_network(open_run("synthbirds-ce", there), there)
+    dataset = load("synthbirds", "test", there.data)
+    found = {
+        name: evaluate(EvalJob(name, target="weighted"), loaded, dataset, there)
+        for name in ("relative-probability", "relative-probability-equal-count", "gradient-sign")
+    }
+    shares = found["relative-probability"]
+    assert shares.values["t1/p"].value + shares.values["t2/p"].value == pytest.approx(1)
+    assert shares.layer == loaded.layer and shares.explainer == "grad-cam" and shares.job["steps"] == ["resize-corners"]
+    left = shares.counts["images that do not count (second-best class at most 0.1 probable)"]
+    assert shares.values["t1/p"].n == len(dataset) - left
+    assert {"t1 maps positive everywhere", "t2 maps zero everywhere"} <= set(shares.counts)
+    assert found["relative-probability-equal-count"].values["t2/p"] == shares.values["t2/p"]
+    steps = found["gradient-sign"]
+    assert steps.explainer == "gradient" and steps.target == "weighted" and steps.layer is None
+    assert 0 < steps.values["0.001/10/probability"].value < steps.values["0.003/10/probability"].value

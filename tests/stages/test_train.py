@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tiny import TINY
 
+from cambench.data.views import View
+from cambench.recipes import load as recipes
 from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.train import TrainJob, train, view
 from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -28,8 +31,10 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from cambench.stages import loop
+from cambench.data.views import View
+from cambench.recipes import load as recipes
 from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.train import TrainJob, train, view
 method, data, results, when, *overrides = sys.argv[1:]
 backward, calls = loop.Loop.backward, []
 def counted(self, batch, epoch, i):
@@ -152,3 +157,27 @@ def test_wrong_input_is_one_clear_error(options: dict, said: str, place: Place, 
     overrides = [*TINY, *options.pop("overrides", [])]
     with pytest.raises(UsageError, match=said):
         train(TrainJob("ce", "synthbirds", overrides=overrides, **options), Place(place.data, tmp_path, "cpu"))
+
+
+def test_an_augmentation_takes_the_place_of_the_random_views_alone() -> None:
+    given = recipes.load("ce", "cub").input
+    plain = View("random-resized-crop", 224, None, (0.08, 1.0), (0.75, 1.3333333333333333), 0.5)
+    assert view("random-resized-crop", given) == plain
+    augmented = given.model_copy(update={"augment": "Wang"})
+    assert view("random-resized-crop", augmented) == replace(plain, kind="wang")
+    query = View("resize-center-crop", 224, None, (0.08, 1.0), (0.75, 1.3333333333333333))
+    assert view("resize-center-crop", augmented) == view("resize-center-crop", given) == query
+
+
+def test_an_unknown_augmentation_is_one_clear_error(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: wang\."):
+        train(job("ce-augmented", "input.augment=wnag"), replace(place, results=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_augmented_method_is_the_same_for_any_number_of_workers(place: Place, tmp_path: Path) -> None:
+    losses = []
+    for name, workers in (("a", 0), ("b", 2)):
+        run = train(job("ce-augmented"), replace(place, results=tmp_path / name, workers=workers))
+        losses.append([line["loss"] for line in run.log()])
+    assert losses[0] == losses[1]

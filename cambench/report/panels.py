@@ -1,0 +1,169 @@
+"""The figure of signed maps: a row an image, beside it its maps in groups under one heading, red for and blue against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cambench.report import figures
+from cambench.report.grid import enlarged
+from cambench.report.plots import PLAIN, SMALL, wrapped
+from cambench.vocabulary import CambenchError
+
+OPACITY = 0.5
+"""Of every overlay, everywhere the same (weighted contrast spec §5)."""
+COLOURS = "bwr"
+"""Its ends are the purest blue and red: half transparent over grey, darker ones would look like no colour at all."""
+CELL, GAP, LINE, EDGE = 1.35, 0.16, 0.13, 0.12
+"""Inches: a picture with its share of white, what parts two groups, a line of text, the margin."""
+LETTERS = 21
+"""Letters of a heading that fit above one picture."""
+BAR, HIGH, WORDS = 3.2, 0.11, 2.2
+"""Inches: the colour bar, at most, and the words on either side of it."""
+LINES = 3
+GREY = "#444444"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One signed map (h,w) that covers its whole image, under the name of its column."""
+
+    title: str
+    heatmap: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Panels side by side under what they have in common, say a class and its probability."""
+
+    heading: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image (H,W,3) uint8 as the network saw it, its class, the mask (H,W) bool of the object to outline (None: none)."""
+
+    image: NDArray[np.uint8]
+    heading: str
+    groups: Sequence[Group]
+    mask: NDArray[np.bool_] | None = None
+
+
+def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = ()) -> Figure:
+    """Rows of an image and its signed maps, each over its image in grey on a range of its own from −m to m, m = max |M|.
+
+    signs: what negative and positive values mean, in words for the colour bar. notes: sentences at the foot.
+    Every row has the columns of the first one.
+    Raises: CambenchError without rows or where their columns differ.
+    """
+    columns = {tuple(tuple(panel.title for panel in group.panels) for group in row.groups) for row in rows}
+    if len(columns) != 1:
+        raise CambenchError(f"figure of signed maps: expected rows with the same columns, got {len(columns)} kinds of rows.")
+    (counts,) = {tuple(len(group) for group in found) for found in columns}
+    width = max(2 * EDGE + CELL * (1 + sum(counts)) + GAP * len(counts), 2 * WORDS + 1)
+    foot = [line for text in notes for line in wrapped(text, int((width - 2 * EDGE) * 22), 9).splitlines()]
+    heads = [headings(row) for row in rows]
+    said = [LINE * max(text.count("\n") + 1 for text in head) + 0.04 for head in heads]
+    end = EDGE + LINE + 0.05 + sum(said) + (CELL + LINE + 0.03) * len(rows)
+    high = end + HIGH + 2.4 * LINE + LINE * len(foot) + EDGE
+    sheet, lefts, top = Sheet(Figure(figsize=(width, high)), width, high), left_edges(counts), EDGE + LINE + 0.05
+    for row, head, above in zip(rows, heads, said, strict=True):
+        draw_row(sheet, row, head, top + above, lefts)
+        top += above + CELL + LINE + 0.03
+    titles = ["image", *(panel.title for group in rows[0].groups for panel in group.panels)]
+    for x, title in zip([EDGE, *(x for group in lefts for x in group)], titles, strict=True):
+        sheet.text(x + picture() / 2, EDGE + LINE, title, ha="center", fontsize=SMALL + 0.5, fontweight="bold")
+    colour_bar(sheet, end + 0.04, signs)
+    for n, line in enumerate(foot):
+        sheet.text(EDGE, sheet.high - EDGE - LINE * (len(foot) - 1 - n), line, fontsize=SMALL - 1, color=GREY)
+    return sheet.figure
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure that is measured in inches from its upper left corner."""
+
+    figure: Figure
+    width: float
+    high: float
+
+    def axes(self, left: float, top: float, width: float, high: float) -> Axes:
+        """Empty axes without ticks and frame."""
+        share = (left / self.width, 1 - (top + high) / self.high, width / self.width, high / self.high)
+        axes = self.figure.add_axes(share)
+        axes.set_axis_off()
+        return axes
+
+    def text(self, left: float, top: float, text: str, **style: Any) -> None:
+        """Words whose last line stands on `top`."""
+        self.figure.text(left / self.width, 1 - top / self.high, text, va="bottom", **PLAIN, **style)
+
+
+def picture() -> float:
+    """Inches of a picture's side."""
+    return CELL - 0.07
+
+
+def headings(row: Row) -> list[str]:
+    """The headings of a row in lines that fit: the image's, then each group's."""
+    widths = [LETTERS, *(LETTERS * len(group.panels) for group in row.groups)]
+    texts = [row.heading, *(group.heading for group in row.groups)]
+    return ["\n".join(wrapped(part, w, LINES) for part in t.split("\n")) for t, w in zip(texts, widths, strict=True)]
+
+
+def left_edges(counts: Sequence[int]) -> list[list[float]]:
+    """Where each panel of each group begins."""
+    edges, x = [], EDGE + CELL
+    for n in counts:
+        x += GAP
+        edges.append([x + CELL * i for i in range(n)])
+        x += CELL * n
+    return edges
+
+
+def draw_row(sheet: Sheet, row: Row, head: Sequence[str], top: float, lefts: Sequence[Sequence[float]]) -> None:
+    """An image and its panels, their upper edge at `top`, the headings above it."""
+    image, side = enlarged(figures.read_image(row.image)), picture()
+    grey = image.convert("L").convert("RGB")
+    sheet.text(EDGE + side / 2, top - 0.03, head[0], ha="center", fontsize=SMALL)
+    show(sheet.axes(EDGE, top, side, side), np.asarray(image), row)
+    for group, text, edges in zip(row.groups, head[1:], lefts, strict=True):
+        end = edges[-1] + side
+        sheet.text((edges[0] + end) / 2, top - 0.03, text, ha="center", fontsize=SMALL)
+        for panel, left in zip(group.panels, edges, strict=True):
+            shown = figures.overlay(grey, panel.heatmap, diverging=True, opacity=(OPACITY, OPACITY), scale=COLOURS)
+            show(sheet.axes(left, top, side, side), np.asarray(shown), row)
+            largest = f"m = {np.abs(panel.heatmap).max():.2g}"
+            sheet.text(left + side, top + side + LINE, largest, ha="right", fontsize=SMALL - 1.5, color=GREY)
+
+
+def show(axes: Axes, pixels: NDArray[np.uint8], row: Row) -> None:
+    """Pixels with the outline of the object, black beneath a light line, so that it is seen on any ground."""
+    axes.imshow(pixels, interpolation="nearest")
+    if row.mask is None or row.mask.all() or not row.mask.any():
+        return
+    high, wide = (np.linspace(-0.5, n - 0.5, m + 1) for n, m in zip(pixels.shape[:2], row.mask.shape, strict=True))
+    centres = (wide[:-1] + wide[1:]) / 2, (high[:-1] + high[1:]) / 2
+    for colour, line in (("black", 1.1), ("#{:02x}{:02x}{:02x}".format(*figures.OUTLINE), 0.5)):
+        axes.contour(*centres, row.mask.astype(float), levels=[0.5], colors=[colour], linewidths=line)
+
+
+def colour_bar(sheet: Sheet, top: float, signs: tuple[str, str]) -> None:
+    """The colours as they look over a middle grey, what their ends mean beside them, the numbers beneath."""
+    colours = 255 * colormaps[COLOURS](np.linspace(0, 1, 256))[:, :3]
+    blended = ((1 - OPACITY) * 128 + OPACITY * colours).round().astype(np.uint8)
+    long = min(BAR, sheet.width - 2 * WORDS)
+    left = (sheet.width - long) / 2
+    sheet.axes(left, top, long, HIGH).imshow(blended[None], aspect="auto", interpolation="nearest")
+    sheet.text(left - 0.08, top + HIGH, signs[0], ha="right", fontsize=SMALL)
+    sheet.text(left + long + 0.08, top + HIGH, signs[1], ha="left", fontsize=SMALL)
+    for share, number in ((0.0, "−m"), (0.5, "0"), (1.0, "m")):
+        sheet.text(left + long * share, top + HIGH + LINE, number, ha="center", fontsize=SMALL - 0.5)

@@ -1,0 +1,78 @@
+"""The tables of the weighted contrast: their layout, their published values, and what a stand-in makes of them."""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+
+import pytest
+
+from cambench.explainers import find_explainer
+from cambench.recipes.published import find_published, load_published
+from cambench.recipes.stand_in import stand_in
+from cambench.recipes.tables import Select, TableRecipe, cells, load_table
+from cambench.vocabulary import UsageError
+
+DATA = {"cub": "CUB-200", "aircraft": "FGVC", "food-101": "Food-101", "flowers": "Flower-102", "cars": "Stanford Cars"}
+TARGETS = {"logit": "original", "weighted": "weighted"}
+
+
+def on_synthbirds(table: str) -> TableRecipe:
+    """The table as `--on synthbirds` makes it."""
+    return stand_in(load_table(f"weighted-contrast/{table}"), "synthbirds", split="test", arch="resnet8")
+
+
+def test_every_published_number_has_one_cell_that_selects_its_facts() -> None:
+    text = (files("cambench.recipes") / "published" / "weighted-contrast.csv").read_text(encoding="utf-8")
+    printed = {(r["table"], r["row"], r["column"]): r for r in csv.DictReader(text.splitlines())}
+    every = [cell for row in cells(load_table("weighted-contrast/1")) for cell in row]
+    assert len(every) == 260 and {cell.key for cell in every} == set(printed)
+    for cell in every:
+        (select,) = cell.alternatives
+        row = printed[cell.key]  # type: ignore[index]
+        facts = dict(part.split("=") for part in row["setting"].split(";"))
+        assert DATA[select.dataset or ""] == row["dataset"] and select.arch == row["arch"]
+        assert {"LA": "hires-cam", "GC": "grad-cam"}[facts["explainer"]] == find_explainer(select.explainer or "").name
+        *where, kept = (select.variant or "").split("/")
+        assert where[0] == facts["target"] and select.layer == "features.40"
+        if facts["baseline"] == "none":
+            assert kept == "p" and cell.direction == "none"
+            continue
+        baseline = {"gaussian_blur": "blur", "channel_mean": "channel-mean"}.get(facts["baseline"], facts["baseline"])
+        assert (where[1], kept, TARGETS[select.target or ""]) == (baseline, facts["kept"], facts["contrast"])
+        assert (cell.direction == "up") == find_published(load_published("weighted-contrast"), cell.key).higher_is_better  # type: ignore[arg-type]
+        assert cell.decimals == len(row["value"].partition(".")[2]) == 3
+
+
+def test_the_figure_has_nine_networks_and_no_published_number() -> None:
+    recipe = load_table("weighted-contrast/figure3")
+    grid = cells(recipe)
+    assert len(grid) == 36 and {len(row) for row in grid} == {18}
+    assert all(cell.key is None for row in grid for cell in row)
+    assert [line.ours for line in recipe.columns] == [False] * 9 + [True] * 9, "the paper prints eps = 0.001"
+    first = [(s.method, s.arch, s.target, s.variant) for s in grid[3][0].alternatives]
+    assert first == [
+        ("pretrained", "torchvision:vgg16", "weighted", "0.001/1/accuracy"),
+        ("ce", "vgg16", "weighted", "0.001/1/accuracy"),
+    ]
+
+
+def test_on_a_stand_in_equal_rows_are_one_and_the_layer_goes_with_its_network() -> None:
+    one = on_synthbirds("1")
+    assert [line.label for line in one.rows] == [["synthbirds", e, t] for e in ("LA", "GC") for t in ("t1", "t2")]
+    selects = {s for row in cells(one) for cell in row for s in map(Select.model_dump_json, cell.alternatives)}
+    assert len(selects) == 4 * 13 and not any("features" in s for s in selects)
+    assert {s.arch for row in cells(one) for cell in row for s in cell.alternatives} == {"resnet8"}
+    kept = stand_in(load_table("weighted-contrast/1"), "synthbirds", split="test")
+    assert cells(kept)[0][0].alternatives[0].layer == "features.40", "the paper's own network keeps its layer"
+    three = on_synthbirds("figure3")
+    assert [line.label for line in three.rows] == [["resnet8", t] for t in ("original", "mean", "max", "weighted")]
+    assert [(s.method, s.arch) for s in cells(three)[0][0].alternatives] == [("ce", "resnet8")]
+
+
+def test_two_parts_of_a_variants_name_are_joined_and_nothing_else_is() -> None:
+    joined = Select(variant="t1").union(Select(variant="blur/positive"), "here")
+    assert joined.variant == "t1/blur/positive"
+    assert Select(variant="t1").union(Select(target="max"), "here").variant == "t1"
+    with pytest.raises(UsageError, match="here: target is both 'max' and 'mean'"):
+        Select(target="max").union(Select(target="mean"), "here")

@@ -1,0 +1,106 @@
+"""The figure of signed maps: red is positive, every map has its own range, nothing is cut and nothing overlaps."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sample_table import NASTY
+
+from cambench.report import panels, plots
+from cambench.report.panels import Group, Panel, Row
+from cambench.vocabulary import CambenchError
+
+GREY = np.full((40, 40, 3), 100, np.uint8)
+SIGNS = ("blue: against", "red: for")
+UPPER = np.array([[2.0, 2.0], [-1.0, -1.0]], np.float32)
+
+
+def row(heading: str = "a dog", mask: np.ndarray | None = None, scale: float = 1.0, name: str = "a cat") -> Row:
+    """An image with two groups: two panels of one class, one of another."""
+    first = [Panel("original", UPPER * scale), Panel("weighted", -UPPER)]
+    second = [Panel("original", UPPER)]
+    return Row(GREY, heading, [Group(f"{name}\np = 0.60", first), Group("a fox\np = 0.20", second)], mask)
+
+
+def words(figure: Figure) -> list[str]:
+    """Every text of the figure."""
+    return [text.get_text() for text in figure.texts]
+
+
+def shown(figure: Figure) -> list[np.ndarray]:
+    """Every picture of the figure."""
+    return [np.asarray(axes.images[0].get_array()).astype(int) for axes in figure.axes]
+
+
+def test_a_row_is_an_image_and_its_maps_under_their_headings() -> None:
+    figure = panels.panels([row(), row("a wolf")], SIGNS, ["synthetic images."])
+    assert len(figure.axes) == 2 * (1 + 3) + 1, "two rows and the colour bar"
+    said = words(figure)
+    assert [said.count(text) for text in ("image", "original", "weighted")] == [1, 2, 1]
+    assert said.count("a cat\np = 0.60") == 2 and said.count("a dog") == said.count("a wolf") == 1
+    assert {"−m", "0", "m", *SIGNS, "synthetic images."} <= set(said)
+    assert said.count("m = 2") == 6
+
+
+def test_red_is_positive_blue_is_negative_and_zero_is_grey() -> None:
+    image, original, weighted, _, bar = shown(panels.panels([row()], SIGNS))
+    assert (image == 100).all() and image.shape == (320, 320, 3)
+    # half of (100,100,100) and half of pure red, which is the map's own maximum; −1 of ±2 is half way to blue
+    assert original[0, 0].tolist() == [178, 50, 50] and original[-1, 0].tolist() == [114, 114, 178]
+    assert weighted[0, 0].tolist() == [50, 50, 178] and weighted[-1, 0].tolist() == [178, 113, 113]  # of 256 colours
+    (zero,) = shown(panels.panels([Row(GREY, "", [Group("", [Panel("", np.zeros((2, 2), np.float32))])])], SIGNS))[1:2]
+    assert np.ptp(zero, axis=2).max() <= 1, "no colour where nothing speaks"
+    assert bar[0, 0, 2] > bar[0, 0, 0] and bar[0, -1, 0] > bar[0, -1, 2]
+
+
+def test_every_map_has_a_range_of_its_own() -> None:
+    small, large = (panels.panels([row(scale=s)], SIGNS) for s in (1e-3, 1.0))
+    assert all(np.array_equal(a, b) for a, b in zip(shown(small), shown(large), strict=True))
+    assert "m = 0.002" in words(small) and "m = 0.002" not in words(large)
+
+
+def test_the_object_is_outlined_where_it_is_known() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 4:20] = True
+    figure = panels.panels([row(mask=mask)], SIGNS)
+    for axes in figure.axes[:-1]:
+        points = np.concatenate([path.vertices for path in axes.collections[0].get_paths()])
+        # 40 pixels are shown as 320; a picture begins at −0.5 and the line runs between the pixels, half a pixel to and fro
+        assert points.min(0) == pytest.approx([4 * 8 - 0.5, 10 * 8 - 0.5], abs=0.1)
+        assert points.max(0) == pytest.approx([20 * 8 - 0.5, 30 * 8 - 0.5], abs=0.1)
+    for nothing in (None, np.zeros((40, 40), bool), np.ones((40, 40), bool)):
+        assert not any(axes.collections for axes in panels.panels([row(mask=nothing)], SIGNS).axes)
+
+
+@pytest.mark.parametrize("name", ["a cat", "Gold winged White tailed Red breasted Warbler of the Northern Woods", "x" * 70])
+def test_no_text_is_cut_and_none_overlaps(name: str) -> None:
+    one = Row(GREY, name, [Group(f"{name}\np = 0.60", [Panel("against the 2nd best", UPPER)])] * 4)
+    for rows in ([row(name, name=name), row()], [one]):
+        notes = ["A long sentence about what is shown here. " * 6, "short."]
+        figure = panels.panels(rows, ("blue: against it, for the other class", "red: for the predicted class"), notes)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
+        whole = figure.bbox
+        for text, box in boxes:
+            assert box.x0 >= whole.x0 and box.x1 <= whole.x1 and box.y0 >= whole.y0 and box.y1 <= whole.y1, text
+        for (text, a), (other, b) in combinations(boxes, 2):
+            assert not a.padded(-1).overlaps(b.padded(-1)), (text, other)
+        pictures = [axes.get_window_extent(renderer) for axes in figure.axes]
+        assert not any(box.padded(-1).overlaps(picture) for _, box in boxes for picture in pictures)
+
+
+def test_rows_of_different_columns_and_no_rows_are_errors(tmp_path: Path) -> None:
+    other = Row(GREY, "a dog", [Group("", [Panel("mean", UPPER)])])
+    with pytest.raises(CambenchError, match="expected rows with the same columns, got 2 kinds"):
+        panels.panels([row(), other], SIGNS)
+    with pytest.raises(CambenchError, match="got 0 kinds"):
+        panels.panels([], SIGNS)
+    nasty = NASTY.replace("中", "")
+    for name in ("a", "b"):
+        plots.save(panels.panels([row(nasty, name=f"$x^2 {nasty}")], SIGNS, ["100 % $sure$"]), tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,154 @@
+"""Figures of signed maps from a real (tiny) run: which images, which classes, and the identities of their maps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from cambench.data.loader import eval_batches
+from cambench.data.regions import mask_in_view
+from cambench.explainers import all_class_maps
+from cambench.report.panels import Row
+from cambench.stages import contrasts, figures
+from cambench.stages.contrasts import Scene, best, rows, scene, spaced
+from cambench.stages.jobs import Place
+from cambench.vocabulary import UsageError
+
+RUN = "synthbirds-ce"
+
+
+def opened(kind: str, place: Place, explainer: str | None = None, classes: int | None = None) -> Scene:
+    """The tiny run, ready for a figure."""
+    return scene(kind, RUN, None, place, (explainer, classes))
+
+
+def class_maps(shown: Scene, image: torch.Tensor) -> np.ndarray:
+    """(C,H,W) maps of every class, up-sampled between corner centres, in float64."""
+    maps = all_class_maps(shown.ready.model, image, shown.entry.name, shown.ready.layer)
+    size = (image.shape[2], image.shape[3])
+    return interpolate(maps.double(), size, mode="bilinear", align_corners=True)[0].numpy()
+
+
+def images_of(shown: Scene, place: Place) -> dict[int, torch.Tensor]:
+    """Row -> (1,3,H,W)."""
+    batches = eval_batches(shown.dataset, shown.view, batch_size=1, cache=place.results / "cache")
+    return {batch.rows[0]: batch.image for batch in batches}
+
+
+def by_title(row: Row) -> list[dict[str, np.ndarray]]:
+    """For each group, title -> map."""
+    return [{panel.title: panel.heatmap for panel in group.panels} for group in row.groups]
+
+
+def test_contrast_shows_the_four_contrasts_of_the_best_classes(place: Place) -> None:
+    shown = opened("contrast", place, classes=3)
+    made, told, said = rows(shown, 4, place)
+    assert shown.entry.name == "grad-cam" and shown.view.kind == "resize" and len(made) == len(told) == 4
+    images, index = images_of(shown, place), {s.id: i for i, s in enumerate(shown.dataset.samples)}
+    for row, of in zip(made, told, strict=True):
+        image = images[index[of["image"]]]
+        p = torch.softmax(shown.loaded.logits(image)[0].double(), 0).numpy()
+        order = (-p).argsort()[:3]
+        assert [c["class"] for c in of["best"]] == [shown.dataset.classes[t] for t in order]
+        assert [c["p"] for c in of["best"]] == pytest.approx(p[order].tolist()) and p[order[2]] > 0.1
+        every = class_maps(shown, image)
+        for t, group in zip(order, by_title(row), strict=True):
+            others = [s for s in range(len(p)) if s != t]
+            wanted = {
+                "original": every[t],
+                "mean": every[t] - every[others].mean(0),
+                "max": every[t] - every[max(others, key=lambda s: p[s])],
+                "weighted": every[t] - (every[others] * (p[others] / (1 - p[t]))[:, None, None]).sum(0),
+            }
+            assert list(group) == list(wanted)
+            for title, heatmap in group.items():
+                assert np.abs(heatmap - wanted[title]).max() < 1e-4 * np.abs(every).max(), title
+        first, second = by_title(row)[:2]
+        assert np.allclose(first["max"], -second["max"], atol=1e-6), "each is the other's best rival"
+        assert row.mask is None
+    assert f"of {len(shown.dataset)} images have p > 0.1 for their 3rd best class; 4 of them, evenly spaced." in said
+
+
+def test_versus_is_the_difference_of_two_classes(place: Place) -> None:
+    shown = opened("versus", place)
+    made, told, said = rows(shown, 3, place)
+    assert shown.entry.name == "hires-cam" and said == "3 of 40 images, evenly spaced."
+    index, names = {s.id: i for i, s in enumerate(shown.dataset.samples)}, list(shown.dataset.classes)
+    for row, of in zip(made, told, strict=True):
+        at = index[of["image"]]
+        every = class_maps(shown, images_of(shown, place)[at])
+        first, second, third = (names.index(c["class"]) for c in of["best"])
+        found = {title: heatmap for group in by_title(row) for title, heatmap in group.items()}
+        wanted = {
+            "hires-cam": every[first],
+            "against the 2nd best": every[first] - every[second],
+            "against the 3rd best": every[first] - every[third],
+            "reconstructed": every[first] - every.mean(0),
+        }
+        assert list(found) == list(wanted)
+        for title, heatmap in found.items():
+            assert np.abs(heatmap - wanted[title]).max() < 1e-4 * np.abs(every).max(), title
+        assert row.mask is not None and np.array_equal(row.mask, mask_in_view(shown.dataset, at, shown.view))
+    assert [index[of["image"]] for of in told] == [0, 20, 39]
+
+
+def test_undecided_images_are_chosen_by_probability_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = opened("contrast", place)
+    logits = {row: shown.loaded.logits(image)[0] for row, image in images_of(shown, place).items()}
+    chances = {row: torch.softmax(y, 0).topk(2).values[1].item() for row, y in logits.items()}
+    middle = sorted(chances.values())[20]
+    monkeypatch.setattr(contrasts, "LEAST", middle + 1e-6)
+    assert contrasts.undecided(shown, place) == [row for row, p in chances.items() if p > middle + 1e-6]
+    monkeypatch.setattr(contrasts, "LEAST", 0.5)
+    with pytest.raises(UsageError, match=r"none of the 40 images of synthbirds has p > 0.5 for their 2nd best class"):
+        rows(shown, 4, place)
+
+
+def test_equal_logits_take_the_lower_class_first() -> None:
+    order, p = best(torch.tensor([[1.0, 3.0, 1.0, 3.0]]), 3)
+    assert order.tolist() == [[1, 3, 0]] and float(p.sum()) < 1
+
+
+def test_images_are_evenly_spaced() -> None:
+    assert spaced([3, 5, 7, 9, 11], 3) == [3, 7, 11]
+    assert spaced([3, 5], 8) == [3, 5] and spaced(range(100), 1) == [0]
+    assert spaced(range(10), 4) == [0, 3, 6, 9]
+
+
+@pytest.mark.parametrize(("kind", "explainer"), [("contrast", None), ("contrast", "gradient"), ("versus", "grad-cam")])
+def test_a_figure_is_written_and_tells_what_it_shows(kind: str, explainer: str | None, place: Place, tmp_path: Path) -> None:
+    out = tmp_path / "f.png"
+    told = figures.pictures(kind, out, figures.Wish([RUN], images=2, explainer=explainer), place)
+    assert told["dataset"] == "synthbirds" and told["run"].startswith(RUN) and len(told["images"]) == 2
+    assert told["images"][0].keys() == {"image", "class", "best"}
+    with Image.open(out) as image:
+        assert image.width > 1000
+
+
+def test_the_foot_says_what_is_shown(place: Place) -> None:
+    said = " ".join(contrasts.notes(opened("versus", place), "2 of 40 images, evenly spaced."))
+    for part in ("synthetic images (synthbirds).", "Outlines: the annotated object.", "hires-cam, layer layer3", "2 of 40"):
+        assert part in said
+    assert "Outlines" not in " ".join(contrasts.notes(opened("contrast", place, "gradient"), ""))
+    assert "input.size = 32 instead of 64" in said, "what departs from the recipe stands beneath"
+
+
+def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
+    out, wish = tmp_path / "f.png", figures.Wish([RUN])
+    for runs in ([], [RUN, RUN]):
+        with pytest.raises(UsageError, match=f"--figure versus: expected one --run RUN, got {len(runs)}"):
+            figures.pictures("versus", out, replace(wish, runs=runs), place)
+    with pytest.raises(UsageError, match="unknown explainer 'gradcamm'. Did you mean grad-cam"):
+        figures.pictures("contrast", out, replace(wish, explainer="gradcamm"), place)
+    with pytest.raises(UsageError, match="--classes 4: expected 2 to 3 of the 4 classes of synthbirds"):
+        figures.pictures("contrast", out, replace(wish, classes=4), place)
+    with pytest.raises(UsageError, match="--figure qualitative: --explainer and --classes are for contrast and versus"):
+        figures.check("qualitative", out, replace(wish, classes=2))
+    assert figures.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
+    assert not out.exists()
