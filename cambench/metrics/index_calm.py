@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cambench.metrics import cue_localisation
+from functools import partial
+
+from cambench.metrics import cue_localisation, remove_and_classify
 from cambench.metrics.metric import Metric
 
 CALM: dict[str, Metric] = {
@@ -22,5 +24,29 @@ CALM: dict[str, Metric] = {
         leaves_out="without an image, or without a pixel of a cue in a bin",
         pairs=True,
         spread=cue_localisation.spread,
+    ),
+    "remove-and-classify": Metric(
+        "remove-and-classify",
+        remove_and_classify.measure,
+        "ratio",
+        False,
+        "CALM §5.3, Figure 5",
+        "accuracy after the most salient pixels are blurred, as a share of that after random ones are",
+        view="resize",
+        steps=remove_and_classify.STEPS,
+        variants=remove_and_classify.VARIANTS,
+        mean=remove_and_classify.mean,
+    ),
+    "remove-and-classify-zero": Metric(
+        "remove-and-classify-zero",
+        partial(remove_and_classify.measure, fill="zero"),
+        "ratio",
+        False,
+        "CALM, authors' code",
+        "remove-and-classify with the mean colour in the place of the blur",
+        view="resize",
+        steps=remove_and_classify.STEPS,
+        variants=remove_and_classify.VARIANTS,
+        mean=remove_and_classify.mean,
     ),
 }
