@@ -13,6 +13,7 @@ from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
 from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
+from cambench.explainers.index_vanilla import VANILLA
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
 from cambench.lookup import canonical, find
 from cambench.targets import ClassSets, coefficients
@@ -147,6 +148,7 @@ INDEX: dict[str, Explainer] = {
         unit="probability",
         own_layer=calm.latent_layer,
     ),
+    **VANILLA,
     "random": Explainer(
         "random",
         random,
