@@ -162,9 +162,8 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
     count = classes(what.dataset, root)
     cost = forward(arch, size, surgery, count)
     area = metric.view_scale**2 * (FULL if metric.view == "full" else 1)
-    passes = PASSES.get(metric.name, 1) * (
-        EXPLAINER_PASSES.get(what.explainer or "", 1) if metric.explains or metric.pairs else 1
-    )
+    explained = EXPLAINER_PASSES.get(what.explainer or "", 1) if metric.explains or metric.pairs else 1
+    passes = PASSES.get(metric.name, 1) * explained
     rate, basis = known.nominal
     measured = known.measuring(what, arch, size)
     seconds = n / measured[0] if measured else cost.operations * area * passes * n / rate
