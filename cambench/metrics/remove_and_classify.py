@@ -33,7 +33,7 @@ def measure(
     int(k/100·H·W) pixels in all colours. Source: CALM §5.3, Figure 5; k, blur and zero are the authors' code's (spec §2.4).
     Ties fall in ascending pixel index, our choice. Random pixels are drawn without replacement, anew for each k, from the
     image's own generator. image (N,3,H,W) normalised, heatmap (N,H,W), label (N,), N generators
-    -> {"k": (N,) bool, "k/random": (N,) bool}. Ten forward passes an image.
+    -> {"k": (N,) bool, "k-random": (N,) bool}. Ten forward passes an image.
     Raises: CambenchError for shapes that do not fit, heatmaps or logits that are not finite.
     """
     if heatmap.shape != (len(image), *image.shape[2:]):
@@ -44,7 +44,7 @@ def measure(
     for k in PERCENT:
         count = k * salient[0].numel() // 100
         drawn = torch.stack([torch.randperm(salient[0].numel(), generator=g) for g in generators])
-        for name, place in ((f"{k}", salient), (f"{k}/random", drawn.view_as(salient).to(image.device))):
+        for name, place in ((f"{k}", salient), (f"{k}-random", drawn.view_as(salient).to(image.device))):
             erased = torch.where((place < count)[:, None], filled, image)
             found[name] = checked(predict(erased), "logits of erased images").argmax(1) == label.to(image.device)
     return found
@@ -78,5 +78,5 @@ def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
     Lower is better: erasing what the map shows costs more than erasing anything. A k at which no image survives the random
     erasing has no value.
     """
-    accuracy = {name: float(columns[name].double().mean()) for k in VARIANTS for name in (k, f"{k}/random")}
-    return {k: accuracy[k] / accuracy[f"{k}/random"] for k in VARIANTS if accuracy[f"{k}/random"] > 0}
+    accuracy = {name: float(columns[name].double().mean()) for k in VARIANTS for name in (k, f"{k}-random")}
+    return {k: accuracy[k] / accuracy[f"{k}-random"] for k in VARIANTS if accuracy[f"{k}-random"] > 0}

@@ -75,8 +75,8 @@ def test_counts_ties_and_random_pixels() -> None:
 
 
 def test_no_accuracy_left_is_no_value_and_bad_arguments() -> None:
-    rows = {name: torch.tensor([True, False]) for k in remove_and_classify.VARIANTS for name in (k, f"{k}/random")}
-    rows["90/random"] = torch.tensor([False, False])
+    rows = {name: torch.tensor([True, False]) for k in remove_and_classify.VARIANTS for name in (k, f"{k}-random")}
+    rows["90-random"] = torch.tensor([False, False])
     found = summarise(INDEX["remove-and-classify"], rows, lambda: torch.Generator().manual_seed(0))
     assert tuple(found) == ("10", "30", "50", "70") and found["10"].value == 1.0
     label, image = torch.zeros(2, dtype=torch.int64), torch.zeros(2, 3, 20, 20)

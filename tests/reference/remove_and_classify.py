@@ -39,9 +39,9 @@ def relative_accuracies(predict, images, heatmaps, labels, generators, fill: str
         for k in (10, 30, 50, 70, 90):
             n = math.floor(Fraction(k, 100) * heatmap.size)
             rank = torch.randperm(heatmap.size, generator=generator).tolist()
-            chosen = {f"{k}": order[:n], f"{k}/random": [p for p in range(heatmap.size) if rank[p] < n]}
+            chosen = {f"{k}": order[:n], f"{k}-random": [p for p in range(heatmap.size) if rank[p] < n]}
             for name, pixels in chosen.items():
                 logits = predict(torch.from_numpy(erased(image, filled, pixels))[None])[0]
                 hits.setdefault(name, []).append(int(logits.argmax()) == label)
     share = {name: sum(found) / len(found) for name, found in hits.items()}
-    return {k: share[k] / share[f"{k}/random"] for k in ("10", "30", "50", "70", "90") if share[f"{k}/random"]}
+    return {k: share[k] / share[f"{k}-random"] for k in ("10", "30", "50", "70", "90") if share[f"{k}-random"]}
