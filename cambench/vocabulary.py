@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, str] = {
     "predict": "function: image (N,3,H,W) -> logits (N,C)",
     "explain": "function: image (N,3,H,W), classes (N,), target=None (the job's own) -> raw maps (N,h,w)",
     "class_maps": "function: image (N,3,H,W) -> raw HiResCAM maps of every class's logit (N,C,h,w)",
+    "segment": "function: image (N,3,H,W) -> pixel scores (N,C+1,H,W), channel 0 the background",
     "differentiate": "function: image (N,3,H,W), classes (N,) -> ∂S/∂image (N,3,H,W) of the job's target",
     "generator": "torch.Generator on the CPU, seeded for this batch",
     "generators": "list of N torch.Generators on the CPU, each seeded for its image, whatever the batch",

@@ -13,6 +13,7 @@ from cambench.metrics import (
     px_ap,
     redundancy,
     rfs,
+    segmentation_iou,
     tile,
 )
 from cambench.metrics.metric import Metric
@@ -127,6 +128,17 @@ REGIONS: dict[str, Metric] = {
         scale=100,
         aliases=("ap", "map"),
         mean=average_precision.mean,
+    ),
+    "segmentation-iou": Metric(
+        "segmentation-iou",
+        segmentation_iou.measure,
+        "%",
+        True,
+        "ContrastiveCAM §5, segmentation chart",
+        "overlap of a segmentation head's classes with the annotated ones, mean over classes",
+        scale=100,
+        variants=("", "with-background"),
+        mean=segmentation_iou.mean,
     ),
     "max-box-acc": Metric(
         "max-box-acc",

@@ -20,6 +20,12 @@ def head_classes(network: nn.Module) -> int | None:
     return None if name is None else int(network.get_parameter(f"{name}.weight").shape[0])
 
 
+def learner(network: nn.Module) -> nn.Module:
+    """The part of a frozen network that still learns: its segmentation head, else its classifier."""
+    own = dict(network.named_children()).get("segmenter")
+    return network.get_submodule(find_head(network) or "") if own is None else own
+
+
 def replace_head(network: nn.Module, num_classes: int, arch: str) -> None:
     """Put in a new classifier for `num_classes`, with torch's default initialisation, in place.
 

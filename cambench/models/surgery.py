@@ -17,6 +17,7 @@ from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
 from cambench.models.heads import find_head
+from cambench.models.segmentation import segmentation_head
 from cambench.vocabulary import UsageError
 
 
@@ -180,6 +181,13 @@ SURGERIES: dict[str, Surgery] = {
         "CALM's head whose denominator carries its gradient",
         CALM_NEEDS,
         "CALM §4.1.1 as printed (spec §1.2)",
+    ),
+    "segmentation-head": Surgery(
+        "segmentation-head",
+        segmentation_head,
+        "a head for pixels beside the classifier: 3×3 convolution, batch norm, ReLU, dropout, 1×1 convolution",
+        "a ResNet that ends in one linear layer",
+        "ContrastiveCAM spec §3",
     ),
     "stride-1-stem": Surgery(
         "stride-1-stem",

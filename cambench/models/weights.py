@@ -21,6 +21,7 @@ KEYS = ("model", "state_dict", "network")
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 SHOWN = 3
+SEGMENTER = "segmenter"
 
 log = logging.getLogger("cambench")
 
@@ -71,6 +72,7 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
     unexpected = [key for key in state if key not in own]
     differing = [key for key in own if key in state and own[key].shape != state[key].shape]
     kept, left_out = own_head(network, missing, differing, state), foreign_heads(unexpected, own)
+    kept |= {key for key in missing if key.startswith(f"{SEGMENTER}.")}  # new, where a classifier is loaded
     if head == "keep":
         kept, left_out = set(), []
     if set(missing + differing) - kept or len(left_out) < len(unexpected):

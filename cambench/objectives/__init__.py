@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from cambench.lookup import find
-from cambench.objectives import calm, cfce, cgc, cgc_semi, corm, cross_entropy, cutmix_cfce, multilabel
+from cambench.objectives import calm, cfce, cgc, cgc_semi, corm, cross_entropy, cutmix_cfce, multilabel, segmentation
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import explain
 from cambench.vocabulary import Batch, UsageError
@@ -27,7 +27,8 @@ class Objective:
     """An objective: the views it asks for (view name -> view kind), the settings it takes, its step.
 
     unlabelled: the views of the batch of other images that it asks for beside the labelled one; {} for none.
-    masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one.
+    masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one; None
+    where any set will do.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Objective:
     source: str
     unlabelled: dict[str, str] = field(default_factory=dict)
     masks: bool = False
-    multilabel: bool = False
+    multilabel: bool | None = False
 
 
 CROP = {"crop": "random-resized-crop"}
@@ -62,6 +63,15 @@ INDEX: dict[str, Objective] = {
     ),
     "corm": Objective("corm", CROP, corm.Settings, corm.step, "ContrastiveCAM spec §1.2, baselines", masks=True),
     "bce": Objective("bce", CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM spec §3, SBD", multilabel=True),
+    "segmentation": Objective(
+        "segmentation",
+        CROP,
+        segmentation.Settings,
+        segmentation.step,
+        "ContrastiveCAM spec §3, segmentation chart",
+        masks=True,
+        multilabel=None,
+    ),
     "cfbce": Objective(
         "cfbce", CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM spec §1.2", masks=True, multilabel=True
     ),

@@ -16,14 +16,20 @@ class Strict(BaseModel):
 class Model(Strict):
     """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
 
-    `swav` weights are a file that is named with --weights. `frozen`: all but the classifier stays as it begins,
+    `swav` weights are a file that is named with --weights; `run:METHOD` are those of that method's run on the same data set,
+    architecture and seed, which is trained first where it is not there. `frozen`: all but the classifier stays as it begins,
     in eval mode.
     """
 
     surgery: list[str]
     layer: str
-    init: Literal["scratch", "imagenet", "swav"]
+    init: str = Field(pattern="^(scratch|imagenet|swav|run:[a-z0-9-]+)$")
     frozen: bool
+
+    @property
+    def base(self) -> str | None:
+        """The method from whose run the weights begin."""
+        return self.init.removeprefix("run:") if self.init.startswith("run:") else None
 
 
 class Data(Strict):

@@ -18,7 +18,7 @@ def check_labels(objective: Objective, dataset: Dataset) -> None:
 
     Raises: UsageError if one of them means several labels an image.
     """
-    if objective.multilabel == dataset.multilabel:
+    if objective.multilabel in (None, dataset.multilabel):
         return
     kinds = {True: "several labels an image (bce, bce-arch, cfbce, rcfbce)", False: "one label an image (ce-adam, cfce, …)"}
     raise UsageError(

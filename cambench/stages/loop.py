@@ -12,6 +12,7 @@ from torch import Tensor
 from cambench import seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
+from cambench.models.heads import learner
 from cambench.objectives import Step
 from cambench.objectives.network import Network, differentiate
 from cambench.recipes.schema import TrainingRecipe
@@ -87,9 +88,9 @@ class Loop:
     def train_epoch(self, epoch: int, lessons: Lessons) -> dict[str, float]:
         """One pass over the labelled images; returns the mean of every value, weighted by them."""
         settings, n = self.recipe.train, len(lessons.dataset)
-        model = self.network.model.train(
-            not self.recipe.model.frozen
-        )  # the batch norms of a frozen trunk keep their statistics
+        model = self.network.model.train(not self.recipe.model.frozen)
+        if self.recipe.model.frozen:  # the batch norms of a frozen trunk keep their statistics, those above it learn
+            learner(model).train()
         totals: dict[str, Tensor] = {}
         with bar(f"epoch {epoch + 1}/{settings.epochs}", n) as progress:
             for i, batch in enumerate(lessons.epoch(epoch)):

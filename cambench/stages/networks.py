@@ -67,14 +67,18 @@ class Loaded:
         layer = self.layer_of(explainer)
         model = self.unfolded(layer)
         image = torch.zeros(1, 3, self.size, self.size, device=self.device)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16"):
+        with self.autocast():
             return Ready(model, *explainers.place(model, image, explainer, layer, self.size))
+
+    def autocast(self) -> torch.autocast:
+        """The precision in which the network runs."""
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16")
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """image (N,3,H,W) -> logits (N,C) float32, without a graph."""
         with (
             torch.inference_mode(),
-            torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16"),
+            self.autocast(),
         ):
             logits: torch.Tensor = self.model(image)
         return logits.float()

@@ -48,7 +48,7 @@ def is_trained(network: Network, run: Run, place: Place) -> bool:
     info = run.info
     if info["kind"] != "trained" or info["seed"] != network.seed or info["data"]["classes"] is not None:
         return False
-    file = network.weights
+    file = initial_weights(network, place)
     if info["job"].get("weights") != (file_hash(file) if file is not None and file.is_file() else None):
         return False
     recipe = network.recipe.model_dump(mode="json")
@@ -56,6 +56,12 @@ def is_trained(network: Network, run: Run, place: Place) -> bool:
         return False
     current = fingerprint(network.dataset, "train", place.data) if whole(network) else None
     return current in (None, info["data"]["fingerprint"])
+
+
+def initial_weights(network: Network, place: Place) -> Path | None:
+    """The file from which a training begins: the one given, or the checkpoint of the run before it, if that is finished."""
+    before = None if network.base is None else find_network(network.base, place)
+    return network.weights if before is None or not before.finished else before.path / "last.pt"
 
 
 def whole(network: Network) -> bool:
@@ -207,7 +213,7 @@ def data_lacks(spec: str, place: Place) -> list[str]:
 def weights_lack(network: Network, place: Place) -> list[str]:
     """The initial weights that are not there, and how to give them."""
     init = "imagenet" if network.given else network.recipe.model.init
-    if init == "scratch":
+    if init == "scratch" or init.startswith("run:"):
         return []
     if init != "imagenet":
         if network.weights is None:

@@ -67,7 +67,16 @@ class Network:
     @property
     def weights(self) -> Path | None:
         """The file of initial weights, for a recipe that begins from one."""
-        return self.file if self.recipe.model.init not in ("scratch", "imagenet") else None
+        return self.file if self.recipe.model.init == "swav" else None
+
+    @property
+    def base(self) -> Network | None:
+        """The network from whose training this one begins."""
+        try:
+            method = None if self.given else self.recipe.model.base
+        except UsageError:
+            return None
+        return None if method is None else Network(method, self.recipe.arch, self.dataset, self.seed)
 
     @cached_property
     def key(self) -> str:
@@ -246,9 +255,17 @@ def chosen(cell: CellRecipe, wish: Wish, at_hand: Callable[[Network], bool]) -> 
 
 def add(found: dict[str, Job], network: Network, what: Measurement, place: CellPlace) -> None:
     """Enter a network's training and a measurement of it, or the cell that also needs them."""
-    jobs = [] if network.given else [Job(network)]
-    jobs.append(Job(network, what, tuple(job.key for job in jobs)))
+    jobs = trainings(network)
+    jobs.append(Job(network, what, tuple(job.key for job in jobs[-1:])))
     for job in jobs:
         known = found.setdefault(job.key, job).cells
         if place not in known:
             known.append(place)
+
+
+def trainings(network: Network) -> list[Job]:
+    """The training of a network, after that of the network from which it begins; none of a given one."""
+    if network.given:
+        return []
+    before = [] if network.base is None else trainings(network.base)
+    return [*before, Job(network, needs=tuple(job.key for job in before[-1:]))]

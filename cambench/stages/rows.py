@@ -17,6 +17,7 @@ from cambench.data.regions import region_source, regions_in_view, size_of
 from cambench.data.views import View
 from cambench.explainers import all_class_maps, explain_batch, find_explainer, input_gradients
 from cambench.metrics import Metric
+from cambench.models.segmentation import segment
 from cambench.stages import jobs
 from cambench.stages.explain import make_view
 from cambench.stages.masks import mask_batches
@@ -142,9 +143,16 @@ def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str]) -> dict[str, 
         "predict": lambda: loaded.logits,
         "explain": lambda: explainer(job, loaded),
         "class_maps": lambda: partial(all_class_maps, loaded.model, layer=loaded.layer, head=loaded.head),
+        "segment": lambda: partial(segmented, loaded),
         "differentiate": lambda: partial(input_gradients, loaded.model, target=job.target, precision=loaded.precision),
     }
     return {name: make() for name, make in known.items() if name in wanted}
+
+
+def segmented(loaded: Loaded, image: Tensor) -> Tensor:
+    """Pixel scores of images, without a graph."""
+    with torch.no_grad(), loaded.autocast():
+        return segment(loaded.model, loaded.layer, image)
 
 
 def explainer(job: EvalJob, loaded: Loaded) -> Callable[..., Tensor]:

@@ -16,7 +16,7 @@ from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
 from cambench.lookup import canonical, nearest
-from cambench.models.heads import find_head
+from cambench.models.heads import learner
 from cambench.objectives import Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
@@ -60,6 +60,7 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     objective, step = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
+    job = with_base(job, recipe, place)
     lessons = prepare_lessons(job, recipe, objective, place)
     dataset = lessons.dataset
     run = open_run(job, recipe, lessons, place)
@@ -80,6 +81,14 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     return run.save(finished=True, seconds=round(seconds, 1), peak_memory_bytes=peak)
+
+
+def with_base(job: TrainJob, recipe: TrainingRecipe, place: jobs.Place) -> TrainJob:
+    """The job with the weights of the run that its recipe begins from, which is trained by its own recipe if need be."""
+    if recipe.model.base is None or job.weights is not None:
+        return job
+    base = train(TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes), place)
+    return replace(job, weights=base.path / "last.pt")
 
 
 def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
@@ -196,7 +205,7 @@ def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.L
 def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
     """The model on its device and in its memory layout; if its trunk is frozen, the classifier alone takes gradients."""
     if recipe.model.frozen:
-        model.requires_grad_(False).get_submodule(find_head(model) or "").requires_grad_(True)
+        learner(model.requires_grad_(False)).requires_grad_(True)
     layout = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
 

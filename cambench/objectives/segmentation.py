@@ -1,0 +1,29 @@
+"""Semantic segmentation on a classifier's features: what its training is worth downstream (ContrastiveCAM spec §3)."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from cambench.models.segmentation import segment
+from cambench.objectives.network import Network, Terms
+from cambench.recipes.schema import Strict
+from cambench.vocabulary import Batch
+
+
+class Settings(Strict):
+    """It has none."""
+
+
+def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+    """Cross-entropy of every pixel over the classes and the background, mean over pixels and images.
+
+    Source: ContrastiveCAM spec §3. Pixels that show no class are background, channel 0.
+    """
+    assert batch.regions is not None, "objectives with masks get regions"
+    image = batch.views["crop"]
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=network.precision == "bf16"):
+        scores = segment(network.model, network.layer, image)
+    target = (batch.regions + 1).clamp(min=0).to(scores.device)
+    yield cross_entropy(scores.float(), target)
+    return {"pixel_accuracy": (scores.detach().argmax(1) == target).float().mean()}
