@@ -19,7 +19,6 @@ SCALES: dict[str, np.ndarray] = {  # type: ignore[type-arg]
     "log": 10.0 ** -(np.arange(999, -1, -1) * 0.007),
 }
 """Thresholds in ascending order: i/1000, or 10^(−0.007·i), below whose smallest a score falls in no bin at all."""
-BINS = len(SCALES["even"]) + len(BEYOND) - 1
 Scale = Literal["even", "log"]
 
 
@@ -31,9 +30,7 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
     -> {"positive": (N,1002) int64, "negative": (N,1002) int64}.
     Raises: CambenchError for maps that leave [0,1].
     """
-    low, high = float(heatmap.min()), float(heatmap.max())
-    if not (low >= 0 and high <= 1):
-        raise CambenchError(f"px-ap: expected maps in [0, 1], got values from {low} to {high}; apply the entry's map steps.")
+    check_range(heatmap)
     edges = np.concatenate([SCALES[scale], BEYOND])
     place = np.searchsorted(edges, heatmap.double().cpu().numpy(), side="right") - 1
     positive = (regions == label[:, None, None]).cpu().numpy()
@@ -44,6 +41,13 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
         return torch.from_numpy(np.stack([np.bincount(k, minlength=len(edges) - 1) for k in kept]))
 
     return {"positive": counts(positive), "negative": counts(negative)}
+
+
+def check_range(heatmap: Tensor) -> None:
+    """Raises: CambenchError for maps that leave [0,1]."""
+    low, high = float(heatmap.min()), float(heatmap.max())
+    if not (low >= 0 and high <= 1):
+        raise CambenchError(f"px-ap: expected maps in [0, 1], got values from {low} to {high}; apply the entry's map steps.")
 
 
 def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:

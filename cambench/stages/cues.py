@@ -21,7 +21,6 @@ from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Query
 from cambench.explainers.several import maps_of_classes
 from cambench.metrics import Metric, cue_localisation
-from cambench.metrics.px_ap import BINS
 from cambench.stages import jobs
 from cambench.stages.explain import make_view
 from cambench.stages.networks import Loaded
@@ -70,7 +69,7 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
     pairs, view, entry = pairs_of(dataset), make_view(metric.view, loaded), find_explainer(job.explainer)
     ready, scale = loaded.ready_for(entry), cue_localisation.scale_on(entry.name)
     query = Query(entry, ready.layer, ready.head, precision=loaded.precision)
-    counts = {name: torch.zeros(len(pairs), BINS, dtype=torch.int64) for name in ("positive", "negative")}
+    counts: dict[str, Tensor] = {}
     images = torch.zeros(len(pairs), dtype=torch.int64)
     known = {c for pair in pairs for c in (pair.a, pair.b)}
     rows = [row for row, sample in enumerate(dataset.samples) if sample.label in known]
@@ -83,10 +82,15 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
                 heatmap = maps.apply(heatmap, metric.steps, (view.size, view.size))
                 of = torch.tensor([look.pair for look in looks])
                 found = metric.measure(heatmap=heatmap, mask=torch.stack([look.mask for look in looks]), scale=scale)
-                for name, total in counts.items():
-                    total.index_add_(0, of, found[name])
+                for name, ours in found.items():
+                    total = counts.setdefault(name, torch.zeros(len(pairs), ours.shape[1], dtype=torch.int64))
+                    total.index_add_(0, of, ours)
                 images += torch.bincount(of, minlength=len(pairs))
             progress.advance(len(batch.rows))
+    if not counts:
+        raise UsageError(
+            f"{metric.name} on {dataset.name}: expected images that show a part that tells classes apart, got none."
+        )
     of_pairs = cue_localisation.of_pairs(counts["positive"], counts["negative"], images)
     for pair, counted in zip(pairs, of_pairs["counted"].tolist(), strict=True):
         if not counted:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from reference import px_ap as slow
+from sklearn.metrics import average_precision_score
 
 from cambench import maps
 from cambench.metrics import INDEX, cue_localisation, px_ap, summarise
@@ -73,4 +74,17 @@ def test_the_steps_of_the_protocol() -> None:
     assert clipped.tolist() == [1, 0.5, 0.5, 1]
     assert maps.apply(torch.full((1, 2, 2), -0.3), metric.on("calm").steps, (2, 2)).abs().sum() == 0, "constant"
     assert cue_localisation.scale_on("calm") == "log" and cue_localisation.scale_on("score-map") == "even"
-    assert len(px_ap.SCALES["log"]) + 2 == px_ap.BINS
+
+
+def test_the_exact_one_is_the_average_precision_of_the_sorted_scores() -> None:
+    rng = np.random.default_rng(2)
+    scores = np.where(rng.random((5, 6, 6)) < 0.2, 0.0, 10 ** -rng.uniform(0, 12, (5, 6, 6)))
+    scores[0, 0, :2] = 1.0, -0.0
+    scores, cue = torch.from_numpy(scores).float(), torch.from_numpy(rng.random((5, 6, 6)) < 0.4)
+    found = cue_localisation.measure_exact(scores, cue)
+    assert int(sum(column.sum() for column in found.values())) == scores.numel(), "no score falls out"
+    assert found["positive"].shape == (5, cue_localisation.FLOATS) and int(found["positive"][:, -1].sum()) == 0
+    got = px_ap.average_precision(found["positive"].sum(0), found["negative"].sum(0))
+    shortened = (scores.view(torch.int32) >> 16 << 16).view(torch.float32)
+    assert float(got) == pytest.approx(average_precision_score(cue.flatten().numpy(), shortened.flatten().numpy()), rel=1e-9)
+    assert float(got) == pytest.approx(average_precision_score(cue.flatten().numpy(), scores.flatten().numpy()), rel=0.01)
