@@ -54,6 +54,12 @@ def min_max_epsilon(maps: Tensor) -> Tensor:
     return shifted / (shifted.amax((1, 2), keepdim=True) + EPSILON)
 
 
+def clip(maps: Tensor) -> Tensor:
+    """M cut to [0, 1], never scaled; a constant map becomes zero. Source: CALM, authors' code (spec §1.4, §6)."""
+    constant = maps.amin((1, 2), keepdim=True) == maps.amax((1, 2), keepdim=True)
+    return torch.where(constant, torch.zeros_like(maps), maps.clamp(0, 1))
+
+
 def min_max_library(maps: Tensor) -> Tensor:
     """M' / (1e-7 + max M') with M' = M − min M. Source: pytorch-grad-cam's scaling (ContrastiveCAM spec §2)."""
     shifted = maps - maps.amin((1, 2), keepdim=True)
@@ -91,6 +97,7 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum-to-one-epsilon": sum_to_one_epsilon,
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,
+    "clip": clip,
     "min-max-library": min_max_library,
 }
 RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {"resize": resize, "resize-corners": resize_corners}

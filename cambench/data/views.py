@@ -20,7 +20,7 @@ from cambench.lookup import nearest
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
-RANDOM = ("random-resized-crop", "resize-random-crop")
+RANDOM = ("random-resized-crop", "resize-random-crop", "squash-random-crop")
 KINDS = (*RANDOM, "resize-center-crop", "squash-center-crop", "resize", "full", *augment.INDEX)
 SLOTS = TRIES + 1
 
@@ -31,7 +31,7 @@ class View:
 
     random-resized-crop: an area of `scale` and a ratio of `ratio`, cut out, then resized to size×size.
     resize-center-crop, resize-random-crop: shorter side to `resize` (None: size·256/224), then a size×size cut.
-    squash-center-crop: both sides to `resize`, whatever the ratio, then the central size×size pixels.
+    squash-center-crop, squash-random-crop: both sides to `resize`, whatever the ratio, then a size×size cut.
     resize: exactly size×size. full: shorter side to `size`, nothing cut.
     A name of `augment.INDEX`: that pipeline on the whole picture, which no window describes.
     flip: probability of a mirrored image. mean, std: of pixels in [0,1].
@@ -100,6 +100,8 @@ def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None 
         found = geometry.random_resized_crop(uniform[:, :TRIES], h, w, view.scale, view.ratio)
     elif view.kind == "resize-random-crop" and uniform is not None:
         found = resize_random_crop(uniform[:, 0, 2:], h, w, view.shorter, view.size)
+    elif view.kind == "squash-random-crop" and uniform is not None:
+        found = squash_crop(uniform[:, 0, 2:], h, w, view.shorter, view.size)
     elif view.kind == "resize-center-crop":
         found = geometry.resize_center_crop(h, w, view.shorter, view.size)
     elif view.kind == "squash-center-crop":
@@ -127,6 +129,14 @@ def squash_center_crop(height: Tensor, width: Tensor, resize: int, size: int) ->
     flip = torch.zeros(len(height), dtype=torch.bool)
     up, across = height / resize, width / resize
     return Windows(edge * up, edge * across, size * up, size * across, flip, clipped=False)
+
+
+def squash_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
+    """Resize to `resize`×`resize`, then cut size×size pixels at a uniform place. uniform: (N,2), top and left."""
+    top, left = (uniform * (resize - size + 1)).floor().unbind(1)
+    up, across = height / resize, width / resize
+    flip = torch.zeros(len(height), dtype=torch.bool)
+    return Windows(top * up, left * across, size * up, size * across, flip, clipped=False)
 
 
 def resize_random_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: int, size: int) -> Windows:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers import calm, points
-from cambench.explainers.cam import cam, grad_cam, hires_cam
+from cambench.explainers.cam import cam, grad_cam, hires_cam, score_map
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
 from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
+from cambench.explainers.index_vanilla import VANILLA
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
 from cambench.lookup import canonical, find
 from cambench.targets import ClassSets, coefficients
@@ -25,6 +26,15 @@ INDEX: dict[str, Explainer] = {
         "class weights of a GAP + linear head on its activations",
         "Zhou et al. 2016, eq. 2",
         closed="sum",
+    ),
+    "score-map": Explainer(
+        "score-map",
+        score_map,
+        "layer",
+        "class score at each cell of a GAP + linear head: cam plus the class's bias",
+        "CALM eq. 1",
+        closed="sum",
+        biased=True,
     ),
     "grad-cam": Explainer(
         "grad-cam",
@@ -138,6 +148,7 @@ INDEX: dict[str, Explainer] = {
         unit="probability",
         own_layer=calm.latent_layer,
     ),
+    **VANILLA,
     "random": Explainer(
         "random",
         random,

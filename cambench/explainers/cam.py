@@ -25,6 +25,16 @@ def cam(activation: Tensor, gradient: Tensor) -> Tensor:
     return grad_cam(activation, gradient) * (activation.shape[2] * activation.shape[3])
 
 
+def score_map(activation: Tensor, gradient: Tensor) -> Tensor:
+    """f_c = Σ_k W[c,k]·A_k + b_c, the score of a class at each cell: its mean is the logit. In closed form alone.
+
+    Source: CALM eq. 1 (spec §1.1), whose classifier is a 1×1 convolution with bias before the pool. The bias shifts a map
+    and so matters only where maps of two classes are compared.
+    Raises: UsageError, as nothing but a head of GAP + linear has such scores.
+    """
+    raise UsageError("score-map needs a head of global average pooling + one linear layer; use grad-cam or hires-cam here.")
+
+
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Grad-CAM without its ReLU: Σ_k mean_ij(G_k)·A_k. Source: Selvaraju et al. 2017, eq. 1–2; Wang & Wang 2022, eq. 2."""
     return weighted_sums(activation, gradient.mean((2, 3))[:, None])[:, 0]

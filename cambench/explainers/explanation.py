@@ -35,10 +35,10 @@ class Explainer:
     network, whose batch norms must not be folded: what `prepare(model, layer, training size, images)` returned gives the
     logits, and the rule gets that and the classes.
     closed: how the rule weighs activations by the weights W of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`);
-    None where there is no closed form. own_layer: the layer explained by default, where it is not the last convolutional
-    stage. partial: an image may have no map (NaN, or nothing positive); metrics of maps then leave it out and count it.
-    points: where else than at the images an explainer of the input takes gradients; pool: how the rule's maps of all
-    points, which get the images themselves as x, become one map.
+    None where there is no closed form. biased: the closed form adds the class's bias to every cell. own_layer: the layer
+    explained by default, where it is not the last convolutional stage. partial: an image may have no map (NaN, or nothing
+    positive); metrics of maps then leave it out and count it. points: where else than at the images an explainer of the
+    input takes gradients; pool: how the rule's maps of all points, which get the images themselves as x, become one map.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Explainer:
     prepare: Callable[[nn.Module, str, int, Tensor], Walk] | None = None
     own_layer: Callable[[nn.Module], str] | None = None
     partial: bool = False
+    biased: bool = False
     points: Callable[[Tensor], Iterator[Tensor]] | None = None
     pool: Callable[[Iterable[Tensor]], Tensor] = mean
 
@@ -105,8 +106,10 @@ def of_closed_form(
     """Maps and logits through a GAP + linear head: M = Σ_k (v·W)_k·A_k, divided by h·w for `mean`; no backward pass."""
     with torch.no_grad(), Probe(model, named(query.layer), guard=False) as probe:
         logits = predict(model, images, query.precision)
-        weights = coefficients_of(logits) @ closed_weights(query, probe.activation)
-        return weighted_sums(probe.activation, weights[:, None])[:, 0], logits
+        v = coefficients_of(logits)
+        maps = weighted_sums(probe.activation, (v @ closed_weights(query, probe.activation))[:, None])[:, 0]
+        bias = closed_bias(query)
+        return (maps if bias is None else maps + (v @ bias)[:, None, None]), logits
 
 
 def of_nothing(
@@ -196,12 +199,13 @@ def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
     with torch.inference_mode(False), evaluating(model), graph, Probe(model, named(query.layer), guard=not closed) as probe:
         logits = predict(model, images, query.precision)
         if closed:
-            return weighted_sums(probe.activation, closed_weights(query, probe.activation))
-        maps = []
+            maps, bias = weighted_sums(probe.activation, closed_weights(query, probe.activation)), closed_bias(query)
+            return maps if bias is None else maps + bias[:, None, None]
+        found = []
         for score in logits.sum(0):
             (gradient,) = torch.autograd.grad(score, probe.activation, retain_graph=True)
-            maps.append(query.explainer.rule(probe.activation.detach(), gradient))
-    return torch.stack(maps, 1)
+            found.append(query.explainer.rule(probe.activation.detach(), gradient))
+    return torch.stack(found, 1)
 
 
 def closed_weights(query: Query, activation: Tensor) -> Tensor:
@@ -209,6 +213,13 @@ def closed_weights(query: Query, activation: Tensor) -> Tensor:
     assert isinstance(query.head, nn.Linear)
     weights = widened(query.head.weight.detach())
     return weights if query.explainer.closed == "sum" else weights / (activation.shape[2] * activation.shape[3])
+
+
+def closed_bias(query: Query) -> Tensor | None:
+    """The head's bias (C,) where the rule adds it to every cell; None where it does not, or where there is none."""
+    assert isinstance(query.head, nn.Linear)
+    bias = query.head.bias
+    return widened(bias.detach()) if query.explainer.biased and bias is not None else None
 
 
 def predict(model: Callable[[Tensor], Tensor], images: Tensor, precision: str) -> Tensor:

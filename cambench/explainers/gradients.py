@@ -20,6 +20,11 @@ def gradient(x: Tensor, g: Tensor) -> Tensor:
     return g.sum(1)
 
 
+def largest_gradient(x: Tensor, g: Tensor) -> Tensor:
+    """S = max_colour |g|; not linear in the target. Source: Simonyan et al. 2014; CALM, authors' code (spec §1.7)."""
+    return g.abs().amax(1)
+
+
 def input_x_gradient(x: Tensor, g: Tensor) -> Tensor:
     """Σ_colour x ⊙ g, x normalised as the network sees it. Source: Shrikumar et al. 2016; Wang & Wang 2022, §4."""
     return (x * g).sum(1)

@@ -26,6 +26,15 @@ def path(x: Tensor) -> Iterator[Tensor]:
         yield x * ((k + 0.5) / STEPS)
 
 
+def path_with_ends(x: Tensor) -> Iterator[Tensor]:
+    """i/50·x for i = 0 … 50: the straight path from zeros with both its ends, 51 points.
+
+    Source: CALM, authors' code (spec §1.7). x (N,3,H,W) -> 51 times (N,3,H,W).
+    """
+    for i in range(STEPS + 1):
+        yield x * (i / STEPS)
+
+
 def noisy(x: Tensor) -> Iterator[Tensor]:
     """x + ε_k, ε_k ~ N(0, σ²) in every colour and pixel, σ = (max x − min x)/4 of each image, k = 1 … 50.
 
@@ -42,6 +51,11 @@ def noisy(x: Tensor) -> Iterator[Tensor]:
 def mean(maps: Iterable[Tensor]) -> Tensor:
     """1/n·Σ_k M_k of n maps (N,H,W) -> (N,H,W)."""
     return moments(maps)[0]
+
+
+def path_sum(maps: Iterable[Tensor]) -> Tensor:
+    """1/50·Σ_i M_i of the 51 maps of `path_with_ends`, divided by 50 as in CALM's released code (spec §1.7)."""
+    return sum(maps, start=torch.zeros(())) / STEPS
 
 
 def variance(maps: Iterable[Tensor]) -> Tensor:

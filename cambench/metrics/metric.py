@@ -32,6 +32,8 @@ class Metric:
     comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
     explainer: the only one that it looks at, where its protocol fixes one. directions: variant -> `down` or `none`, where it
     differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
+    pairs: it is measured over pairs of classes, a row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a
+    variant is the mean of a part of the rows.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Metric:
     mean: Callable[[Mapping[str, Tensor]], dict[str, float]] | None = None
     mask: Literal["nearest", "dilated"] = "nearest"
     explainer: str = ""
+    pairs: bool = False
+    spread: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     tallies: tuple[str, ...] = ()
@@ -73,7 +77,7 @@ class Metric:
     @property
     def explains(self) -> bool:
         """True where `measure` takes a heatmap (a metric may also explain images itself, by the argument `explain`)."""
-        return "heatmap" in needs(self)
+        return "heatmap" in needs(self) and not self.pairs
 
     @property
     def at_annotation(self) -> bool:
@@ -106,15 +110,18 @@ def reduce(rows: Tensor) -> float:
 
 
 def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable[[], torch.Generator]) -> dict[str, Value]:
-    """Variant -> its value over the rows (N, …) of the images that count.
+    """Variant -> its value over the rows (N, …) of the images that count; a variant that has no value is left out.
 
     generator: makes the bootstrap's generator, the same for every variant.
     Raises: CambenchError without rows or for rows that are not finite.
     """
     if metric.mean is None:
         found = {}
-        for variant in metric.variants:
-            rows = columns[variant] * metric.scale
+        variants: Mapping[str, Tensor] = (
+            {v: columns[v] for v in metric.variants} if metric.spread is None else metric.spread(columns)
+        )
+        for variant, rows in variants.items():
+            rows = rows * metric.scale
             interval = bootstrap.interval(rows, generator())
             found[variant] = Value(reduce(rows), len(rows), bootstrap.standard_error(rows), interval)
         return found
@@ -123,4 +130,5 @@ def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable
     return {
         v: Value(values[v] * scale, n, spread[v][0] * scale, (spread[v][1][0] * scale, spread[v][1][1] * scale))
         for v in metric.variants
+        if v in values
     }

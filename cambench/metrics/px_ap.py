@@ -30,9 +30,7 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
     -> {"positive": (N,1002) int64, "negative": (N,1002) int64}.
     Raises: CambenchError for maps that leave [0,1].
     """
-    low, high = float(heatmap.min()), float(heatmap.max())
-    if not (low >= 0 and high <= 1):
-        raise CambenchError(f"px-ap: expected maps in [0, 1], got values from {low} to {high}; apply the entry's map steps.")
+    check_range(heatmap)
     edges = np.concatenate([SCALES[scale], BEYOND])
     place = np.searchsorted(edges, heatmap.double().cpu().numpy(), side="right") - 1
     positive = (regions == label[:, None, None]).cpu().numpy()
@@ -45,16 +43,31 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
     return {"positive": counts(positive), "negative": counts(negative)}
 
 
-def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
-    """AP = Σ_{i≥1} precision_i·(recall_i − recall_{i−1}) from the highest bin down, over the counts of all images.
+def check_range(heatmap: Tensor) -> None:
+    """Raises: CambenchError for maps that leave [0,1]."""
+    low, high = float(heatmap.min()), float(heatmap.max())
+    if not (low >= 0 and high <= 1):
+        raise CambenchError(f"px-ap: expected maps in [0, 1], got values from {low} to {high}; apply the entry's map steps.")
 
-    No interpolation; bins above which no pixel lies are skipped. -> {"": AP in 0..1}.
+
+def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """The average precision of the counts of all images together. -> {"": AP in 0..1}.
+
     Raises: CambenchError where no pixel is the object's.
     """
-    positive, negative = (columns[name].sum(0).flip(0).cumsum(0).double() for name in ("positive", "negative"))
-    if not float(positive[-1]):
+    positive, negative = (columns[name].sum(0) for name in ("positive", "negative"))
+    if not int(positive.sum()):
         raise CambenchError("px-ap: expected a pixel of an object that falls in a bin, got none.")
+    return {"": float(average_precision(positive, negative))}
+
+
+def average_precision(positive: Tensor, negative: Tensor) -> Tensor:
+    """AP = Σ_{i≥1} precision_i·(recall_i − recall_{i−1}) from the highest bin down: counts (…,1002) -> (…) float64.
+
+    No interpolation; bins above which no pixel lies are skipped. NaN where nothing is positive. Source: as `measure`.
+    """
+    positive, negative = (counts.flip(-1).cumsum(-1).double() for counts in (positive, negative))
     total = positive + negative
     precision = torch.where(total > 0, positive / total.clamp(min=1), 0.0)
-    recall = positive / positive[-1]
-    return {"": float((precision[1:] * recall.diff()).sum())}
+    recall = positive / positive[..., -1:]
+    return (precision[..., 1:] * recall.diff(dim=-1)).sum(-1)

@@ -76,15 +76,15 @@ def uncut(path: Path, removed: set[str]) -> bool:
 
 
 def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:
-    """torchvision's network with its ImageNet weights, then cut, then with a head for `num_classes`."""
+    """torchvision's network with its ImageNet weights, with a head for `num_classes`, then cut."""
     name = resolve(arch)
     if name in ARCHS or name.startswith(PYTHON):
         raise UsageError(f"{name}: torchvision has no weights for it; pass --weights FILE.")
     path = torchvision_file(name, download)
     network = create(name)
     load_weights(network, path, arch=name)
-    operate(network, surgery, name)
     fit_head(network, num_classes, name, head)
+    operate(network, surgery, name)
     return network
 
 

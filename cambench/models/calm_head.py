@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 Activation = Literal["relu", "softplus"]
+TINY = torch.finfo(torch.float32).tiny
 
 
 class Latent(nn.Module):
@@ -38,7 +39,7 @@ class CalmHead(nn.Module):
     """Features (N,L,h,w) -> log p(y|x) (N,C,1,1), p(y|x) = Σ_z p(y|x,z)·p(z|x): logits whose softmax is p itself.
 
     Two 1×1 convolutions with bias; Xavier-uniform, biases 0. Source: CALM §4.1 (spec §1.2, §1.5). A probability that
-    underflows gives the logarithm of the smallest normal number.
+    underflows gives the logarithm of the smallest normal number of float32.
     """
 
     def __init__(self, channels: int, classes: int, activation: Activation = "relu", attached: bool = False) -> None:
@@ -55,4 +56,4 @@ class CalmHead(nn.Module):
         """(N,L,h,w) -> (N,C,1,1)."""
         latent = self.latent(self.classes(features), self.location(features))
         probability = (latent[:, :-1].exp() * latent[:, -1:]).sum((2, 3), keepdim=True)
-        return cast(Tensor, probability.clamp(min=torch.finfo(probability.dtype).tiny).log())
+        return cast(Tensor, probability.clamp(min=TINY).log())

@@ -58,8 +58,8 @@ class Data(Strict):
 class Input(Strict):
     """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip.
 
-    `crop`: what training looks at, a random crop or the evaluation view. `evaluation`: how the central crop is made,
-    with the image's ratio or (squash) without.
+    `crop`: what training looks at, a random crop (whose sort it names) or the evaluation view. `evaluation`: how the central
+    crop is made, with the image's ratio or (squash) without; `resize` is the whole image at the output size, no crop.
     `augment`: a named pipeline (cambench/data/augment.py) that makes the random views of training; "": crop and flip.
     """
 
@@ -68,8 +68,8 @@ class Input(Strict):
     scale: tuple[float, float] = Field(strict=False)
     ratio: tuple[float, float] = Field(strict=False)
     flip: float = Field(ge=0, le=1)
-    crop: Literal["random-resized-crop", "evaluation"]
-    evaluation: Literal["resize-center-crop", "squash-center-crop"]
+    crop: Literal["random-resized-crop", "squash-random-crop", "evaluation"]
+    evaluation: Literal["resize-center-crop", "squash-center-crop", "resize"]
     augment: str
 
 

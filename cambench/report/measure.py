@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from cambench.metrics import INDEX
 from cambench.report.model import Measured
 from cambench.report.select import setting
 from cambench.store.records import Record
@@ -36,6 +37,7 @@ def measure(group: Sequence[Record], variant: str) -> Measured:
         images=tuple(value.n for value in values),
         std=statistics.stdev(means) if len(means) > 1 else None,
         interval=values[0].interval if len(means) == 1 else None,
+        over="pairs of classes" if group[0].metric in INDEX and INDEX[group[0].metric].pairs else "images",
         comparable=all(record.comparable and not record.partial for record in group),
     )
 
@@ -71,14 +73,14 @@ def spread(measured: Measured, kind: str = "seed") -> str:
     """Which kind of spread is printed. kind: what was repeated, a seed or an episode (whose number is its seed)."""
     seeds = listed(measured.seeds)
     if measured.std is None:
-        return f"One {kind} ({seeds}); 95 % bootstrap interval over the images"
+        return f"One {kind} ({seeds}); 95 % bootstrap interval over the {measured.over}"
     return f"Mean ± std (ddof 1) over {len(measured.seeds)} {kind}s ({seeds})"
 
 
 def images(measured: Measured) -> str:
-    """`5,794 images`, or a range where the seeds saw different numbers."""
+    """`5,794 images` (or `191 pairs of classes`), or a range where the seeds saw different numbers."""
     low, high = min(measured.images), max(measured.images)
-    return f"{low:,} images" if low == high else f"{low:,} to {high:,} images"
+    return f"{low:,} {measured.over}" if low == high else f"{low:,} to {high:,} {measured.over}"
 
 
 def listed(numbers: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ ARROWS = {"up": "↑", "down": "↓", "none": ""}
 class Measured:
     """A measured number: its mean, and either the std over seeds (ddof 1) or, for one seed, the interval over images.
 
-    seeds: the seeds in order. images: images behind each seed's value. values: each seed's value.
+    seeds: the seeds in order. images: images behind each seed's value, or what else `over` says. values: each seed's value.
     """
 
     mean: float
@@ -28,6 +28,7 @@ class Measured:
     std: float | None = None
     interval: tuple[float, float] | None = None
     comparable: bool = True
+    over: str = "images"
 
 
 @dataclass(frozen=True)

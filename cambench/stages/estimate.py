@@ -44,6 +44,8 @@ PASSES = {
     "relative-probability": 15,
     "relative-probability-equal-count": 31,
     "gradient-sign": 70,
+    "remove-and-classify": 11,
+    "remove-and-classify-zero": 11,
     "gradient-sign-printed": 70,
 }
 """Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials; two maps and twelve
@@ -54,6 +56,10 @@ EXPLAINER_PASSES = {
     "integrated-gradients": 151,
     "smoothgrad": 151,
     "vargrad": 151,
+    "vanilla-gradient": 3,
+    "integrated-vanilla-gradient": 154,
+    "smooth-vanilla-gradient": 151,
+    "variance-vanilla-gradient": 151,
     "cmwp": 4,
 }
 """1 for every explainer that a forward pass and the head's weights answer."""
@@ -159,7 +165,8 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
     count = classes(what.dataset, root)
     cost = forward(arch, size, surgery, count)
     area = metric.view_scale**2 * (FULL if metric.view == "full" else 1)
-    passes = PASSES.get(metric.name, 1) * (EXPLAINER_PASSES.get(what.explainer or "", 1) if metric.explains else 1)
+    explained = EXPLAINER_PASSES.get(what.explainer or "", 1) if metric.explains or metric.pairs else 1
+    passes = PASSES.get(metric.name, 1) * explained
     rate, basis = known.nominal
     measured = known.measuring(what, arch, size)
     seconds = n / measured[0] if measured else cost.operations * area * passes * n / rate

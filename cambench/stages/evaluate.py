@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explainer
 from cambench.metrics import Metric
 from cambench.stages import jobs
+from cambench.stages.cues import check_cues, pair_name, pair_rows
 from cambench.stages.drift import drifting_rows
 from cambench.stages.explain import ExplainJob, explain, locate
 from cambench.stages.networks import Loaded
@@ -40,7 +42,7 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
     job = replace(job, explainer=metric.explainer or job.explainer)
     entry = find_explainer(job.explainer)
     metric = metric.on(entry.name)
-    check(metric, dataset)
+    check(metric, job, dataset)
     heatmap_job = ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
     path, described = locate_record(job, metric, loaded, dataset, locate(heatmap_job, loaded, dataset, place)[1])
     if path.exists():
@@ -49,26 +51,44 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
     heatmaps = explain(heatmap_job, loaded, dataset, place) if metric.explains and metric.train_bn is None else None
     left = left_out(metric, entry, heatmaps, dataset)
     parts = Parts(path.with_suffix(".h5"), job_key(described))
-    every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
-    work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
-    measured = drifting_rows if metric.train_bn else mask_rows if metric.at_annotation else image_rows
-    with bar(f"{metric.name}", len(work.rows)) as progress:
-        for rows in collect(measured(metric, job, loaded, work), dataset):
-            parts.append(len(rows["row"]), rows)
-            progress.advance(len(rows["row"]))
+    if metric.pairs and not parts.rows:
+        rows = pair_rows(metric, job, loaded, dataset, place)
+        parts.append(len(rows["row"]), rows)
+    elif not metric.pairs:
+        every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
+        work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
+        measure_images(metric, job, loaded, work, parts)
     rows = parts.read()
     record = make_record(job, metric, loaded, dataset, rows)
     record.counts.update({reason: len(found) for reason, found in left.items()})
     seconds = round(time.monotonic() - began, 2)
-    write_rows(path.with_suffix(".h5"), described, rows, [dataset.samples[r].id for r in rows["row"]])
+    write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows))
     write_record(path, replace(record, seconds=seconds, job={**described, "recipe": training(loaded, dataset)}))
     parts.remove()
     return read_record(path)
 
 
-def check(metric: Metric, dataset: Dataset) -> None:
+def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, parts: Parts) -> None:
+    """Measure what is left of the images, and commit it about 256 at a time."""
+    measured = drifting_rows if metric.train_bn else mask_rows if metric.at_annotation else image_rows
+    with bar(f"{metric.name}", len(work.rows)) as progress:
+        for rows in collect(measured(metric, job, loaded, work), work.dataset):
+            parts.append(len(rows["row"]), rows)
+            progress.advance(len(rows["row"]))
+
+
+def ids(metric: Metric, dataset: Dataset, rows: Mapping[str, Any]) -> list[str]:
+    """What each row is about: an image, or a pair of classes."""
+    if metric.pairs:
+        return [pair_name(dataset, a, b) for a, b, *_ in rows["pair"].tolist()]
+    return [dataset.samples[row].id for row in rows["row"]]
+
+
+def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
     """Refuse a metric that the data cannot answer, before anything is computed."""
-    if metric.regions:
+    if metric.pairs:
+        check_cues(metric, job, dataset)
+    elif metric.regions:
         source = region_source(dataset)
         if source is None:
             raise UsageError(
@@ -139,13 +159,14 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
     counted = columns.get("counted", torch.ones(len(columns["row"]), dtype=torch.bool))
     if not bool(counted.any()):
         raise CambenchError(
-            f"{metric.name}: expected an image to measure, got none of {len(counted)} ({metric.leaves_out}); no value."
+            f"{metric.name}: expected {'a pair' if metric.pairs else 'an image'} to measure, got none of {len(counted)} "
+            f"({metric.leaves_out}); no value."
         )
     kept = {name: column[counted] for name, column in columns.items()}
     values = metrics.summarise(metric, kept, lambda: seeds.generator("bootstrap"))
-    counts = {"images left out": len(dataset) - len(rows["row"])}
+    counts = {} if metric.pairs else {"images left out": len(dataset) - len(rows["row"])}
     if metric.leaves_out:
-        counts[f"images that do not count ({metric.leaves_out})"] = int((~counted).sum())
+        counts[f"{'pairs' if metric.pairs else 'images'} that do not count ({metric.leaves_out})"] = int((~counted).sum())
     counts.update({name: int(kept[name].sum()) for name in metric.tallies})
     if "zero" in rows:
         counts["heatmaps without a positive value"] = int(rows["zero"].sum())

@@ -89,6 +89,7 @@ def is_record(what: Measurement, record: Record, run: Run) -> bool:
     if facts != (record.metric, record.dataset, record.explainer, record.target, record.precision):
         return False
     split = what.split if what.split != "eval" else record.split
+    metric = metric.on(record.explainer or "")
     defined = (list(metric.variants), list(metric.steps)) == (record.job.get("variants"), record.job.get("steps"))
     return record.split == split and record.layer in (None, layer) and defined
 

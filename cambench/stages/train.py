@@ -220,6 +220,7 @@ def view(kind: str, recipe: Input) -> View:
         kind = recipe.evaluation
     if kind not in RANDOM:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
+    kind = recipe.crop
     if recipe.augment:
         kind = canonical(recipe.augment)
         if kind not in augment.INDEX:

@@ -142,3 +142,17 @@ def test_impossible_views(settings: dict[str, object], message: str) -> None:
 def test_a_random_view_needs_numbers() -> None:
     with pytest.raises(UsageError, match="expected random numbers, got none"):
         windows(View("random-resized-crop", 8), torch.tensor([9]), torch.tensor([9]))
+
+
+def test_a_squashed_random_crop_is_a_crop_of_the_squashed_image() -> None:
+    """60×100 onto 32×32, of which 24×24 at a uniform place: the window, back in the image's own pixels."""
+    view = View("squash-random-crop", 24, resize=32)
+    uniform = draws(torch.arange(200), seed=0, epoch=0, view="crop")
+    found, size = windows(view, torch.full((200,), 60), torch.full((200,), 100), uniform)
+    top, left = found.top * 32 / 60, found.left * 32 / 100
+    torch.testing.assert_close(top, top.round())
+    torch.testing.assert_close(left, left.round())
+    assert set(top.round().int().tolist()) == set(range(9)) == set(left.round().int().tolist())
+    assert size.unique().tolist() == [24] and not bool(found.flip.any())
+    torch.testing.assert_close(found.height, torch.full((200,), 24 * 60 / 32, dtype=torch.float64))
+    torch.testing.assert_close(found.width, torch.full((200,), 24 * 100 / 32, dtype=torch.float64))

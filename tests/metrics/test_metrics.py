@@ -77,7 +77,7 @@ def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
     for name, metric in INDEX.items():
         assert name == metric.name and metric.unit and metric.source and metric.summary
         assert set(needs(metric)) <= set(ARGUMENTS), name
-        assert metric.explains == ("heatmap" in needs(metric)) <= bool(metric.steps)
+        assert metric.explains == ("heatmap" in needs(metric) and not metric.pairs) <= bool(metric.steps)
         assert metric.looks or not metric.steps
         assert set(metric.steps) <= {*maps.STEPS, *maps.RESIZES} and metric.variants
     assert needs(INDEX["iauc"]) == needs(INDEX["dauc"]) == ("predict", "image", "heatmap", "label")
@@ -86,7 +86,15 @@ def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
 
 
 def test_directions_and_protocol_constants() -> None:
-    lower = {"cgc-loss", "dauc", "top1-gray-mask", "top1-gray-box", "top1-tile"}
+    lower = {
+        "cgc-loss",
+        "dauc",
+        "top1-gray-mask",
+        "top1-gray-box",
+        "top1-tile",
+        "remove-and-classify",
+        "remove-and-classify-zero",
+    }
     assert {n for n, m in INDEX.items() if not m.higher_is_better} == lower
     assert (INDEX["ch"].view, INDEX["ch"].view_scale, INDEX["ch"].variants) == ("full", 2.0, ("official", "correct"))
     assert INDEX["cgc-loss"].group == 32 and INDEX["iauc"].view == "resize" and INDEX["iauc"].decimals == 4

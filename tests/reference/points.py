@@ -29,3 +29,22 @@ def noisy_maps(model: nn.Module, x: Tensor, score: Callable[[Tensor], Tensor], s
     generator = torch.Generator().manual_seed(seed)
     noise = [torch.randn(x.shape, generator=generator).double() for _ in range(50)]
     return torch.stack([gradient(model, x + float(x.max() - x.min()) / 4 * one, score).sum(0) for one in noise])
+
+
+def vanilla(model: nn.Module, point: Tensor, t: int) -> Tensor:
+    """(H,W): the largest absolute gradient of logit t over the colours."""
+    return gradient(model, point, lambda y: y[t]).abs().max(0).values
+
+
+def vanilla_family(model: nn.Module, x: Tensor, t: int, seed: int) -> dict[str, Tensor]:
+    """CALM's four gradient baselines of one image, everything kept."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = [torch.randn(x.shape, generator=generator).double() for _ in range(50)]
+    maps = torch.stack([vanilla(model, x + float(x.max() - x.min()) / 4 * one, t) for one in noise])
+    path = torch.stack([vanilla(model, i / 50 * x, t) for i in range(51)])
+    return {
+        "vanilla-gradient": vanilla(model, x, t),
+        "integrated-vanilla-gradient": path.sum(0) / 50,
+        "smooth-vanilla-gradient": maps.mean(0),
+        "variance-vanilla-gradient": (maps**2).mean(0) - maps.mean(0) ** 2,
+    }

@@ -1,0 +1,68 @@
+"""The entries of CALM's own metrics: of two classes' maps, and of what erasing costs."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cambench.metrics import cue_localisation, remove_and_classify
+from cambench.metrics.metric import Metric
+
+CALM: dict[str, Metric] = {
+    "cue-localisation": Metric(
+        "cue-localisation",
+        cue_localisation.measure,
+        "%",
+        True,
+        "CALM §5.2, Table 1; authors' code",
+        "average precision of two classes' map difference on the parts in which they differ; mean over pairs",
+        view="resize",
+        scale=100,
+        steps=cue_localisation.STEPS,
+        steps_on=dict.fromkeys(cue_localisation.CALM, cue_localisation.CALM_STEPS),
+        variants=cue_localisation.VARIANTS,
+        aliases=("cue-localization", "mpxap"),
+        leaves_out="without an image, or without a pixel of a cue in a bin",
+        pairs=True,
+        spread=cue_localisation.spread,
+    ),
+    "cue-localisation-exact": Metric(
+        "cue-localisation-exact",
+        cue_localisation.measure_exact,
+        "%",
+        True,
+        "our choice, for comparison",
+        "cue-localisation with a bin for every score, so that none falls out",
+        view="resize",
+        scale=100,
+        steps=cue_localisation.STEPS,
+        steps_on=dict.fromkeys(cue_localisation.CALM, cue_localisation.CALM_STEPS),
+        variants=cue_localisation.VARIANTS,
+        leaves_out="without an image, or without a pixel of a cue in a bin",
+        pairs=True,
+        spread=cue_localisation.spread,
+    ),
+    "remove-and-classify": Metric(
+        "remove-and-classify",
+        remove_and_classify.measure,
+        "ratio",
+        False,
+        "CALM §5.3, Figure 5",
+        "accuracy after the most salient pixels are blurred, as a share of that after random ones are",
+        view="resize",
+        steps=remove_and_classify.STEPS,
+        variants=remove_and_classify.VARIANTS,
+        mean=remove_and_classify.mean,
+    ),
+    "remove-and-classify-zero": Metric(
+        "remove-and-classify-zero",
+        partial(remove_and_classify.measure, fill="zero"),
+        "ratio",
+        False,
+        "CALM, authors' code",
+        "remove-and-classify with the mean colour in the place of the blur",
+        view="resize",
+        steps=remove_and_classify.STEPS,
+        variants=remove_and_classify.VARIANTS,
+        mean=remove_and_classify.mean,
+    ),
+}
