@@ -60,10 +60,11 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     objective, step = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
+    told = recipe.model.init if recipe.model.base and job.weights is None else str(job.weights) if job.weights else None
     job = with_base(job, recipe, place)
     lessons = prepare_lessons(job, recipe, objective, place)
     dataset = lessons.dataset
-    run = open_run(job, recipe, lessons, place)
+    run = open_run(job, recipe, lessons, place, told)
     if run.finished:
         say(f"{run.name}: finished already ({run.path})")
         return run
@@ -136,8 +137,11 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
     )
 
 
-def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place) -> Run:
-    """The run's folder: made with its `run.json` on first use, read on later calls."""
+def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place, weights: str | None) -> Run:
+    """The run's folder: made with its `run.json` on first use, read on later calls.
+
+    weights: the initial weights in words that the seeds of a method share.
+    """
     settled = recipe.model_dump(mode="json", exclude={"summary", "source", "sources", "deviations"})
     dataset, draw = lessons.dataset, drawn(recipe, job.seed)
     identity = {"schema": SCHEMA, "recipe": settled, "data": dataset.fingerprint, "seed": job.seed}
@@ -170,7 +174,7 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: job
         "partial": list(dataset.notes),
         "deviations": [*recipe.deviations, *departures(recipe)],
         "recipe": recipe.model_dump(mode="json"),
-        "weights": str(job.weights) if job.weights else None,
+        "weights": weights,
         "job": identity,
         "versions": versions(),
         "finished": False,
