@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,18 +47,19 @@ def packed_array(dataset: Dataset, cache: Path, *, limit: int = LIMIT) -> Tensor
         if size is None or len(dataset) * size[0] * size[1] * 3 > limit:
             return None
         cache.mkdir(parents=True, exist_ok=True)
-        odd = write(dataset, path, size)
+        log.info("decoding %d images of %dx%d into %s", len(dataset), size[1], size[0], path)
+        odd = write(path, (len(dataset), *size, 3), np.uint8, partial(fill, dataset))
         if odd is not None:
             mixed.write_text(f"{odd}\n", encoding="utf-8")
             return None
     return opened(path, len(dataset))
 
 
-def opened(path: Path, n: int) -> Tensor:
+def opened(path: Path, n: int, dtype: type[np.generic] = np.uint8, ndim: int = 4) -> Tensor:
     """The array of a finished file. Copy-on-write, so that torch may share the memory; nothing writes."""
     try:
         array = np.load(path, mmap_mode="c")
-        if array.dtype != np.uint8 or array.ndim != 4 or len(array) != n:
+        if array.dtype != dtype or array.ndim != ndim or len(array) != n:
             raise ValueError(f"{array.dtype} of shape {array.shape}")
     except (ValueError, OSError, EOFError) as e:
         raise CambenchError(f"{path}: expected the pixels of {n} images, got {e}; delete the file, it is made again.") from e
@@ -74,15 +78,15 @@ def uniform_size(dataset: Dataset) -> tuple[int, int] | None:
     return first
 
 
-def write(dataset: Dataset, path: Path, size: tuple[int, int]) -> str | None:
-    """Decode every image into a new file and give it its name. Returns the first image of another size, None if all fit."""
-    n = len(dataset)
-    log.info("decoding %d images of %dx%d into %s", n, size[1], size[0], path)
+def write(
+    path: Path, shape: tuple[int, ...], dtype: type[np.generic], fill: Callable[[NDArray[Any]], str | None]
+) -> str | None:
+    """Let `fill` decode into a new file, then give it its name; what `fill` returns, if anything, is why it gets none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        array = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(n, *size, 3))
+        array = open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         reserve(temporary)
-        odd = fill(dataset, array)
+        odd = fill(array)
         if odd is None:
             array.flush()
             with temporary.open("rb+") as f:
@@ -91,7 +95,7 @@ def write(dataset: Dataset, path: Path, size: tuple[int, int]) -> str | None:
         return odd
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            need = f"{n * size[0] * size[1] * 3 / 2**20:.0f} MiB"
+            need = f"{math.prod(shape) * np.dtype(dtype).itemsize / 2**20:.0f} MiB"
             raise CambenchError(f"{path}: no room for the decoded images ({need}); free some space and run again.") from e
         raise
     finally:
@@ -131,19 +135,16 @@ def packed_regions(masks: Masks, size: tuple[int, int], cache: Path) -> Tensor:
     path, n = cache / f"{masks.dataset.fingerprint}.{masks.fingerprint}.regions.npy", len(masks.dataset)
     if not path.exists():
         log.info("decoding %d masks of %dx%d into %s", n, size[1], size[0], path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            array = open_memmap(temporary, mode="w+", dtype=np.int16, shape=(n, *size))
-            reserve(temporary)
-            with ThreadPoolExecutor(decode.default_workers()) as pool:
-                decoded = pool.map(lambda row: load_regions(masks.dataset, row, masks.source), range(n))
-                for row, regions in enumerate(decoded):
-                    array[row] = regions
-            array.flush()
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+        write(path, (n, *size), np.int16, partial(fill_regions, masks))
+    return opened(path, n, np.int16, 3)
+
+
+def fill_regions(masks: Masks, array: NDArray[np.int16]) -> None:
+    """Decode the label map of every image into the array with a few threads."""
+    with ThreadPoolExecutor(decode.default_workers()) as pool:
+        decoded = pool.map(lambda row: load_regions(masks.dataset, row, masks.source), range(len(array)))
+        for row, regions in enumerate(decoded):
+            array[row] = regions
 
 
 def pixels(plan: Plan, array: Tensor, device: torch.device, places: Rows | None = None) -> Iterator[dict[str, Tensor]]:

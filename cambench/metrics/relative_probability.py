@@ -8,10 +8,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from cambench import maps
-from cambench.metrics.perturbation import ranks
+from cambench.metrics.perturbation import gaussian_blur, ranks
 from cambench.metrics.predictions import Explain, Predict, checked
 
 THRESHOLD = 0.1
@@ -58,12 +57,12 @@ def scored(
 ) -> dict[str, Tensor]:
     """The columns of `measure` under a rule for what is replaced."""
     logits = predictions(predict, image, chunk, "logits of whole images")
-    best, counted = two_best(logits)
+    pairs, counted = two_best(logits)
     columns = {name: logits.new_full((len(image),), torch.nan) for name in variants}
     columns |= {"counted": counted, **{name: torch.zeros_like(counted) for name in TALLIES}}
     if not bool(counted.any()):
         return columns
-    x, pair = image[counted], best[counted]
+    x, pair = image[counted], pairs[counted]
     clean, ends = relative(logits[counted], pair), {name: make(x) for name, make in BASELINES.items()}
     for i, t in enumerate(TARGETS):
         columns[f"{t}/p"][counted] = clean[:, i]
@@ -97,8 +96,14 @@ def by_count(explain: Callable[..., Tensor], image: Tensor, classes: Tensor, phi
 
 def two_best(logits: Tensor) -> tuple[Tensor, Tensor]:
     """The best and the second-best class (N,2), ties in the order of the classes, and whether p_t2 > 0.1 (N,)."""
-    best = logits.argsort(dim=1, descending=True, stable=True)[:, :2]
-    return best, torch.softmax(logits, 1).gather(1, best)[:, 1] > THRESHOLD
+    classes, p = best(logits, 2)
+    return classes, p[:, 1] > THRESHOLD
+
+
+def best(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The best classes (N,K) and their probabilities (N,K) float64; of equal logits the lower class comes first."""
+    classes = logits.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return classes, torch.softmax(logits.double(), 1).gather(1, classes)
 
 
 def relative(logits: Tensor, pair: Tensor) -> Tensor:
@@ -129,18 +134,8 @@ def blurred(image: Tensor) -> Tensor:
     Source: size from the authors' code, whose σ is random in [10, 20]; 15 as in the reproduction (spec §3).
     Departure: an image of at most 50 pixels has too few to reflect, so there the kernel reaches side − 1 pixels.
     """
-    planes = image.flatten(0, 1)[:, None]
     high, wide = (min(BLUR_WIDTH, side - 1) for side in image.shape[2:])
-    planes = functional.pad(planes, (wide, wide, high, high), mode="reflect")
-    planes = functional.conv2d(planes, line(wide, image).view(1, 1, 1, -1))
-    return functional.conv2d(planes, line(high, image).view(1, 1, -1, 1)).view_as(image)
-
-
-def line(width: int, like: Tensor) -> Tensor:
-    """One axis of the kernel, e^{−d²/2σ²} for d = −width … width, summing to 1, in the type of `like`."""
-    distance = torch.arange(-width, width + 1, dtype=torch.float64)
-    weights = torch.exp(-(distance**2) / (2 * BLUR_SIGMA**2))
-    return (weights / weights.sum()).to(like)
+    return gaussian_blur(image, (high, wide), BLUR_SIGMA)
 
 
 def channel_mean(image: Tensor) -> Tensor:

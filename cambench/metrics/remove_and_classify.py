@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from cambench.metrics.perturbation import gaussian_blur, places
 from cambench.metrics.predictions import Predict, checked
 from cambench.vocabulary import CambenchError
 
@@ -52,9 +52,7 @@ def measure(
 
 def ranks(heatmap: Tensor) -> Tensor:
     """Each pixel's place in the order of decreasing saliency, ties in ascending pixel index: (N,H,W) -> (N,H,W) int64."""
-    order = heatmap.flatten(1).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, places).view_as(heatmap)
+    return places(heatmap.flatten(1).argsort(dim=1, descending=True, stable=True)).view_as(heatmap)
 
 
 def blurred(image: Tensor) -> Tensor:
@@ -65,11 +63,7 @@ def blurred(image: Tensor) -> Tensor:
     reach = BLUR_SIZE // 2
     if min(image.shape[2:]) <= reach:
         raise CambenchError(f"blur: expected images of more than {reach} pixels a side, got {tuple(image.shape[2:])}.")
-    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype) / BLUR_SIGMA) ** 2)
-    line = line / line.sum()
-    planes = functional.pad(image, (reach,) * 4, mode="reflect").flatten(0, 1)[:, None]
-    planes = functional.conv2d(functional.conv2d(planes, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))
-    return planes.view_as(image)
+    return gaussian_blur(image, (reach, reach), BLUR_SIGMA)
 
 
 def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:

@@ -6,6 +6,9 @@ from torch import nn
 
 from cambench.vocabulary import UsageError
 
+SEGMENTER = "segmenter"
+"""The name of a segmentation head beside the classifier (models/segmentation.py)."""
+
 
 def find_head(network: nn.Module) -> str | None:
     """The name of the classifier: the last linear layer or, where there is none (SqueezeNet), the last 1×1 convolution."""
@@ -22,7 +25,7 @@ def head_classes(network: nn.Module) -> int | None:
 
 def learner(network: nn.Module) -> nn.Module:
     """The part of a frozen network that still learns: its segmentation head, else its classifier."""
-    own = dict(network.named_children()).get("segmenter")
+    own = dict(network.named_children()).get(SEGMENTER)
     return network.get_submodule(find_head(network) or "") if own is None else own
 
 

@@ -11,9 +11,9 @@ from torch.nn.functional import interpolate
 
 from cambench.explainers.probe import Probe
 from cambench.maps import widened
+from cambench.models.heads import SEGMENTER
 from cambench.vocabulary import UsageError
 
-NAME = "segmenter"
 WIDTH, DROPOUT = 512, 0.1
 
 
@@ -38,7 +38,7 @@ def segmentation_head(network: nn.Module) -> bool:
     fc = getattr(network, "fc", None)
     if not isinstance(fc, nn.Linear):
         return False
-    network.add_module(NAME, SegmentationHead(fc.in_features, fc.out_features))
+    network.add_module(SEGMENTER, SegmentationHead(fc.in_features, fc.out_features))
     return True
 
 
@@ -47,7 +47,7 @@ def segment(model: nn.Module, layer: str, image: Tensor) -> Tensor:
 
     With its graph where gradients are on. Raises: UsageError for a network without a segmentation head.
     """
-    head = dict(model.named_children()).get(NAME)
+    head = dict(model.named_children()).get(SEGMENTER)
     if head is None:
         raise UsageError("segmentation needs a network with a segmentation head, got one without; train the method segment.")
     with Probe(model, layer, trunk_graph=torch.is_grad_enabled()) as probe:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cambench.models.heads import find_head
+from cambench.models.heads import SEGMENTER, find_head
 from cambench.vocabulary import CambenchError, UsageError
 
 Head = Literal["keep", "replace"]
@@ -21,7 +21,6 @@ KEYS = ("model", "state_dict", "network")
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 SHOWN = 3
-SEGMENTER = "segmenter"
 
 log = logging.getLogger("cambench")
 

@@ -27,7 +27,7 @@ class Settings(Strict):
 def regions_of(batch: Batch) -> Tensor:
     """The batch's regions. Raises: UsageError for a batch without any."""
     if batch.regions is None:
-        raise UsageError("a core-focused loss: expected masks, got none; name their source with --set data.masks=….")
+        raise UsageError("an objective with masks: expected masks, got none; name their source with --set data.masks=….")
     return batch.regions
 
 

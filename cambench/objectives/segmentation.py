@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cambench.models.segmentation import segment
+from cambench.objectives.cfce import regions_of
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
@@ -20,10 +21,9 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
 
     Source: ContrastiveCAM spec §3. Pixels that show no class are background, channel 0.
     """
-    assert batch.regions is not None, "objectives with masks get regions"
-    image = batch.views["crop"]
+    image, regions = batch.views["crop"], regions_of(batch)
     with torch.autocast(image.device.type, torch.bfloat16, enabled=network.precision == "bf16"):
         scores = segment(network.model, network.layer, image)
-    target = (batch.regions + 1).clamp(min=0).to(scores.device)
+    target = (regions + 1).clamp(min=0).to(scores.device)
     yield cross_entropy(scores.float(), target)
     return {"pixel_accuracy": (scores.detach().argmax(1) == target).float().mean()}

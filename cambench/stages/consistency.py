@@ -14,7 +14,7 @@ from cambench.data.views import View
 from cambench.explainers import explain_batch
 from cambench.losses.cgc import paired_windows
 from cambench.report.html import GalleryRow
-from cambench.stages.gallery import Shown, open_data, pixels, rows, spread
+from cambench.stages.gallery import Shown, open_data, pixels, rows, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
 from cambench.vocabulary import Box
@@ -30,7 +30,7 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
     first = shown[0].maps
     dataset = open_data(first, place.data)
     described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in first.job["view"].items()}
-    chosen = spread(dataset, images)
+    chosen = spaced(range(len(dataset)), images)
     source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
     batch = next(eval_batches(dataset, View(**described), batch_size=len(chosen), rows=chosen, **source))
     size = (batch.image.shape[2], batch.image.shape[3])

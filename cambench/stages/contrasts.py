@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from cambench.data.loader import eval_batches
 from cambench.data.regions import has_region, region_source, regions_in_view
 from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explainer
+from cambench.maps import resize_corners
+from cambench.metrics.relative_probability import THRESHOLD, best
 from cambench.report.panels import Group, Panel, Row
 from cambench.stages.explain import make_view, open_data
-from cambench.stages.gallery import pixels
+from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import Loaded, Ready, load_network, open_run
 from cambench.stages.progress import bar, say
@@ -35,8 +36,6 @@ MEANING = (
     "Original: the class's logit; mean: less the mean of the others; max: less the best other; weighted: less the others by "
     "their probabilities."
 )
-LEAST = 0.1
-"""An image is shown if the last of its classes has more than this probability (weighted contrast spec §3, strictly)."""
 ORDINALS = ("1st", "2nd", "3rd")
 BATCH = 32
 
@@ -100,7 +99,7 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
     said = f"{min(images, n)} of {n} images, evenly spaced."
     if shown.kind == "contrast":
         wanted = undecided(shown, place)
-        rule = f"p > {LEAST:g} for their {ORDINALS[shown.classes - 1]} best class"
+        rule = f"p > {THRESHOLD:g} for their {ORDINALS[shown.classes - 1]} best class"
         if not wanted:
             raise UsageError(
                 f"--figure contrast: none of the {n} images of {shown.dataset.name} has {rule}; nothing to show."
@@ -124,35 +123,21 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def spaced(wanted: Sequence[int], images: int) -> list[int]:
-    """At most that many of the rows, evenly spaced, the first and the last among them."""
-    n = min(images, len(wanted))
-    return [wanted[round(i * (len(wanted) - 1) / max(n - 1, 1))] for i in range(n)]
-
-
 def each(shown: Scene, chosen: Sequence[int], place: Place, batch_size: int) -> Iterator[tuple[int, Tensor]]:
     """Row and image (3,H,W) on the network's device."""
-    source: dict[str, Any] = {"device": shown.loaded.device, "workers": place.workers, "cache": place.results / "cache"}
-    for batch in eval_batches(shown.dataset, shown.view, batch_size=batch_size, rows=chosen, **source):
+    for batch in eval_batches(shown.dataset, shown.view, batch_size=batch_size, rows=chosen, **shown.loaded.source(place)):
         yield from zip(batch.rows, batch.image, strict=True)
 
 
 def undecided(shown: Scene, place: Place) -> list[int]:
-    """The rows whose least probable shown class has more than LEAST; the true label plays no role."""
-    source: dict[str, Any] = {"device": shown.loaded.device, "workers": place.workers, "cache": place.results / "cache"}
+    """The rows whose least probable shown class has more than THRESHOLD; the true label plays no role."""
     found: list[int] = []
     with bar("looking for undecided images", len(shown.dataset)) as progress:
-        for batch in eval_batches(shown.dataset, shown.view, batch_size=BATCH, **source):
+        for batch in eval_batches(shown.dataset, shown.view, batch_size=BATCH, **shown.loaded.source(place)):
             last = best(shown.loaded.logits(batch.image), shown.classes)[1][:, -1]
-            found += [row for row, p in zip(batch.rows, last.tolist(), strict=True) if p > LEAST]
+            found += [row for row, p in zip(batch.rows, last.tolist(), strict=True) if p > THRESHOLD]
             progress.advance(len(batch.rows))
     return found
-
-
-def best(logits: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """The best classes (N,K) of logits (N,C) and their probabilities (N,K); of equal logits the lower class comes first."""
-    order = logits.argsort(dim=1, descending=True, stable=True)[:, :classes]
-    return order, torch.softmax(logits.double(), 1).gather(1, order)
 
 
 def explained(shown: Scene, image: Tensor) -> tuple[list[Group], list[tuple[int, float]]]:
@@ -188,8 +173,7 @@ def one_map(shown: Scene, image: Tensor, target: str, label: int) -> NDArray[np.
         head=shown.ready.head,
         precision=shown.loaded.precision,
     ).maps.float()
-    size = (image.shape[2], image.shape[3])
-    fine: NDArray[np.float32] = interpolate(found[:, None], size, mode="bilinear", align_corners=True)[0, 0].cpu().numpy()
+    fine: NDArray[np.float32] = resize_corners(found, (image.shape[2], image.shape[3]))[0].cpu().numpy()
     return fine
 
 

@@ -73,9 +73,8 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
     images = torch.zeros(len(pairs), dtype=torch.int64)
     known = {c for pair in pairs for c in (pair.a, pair.b)}
     rows = [row for row, sample in enumerate(dataset.samples) if sample.label in known]
-    source = {"device": loaded.device, "workers": place.workers, "cache": place.results / "cache"}
     with bar(metric.name, len(rows)) as progress:
-        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **source):  # type: ignore[arg-type]
+        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
             looks = looks_of(batch, dataset, pairs, view.size)
             if looks:
                 heatmap = differences(ready.model, batch, query, pairs, looks)

@@ -47,7 +47,7 @@ def drifting_rows(
             torch.manual_seed(seeds.derive(metric.name, start))
             raw = train_mode_maps(replace(job, batch_size=batch_size), network, view, work, chunk)
         todo = chunk[max(0, len(work.before) - start) :]
-        for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=todo, **source(network, work)):
+        for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=todo, **network.source(work.place)):
             stack = torch.stack([raw[row] for row in batch.rows]).to(loaded.device)
             heatmap = maps.apply(stack, metric.steps, (batch.image.shape[2], batch.image.shape[3]))
             values = metric.measure(predict=network.logits, image=batch.image, heatmap=heatmap, label=batch.label)
@@ -66,7 +66,7 @@ def drifting(loaded: Loaded, layer: str) -> Loaded:
 def train_mode_maps(job: EvalJob, network: Loaded, view: View, work: Work, rows: list[int]) -> dict[int, Tensor]:
     """Row -> raw map (h,w) on the CPU; the running statistics of the network move."""
     found: dict[int, Tensor] = {}
-    for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=rows, **source(network, work)):
+    for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=rows, **network.source(work.place)):
         explained = explain_batch(
             network.model,
             batch.image,
@@ -79,8 +79,3 @@ def train_mode_maps(job: EvalJob, network: Loaded, view: View, work: Work, rows:
         )
         found.update(zip(batch.rows, explained.maps.cpu(), strict=True))
     return found
-
-
-def source(network: Loaded, work: Work) -> dict[str, Any]:
-    """How batches are read."""
-    return {"device": network.device, "workers": work.place.workers, "cache": work.place.results / "cache"}

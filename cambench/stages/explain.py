@@ -145,9 +145,8 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place
     ready = loaded.ready_for(entry)
     if entry.own_layer is not None:
         say(f"{entry.name} explains layer {ready.layer}")
-    source = {"device": loaded.device, "workers": place.workers, "cache": place.results / "cache"}
     with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
-        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **source):  # type: ignore[arg-type]
+        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
             result = explain_batch(
                 ready.model,
                 batch.image,

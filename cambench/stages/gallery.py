@@ -91,7 +91,7 @@ def rows(found: Sequence[Shown], data_root: Path, images: int = ROWS) -> list[Ga
         return []
     described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in first.job["view"].items()}
     view = View(**described)
-    chosen = spread(dataset, images)
+    chosen = spaced(range(len(dataset)), images)
     made = []
     for batch in eval_batches(dataset, view, batch_size=1, device="cpu", workers=0, cache=None, rows=chosen):
         row = batch.rows[0]
@@ -112,9 +112,10 @@ def open_data(maps: Heatmaps, data_root: Path) -> Dataset:
     return data.reload(maps.origin, data_root)
 
 
-def spread(dataset: Dataset, n: int) -> list[int]:
-    """n rows, evenly spread over the file order, which goes class by class in most sets."""
-    return sorted({round(i * (len(dataset) - 1) / max(n - 1, 1)) for i in range(min(n, len(dataset)))})
+def spaced(wanted: Sequence[int], n: int) -> list[int]:
+    """At most n of the rows, evenly spaced from the first to the last; file order goes class by class in most sets."""
+    n = min(n, len(wanted))
+    return [wanted[round(i * (len(wanted) - 1) / max(n - 1, 1))] for i in range(n)]
 
 
 def pixels(image: torch.Tensor) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -73,6 +73,10 @@ class Loaded:
     def autocast(self) -> torch.autocast:
         """The precision in which the network runs."""
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16")
+
+    def source(self, place: jobs.Place) -> dict[str, Any]:
+        """How the batches are read that the network looks at: options of the loader."""
+        return {"device": self.device, "workers": place.workers, "cache": place.results / "cache"}
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """image (N,3,H,W) -> logits (N,C) float32, without a graph."""

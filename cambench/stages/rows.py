@@ -61,11 +61,10 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     """Rows of a metric that looks at the network's input."""
     view = make_view(metric.view, loaded, metric.view_scale)
     size = metric.group or job.batch_size
-    source: dict[str, Any] = {"device": loaded.device, "workers": work.place.workers, "cache": work.place.results / "cache"}
     wanted = metrics.needs(metric)
     offered = functions(job, loaded, wanted)
     source_of_masks = region_source(work.dataset) or ""
-    for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **source):
+    for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
         offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
         if "generator" in wanted:

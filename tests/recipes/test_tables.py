@@ -12,16 +12,7 @@ from cambench.recipes import tables
 from cambench.recipes.part import part
 from cambench.recipes.published import COLUMNS, find_published, load_published, parse
 from cambench.recipes.stand_in import replace, replaced, stand_in
-from cambench.recipes.tables import (
-    Select,
-    TableRecipe,
-    cells,
-    load_table,
-    load_tables,
-    natural,
-    parse_table,
-    table_files,
-)
+from cambench.recipes.tables import Select, TableRecipe, cells, load_table, load_tables, natural, parse_table, table_files
 from cambench.vocabulary import DataError, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared" / "paper_tables"

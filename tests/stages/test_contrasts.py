@@ -14,9 +14,11 @@ from torch.nn.functional import interpolate
 from cambench.data.loader import eval_batches
 from cambench.data.regions import mask_in_view
 from cambench.explainers import all_class_maps
+from cambench.metrics.relative_probability import best
 from cambench.report.panels import Row
 from cambench.stages import contrasts, figures
-from cambench.stages.contrasts import Scene, best, rows, scene, spaced
+from cambench.stages.contrasts import Scene, rows, scene
+from cambench.stages.gallery import spaced
 from cambench.stages.jobs import Place
 from cambench.vocabulary import UsageError
 
@@ -103,9 +105,9 @@ def test_undecided_images_are_chosen_by_probability_alone(place: Place, monkeypa
     logits = {row: shown.loaded.logits(image)[0] for row, image in images_of(shown, place).items()}
     chances = {row: torch.softmax(y, 0).topk(2).values[1].item() for row, y in logits.items()}
     middle = sorted(chances.values())[20]
-    monkeypatch.setattr(contrasts, "LEAST", middle + 1e-6)
+    monkeypatch.setattr(contrasts, "THRESHOLD", middle + 1e-6)
     assert contrasts.undecided(shown, place) == [row for row, p in chances.items() if p > middle + 1e-6]
-    monkeypatch.setattr(contrasts, "LEAST", 0.5)
+    monkeypatch.setattr(contrasts, "THRESHOLD", 0.5)
     with pytest.raises(UsageError, match=r"none of the 40 images of synthbirds has p > 0.5 for their 2nd best class"):
         rows(shown, 4, place)
 
