@@ -76,6 +76,14 @@ def resize_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
 
 
+def resize_cubic(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bicubic (a = −0.75), half-pixel centres, edge pixels repeated, no antialias: (N,h,w) -> (N,*size); may overshoot.
+
+    Source: OpenCV's INTER_CUBIC, by which the WSOL benchmark resizes its maps (CALM spec §2.5).
+    """
+    return interpolate(maps[:, None], size=size, mode="bicubic", align_corners=False)[:, 0]
+
+
 def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """A pixel mask (N,H,W) bool on the grid of a map: True where any pixel of the cell is; -> (N,*size) bool.
 
@@ -100,7 +108,11 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "clip": clip,
     "min-max-library": min_max_library,
 }
-RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {"resize": resize, "resize-corners": resize_corners}
+RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
+    "resize": resize,
+    "resize-corners": resize_corners,
+    "resize-cubic": resize_cubic,
+}
 
 
 def apply(maps: Tensor, steps: Sequence[str], size: tuple[int, int]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from reference.cgc import bilinear
+from reference.wsol import bicubic
 
 from cambench import maps
 
@@ -50,6 +51,14 @@ def test_resize_matches_the_half_pixel_twin(size: tuple[int, int]) -> None:
         torch.testing.assert_close(got, torch.from_numpy(bilinear(one.numpy(), size)), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [(7, 5), (2, 2), (14, 9)])
+def test_cubic_resize_matches_its_twin(size: tuple[int, int]) -> None:
+    raw = torch.randn(2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for got, one in zip(maps.apply(raw, ["resize-cubic"], size), raw, strict=True):
+        torch.testing.assert_close(got, torch.from_numpy(bicubic(one.numpy(), size)), rtol=1e-12, atol=1e-12)
+    assert float(maps.resize_cubic(MAP, (8, 8)).max()) > float(MAP.max()), "it overshoots"
+
+
 def test_steps_run_in_their_order() -> None:
     first = maps.apply(MAP, ["relu", "sum-to-one"], (2, 2))
     second = maps.apply(MAP, ["sum-to-one", "relu"], (2, 2))
@@ -58,8 +67,12 @@ def test_steps_run_in_their_order() -> None:
     assert maps.apply(MAP, ["resize", "relu"], (4, 6)).shape == (1, 4, 6)
 
 
-def test_opencv_resizes_the_same_way() -> None:
+@pytest.mark.parametrize(("step", "interpolation"), [("resize", "INTER_LINEAR"), ("resize-cubic", "INTER_CUBIC")])
+@pytest.mark.parametrize(("grid", "size"), [((5, 7), (30, 40)), ((28, 28), (224, 224)), ((9, 8), (4, 5))])
+def test_opencv_resizes_the_same_way(step: str, interpolation: str, grid: tuple[int, int], size: tuple[int, int]) -> None:
     cv2 = pytest.importorskip("cv2")
-    raw = torch.rand(1, 5, 7, generator=torch.Generator().manual_seed(0))
-    expected = torch.from_numpy(cv2.resize(raw[0].numpy(), (40, 30), interpolation=cv2.INTER_LINEAR))
-    torch.testing.assert_close(maps.resize(raw, (30, 40))[0], expected, rtol=0, atol=1e-6)
+    raw = torch.randn(1, *grid, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    resized = cv2.resize(raw[0].numpy(), size[::-1], interpolation=getattr(cv2, interpolation))
+    torch.testing.assert_close(
+        maps.apply(raw, [step], size)[0], torch.from_numpy(resized), rtol=0, atol=5e-6
+    )  # its weights are float32

@@ -1,4 +1,4 @@
-"""The part of the index whose metrics look at the regions of objects: those of ContrastiveCAM and of the WSOL benchmark."""
+"""The part of the index whose metrics look at the regions of objects: those of ContrastiveCAM."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from cambench.metrics import (
     grad_cam_iou,
     gray,
     hires_cam_iou,
-    max_box_acc,
-    px_ap,
     redundancy,
     rfs,
     segmentation_iou,
@@ -18,7 +16,6 @@ from cambench.metrics import (
 )
 from cambench.metrics.metric import Metric
 
-WSOL_STEPS = ("float64", "resize", "min-max")
 GRAD_CAM_IOU_STEPS = ("relu", "min-max-library", "resize", "min-max-library")  # ContrastiveCAM spec §2: scaled twice
 
 REGIONS: dict[str, Metric] = {
@@ -139,32 +136,5 @@ REGIONS: dict[str, Metric] = {
         scale=100,
         variants=("", "with-background"),
         mean=segmentation_iou.mean,
-    ),
-    "max-box-acc": Metric(
-        "max-box-acc",
-        max_box_acc.measure,
-        "%",
-        True,
-        "WSOL benchmark (Choe et al. 2020), MaxBoxAccV2; CALM Tables 3 and 5",
-        "share of images whose thresholded map's box meets an annotated one, at the best threshold; mean over three IoUs",
-        view="resize",
-        scale=100,
-        steps=WSOL_STEPS,
-        variants=max_box_acc.VARIANTS,
-        aliases=("maxboxaccv2", "max-box-acc-v2"),
-        mean=max_box_acc.mean,
-    ),
-    "px-ap": Metric(
-        "px-ap",
-        px_ap.measure,
-        "%",
-        True,
-        "WSOL benchmark (Choe et al. 2020), PxAP; CALM Tables 3 and 5",
-        "average precision of the map's pixels as a detector of the object's",
-        view="resize",
-        scale=100,
-        steps=WSOL_STEPS,
-        aliases=("pixel-average-precision",),
-        mean=px_ap.mean,
     ),
 }

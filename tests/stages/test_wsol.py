@@ -17,6 +17,13 @@ from cambench.stages.rows import EvalJob, scaled_boxes
 from cambench.store.heatmaps import read_heatmaps
 
 
+def test_calm_s_maps_are_resized_bilinearly_and_all_others_bicubically() -> None:
+    for name in ("max-box-acc", "px-ap"):
+        metric = INDEX[name]
+        assert metric.on("cam").steps == metric.on("score-map").steps == ("float64", "resize-cubic", "min-max")
+        assert metric.on("calm").steps == INDEX[f"{name}-bilinear"].on("cam").steps == ("float64", "resize", "min-max")
+
+
 def test_both_localisation_metrics_from_the_heatmaps_of_a_run(place: Place, tmp_path: Path) -> None:
     (tmp_path / "runs").symlink_to(place.results / "runs")
     there, dataset = Place(place.data, tmp_path, "cpu"), load("synthbirds", "test", place.data)
