@@ -23,13 +23,16 @@ BoxConvention = Literal["inclusive", "half-open", "one-based"]
 """`inclusive`: 0-based, max is the last pixel inside. `half-open`: 0-based, max is the first pixel outside.
 `one-based`: 1-based, max is the last pixel inside."""
 
+IGNORED = -2
+"""In regions: a pixel that counts for nothing."""
+
 ARGUMENTS: dict[str, str] = {
     "image": "(N,3,H,W) float32, normalised network input",
     "label": "(N,) int64, ground-truth class",
     "labels": "list of N tuples of classes, each of which is right",
     "heatmap": "(N,H,W) float32, after the metric's own map steps",
     "mask": "(N,H,W) bool, ground-truth region of the label at the heatmap's resolution, or at the image's",
-    "regions": "(N,H,W) int64 at the image's resolution: the class that each pixel shows, −1 where it shows none",
+    "regions": "(N,H,W) int64 at the image's resolution: the class that each pixel shows, −1 none, −2 ignored",
     "box": "list of N lists of boxes in the pixels of the input",
     "parts": "list of N lists of (part, x, y) in the pixels of the input",
     "predict": "function: image (N,3,H,W) -> logits (N,C)",
@@ -67,7 +70,8 @@ class Sample:
 
     `boxes` are those of the ground-truth class only. `size` is the (width, height) that the annotation states, None where
     it states none. `parts` are visible key points (part number, x, y) in pixels. `labels`: all classes that are right, where
-    there are several (`label` is the lowest). `difficult`: whether every box is flagged difficult.
+    there are several (`label` is the lowest). `difficult`: whether every box is flagged difficult. `instances`: masks of the
+    object's further instances, beside `segmentation`; `ignore`: a mask of what counts for nothing.
     """
 
     id: str
@@ -79,6 +83,8 @@ class Sample:
     segmentation: Path | None = None
     labels: tuple[int, ...] = ()
     difficult: bool = False
+    instances: tuple[Path, ...] = ()
+    ignore: Path | None = None
 
     @property
     def right(self) -> tuple[int, ...]:
@@ -104,7 +110,7 @@ class Dataset:
     `origin` says how to load it again (spec, split, classes, limit, draw); it is no part of its identity.
     `comparable` is False where a published number may never stand beside a measured one.
     `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
-    `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`.
+    `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`, or `instances`.
     `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     """

@@ -74,12 +74,16 @@ def mask_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None 
 def regions_in_view(
     dataset: Dataset, row: int, view: View, source: str, uniform: Tensor | None = None, *, dilated: bool = False
 ) -> NDArray[np.int16]:
-    """The class that each pixel of the view shows (h,w), −1 where it shows none; nearest neighbour.
+    """The class that each pixel of the view shows (h,w), −1 where it shows none, −2 where it is ignored; nearest neighbour.
 
+    Masks of instances are resized to a view of the whole image one by one, in a single step (`decode.load_instances`).
     source: as `load_regions`. dilated: instead every pixel of the view that the bilinear, antialiased resize of the label's
     mask reaches at all, for images of one object. Source: Hard-ImageNet's suite (ContrastiveCAM spec §2).
     """
     found, size = window_of(dataset, row, view, uniform)
+    one_step = source == SEGMENTATION and dataset.segments == decode.INSTANCES and not dilated
+    if one_step and view.kind == "resize" and not view.flip:
+        return decode.load_instances(dataset.samples[row], size)
     regions = torch.from_numpy(load_regions(dataset, row, source))[None]
     if not dilated:
         moved: NDArray[np.int16] = geometry.resample_mask(regions, found, size)[0].numpy()

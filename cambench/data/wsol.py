@@ -1,23 +1,27 @@
-"""The WSOL benchmark's layout of CUB and ImageNet: train with labels, `val` (CUBV2, ImageNetV2) and `test` with boxes.
+"""The WSOL benchmark's layout of CUB, ImageNet and OpenImages: train with labels, `val` and `test` with boxes or masks.
 
-`metadata/{CUB,ILSVRC}/{train,val,test}/`: image_ids.txt, class_labels.txt (`path,label`, 0-based), image_sizes.txt
-(`path,width,height`), localization.txt (`path,x0,y0,x1,y1`, several lines an image). Boxes are taken as they are written,
-corners inclusive, as the evaluator reads them. Images lie below one folder or, as CALM's code has it, in folders of their
-own for val. Source: CALM spec §3.
+`metadata/{CUB,ILSVRC,OpenImages}/{train,val,test}/`: image_ids.txt, class_labels.txt (`path,label`, 0-based),
+image_sizes.txt (`path,width,height`), localization.txt (`path,x0,y0,x1,y1`, several lines an image). Boxes are taken as
+they are written, corners inclusive, as the evaluator reads them. Images lie below one folder or, as CALM's code has it, in
+folders of their own for val (CUBV2, ImageNetV2). OpenImages has `path,mask,ignore` instead of boxes, a line an instance,
+the mask of what to ignore on an image's first line alone, and no sizes. Source: CALM spec §3.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cambench.data import readers
+from cambench.data.decode import INSTANCES
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 FOLDERS = {
     "CUB": ("dataset/CUB", "CUB", "CUB/images", "CUB_200_2011/images", "CUBV2"),
     "ILSVRC": ("dataset/ILSVRC", "ILSVRC", "imagenet", "ImageNetV2"),
+    "OpenImages": ("dataset/OpenImages", "OpenImages", "OpenImages30k"),
 }
 """Set -> folders of the root below which an image's path may lie."""
 SHOWN = 3
@@ -33,16 +37,35 @@ def read_imagenet(root: Path, split: str) -> Dataset:
     return read(root, "ILSVRC", split, "imagenet-wsol")
 
 
+def read_openimages(root: Path, split: str) -> Dataset:
+    """OpenImages30k: 100 classes, masks of instances instead of boxes."""
+    plain, metadata = read(root, "OpenImages", split, "openimages-30k"), root / "metadata" / "OpenImages" / split
+    if split == "train":
+        return plain
+    masks = instance_masks(metadata / "localization.txt", [s.id for s in plain.samples])
+    names = [name for of_image in masks.values() for name in of_image if name]
+    found = find_files(root, FOLDERS["OpenImages"], names, metadata / "localization.txt", "masks")
+    place = dict(zip(names, found, strict=True))
+
+    def masked(sample: Sample) -> Sample:
+        ignore, first, *others = masks[sample.id]
+        more = tuple(place[name] for name in others)
+        return replace(sample, segmentation=place[first], instances=more, ignore=place.get(ignore))
+
+    return replace(plain, samples=tuple(map(masked, plain.samples)), segments=INSTANCES)
+
+
 def read(root: Path, name: str, split: str, dataset: str) -> Dataset:
-    """One split in the order of image_ids.txt; boxes for `val` and `test` only.
+    """One split in the order of image_ids.txt; boxes for `val` and `test` only, where there are any.
 
     Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
     """
     metadata = readers.need(root / "metadata" / name / split)
     ids = [text.strip() for _, text in readers.lines(metadata / "image_ids.txt")]
     labels = class_labels(metadata / "class_labels.txt", ids)
-    boxes, sizes = ({}, {}) if split == "train" else (localisation(metadata, ids), image_sizes(metadata, ids))
-    paths = find_images(root, FOLDERS[name], ids, metadata / "image_ids.txt")
+    boxed = split != "train" and name != "OpenImages"
+    boxes, sizes = (localisation(metadata, ids), image_sizes(metadata, ids)) if boxed else ({}, {})
+    paths = find_files(root, FOLDERS[name], ids, metadata / "image_ids.txt", "images")
     samples = tuple(Sample(i, p, labels[i], boxes.get(i, ()), sizes.get(i)) for i, p in zip(ids, paths, strict=True))
     count = 1 + max(labels.values())
     return Dataset(dataset, split, root, class_names(root / "metadata" / name, ids, labels, count), samples, "inclusive")
@@ -75,6 +98,18 @@ def localisation(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[Box, ...
     return {key: tuple(boxes) for key, boxes in found.items()}
 
 
+def instance_masks(path: Path, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Image id -> the mask of what to ignore ("": none), then the mask of each instance."""
+    found: dict[str, list[str]] = {}
+    for line, (key, mask, ignore) in readers.table(path, 3, separator=","):
+        if not mask or (ignore and key in found):
+            wanted = "a mask" if not mask else "a mask to ignore on the image's first line alone"
+            raise readers.malformed(path, line, wanted, ",".join((key, mask, ignore)))
+        found.setdefault(key, [ignore]).append(mask)
+    same_ids(path, ids, found)
+    return found
+
+
 def same_ids(path: Path, ids: Sequence[str], known: object) -> None:
     """The file must speak of every image of image_ids.txt."""
     assert hasattr(known, "__contains__")
@@ -86,10 +121,10 @@ def same_ids(path: Path, ids: Sequence[str], known: object) -> None:
         )
 
 
-def find_images(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path) -> list[Path]:
-    """The file of each image in the first folder that has it.
+def find_files(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path, kind: str) -> list[Path]:
+    """The file of each image (or mask: `kind`) in the first folder that has it.
 
-    Raises: DataError naming the images that are in none.
+    Raises: DataError naming those that are in none.
     """
     places = [root / folder for folder in folders if (root / folder).is_dir()]
     found = [next((place / i for place in places if (place / i).is_file()), None) for i in ids]
@@ -97,7 +132,7 @@ def find_images(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         where = ", ".join(str(root / folder) for folder in folders)
-        raise DataError(f"{by}: names images that are in none of {where}: {', '.join(missing[:SHOWN])}{more}.")
+        raise DataError(f"{by}: names {kind} that are in none of {where}: {', '.join(missing[:SHOWN])}{more}.")
     return [path for path in found if path is not None]
 
 

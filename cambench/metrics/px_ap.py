@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import IGNORED, CambenchError
 
-IGNORED = -2
-"""In `regions`: a pixel that counts for nothing."""
 BEYOND = (1.0, 2.0, 3.0)
 SCALES: dict[str, np.ndarray] = {  # type: ignore[type-arg]
     "even": np.arange(0, 1, 0.001),

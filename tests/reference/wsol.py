@@ -48,7 +48,7 @@ def regions(masks: Sequence[Mask], ignore: Mask, size: tuple[int, int], label: i
     out = np.full(size, -1, np.int64)
     foreground = np.zeros(size, bool)
     for mask in masks:
-        foreground |= nearest(mask, size) / 255 > 0.5
-    out[(nearest(ignore, size) / 255 > 0.5) & ~foreground] = -2
+        foreground |= nearest(mask, size) > 0.5
+    out[(nearest(ignore, size) > 0.5) & ~foreground] = -2
     out[foreground] = label
     return out
