@@ -21,7 +21,10 @@ from cambench.store.checkpoints import load_checkpoint
 
 
 @pytest.mark.parametrize("method", ["cam", "calm-em", "calm-ml"])
-@pytest.mark.parametrize(("dataset", "lr"), [("cub", 3e-5), ("cub-wsol", 3e-5), ("imagenet", 7e-5), ("imagenet-wsol", 7e-5)])
+@pytest.mark.parametrize(
+    ("dataset", "lr"),
+    [("cub", 3e-5), ("cub-wsol", 3e-5), ("imagenet", 7e-5), ("imagenet-wsol", 7e-5), ("openimages-30k", 5e-5)],
+)
 def test_the_recipe(method: str, dataset: str, lr: float) -> None:
     recipe = recipes.load(method, dataset)
     optimizer, schedule = recipe.optimizer, recipe.schedule
