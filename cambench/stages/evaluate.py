@@ -128,7 +128,7 @@ def order(metric: Metric, dataset: Dataset) -> list[int]:
     if metric.train_bn:
         return sorted(range(len(dataset)), key=lambda row: dataset.samples[row].label)
     if metric.group is None:
-        return list(range(len(dataset)))
+        return list(range(len(dataset)))[: metric.first]
     shuffled = torch.randperm(len(dataset), generator=seeds.generator(metric.name, 0)).tolist()
     return shuffled[: len(shuffled) // metric.group * metric.group]
 
