@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ KEPT = (0.15, 0.30, 0.45)
 """Share of the pixels that is kept. Source: ExCon §4.3 (spec §2.2)."""
 COLUMNS = ("drop-percent", "drop-mag", "increase-percent", "increase-mag")
 VARIANTS = tuple(f"{kept:.2f}/{column}" for kept in KEPT for column in COLUMNS)
-DIRECTIONS = {v: "down" for v in VARIANTS if "/drop" in v}
+DIRECTIONS: dict[str, Literal["down"]] = {v: "down" for v in VARIANTS if "/drop" in v}
 STEPS = ("resize",)
 
 
@@ -31,7 +33,7 @@ def measure(predict: Predict, image: Tensor, explain: Explain) -> dict[str, Tens
     p = of_class(clean, known)
     raw = checked(explain(image, known), "maps of the predicted class")
     place = ranks(maps.apply(raw, STEPS, (image.shape[2], image.shape[3])))
-    found = {}
+    found: dict[str, Tensor] = {}
     for share in KEPT:
         masked = checked(predict(keep(image, place, share)), "logits of masked images")
         changes = change(p, of_class(torch.softmax(maps.widened(masked), 1), known))

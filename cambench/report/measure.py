@@ -53,6 +53,8 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     said += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
         said.append(f"{LAYER}{first.layer}")
+    if first.checkpoint != "last":
+        said.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")
     if first.precision != "float32":
         said.append(f"Precision: {first.precision}")
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}

@@ -12,6 +12,8 @@ from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
 NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
+LAST = "last"
+"""The checkpoint that a selection shows where it names none."""
 NO_NUMBER = ("sources", "deviations", "summary", "source")
 """Parts of a stored recipe that are words about it, not settings."""
 MEASURED_ON = "measured on"
@@ -43,6 +45,8 @@ def matches(select: Select, record: Record) -> bool:
         wanted, got = getattr(select, name), getattr(record, name)
         if wanted is not None and (got is None or canonical(wanted) != canonical(got)):
             return False
+    if (select.checkpoint or LAST) != record.checkpoint:
+        return False
     if select.arch is not None and bare(select.arch) != bare(record.arch):
         return False
     if any(setting(record, key) != value for key, value in select.settings.items()):
@@ -64,7 +68,9 @@ def variant_of(select: Select, record: Record) -> str:
 
 def conditions(record: Record) -> tuple[str, ...]:
     """Everything but the seed that two records must share to be averaged."""
-    facts = [getattr(record, name) for name in (*NAMES, "arch", "precision", "comparable", "partial", "deviations")]
+    facts = [
+        getattr(record, name) for name in (*NAMES, "arch", "checkpoint", "precision", "comparable", "partial", "deviations")
+    ]
     return (
         *(json.dumps(fact) for fact in facts),
         json.dumps(recipe_of(record).get("data"), sort_keys=True),

@@ -30,7 +30,8 @@ class Record:
     """One metric of one run on one split; `values` has an entry for each variant of the metric ("" where there is one).
 
     `partial` and `deviations` are sentences that must stand under every table that shows a value of this record.
-    `explainer`, `target` and `layer` are None for metrics that look at no heatmap.
+    `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
+    weights are, `last` or `best`.
     """
 
     run: str
@@ -51,6 +52,7 @@ class Record:
     seconds: float = 0.0
     device: str = "cpu"
     precision: str = "float32"
+    checkpoint: str = "last"
     versions: dict[str, str] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
