@@ -22,7 +22,7 @@ EXCON: dict[str, Metric] = {
     "infidelity": Metric(
         "infidelity",
         infidelity.measure,
-        "squared probability",
+        "p²",
         False,
         "ExCon §4.3, Table 2, after Yeh et al. 2019; its estimator is not published",
         "how far the map of the predicted class is from foretelling what perturbations do to its probability",
