@@ -65,7 +65,8 @@ def task(record: Record) -> list[str]:
     shots, share = setting(record, "data.shots"), setting(record, "data.labelled")
     if shots:
         rest = "all other images" if setting(record, "data.pool") == "all" else "the official split"
-        return [f"{shots}-shot: each episode draws its {shots} training image(s) a class; measured on {rest}"]
+        drawn = f"{shots} training image{'' if shots == 1 else 's'}"
+        return [f"{shots}-shot: each episode draws its {drawn} a class; measured on {rest}"]
     return [f"Labels of {100 * share:g} % of the training images"] if share not in (None, 1) else []
 
 
