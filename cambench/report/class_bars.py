@@ -13,7 +13,7 @@ from cambench.report.bars import COLOURS
 from cambench.report.draft import Draft, finish
 from cambench.report.measure import sentences
 from cambench.report.model import Cell, Column, Measured, Row, Table
-from cambench.report.plots import PLAIN, SMALL, wrapped
+from cambench.report.plots import PLAIN, SMALL, footed, legend_above, quiet, write_foot
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
@@ -40,7 +40,7 @@ def by_class(table: Table, classes: Sequence[str], series: Sequence[Series]) -> 
     table: the means over the classes, whose title, banner and first notes hold here too.
     """
     cells = [[Cell(DECIMALS, s.values[c]) for s in series] for c in range(len(classes))]
-    about = [[[] if s.values[c] is None else told(s, s.values[c]) for s in series] for c in range(len(classes))]
+    about = [[told(s, s.values[c]) for s in series] for c in range(len(classes))]
     made = replace(
         table,
         id=f"{table.id}-by-class",
@@ -74,7 +74,7 @@ def class_bars(table: Table) -> Figure:
     trainings, classifiers = (list(dict.fromkeys(column.label[i] for column in table.columns)) for i in (0, 1))
     width = max(LEFT + 0.2 + CLASS_INCH * len(table.rows), 5.5)
     words = [*table.banner, "IoU of each class in %; lines: ± std over seeds.", *table.footnotes]
-    lines = [line for text in words for line in wrapped(text, int(width * 17), 4).splitlines()]
+    lines = footed(words, width)
     foot, head = 0.14 * len(lines) + 0.7, 0.45
     high = foot + head + HIGH * len(trainings)
     figure = Figure(figsize=(width, high))
@@ -85,10 +85,8 @@ def class_bars(table: Table) -> Figure:
         axes.set_title(training, fontsize=SMALL + 1, loc="left", **PLAIN)
         names = [row.label[0].replace("_", " ") for row in table.rows] if t == len(trainings) - 1 else []
         axes.set_xticks(range(len(table.rows)), names or [""] * len(table.rows), rotation=35, ha="right")
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper center", ncols=len(names), fontsize=SMALL, frameon=False)
-    text = "\n".join(lines)
-    figure.text(0.01, (foot - 0.62) / high, text, fontsize=SMALL - 0.5, va="top", color="#444444", **PLAIN)
+    legend_above(figure)
+    write_foot(figure, lines, (foot - 0.62) / high)
     return figure
 
 
@@ -109,9 +107,8 @@ def panel(axes: Axes, table: Table, training: str, classifiers: Sequence[str]) -
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.6, len(table.rows) - 0.4)
     axes.tick_params(labelsize=SMALL, length=2)
-    axes.grid(axis="y", linewidth=0.4, color="#dddddd")
+    quiet(axes)
     axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def listed(table: Table) -> list[dict[str, Any]]:

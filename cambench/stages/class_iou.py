@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from cambench import data
 from cambench.metrics import find_metric
 from cambench.metrics.segmentation_iou import by_class
-from cambench.recipes.tables import TableRecipe, cells
+from cambench.recipes.tables import CellRecipe, TableRecipe, cells
 from cambench.report import Table, class_bars
 from cambench.report.class_bars import Series
+from cambench.report.measure import over_seeds
 from cambench.report.model import Measured
 from cambench.report.paper import paper_table
-from cambench.report.select import groups, matches
+from cambench.report.select import chosen
 from cambench.stages.jobs import Place
 from cambench.stages.reproduce import Choice, recipes
 from cambench.store.records import Record, read_columns, read_records, records_of, rows_path
-from cambench.store.runs import read_runs
+from cambench.store.runs import find_run
 from cambench.vocabulary import CambenchError, UsageError
 
 METRIC = "segmentation-iou"
@@ -48,7 +47,7 @@ def table(wanted: Sequence[str], on: str | None, arch: str | None, place: Place)
     return class_bars.by_class(paper_table(made[0], records, {}), names, found)
 
 
-def shown(recipe: TableRecipe) -> list[tuple[tuple[str, str], Any]]:
+def shown(recipe: TableRecipe) -> list[tuple[tuple[str, str], CellRecipe]]:
     """((training, classifier), cell) of the columns that show the mean over the objects' classes, column by column."""
     grid = cells(recipe)
     return [
@@ -59,14 +58,14 @@ def shown(recipe: TableRecipe) -> list[tuple[tuple[str, str], Any]]:
     ]
 
 
-def series(label: tuple[str, str], cell: Any, records: Sequence[Record], place: Place) -> Series | None:
+def series(label: tuple[str, str], cell: CellRecipe, records: Sequence[Record], place: Place) -> Series | None:
     """The classes of one cell, from the same records that its table shows; None where it is not measured."""
-    for select in cell.alternatives:
-        found = groups(record for record in records if matches(select, record))
-        if found:
-            values = [class_values(record, place) for record in found[0]]
-            return Series(*label, found[0], [measured(found[0], per_class) for per_class in zip(*values, strict=True)])
-    return None
+    found = chosen(cell.alternatives, records)
+    if found is None:
+        return None
+    group = found[1][0]
+    values = [class_values(record, place) for record in group]
+    return Series(*label, group, [measured(group, per_class) for per_class in zip(*values, strict=True)])
 
 
 def class_values(record: Record, place: Place) -> list[float]:
@@ -82,14 +81,7 @@ def measured(group: Sequence[Record], values: Sequence[float]) -> Measured | Non
     """One class over the seeds; None where a seed has no value for it, as fewer seeds are another mean."""
     if not all(math.isfinite(value) for value in values):
         return None
-    return Measured(
-        mean=statistics.fmean(values),
-        values=tuple(values),
-        seeds=tuple(record.seed for record in group),
-        images=tuple(record.values[""].n for record in group),
-        std=statistics.stdev(values) if len(values) > 1 else None,
-        comparable=all(record.comparable and not record.partial for record in group),
-    )
+    return over_seeds(group, values, [record.values[""].n for record in group])
 
 
 def class_names(record: Record, count: int, place: Place) -> tuple[str, ...]:
@@ -97,7 +89,7 @@ def class_names(record: Record, count: int, place: Place) -> tuple[str, ...]:
 
     Raises: DataError where the data is not at hand; CambenchError where it has another number of classes.
     """
-    own = next(run.info["data"] for run in read_runs(place.results) if run.name == record.run)
+    own = find_run(record.run, place.results).info["data"]
     found = data.load(own["spec"], record.split, place.data, classes=own.get("classes")).classes
     if len(found) != count:
         raise CambenchError(f"{record.run}: expected {len(found)} classes, those of {record.dataset}, got rows of {count}.")
