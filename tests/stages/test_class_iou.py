@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
-from cambench.store.records import Record
+from cambench.store.records import Record, read_records, records_of, write_record
 from cambench.vocabulary import UsageError
 
 OVERRIDES = ("train.epochs=2", "input.size=32")
@@ -69,9 +70,40 @@ def test_a_panel_a_training_and_a_bar_a_class_and_classifier(measured: tuple[Pla
         bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         assert sorted(bar.get_height() for bar in bars) == [30, 30, 70, 70]
         assert len({round(bar.get_x(), 6) for bar in bars}) == 4, "no bar hides another"
+        ends = sorted(tuple(line.get_ydata()) for line in axes.lines)
+        assert ends == [pytest.approx((m - 2**0.5, m + 2**0.5)) for m in (30, 30, 70, 70)], "mean - std to mean + std"
     assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["a wren", "b", "c"]
     assert len(class_bars.listed(table)) == 8 and table.rows[2].cells[0].text == "—"
     assert not any("bootstrap" in said for said in (*table.notes, *table.footnotes))
+
+
+@pytest.fixture
+def of_the_chart(measured: tuple[Place, Record], tmp_path: Path) -> Place:
+    """The same results as if the run were the chart's frozen head on the plain classifier."""
+    place, record = measured
+    results = tmp_path / "results"
+    shutil.copytree(place.results, results)
+    ((path, _),) = records_of(results, record.run)
+    recipe = {**record.job["recipe"], "model": {**record.job["recipe"]["model"], "init": "run:bce"}}
+    write_record(path, replace(record, dataset="synthbirds-multilabel", job={**record.job, "recipe": recipe}))
+    return replace(place, results=results)
+
+
+def test_the_table_shows_the_means_own_records_class_by_class(of_the_chart: Place, tmp_path: Path) -> None:
+    table = class_iou.table([TABLE], "synthbirds", None, of_the_chart)
+    (record,) = read_records(of_the_chart.results)
+    values = class_iou.class_values(record, of_the_chart)
+    assert [column.label for column in table.columns] == [("Frozen", "Cross-Entropy")]
+    assert tuple(row.label[0] for row in table.rows) == data.load("synthbirds", "test", of_the_chart.data).classes
+    cells = [row.cells[0].measured for row in table.rows]
+    assert [None if cell is None else cell.mean for cell in cells] == [v if v == v else None for v in values]
+
+    roots = ["--results", str(of_the_chart.results), "--data-root", str(of_the_chart.data)]
+    out = tmp_path / "chart.png"
+    asked = ["report", "--figure", "segmentation", "--on", "synthbirds", "--out", str(out), "--csv", *roots]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 0 and out.exists()
+    assert all(row.label[0] in told.stdout for row in table.rows)
 
 
 def test_nothing_measured_and_another_table_are_refused(birds: Path, tmp_path: Path) -> None:
