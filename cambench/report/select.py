@@ -101,6 +101,15 @@ def groups(records: Iterable[Record]) -> list[list[Record]]:
     return sorted(([*by_seed.values()] for by_seed in found.values()), key=preference)
 
 
+def chosen(alternatives: Sequence[Select], records: Sequence[Record]) -> tuple[Select, list[list[Record]]] | None:
+    """The first of a cell's alternatives that is measured, and the groups of its records; None where none is."""
+    for select in alternatives:
+        found = groups(record for record in records if matches(select, record))
+        if found:
+            return select, found
+    return None
+
+
 def preference(group: Sequence[Record]) -> tuple[Any, ...]:
     """Sort key: the group to show first comes first."""
     first = group[0]
