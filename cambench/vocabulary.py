@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, str] = {
     "segment": "function: image (N,3,H,W) -> pixel scores (N,C+1,H,W), channel 0 the background",
     "differentiate": "function: image (N,3,H,W), classes (N,) -> ∂S/∂image (N,3,H,W) of the job's target",
     "generator": "torch.Generator on the CPU, seeded for this batch",
+    "normalisation": "mean and std (3 numbers each) with which pixels of [0,1] became the input",
     "generators": "list of N torch.Generators on the CPU, each seeded for its image, whatever the batch",
 }
 """The closed list of argument names with which a metric declares what it needs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ def evaluate(
     limit: o.Limit = None,
     weights: o.Weights = None,
     precision: o.Precision = "float32",
+    checkpoint: o.Checkpoint = "last",
     batch_size: o.BatchSize = 32,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
@@ -39,7 +40,8 @@ def evaluate(
     from cambench.stages import works
     from cambench.stages.rows import EvalJob
 
-    work = works.Works(runs or [], dataset, split, limit=limit, layer=layer, weights=weights, precision=precision)
+    prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
+    work = works.Works(runs or [], dataset, split, limit=limit, **prepared)
     jobs = [EvalJob(name, explainer, target, batch_size) for name in metric]
     records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download))
     if as_json:

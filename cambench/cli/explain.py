@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ def explain(
     limit: o.Limit = None,
     weights: o.Weights = None,
     precision: o.Precision = "float32",
+    checkpoint: o.Checkpoint = "last",
     batch_size: o.BatchSize = 32,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
@@ -41,7 +42,8 @@ def explain(
     from cambench.stages import works
     from cambench.stages.explain import ExplainJob
 
-    work = works.Works(runs or [], dataset, split, limit=limit, layer=layer, weights=weights, precision=precision)
+    prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
+    work = works.Works(runs or [], dataset, split, limit=limit, **prepared)
     job = ExplainJob(explainer, target, classes, view, 1.0, batch_size)
     made = works.explain_all(work, job, o.place(data_root, results, device, workers, download))
     if as_json:

@@ -27,6 +27,9 @@ Split = Annotated[str, typer.Option("--split", help="Split; eval is the data set
 Explainer = Annotated[str, typer.Option("--explainer", "-e", help="See cambench ls explainers.")]
 Target = Annotated[str, typer.Option("--target", "-t", help="See cambench ls targets.")]
 Layer = Annotated[str | None, typer.Option("--layer", help="Explained layer; by default the last convolutional stage.")]
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", help="A run's weights: of its last epoch, or of its best by validation accuracy.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images; results are marked partial.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A file of weights (a state dict or a checkpoint).")]
 Precision = Annotated[str, typer.Option("--precision", help="float32, or bf16 for the network's convolutional trunk.")]

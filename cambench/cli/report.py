@@ -22,7 +22,10 @@ Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of 
 Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
 Figure = Annotated[
     str | None,
-    typer.Option("--figure", help="qualitative, consistency, contrast, versus, lambda or gradient-sign, written to --out."),
+    typer.Option(
+        "--figure",
+        help="qualitative, consistency, contrast, versus, lambda, gradient-sign or segmentation, written to --out.",
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, versus: one.")]
@@ -127,10 +130,13 @@ def draw(
     """A figure; its path on stdout, or what it shows as JSON."""
     from cambench.stages import figures
 
-    if form not in ("terminal", "json"):
-        raise UsageError(f"--figure: expected --out FILE and at most --json, got --{form}.")
     wish = figures.Wish(*choice)
     kind, path = figures.check(*figure, wish)
+    if kind == figures.SEGMENTATION:
+        by_class(wanted, path, roots, form)
+        return
+    if form not in ("terminal", "json"):
+        raise UsageError(f"--figure {kind}: expected --out FILE and at most --json, got --{form}.")
     if kind in figures.TABLES:
         told = figures.of_table(kind, path, made((wanted[0] or [figures.TABLES[kind]], *wanted[1:]), roots))
     elif any(wanted):
@@ -138,6 +144,19 @@ def draw(
     else:
         told = figures.pictures(kind, path, wish, o.place(*roots))
     typer.echo(json.dumps(told) if form == "json" else path)
+
+
+def by_class(wanted: Wanted, path: Path, roots: tuple[Path, Path], form: str) -> None:
+    """The segmentation chart; its path on stdout, or its values as a table in the format that was asked for."""
+    from cambench.stages import class_iou, figures
+    from cambench.stages import report as stage
+
+    if form == "html":
+        raise UsageError("--figure segmentation: expected --latex, --markdown, --csv, --json or none, got --html.")
+    names = wanted[0] or [figures.TABLES[figures.SEGMENTATION]]
+    table = class_iou.table(names, *wanted[1:], o.place(*roots))
+    figures.of_table(figures.SEGMENTATION, path, [table])
+    typer.echo(path) if form == "terminal" else typer.echo(stage.render([table], form), nl=False)
 
 
 def compare(

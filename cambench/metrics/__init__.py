@@ -7,6 +7,7 @@ from functools import partial
 from cambench.lookup import canonical, find
 from cambench.metrics import cgc_loss, content_heatmap, deletion, gradient_sign, insertion, relative_probability, top_k
 from cambench.metrics.index_calm import CALM
+from cambench.metrics.index_excon import EXCON
 from cambench.metrics.index_regions import REGIONS
 from cambench.metrics.index_wsol import WSOL
 from cambench.metrics.metric import Metric, needs, reduce, summarise
@@ -161,6 +162,7 @@ INDEX: dict[str, Metric] = {
     **REGIONS,
     **CALM,
     **WSOL,
+    **EXCON,
 }
 
 

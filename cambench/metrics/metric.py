@@ -33,7 +33,7 @@ class Metric:
     explainer: the only one that it looks at, where its protocol fixes one. directions: variant -> `down` or `none`, where it
     differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
     pairs: it is measured over pairs of classes, a row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a
-    variant is the mean of a part of the rows.
+    variant is the mean of a part of the rows. first: only the first so many images of a split are measured, None for all.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Metric:
     directions: Mapping[str, Direction] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     tallies: tuple[str, ...] = ()
+    first: int | None = None
 
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""

@@ -15,6 +15,9 @@ EPISODE = "episode"
 STAYING = (EPISODE, "train")
 
 PRETRAINED = "pretrained"
+SIZE = "train.batch_size"
+"""The setting of which a stand-in has its own: a batch of the paper's data may be all of it."""
+OWN = "own"
 
 
 def stand_in(
@@ -29,7 +32,8 @@ def stand_in(
 
     The published values do not belong to such a table: its cells have no key and rows that are only published are gone.
     A label that names what was replaced names the replacement: the first level of a line that selects a data set, any word
-    that is the name of a data set or of an architecture of the table. `split` is the evaluation split of what stands in; a
+    that is the name of a data set or of an architecture of the table. Where the paper's batch sizes are a setting, there is
+    one, the recipe's own. `split` is the evaluation split of what stands in; a
     cell on the training split stays on it. others: canonical name of a data set of the table -> what stands in for it, where
     that is not `dataset` (a set of another task).
     """
@@ -78,14 +82,15 @@ def put(select: Select, split: str, arch: str | None, names: Mapping[str, str]) 
     update: dict[str, Any] = {k: v for k, v in new.items() if v is not None and getattr(select, k) is not None}
     if arch is not None and select.layer is not None:
         update["layer"] = None
-    if "dataset" in select.settings:
-        update["settings"] = {k: v for k, v in select.settings.items() if k != "dataset"}
+    update["settings"] = {k: v for k, v in select.settings.items() if k not in ("dataset", SIZE)}
     return select.model_copy(update=update)
 
 
 def replace(line: Line, split: str, arch: str | None, names: Mapping[str, str]) -> Line:
     """A row or column with what it selects, and its label, replaced; a network that is trained goes before a given one."""
     label = [" ".join(names.get(canonical(word), word) for word in text.split(" ")) for text in line.label]
+    sizes = {str(s.settings[SIZE]) for s in line.select if SIZE in s.settings}
+    label = [OWN if text in sizes else text for text in label]
     named = next((s.dataset for s in line.select if s.dataset), None)
     if named is not None:
         label[0] = names[canonical(named)]

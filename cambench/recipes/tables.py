@@ -22,7 +22,7 @@ from cambench.recipes.load import explain
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import UsageError
 
-FACTS = ("dataset", "split", "method", "arch", "metric", "variant", "explainer", "target", "layer")
+FACTS = ("dataset", "split", "method", "arch", "metric", "variant", "explainer", "target", "layer", "checkpoint")
 Direction = Literal["up", "down", "none"]
 
 
@@ -30,7 +30,8 @@ class Select(Strict):
     """Which records a cell shows: every fact given must hold.
 
     `settings`: dotted key of the training recipe -> value, for tables over a hyper-parameter; `dataset` among them is what
-    was trained on, where it is not what the metric looks at.
+    was trained on, where it is not what the metric looks at. `checkpoint`: the weights of the `last` epoch (also where it
+    says nothing) or of the `best`.
     """
 
     dataset: str | None = None
@@ -42,6 +43,7 @@ class Select(Strict):
     explainer: str | None = None
     target: str | None = None
     layer: str | None = None
+    checkpoint: Literal["last", "best"] | None = None
     settings: dict[str, Any] = {}
 
     def union(self, other: Select, place: str) -> Select:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.report.model import Cell, Row, Table
-from cambench.report.plots import PLAIN, SMALL, wrapped
+from cambench.report.plots import PLAIN, SMALL, footed, quiet, write_foot
 from cambench.vocabulary import UsageError
 
 OURS, THEIRS = "#1f5fa8", "#8a8a8a"
@@ -68,7 +68,7 @@ def ablation(table: Table) -> Figure:
     if not rows:
         raise UsageError(f"--figure lambda: nothing of {table.id} is measured or published.")
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
-    lines = [line for text in (*table.banner, *said) for line in wrapped(text, int(WIDTH * len(rows) * 17), 4).splitlines()]
+    lines = footed((*table.banner, *said), WIDTH * len(rows))
     low = 0.14 * len(lines) + 0.1
     figure = Figure(figsize=(WIDTH * len(rows), HEIGHT + low))
     for r, row in enumerate(rows):
@@ -80,8 +80,7 @@ def ablation(table: Table) -> Figure:
     first = figure.axes[0].get_legend_handles_labels()
     if first[0]:
         figure.axes[0].legend(*first, fontsize=SMALL, frameon=False)
-    text = "\n".join(lines)
-    figure.text(0.01, (low - 0.06) / (HEIGHT + low), text, fontsize=SMALL - 0.5, va="top", color="#444444", **PLAIN)
+    write_foot(figure, lines, (low - 0.06) / (HEIGHT + low))
     return figure
 
 
@@ -103,8 +102,7 @@ def panel(axes: Axes, row: Sequence[Point], name: str) -> None:
     axes.minorticks_off()
     axes.set_xlabel(name, fontsize=SMALL + 1, **PLAIN)
     axes.tick_params(labelsize=SMALL)
-    axes.grid(axis="y", linewidth=0.4, color="#dddddd")
-    axes.spines[["top", "right"]].set_visible(False)
+    quiet(axes)
 
 
 def curve(axes: Axes, pairs: Sequence[tuple[float, float]], label: str, **style: Any) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.report.model import Table
-from cambench.report.plots import PLAIN, SMALL, wrapped
+from cambench.report.plots import PLAIN, SMALL, footed, legend_above, quiet, write_foot
 from cambench.vocabulary import UsageError
 
 COLOURS = ("#b9b9b9", "#7a7a7a", "#e0922f", "#1f5fa8", "#3f8f4f", "#8a4fa8")
@@ -68,7 +68,7 @@ def gradient_sign(table: Table) -> Figure:
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
     words = [*table.banner, WIDER.format(sizes[0], " ".join(sizes[1:])) if len(sizes) > 1 else f"{sizes[0]}.", *said]
     width = LEFT + WIDTH * len(quantities)
-    lines = [line for text in words for line in wrapped(text, int(width * 17), 4).splitlines()]
+    lines = footed(words, width)
     low, head = 0.14 * len(lines) + 0.25, 0.45
     high = low + head + HEIGHT * len(networks)
     figure = Figure(figsize=(width, high))
@@ -79,10 +79,8 @@ def gradient_sign(table: Table) -> Figure:
             panel(axes, [bar for bar in every if (bar.network, bar.quantity) == (network, quantity)], sizes)
             axes.set_title(quantity if r == 0 else "", fontsize=SMALL + 1, **PLAIN)
             axes.set_ylabel(network if c == 0 else "", fontsize=SMALL + 1, **PLAIN)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper center", ncols=len(names), fontsize=SMALL, frameon=False)
-    text = "\n".join(lines)
-    figure.text(0.01, (low - 0.1) / high, text, fontsize=SMALL - 0.5, va="top", color="#444444", **PLAIN)
+    legend_above(figure)
+    write_foot(figure, lines, (low - 0.1) / high)
     return figure
 
 
@@ -103,9 +101,8 @@ def panel(axes: Axes, shown: Sequence[Bar], sizes: Sequence[str]) -> None:
     axes.set_xticks(range(len(steps)), steps)
     axes.axhline(0, color="#333333", linewidth=0.5)
     axes.tick_params(labelsize=SMALL - 0.5, length=2)
-    axes.grid(axis="y", linewidth=0.4, color="#dddddd")
+    quiet(axes)
     axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def listed(table: Table) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ ESCAPES = {
     "—": r"\textemdash{}", "–": r"\textendash{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$",
     "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$",
     "…": r"\dots{}", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$", "σ": r"$\sigma$",
-    "τ": r"$\tau$", "Δ": r"$\Delta$", "“": "``", "”": "''", "‘": "`", "’": "'",
+    "²": r"\textsuperscript{2}", "τ": r"$\tau$", "Δ": r"$\Delta$", "“": "``", "”": "''", "‘": "`", "’": "'",
 }  # fmt: skip
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}

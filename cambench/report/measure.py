@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cambench.metrics import INDEX
 from cambench.report.model import Measured
@@ -29,14 +30,18 @@ def measure(group: Sequence[Record], variant: str) -> Measured:
             raise CambenchError(
                 f"{record.run}: {record.metric} is {value.value}, expected a finite number; measure it again."
             )
-    means = tuple(value.value for value in values)
+    made = over_seeds(group, [value.value for value in values], [value.n for value in values])
+    return replace(made, interval=values[0].interval) if len(group) == 1 else made
+
+
+def over_seeds(group: Sequence[Record], values: Sequence[float], counts: Sequence[int]) -> Measured:
+    """One value and one number of images a record → mean and std (ddof 1, None of one seed), without an interval."""
     return Measured(
-        mean=statistics.fmean(means),
-        values=means,
+        mean=statistics.fmean(values),
+        values=tuple(values),
         seeds=tuple(record.seed for record in group),
-        images=tuple(value.n for value in values),
-        std=statistics.stdev(means) if len(means) > 1 else None,
-        interval=values[0].interval if len(means) == 1 else None,
+        images=tuple(counts),
+        std=statistics.stdev(values) if len(values) > 1 else None,
         over="pairs of classes" if group[0].metric in INDEX and INDEX[group[0].metric].pairs else "images",
         comparable=all(record.comparable and not record.partial for record in group),
     )
@@ -53,6 +58,8 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     said += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
         said.append(f"{LAYER}{first.layer}")
+    if first.checkpoint != "last":
+        said.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")
     if first.precision != "float32":
         said.append(f"Precision: {first.precision}")
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}
@@ -65,7 +72,8 @@ def task(record: Record) -> list[str]:
     shots, share = setting(record, "data.shots"), setting(record, "data.labelled")
     if shots:
         rest = "all other images" if setting(record, "data.pool") == "all" else "the official split"
-        return [f"{shots}-shot: each episode draws its {shots} training image(s) a class; measured on {rest}"]
+        drawn = f"{shots} training image{'' if shots == 1 else 's'}"
+        return [f"{shots}-shot: each episode draws its {drawn} a class; measured on {rest}"]
     return [f"Labels of {100 * share:g} % of the training images"] if share not in (None, 1) else []
 
 

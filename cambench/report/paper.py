@@ -11,7 +11,7 @@ from cambench.recipes.tables import CellRecipe, Line, Select, TableRecipe, cells
 from cambench.report.draft import Draft, finish
 from cambench.report.measure import measure, sentences, warning
 from cambench.report.model import Cell, Column, Row, Table
-from cambench.report.select import groups, matches, variant_of
+from cambench.report.select import chosen, variant_of
 from cambench.store.records import Record
 
 Heading = tuple[str, str | None]
@@ -104,11 +104,11 @@ def draw(
     """The cell, the sentences about it, and the records it shows."""
     decimals = shown_as(recipe)[2]
     printed = None if recipe.key is None else find_published(published, recipe.key)
-    for select in () if recipe.published_only else recipe.alternatives:
-        found = groups(record for record in records if matches(select, record))
-        if found:
-            return drawn_from(found, select, recipe, Cell(decimals, published=printed))
-    return Cell(decimals, published=printed), [], ()
+    found = None if recipe.published_only else chosen(recipe.alternatives, records)
+    if found is None:
+        return Cell(decimals, published=printed), [], ()
+    select, its = found
+    return drawn_from(its, select, recipe, Cell(decimals, published=printed))
 
 
 def drawn_from(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.lookup import nearest
@@ -43,6 +44,28 @@ def save(figure: Figure, path: Path) -> None:
 def wrapped(text: str, width: int, lines: int = 3) -> str:
     """The text in lines of at most `width` letters; what needs more lines ends in an ellipsis."""
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …", break_long_words=True))
+
+
+def footed(sentences: Iterable[str], width: float) -> list[str]:
+    """The lines beneath a figure of `width` inches, at most four a sentence."""
+    return [line for sentence in sentences for line in wrapped(sentence, int(width * 17), 4).splitlines()]
+
+
+def write_foot(figure: Figure, lines: Sequence[str], top: float) -> None:
+    """Put the lines beneath a figure; top: a share of its height."""
+    figure.text(0.01, top, "\n".join(lines), fontsize=SMALL - 0.5, va="top", color="#444444", **PLAIN)
+
+
+def legend_above(figure: Figure) -> None:
+    """One legend for all panels, that of the first, in a row at the top."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="upper center", ncols=len(names), fontsize=SMALL, frameon=False)
+
+
+def quiet(axes: Axes) -> None:
+    """Pale lines at the heights that the ticks name, and no frame above and to the right."""
+    axes.grid(axis="y", linewidth=0.4, color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def without_common(labels: Sequence[str]) -> tuple[dict[str, str], str]:

@@ -12,6 +12,8 @@ from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
 NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
+LAST = "last"
+"""The checkpoint that a selection shows where it names none."""
 NO_NUMBER = ("sources", "deviations", "summary", "source")
 """Parts of a stored recipe that are words about it, not settings."""
 MEASURED_ON = "measured on"
@@ -43,6 +45,8 @@ def matches(select: Select, record: Record) -> bool:
         wanted, got = getattr(select, name), getattr(record, name)
         if wanted is not None and (got is None or canonical(wanted) != canonical(got)):
             return False
+    if (select.checkpoint or LAST) != record.checkpoint:
+        return False
     if select.arch is not None and bare(select.arch) != bare(record.arch):
         return False
     if any(setting(record, key) != value for key, value in select.settings.items()):
@@ -64,7 +68,9 @@ def variant_of(select: Select, record: Record) -> str:
 
 def conditions(record: Record) -> tuple[str, ...]:
     """Everything but the seed that two records must share to be averaged."""
-    facts = [getattr(record, name) for name in (*NAMES, "arch", "precision", "comparable", "partial", "deviations")]
+    facts = [
+        getattr(record, name) for name in (*NAMES, "arch", "checkpoint", "precision", "comparable", "partial", "deviations")
+    ]
     return (
         *(json.dumps(fact) for fact in facts),
         json.dumps(recipe_of(record).get("data"), sort_keys=True),
@@ -93,6 +99,15 @@ def groups(records: Iterable[Record]) -> list[list[Record]]:
             copy += 1
         found.setdefault((key, copy), {})[record.seed] = record
     return sorted(([*by_seed.values()] for by_seed in found.values()), key=preference)
+
+
+def chosen(alternatives: Sequence[Select], records: Sequence[Record]) -> tuple[Select, list[list[Record]]] | None:
+    """The first of a cell's alternatives that is measured, and the groups of its records; None where none is."""
+    for select in alternatives:
+        found = groups(record for record in records if matches(select, record))
+        if found:
+            return select, found
+    return None
 
 
 def preference(group: Sequence[Record]) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from cambench.metrics import Metric, find_metric
 from cambench.report.draft import Draft, finish
 from cambench.report.measure import measure, sentences, warning
 from cambench.report.model import Cell, Column, Row, Table
-from cambench.report.select import groups, training
+from cambench.report.select import LAST, groups, training
 from cambench.store.records import Record
 
 NONE = "–"
@@ -82,13 +82,14 @@ def column(key: ColumnKey, entry: Metric, keys: Sequence[ColumnKey]) -> Column:
 
 
 def clusters(records: Sequence[Record]) -> list[list[Record]]:
-    """Records that one row could hold: the same method, architecture, split, training, and explainer and target.
+    """Records that one row could hold: the same method, architecture, split, training, epoch, explainer and target.
 
     Records of metrics that look at no heatmap go with every explainer and target of their network.
     """
     networks: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        networks.setdefault((record.arch, record.split, record.method, training(record)), []).append(record)
+        epoch = "" if record.checkpoint == LAST else record.checkpoint
+        networks.setdefault((record.arch, record.split, record.method, training(record), epoch), []).append(record)
     found = []
     for _, network in sorted(networks.items()):
         views = sorted({(r.explainer, r.target or "") for r in network if r.explainer is not None})

@@ -16,7 +16,7 @@ from cambench.losses.cgc import paired_windows
 from cambench.report.html import GalleryRow
 from cambench.stages.gallery import Shown, open_data, pixels, rows, spaced
 from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
+from cambench.stages.networks import LAST, load_network
 from cambench.vocabulary import Box
 
 CROP = "its crop"
@@ -51,7 +51,8 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
 def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> tuple[Tensor, Tensor]:
     """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,)."""
     job = shown.maps.job
-    loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"])
+    epoch = job.get("epoch", LAST)
+    loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"], checkpoint=epoch)
     found = explain_batch(
         loaded.model,
         images.to(loaded.device),

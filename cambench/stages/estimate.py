@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,7 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cambench import data, models
-from cambench.metrics import INDEX
+from cambench.metrics import INDEX, infidelity
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import jobs
 from cambench.stages.networks import SIZE
@@ -47,6 +48,8 @@ PASSES = {
     "remove-and-classify": 11,
     "remove-and-classify-zero": 11,
     "gradient-sign-printed": 70,
+    "drop-increase": 5,
+    "infidelity": infidelity.PASSES,
 }
 """Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials; two maps and twelve
 composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other metric."""
@@ -158,7 +161,7 @@ def of_training(network: Network, known: Known) -> Estimate:
 def of_measurement(network: Network, what: Measurement, known: Known) -> Estimate:
     """A measurement: its images, their maps and logits at the native grid, a row an image."""
     root, metric = known.place.data, INDEX[what.metric]
-    n = measured_images(network, what, root)
+    n = min(measured_images(network, what, root), metric.first or sys.maxsize)
     size = SIZE if network.given else network.recipe.input.size
     surgery = () if network.given else tuple(network.recipe.model.surgery)
     arch = (network.arch if network.given else network.recipe.arch) or ""

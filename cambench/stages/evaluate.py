@@ -114,8 +114,8 @@ def locate_record(
         "steps": list(metric.steps),
         **({"train_bn": list(metric.train_bn)} if metric.train_bn else {}),
     }
-    keep = ("run", "checkpoint", "dataset", "split", "data", "view", "precision")
-    kept = maps_job if metric.looks else {k: maps_job[k] for k in keep}
+    keep = ("run", "checkpoint", "epoch", "dataset", "split", "data", "view", "precision")
+    kept = maps_job if metric.looks else {k: maps_job[k] for k in keep if k in maps_job}
     described |= {"maps" if metric.explains else "input": kept}
     looked = f"{maps_job['explainer']}.{jobs.slug(job.target)}." if metric.looks else ""
     name = f"{dataset.split}.{looked}{metric.name}.{job_key(described)}.json"
@@ -128,7 +128,7 @@ def order(metric: Metric, dataset: Dataset) -> list[int]:
     if metric.train_bn:
         return sorted(range(len(dataset)), key=lambda row: dataset.samples[row].label)
     if metric.group is None:
-        return list(range(len(dataset)))
+        return list(range(len(dataset)))[: metric.first]
     shuffled = torch.randperm(len(dataset), generator=seeds.generator(metric.name, 0)).tolist()
     return shuffled[: len(shuffled) // metric.group * metric.group]
 
@@ -189,6 +189,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         counts=counts,
         device=device_name(loaded.device),
         precision=loaded.precision,
+        checkpoint=loaded.checkpoint,
         versions=versions(),
     )
 

@@ -16,7 +16,7 @@ from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explanation
 from cambench.stages import jobs
-from cambench.stages.networks import Loaded
+from cambench.stages.networks import LAST, Loaded
 from cambench.stages.progress import bar, say
 from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
@@ -108,6 +108,7 @@ def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place)
         "layer": loaded.layer_of(entry),
         "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
         "precision": loaded.precision,
+        **({"epoch": loaded.checkpoint} if loaded.checkpoint != LAST else {}),
     }
     chosen = "" if job.classes == "label" else f"@{job.classes}"
     parts = (

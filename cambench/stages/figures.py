@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cambench.lookup import canonical, find
-from cambench.report import Table, ablation, bars, grid, panels
+from cambench.report import Table, ablation, bars, class_bars, grid, panels
 from cambench.report.plots import form, save
 from cambench.stages import contrasts
 from cambench.stages.consistency import pairs
@@ -19,7 +19,7 @@ from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
-CONTRAST, VERSUS = "contrast", "versus"
+CONTRAST, VERSUS, SEGMENTATION = "contrast", "versus", "segmentation"
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
@@ -27,8 +27,9 @@ KINDS = {
     CONTRAST: "one run's best classes of each image under the four contrasts, signed",
     VERSUS: "one run's predicted class against the next best ones, signed",
     BARS: "gains along the gradients of several targets, as bars",
+    SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
 }
-TABLES = {LAMBDA: "cgc/10", BARS: "weighted-contrast/figure3"}
+TABLES = {LAMBDA: "cgc/10", BARS: "weighted-contrast/figure3", SEGMENTATION: "contrastive-cam/segmentation"}
 """The figures of a table, and whose they are where none is named."""
 PAIRS = 4
 MAPS = 5
@@ -128,6 +129,10 @@ def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
     """
     if len(made) != 1:
         raise UsageError(f"--figure {kind}: expected one table, got {len(made)}.")
-    draw, listed = {LAMBDA: (ablation.ablation, ablation.listed), BARS: (bars.gradient_sign, bars.listed)}[kind]
+    draw, listed = {
+        LAMBDA: (ablation.ablation, ablation.listed),
+        BARS: (bars.gradient_sign, bars.listed),
+        SEGMENTATION: (class_bars.class_bars, class_bars.listed),
+    }[kind]
     save(draw(made[0]), out)
     return {"file": str(out), "table": made[0].id, "points": listed(made[0])}

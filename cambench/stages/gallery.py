@@ -66,8 +66,9 @@ def rank(found: Sequence[Shown]) -> tuple[int, int]:
 def label(run: Run, job: dict[str, Any]) -> str:
     """What stands above a column of the gallery."""
     target = "" if job["target"] == "logit" else f" {job['target']}"
+    epoch = f" {job['epoch']} epoch" if "epoch" in job else ""
     arch = run.info["arch"].removeprefix("torchvision:").removeprefix("python:")
-    return f"{run.info['method']} {arch} {job['explainer']}{target}"
+    return f"{run.info['method']} {arch} {job['explainer']}{target}{epoch}"
 
 
 def first_seeds(found: Sequence[Shown]) -> list[Shown]:

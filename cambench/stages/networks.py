@@ -22,6 +22,9 @@ from cambench.store.runs import Run, find_run, read_run
 from cambench.vocabulary import CambenchError, UsageError
 
 GIVEN = ("torchvision:", "python:")
+LAST, BEST = "last", "best"
+CHECKPOINTS = (LAST, BEST)
+"""A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
 SIZE = 224
 
 
@@ -38,6 +41,7 @@ class Loaded:
     """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None).
 
     original: the network as it was built, on the CPU. named: whether the command named the layer.
+    checkpoint: of which epoch its weights are, `last` or `best`.
     """
 
     run: Run
@@ -50,6 +54,7 @@ class Loaded:
     identity: str
     original: nn.Module
     named: bool = False
+    checkpoint: str = LAST
 
     def layer_of(self, explainer: Explainer) -> str:
         """The layer that an explainer explains: the one named, else the explainer's own default, else the run's."""
@@ -118,12 +123,16 @@ def given_run(spec: str, place: jobs.Place, weights: Path | None) -> Run:
     return Run(path, {}).save(**info)
 
 
-def load_network(run: Run, place: jobs.Place, *, layer: str | None = None, precision: str = "float32") -> Loaded:
+def load_network(
+    run: Run, place: jobs.Place, *, layer: str | None = None, precision: str = "float32", checkpoint: str = LAST
+) -> Loaded:
     """Build the run's network, load its weights, prepare it for inference.
 
-    Raises: UsageError for a layer that does not exist; CambenchError for a run that is not finished or a foreign checkpoint.
+    Raises: UsageError for a layer or checkpoint that does not exist; CambenchError for a run that is not finished or a
+    foreign checkpoint.
     """
-    model, size, identity = trained(run) if run.info["kind"] == "trained" else given(run, place)
+    known = trained(run, checkpoint) if run.info["kind"] == "trained" else given(run, place, checkpoint)
+    model, size, identity = known
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
     named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
     find_layer(model, layer)
@@ -133,23 +142,30 @@ def load_network(run: Run, place: jobs.Place, *, layer: str | None = None, preci
     name = next((n for n, m in model.named_modules() if m is own_head), None)
     head = ready.get_submodule(name) if name else None
     assert head is None or isinstance(head, nn.Linear)
-    return Loaded(run, ready, layer, head, size, device, precision, identity, model, named)
+    return Loaded(run, ready, layer, head, size, device, precision, identity, model, named, checkpoint)
 
 
-def trained(run: Run) -> tuple[nn.Module, int, str]:
-    """The network of a finished training run at its last epoch, its input size, its checkpoint's hash."""
-    path = run.path / "last.pt"
+def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
+    """The network of a finished training run at its last or best epoch, its input size, its checkpoint's hash."""
+    path = run.path / f"{checkpoint}.pt"
     if not run.finished:
         raise CambenchError(
             f"{run.name}: expected a finished run, got one that stopped early; run its `cambench train` again."
+        )
+    if not path.is_file():
+        raise UsageError(
+            f"{run.name}: expected {path.name}, found none: the run validated no epoch; use --checkpoint {LAST}, or train "
+            "it with --set train.validate_epochs=true."
         )
     recipe = run.info["recipe"]
     model = models.build(recipe["arch"], len(run.info["class_names"]), surgery=recipe["model"]["surgery"], weights=path)
     return model, recipe["input"]["size"], weights_hash(load_checkpoint(path)["model"])
 
 
-def given(run: Run, place: jobs.Place) -> tuple[nn.Module, int, str]:
+def given(run: Run, place: jobs.Place, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
     """A given network with its own head; torchvision's weights are loaded unless a file is named."""
+    if checkpoint != LAST:
+        raise UsageError(f"{run.name}: expected --checkpoint {LAST}, got {checkpoint}; a given network has only one.")
     arch, file = run.info["arch"], run.info["weights"]
     weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
     model = models.build(arch, weights=weights, download=place.download)

@@ -85,8 +85,9 @@ def is_record(what: Measurement, record: Record, run: Run) -> bool:
     """Whether a record is this measurement, as the metric is defined today."""
     metric, layer = find_metric(what.metric), what.layer or run.info.get("layer") or record.layer
     explainer = what.explainer and find_explainer(what.explainer).name
-    facts = (metric.name, data_name(what.dataset), explainer, what.target, "float32")
-    if facts != (record.metric, record.dataset, record.explainer, record.target, record.precision):
+    facts = (metric.name, data_name(what.dataset), explainer, what.target, "float32", what.checkpoint)
+    theirs = (record.metric, record.dataset, record.explainer, record.target, record.precision, record.checkpoint)
+    if facts != theirs:
         return False
     split = what.split if what.split != "eval" else record.split
     metric = metric.on(record.explainer or "")

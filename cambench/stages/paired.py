@@ -14,7 +14,7 @@ from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.report import paired
 from cambench.stages import jobs
-from cambench.stages.networks import GIVEN
+from cambench.stages.networks import GIVEN, LAST
 from cambench.stages.report import output, print_rows
 from cambench.store.records import read_rows, records_of, rows_path
 from cambench.store.runs import Run, find_run
@@ -27,12 +27,13 @@ def run_of(spec: str, results: Path) -> Run:
 
 
 def sides(run: Run, results: Path, explainer: str | None, target: str | None) -> list[paired.Side]:
-    """The records of a run that hold a value an image, without those of another explainer or target than asked for."""
+    """A run's records of its last epoch that hold a value an image, of the explainer and target asked for, if any is."""
     found = []
     for path, record in records_of(results, run.name):
         other = explainer is not None and record.explainer not in (None, find_explainer(explainer).name)
         if (
             not other
+            and record.checkpoint == LAST
             and find_metric(record.metric).mean is None
             and (target is None or record.target is None or canonical(record.target) == canonical(target))
         ):

@@ -18,6 +18,7 @@ from cambench.metrics import find_metric
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
 from cambench.recipes.tables import CellRecipe, Select, TableRecipe, cells
+from cambench.stages.networks import LAST
 from cambench.store.keys import file_hash, job_key
 from cambench.vocabulary import UsageError
 
@@ -113,12 +114,14 @@ class Measurement:
     explainer: str | None = None
     target: str | None = None
     layer: str | None = None
+    checkpoint: str = LAST
 
     @property
     def label(self) -> str:
         """For a person."""
+        epoch = "" if self.checkpoint == LAST else f", {self.checkpoint} epoch"
         maps = f" ({', '.join(filter(None, (self.explainer, self.target, self.layer)))})" if self.explainer else ""
-        return f"{self.metric}{maps} on {self.dataset} {self.split}"
+        return f"{self.metric}{maps} on {self.dataset} {self.split}{epoch}"
 
 
 @dataclass(frozen=True, order=True)
@@ -210,6 +213,7 @@ def measurement(select: Select, wish: Wish) -> Measurement:
             "target": select.target or "logit",
             "layer": select.layer,
         }
+    facts["checkpoint"] = select.checkpoint or LAST
     return Measurement(name, wish.spec(select.dataset), select.split or eval_split(select.dataset), **facts)
 
 

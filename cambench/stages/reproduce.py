@@ -128,7 +128,7 @@ def perform(job: Job, place: Place) -> None:
         facts = (network.method, network.dataset, network.arch, network.seed, None, network.weights)
         train(TrainJob(*facts, overrides=network.overrides, preset=network.preset), place)
         return
-    loaded = load_network(network_run(network, place), place, layer=what.layer)
+    loaded = load_network(network_run(network, place), place, layer=what.layer, checkpoint=what.checkpoint)
     spec = None if what.dataset == network.dataset else what.dataset
     dataset = open_data(loaded, place, spec, "eval" if what.split == "episode" else what.split, None)
     announce(evaluate(EvalJob(what.metric, what.explainer or "grad-cam", what.target or "logit"), loaded, dataset, place))

@@ -67,6 +67,7 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
         offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
+        offers["normalisation"] = (view.mean, view.std)
         if "generator" in wanted:
             offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
         if "generators" in wanted:

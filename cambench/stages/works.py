@@ -12,7 +12,7 @@ from cambench.metrics import find_metric
 from cambench.stages import jobs
 from cambench.stages.evaluate import announce, evaluate
 from cambench.stages.explain import ExplainJob, explain, locate, open_data
-from cambench.stages.networks import Loaded, load_network, open_run
+from cambench.stages.networks import CHECKPOINTS, LAST, Loaded, load_network, open_run
 from cambench.stages.progress import say
 from cambench.stages.rows import EvalJob
 from cambench.store.records import Record
@@ -34,6 +34,7 @@ class Works:
     layer: str | None = None
     weights: Path | None = None
     precision: str = "float32"
+    checkpoint: str = LAST
 
 
 def chosen(work: Works, place: jobs.Place) -> list[Run]:
@@ -43,6 +44,8 @@ def chosen(work: Works, place: jobs.Place) -> list[Run]:
     """
     if work.precision not in ("float32", "bf16"):
         raise UsageError(f"--precision {work.precision}: expected float32 or bf16.")
+    if work.checkpoint not in CHECKPOINTS:
+        raise UsageError(f"--checkpoint {work.checkpoint}: expected {' or '.join(CHECKPOINTS)}.")
     if work.runs:
         return [open_run(spec, place, work.weights) for spec in work.runs]
     if work.weights is not None:
@@ -59,7 +62,8 @@ def each(work: Works, place: jobs.Place, act: Callable[[Loaded, Dataset], Made])
     """Do one thing with every run's network and data, in the order of their names."""
     made = []
     for run in chosen(work, place):
-        loaded = load_network(run, place, layer=work.layer, precision=work.precision)
+        prepared = {"precision": work.precision, "checkpoint": work.checkpoint}
+        loaded = load_network(run, place, layer=work.layer, **prepared)
         dataset = open_data(loaded, place, work.dataset, work.split, work.limit)
         say(f"{run.name} on {dataset.name} {dataset.split}: {len(dataset)} images, layer {loaded.layer}, {loaded.device}")
         made.append(act(loaded, dataset))

@@ -18,7 +18,18 @@ from cambench.store.files import atomic_buffer, read_json, write_json
 from cambench.store.parts import Arrays
 from cambench.vocabulary import CambenchError, Value
 
-__all__ = ["Record", "Rows", "Value", "read_record", "read_records", "read_rows", "records_of", "write_record", "write_rows"]
+__all__ = [
+    "Record",
+    "Rows",
+    "Value",
+    "read_columns",
+    "read_record",
+    "read_records",
+    "read_rows",
+    "records_of",
+    "write_record",
+    "write_rows",
+]
 
 SCHEMA = 1
 ABOUT_ROWS = ("row", "zero", "counted")
@@ -30,7 +41,8 @@ class Record:
     """One metric of one run on one split; `values` has an entry for each variant of the metric ("" where there is one).
 
     `partial` and `deviations` are sentences that must stand under every table that shows a value of this record.
-    `explainer`, `target` and `layer` are None for metrics that look at no heatmap.
+    `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
+    weights are, `last` or `best`.
     """
 
     run: str
@@ -51,6 +63,7 @@ class Record:
     seconds: float = 0.0
     device: str = "cpu"
     precision: str = "float32"
+    checkpoint: str = "last"
     versions: dict[str, str] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -103,8 +116,8 @@ def rows_path(record_path: Path) -> Path:
     return record_path.with_suffix(".h5")
 
 
-def read_rows(path: Path) -> Rows:
-    """Read the per-image rows of a record.
+def read_columns(path: Path) -> dict[str, NDArray[Any]]:
+    """Every column of the rows beside a record, of any shape (N, …), as it was written; `id` is among them.
 
     Raises: CambenchError naming the file if it is missing, truncated, foreign or of another schema.
     """
@@ -113,9 +126,17 @@ def read_rows(path: Path) -> Rows:
         with h5py.File(path, "r") as f:
             if f.attrs.get("schema") != SCHEMA:
                 raise CambenchError(f"{path}: not per-image rows of schema {SCHEMA} (got {f.attrs.get('schema')}); {mend}")
-            columns = {name: f[name][()] for name in f}
+            return {name: f[name][()] for name in f}
     except OSError as e:
         raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {mend}") from e
+
+
+def read_rows(path: Path) -> Rows:
+    """The columns of a record's rows that have one number an image, over the images that count.
+
+    Raises: CambenchError as `read_columns`.
+    """
+    columns = read_columns(path)
     ids = [i.decode() for i in columns.pop("id").tolist()]
     counted = columns.get("counted", np.ones(len(ids), dtype=bool))
     values = {

@@ -94,6 +94,7 @@ def test_directions_and_protocol_constants() -> None:
         "top1-tile",
         "remove-and-classify",
         "remove-and-classify-zero",
+        "infidelity",
     }
     assert {n for n, m in INDEX.items() if not m.higher_is_better} == lower
     assert (INDEX["ch"].view, INDEX["ch"].view_scale, INDEX["ch"].variants) == ("full", 2.0, ("official", "correct"))

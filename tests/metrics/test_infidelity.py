@@ -1,0 +1,144 @@
+"""Infidelity against a loop over draws and pixels, against captum with the same draws, and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from captum.metrics import infidelity as captum_infidelity
+from reference import infidelity as slow
+from torch import Tensor
+
+from cambench import seeds
+from cambench.metrics import INDEX, infidelity
+from cambench.pixels import MEAN, STD, to_input
+from cambench.vocabulary import CambenchError
+
+SIZE = (12, 14)
+NORMALISATION = ((0.5, 0.4, 0.3), (0.25, 0.3, 0.2))
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few draws, in pieces that do not divide them."""
+    for name, number in (("DRAWS", 48), ("CHUNK", 32)):
+        monkeypatch.setattr(infidelity, name, number)
+
+
+def network(seed: int = 0, classes: int = 4) -> tuple[torch.nn.Module, Tensor]:
+    """A small smooth network in float64, and images as it sees them."""
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, padding=1), torch.nn.Tanh(), torch.nn.Flatten())
+    model.append(torch.nn.Linear(6 * SIZE[0] * SIZE[1], classes)).double().eval()
+    with torch.no_grad():
+        model[-1].weight.mul_(6)
+    return model, to_input(torch.rand(3, 3, *SIZE, dtype=torch.float64), *NORMALISATION)
+
+
+def explain(image: Tensor, classes: Tensor) -> Tensor:
+    """Any signed map at the image's resolution that depends on the class."""
+    return (image[:, 0] - 0.7 * image[:, 1]) * (1 + classes[:, None, None])
+
+
+def generators(n: int) -> list[torch.Generator]:
+    return [seeds.generator("test", i) for i in range(n)]
+
+
+def drawn(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What one image's generator gives, in the order in which it is asked."""
+    g = seeds.generator("test", seed)
+    first = torch.cat([torch.randn(n, 3, *SIZE, generator=g) for n in (32, 16)]).double().numpy()
+    order = torch.randperm(len(infidelity.squares(*SIZE)), generator=g)[:48].numpy()
+    return first, order, torch.randn(10, 3, *SIZE, generator=g).double().numpy()
+
+
+@pytest.mark.usefixtures("few")
+def test_it_is_the_loop_over_draws() -> None:
+    model, image = network()
+    found = infidelity.measure(model, image, explain, generators(3), NORMALISATION)
+    assert tuple(found) == infidelity.VARIANTS == INDEX["infidelity"].variants
+    with torch.no_grad():
+        known = model(image).argmax(1)
+    for i in range(3):
+        heat = explain(image, known)[i].numpy()
+        first, order, last = drawn(i)
+        with torch.no_grad():
+            twin = slow.Twin(model, image[i].numpy(), heat, *NORMALISATION)
+            places = slow.squares(*SIZE)
+            answers = {
+                "yeh-gaussian": [twin.yeh_gaussian(z) for z in first],
+                "yeh-square": [twin.yeh_square(places[k]) for k in order],
+                "captum-gaussian": [twin.captum_gaussian(z) for z in last],
+            }
+        answers["captum-gaussian-scaled"] = answers["captum-gaussian"]
+        for name, pairs in answers.items():
+            dots, changes = map(list, zip(*pairs, strict=True))
+            expected = slow.infidelity(dots, changes, scaled=name != "captum-gaussian")
+            assert float(found[name][i]) == pytest.approx(expected, rel=1e-6) and expected > 0, name
+
+
+@pytest.mark.parametrize(("variant", "normalise"), [("captum-gaussian", False), ("captum-gaussian-scaled", True)])
+def test_it_is_captums_with_the_same_draws(variant: str, normalise: bool, few: None) -> None:
+    model, image = network()
+    found = infidelity.measure(model, image, explain, generators(3), NORMALISATION)[variant]
+    with torch.no_grad():
+        known = model(image).argmax(1)
+        heat = explain(image, known)
+    for i in range(3):
+        noise = 0.003 * torch.from_numpy(drawn(i)[2])
+        theirs = captum_infidelity(
+            lambda x: torch.softmax(model(x), 1),
+            lambda x, noise=noise: (noise, x - noise),
+            image[i : i + 1],
+            heat[i].expand(1, 3, *SIZE),
+            target=int(known[i]),
+            n_perturb_samples=10,
+            normalize=normalise,
+        )
+        assert float(found[i]) == pytest.approx(float(theirs), rel=1e-6)
+
+
+def test_by_hand() -> None:
+    dot, change = torch.tensor([1.0, 2.0]).double(), torch.tensor([2.0, 0.0]).double()
+    assert float(infidelity.infidelity(dot, change, scaled=False)) == 2.5  # (1 + 4)/2
+    assert float(infidelity.infidelity(dot, change, scaled=True)) == pytest.approx(1.6)  # β = 2/5: (1.6² + 0.8²)/2
+    nothing = torch.zeros(2, dtype=torch.float64)
+    assert float(infidelity.infidelity(nothing, change, scaled=True)) == 2.0, "β = 0 where E[<I,φ>²] = 0"
+    assert float(infidelity.infidelity(3 * change, change, scaled=True)) == 0.0, "the scale of the map does not matter"
+
+
+def test_squares_and_constants() -> None:
+    assert [len(infidelity.squares(n, n)) for n in (32, 64)] == [7645, 35485]
+    assert infidelity.squares(12, 14).tolist() == [list(s) for s in slow.squares(12, 14)]
+    assert (infidelity.IMAGES, infidelity.DRAWS, infidelity.DRAWS_CAPTUM) == (1000, 1000, 10)
+    metric = INDEX["infidelity"]
+    assert metric.first == 1000 and metric.explainer == "grad-cam" and not metric.higher_is_better
+
+
+def test_yeh_gaussian_stays_within_the_pixels_of_an_image() -> None:
+    image = to_input(torch.tensor([0.0, 0.5, 1.0])[:, None, None].expand(3, 4, 4)[None])[0]
+    heat = torch.ones(4, 4, dtype=torch.float64)
+    for perturbed, dot in infidelity.yeh_gaussian(image, heat, seeds.generator("test"), (MEAN, STD)):
+        pixel = perturbed * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
+        assert float(pixel.min()) > -1e-6 and float(pixel.max()) < 1 + 1e-6
+        taken = (torch.tensor([0.0, 0.5, 1.0])[:, None, None] - pixel).sum((1, 2, 3))
+        assert torch.allclose(dot.float(), taken, atol=1e-4)
+        assert float(pixel[:, 0].min()) >= -1e-6 and float(pixel[:, 0].max()) > 0.1, "black pixels only get brighter"
+
+
+@pytest.mark.usefixtures("few")
+def test_the_batch_does_not_matter_and_nothing_infinite_becomes_a_number() -> None:
+    model, image = network()
+    together = infidelity.measure(model, image, explain, generators(3), NORMALISATION)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = infidelity.measure(model, image[one], explain, generators(3)[one], NORMALISATION)
+        assert all(float(alone[v]) == pytest.approx(float(together[v][i]), rel=1e-9) for v in infidelity.VARIANTS)
+    with pytest.raises(CambenchError, match="perturbed images"):
+        calls: list[int] = []
+
+        def later(x: Tensor) -> Tensor:
+            calls.append(1)
+            return model(x) * (torch.nan if len(calls) > 1 else 1)
+
+        infidelity.measure(later, image, explain, generators(3), NORMALISATION)
