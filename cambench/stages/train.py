@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
-from cambench.data import augment
+from cambench.data import augment, colour
 from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
@@ -224,12 +224,15 @@ def view(kind: str, recipe: Input) -> View:
         kind = recipe.evaluation
     if kind not in RANDOM:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
-    kind = recipe.crop
-    if recipe.augment:
-        kind = canonical(recipe.augment)
-        if kind not in augment.INDEX:
-            raise UsageError(nearest(recipe.augment, augment.INDEX, "augmentation"))
-    return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    plain = View(recipe.crop, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    wanted = canonical(recipe.augment)
+    if wanted in colour.INDEX:
+        return replace(plain, colour=wanted)
+    if wanted in augment.INDEX:
+        return replace(plain, kind=wanted)
+    if wanted:
+        raise UsageError(nearest(recipe.augment, (*colour.INDEX, *augment.INDEX), "augmentation"))
+    return plain
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:

@@ -165,12 +165,15 @@ def test_an_augmentation_takes_the_place_of_the_random_views_alone() -> None:
     assert view("random-resized-crop", given) == plain
     augmented = given.model_copy(update={"augment": "Wang"})
     assert view("random-resized-crop", augmented) == replace(plain, kind="wang")
+    coloured = given.model_copy(update={"augment": "supcon"})
+    assert view("random-resized-crop", coloured) == replace(plain, colour="supcon")
+    assert view("resize-center-crop", coloured) == view("resize-center-crop", given)
     query = View("resize-center-crop", 224, None, (0.08, 1.0), (0.75, 1.3333333333333333))
     assert view("resize-center-crop", augmented) == view("resize-center-crop", given) == query
 
 
 def test_an_unknown_augmentation_is_one_clear_error(place: Place, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: wang\."):
+    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: supcon, wang\."):
         train(job("ce-augmented", "input.augment=wnag"), replace(place, results=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
