@@ -6,6 +6,7 @@ every other image, and what asks for an image by its path needs to know no more.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,10 +24,11 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Pictures:
-    """The content of one file of CIFAR's python version: pixels (N,3,32,32) uint8, red, green, blue; fine labels (N,)."""
+    """One file of CIFAR's python version: pixels (N,3,32,32) uint8, red, green, blue; fine labels (N,); the file's md5."""
 
     pixels: NDArray[np.uint8]
     labels: tuple[int, ...]
+    md5: str
 
 
 def inside(path: Path) -> bool:
@@ -65,7 +67,13 @@ def _read(file: Path, size: int, changed: int) -> Pictures:
     if not isinstance(labels, list) or len(labels) != len(data.array):
         got = f"{len(labels)} labels" if isinstance(labels, list) else type(labels).__name__
         raise DataError(f"{file}: expected `fine_labels`, a list of {len(data.array)} classes, got {got}; {readers.AGAIN}.")
-    return Pictures(data.array.reshape(-1, 3, SIDE, SIDE), tuple(labels))
+    return Pictures(data.array.reshape(-1, 3, SIDE, SIDE), tuple(labels), md5(file))
+
+
+def md5(file: Path) -> str:
+    """The file's md5, 32 hex digits: what CIFAR's page publishes."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def fields(file: Path) -> dict[str, Any]:

@@ -48,14 +48,21 @@ def test_it_is_what_torchvision_reads(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(np.array_equal(a, decode.pixels(s.path)) for a, s in zip(theirs.data, ours.samples, strict=True))
 
 
-def test_another_md5_is_a_note_and_the_published_one_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_md5_is_a_warning_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = cifar100(tmp_path)
-    digests = {name: hashlib.md5((root / name).read_bytes()).hexdigest() for name in ("train", "meta")}  # noqa: S324
-    note = f"other files than the published ones, by md5: train {digests['train']}, meta {digests['meta']}"
-    assert load("cifar100", "train", tmp_path).notes == (note, "6 of the 50000 official train images")
-    assert load("cifar100", "train", tmp_path).comparable
-    monkeypatch.setattr(cifar, "PUBLISHED", digests)
-    assert load("cifar100", "train", tmp_path).notes == ("6 of the 50000 official train images",)
+    for _ in range(2):
+        train = load("cifar100", "train", tmp_path)
+        assert train.notes == ("6 of the 50000 official train images",) and train.comparable
+    digest = hashlib.md5((root / "train").read_bytes()).hexdigest()  # noqa: S324
+    first, second = caplog.messages
+    assert first == f"{root / 'train'}: md5 {digest} is not the published {cifar.PUBLISHED['train']}; it is used as it is"
+    assert second.startswith(f"{root / 'meta'}: md5 ")
+    monkeypatch.setattr(cifar, "PUBLISHED", {name: arrays.md5(root / name) for name in cifar.PUBLISHED})
+    cifar.warn.cache_clear()
+    load("cifar100", "train", tmp_path)
+    assert len(caplog.messages) == 2, "the published files need no warning"
 
 
 def test_the_fingerprint_knows_the_pixels(tmp_path: Path) -> None:

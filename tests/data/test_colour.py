@@ -189,6 +189,15 @@ def test_neither_batch_nor_workers_nor_start_change_an_image(cifar: Dataset, tmp
         assert not torch.equal(passed(cifar, cache=cache, **other)[1]["one"].sort(0).values, views["one"].sort(0).values)
 
 
+def test_colours_are_drawn_for_each_view_apart_from_its_crop() -> None:
+    rows = tuple(range(50))
+    plan = Plan((rows,), VIEWS, seed=0, epoch=1)
+    crop = draws(torch.arange(50), seed=0, epoch=1, view="one").flatten(1)
+    for other in (plan.colours(rows, "two"), crop, replace(plan, epoch=2).colours(rows, "one")):
+        assert not (plan.colours(rows, "one") == other).any()
+    assert torch.equal(plan.colours(rows[7:9], "one"), plan.colours(rows, "one")[7:9])
+
+
 def test_cached_pictures_are_the_streamed_ones_but_for_rounding(cifar: Dataset, tmp_path: Path) -> None:
     streamed, kept = passed(cifar)[1], passed(cifar, cache=tmp_path / "c")[1]
     assert (tmp_path / "c" / f"{cifar.fingerprint}.npy").exists()
