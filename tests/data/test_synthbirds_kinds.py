@@ -78,6 +78,10 @@ def test_an_earlier_drawing_is_refused_by_maker_and_reader(root: Path, tmp_path:
         with pytest.raises(DataError, match="expected drawing 2 of synthbirds-binary, got 1; delete this folder"):
             load(spec, "train", tmp_path)
     assert "expected drawing 2" in check.check("synthbirds-binary", tmp_path).problems[0]
+    for broken in ("{", "[1]", "3"):
+        path.write_text(broken)
+        with pytest.raises(DataError, match="synthbirds.json: expected the parameters of the set as JSON"):
+            load("synthbirds-binary", "train", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["synthbirds", "synthbirds-binary", "synthbirds-multilabel"])

@@ -16,10 +16,17 @@ def read(root: Path, split: str) -> Dataset:
     Raises: as `cub.read`, and for an earlier drawing (of 1, where families shared every plumage, the recipes learn nothing).
     """
     path = root / PARAMETERS
-    drawing = json.loads(path.read_text(encoding="utf-8")).get("drawing") if path.is_file() else None
-    if drawing not in (None, DRAWING["binary"]):
+    if path.is_file() and (drawing := drawing_of(path)) != DRAWING["binary"]:
         raise DataError(
             f"{path}: expected drawing {DRAWING['binary']} of synthbirds-binary, got {drawing}; delete this folder and make "
             "it again (cambench data make synthbirds-binary, with its parameters where they are not the usual ones)."
         )
     return cub.read(root, split)
+
+
+def drawing_of(path: Path) -> object:
+    """The number of the drawing in a set's parameters."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))).get("drawing")
+    except (ValueError, TypeError) as e:
+        raise DataError(f"{path}: expected the parameters of the set as JSON, got {e}; delete this folder.") from e
