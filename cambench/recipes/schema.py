@@ -105,11 +105,11 @@ class Optimizer(Strict):
 
 
 class Schedule(Strict):
-    """Learning rate: `step` (×gamma every `step` epochs), `multistep` (×gamma once `milestones` epochs are over) or `cosine`
-    (per step, to `floor`·lr), after a linear warm-up.
+    """Learning rate: `step` (×gamma every `step` epochs), `multistep` (×gamma once `milestones` epochs are over), `cosine`
+    (per step, to `floor`·lr) or `cosine-by-epoch` (constant inside an epoch), after a linear warm-up.
     """
 
-    name: Literal["step", "multistep", "cosine"]
+    name: Literal["step", "multistep", "cosine", "cosine-by-epoch"]
     step: int = Field(ge=1)
     milestones: list[int]
     gamma: float = Field(gt=0)

@@ -13,6 +13,7 @@ import torch
 from tiny import TINY
 
 from cambench.data.views import View
+from cambench.objectives import AUGMENTED, PLAIN
 from cambench.recipes import load as recipes
 from cambench.stages.jobs import Place
 from cambench.stages.train import TrainJob, train, view
@@ -37,11 +38,11 @@ from cambench.stages.jobs import Place
 from cambench.stages.train import TrainJob, train, view
 method, data, results, when, *overrides = sys.argv[1:]
 backward, calls = loop.Loop.backward, []
-def counted(self, batch, epoch, i):
+def counted(self, *given):
     calls.append(1)
     if len(calls) == int(when):
         os.kill(os.getpid(), signal.SIGKILL)
-    return backward(self, batch, epoch, i)
+    return backward(self, *given)
 loop.Loop.backward = counted
 train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Path(results), "cpu"))
 """
@@ -116,10 +117,10 @@ def test_accumulation_gives_the_same_gradient(place: Place, tmp_path: Path) -> N
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
         recipe = recipes.load("ce", "synthbirds", overrides=[f"train.accumulate={parts}"])
-        loop = Loop(Run(tmp_path, {}), recipe, Network(model, "0", None), objectives.make("ce", {})[1], seed=0)
+        loop = Loop(Run(tmp_path, {}), recipe, Network(model, "0", None), seed=0)
         g = seeds.generator("batch")
         batch = Batch({"crop": torch.randn(7, 3, 8, 8, generator=g)}, torch.randint(4, (7,), generator=g), tuple(range(7)))
-        values = loop.backward(batch, 0, 0)
+        values = loop.backward(objectives.make("ce", {})[1], batch, g)
         gradients.append((model[1].weight.grad, values["loss"]))
     torch.testing.assert_close(gradients[0], gradients[1])
 
@@ -165,7 +166,12 @@ def test_an_augmentation_takes_the_place_of_the_random_views_alone() -> None:
     assert view("random-resized-crop", given) == plain
     augmented = given.model_copy(update={"augment": "Wang"})
     assert view("random-resized-crop", augmented) == replace(plain, kind="wang")
+    assert view(PLAIN, augmented) == view(PLAIN, given) == view(AUGMENTED, given) == plain
+    assert view(AUGMENTED, augmented) == replace(plain, kind="wang")
     query = View("resize-center-crop", 224, None, (0.08, 1.0), (0.75, 1.3333333333333333))
+    still = augmented.model_copy(update={"crop": "evaluation"})
+    assert view(AUGMENTED, still) == replace(plain, kind="wang")
+    assert view(PLAIN, still) == view("random-resized-crop", still) == query
     assert view("resize-center-crop", augmented) == view("resize-center-crop", given) == query
 
 
