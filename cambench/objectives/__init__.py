@@ -14,7 +14,19 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from cambench.lookup import find
-from cambench.objectives import calm, cfce, cgc, cgc_semi, corm, cross_entropy, cutmix_cfce, multilabel, segmentation
+from cambench.objectives import (
+    calm,
+    cfce,
+    cgc,
+    cgc_semi,
+    corm,
+    cross_entropy,
+    cutmix_cfce,
+    excon,
+    multilabel,
+    segmentation,
+    supcon,
+)
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import explain
 from cambench.vocabulary import Batch, UsageError
@@ -48,11 +60,21 @@ CROP = {"crop": "random-resized-crop"}
 PLAIN, AUGMENTED = "plain", "augmented"
 """Kinds of views beside those of `data.views`: `input.crop` whatever `input.augment` says, and a random view made by
 `input.augment` whatever `input.crop` says. A random kind follows both."""
+PAIR = {"first": AUGMENTED, "second": AUGMENTED}
 
 INDEX: dict[str, Objective] = {
     "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
     "classifier": Objective(
         "classifier", {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon spec §1.6", frozen=True
+    ),
+    "supcon": Objective("supcon", PAIR, supcon.Settings, supcon.step, "ExCon spec §1.2–1.3, SupCon", then="classifier"),
+    "excon": Objective(
+        "excon",
+        {**PAIR, "standard": "resize-center-crop"},
+        excon.Settings,
+        excon.step,
+        "ExCon spec §1.2–1.4",
+        then="classifier",
     ),
     "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM spec §1.3"),
     "cgc": Objective(

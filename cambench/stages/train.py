@@ -89,8 +89,9 @@ def with_base(job: TrainJob, recipe: TrainingRecipe, place: jobs.Place) -> Train
     """The job with the weights of the run that its recipe begins from, which is trained by its own recipe if need be."""
     if recipe.model.base is None or job.weights is not None:
         return job
-    base = train(TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes), place)
-    return replace(job, weights=base.path / "last.pt")
+    preset, overrides = recipes.handed_down(recipe, job.preset, job.overrides)
+    base = TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes, overrides=overrides, preset=preset)
+    return replace(job, weights=train(base, place).path / "last.pt")
 
 
 def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
@@ -205,7 +206,7 @@ def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.P
         surgery=recipe.model.surgery,
         weights=weights,
         download=place.download,
-        head="replace",
+        head="fresh" if recipe.model.fresh_head else "replace",
         seed=seeds.derive(job.seed, "init"),
     )
 

@@ -51,20 +51,32 @@ train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Pat
 GROUPS = "optimizer.groups={head={lr=0.5}, layer3={lr=0.01}}"
 SEMI = ["data.labelled=0.5", "train.batch_size=5", GROUPS, "schedule.name=multistep", "schedule.milestones=[1]"]
 
+EXCONB = ["objective_settings.start=150"]
+"""Two phases of 3 steps: the masked images begin with the second epoch, whose phases the 8th and 11th step are in."""
+
 
 @pytest.mark.parametrize(
     ("method", "step", "overrides"),
-    [("ce", 5, []), ("cgc", 2, []), ("cgc", 5, ["data.shots=5"]), ("cgc-semi", 5, SEMI), ("cgc-semi", 2, SEMI)],
+    [
+        ("ce", 5, []),
+        ("cgc", 2, []),
+        ("cgc", 5, ["data.shots=5"]),
+        ("cgc-semi", 5, SEMI),
+        ("cgc-semi", 2, SEMI),
+        ("exconb", 3, EXCONB),
+        ("exconb", 8, EXCONB),
+        ("exconb", 11, EXCONB),
+    ],
 )
 def test_a_killed_run_ends_like_an_uninterrupted_one(
     method: str, step: int, overrides: list[str], place: Place, tmp_path: Path
 ) -> None:
-    """3 steps an epoch: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
+    """3 steps an epoch and phase: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
     arguments = [method, str(place.data), str(tmp_path), str(step), *TINY, *overrides]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (folder,) = (tmp_path / "runs").iterdir()
-    assert (folder / "last.pt").exists() == (step > 3)
+    assert (folder / "last.pt").exists() == (step > 3 * (1 + (method == "exconb")))
     run = train(job(method, *overrides), Place(place.data, tmp_path, "cpu"))
     whole = place.results / "runs" / train(job(method, *overrides), place).name
     assert run.finished
