@@ -114,6 +114,7 @@ class Dataset:
     `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`, or `instances`.
     `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
+    `class_sets`: name of a family of sets -> the set in which each class is.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Dataset:
     attributes: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     origin: Mapping[str, Any] = field(default_factory=dict)
     pool: Dataset | None = field(default=None, repr=False)
+    class_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:

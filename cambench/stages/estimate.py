@@ -46,6 +46,7 @@ PASSES = {
     "cgc-loss": 4,
     "top1-tile": 2,
     "rfs": 6,
+    "rfs-sweep": 72,
     "relative-probability": 15,
     "relative-probability-equal-count": 31,
     "gradient-sign": 70,
@@ -55,8 +56,8 @@ PASSES = {
     "drop-increase": 5,
     "infidelity": infidelity.PASSES,
 }
-"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials; two maps and twelve
-composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other metric."""
+"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials, once or at 12 levels;
+two maps and twelve composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other."""
 EXPLAINER_PASSES = {
     "gradient": 3,
     "input-x-gradient": 3,
