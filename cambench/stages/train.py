@@ -239,11 +239,12 @@ def view(kind: str, recipe: Input) -> View:
     if not random:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
     kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
-    if pipeline:
-        kind = canonical(pipeline)
-        if kind not in augment.INDEX:
-            raise UsageError(nearest(pipeline, augment.INDEX, "augmentation"))
-    return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    if not pipeline:
+        return plain
+    if canonical(pipeline) not in augment.INDEX:
+        raise UsageError(nearest(pipeline, augment.INDEX, "augmentation"))
+    return replace(plain, kind=canonical(pipeline))
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:
