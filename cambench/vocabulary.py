@@ -93,6 +93,14 @@ class Sample:
         return self.labels or (self.label,)
 
 
+def file_bytes(path: Path) -> int:
+    """The bytes of an image's file; of the file above it, where that holds many images (`data.arrays`)."""
+    try:
+        return path.stat().st_size
+    except NotADirectoryError:
+        return path.parent.stat().st_size
+
+
 @dataclass(frozen=True)
 class Value:
     """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval."""
@@ -115,6 +123,7 @@ class Dataset:
     `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     `class_sets`: name of a family of sets -> the set in which each class is.
+    `content` is a digest of the pixels where all images are in one file, whose size says nothing of them; else "".
     """
 
     name: str
@@ -133,15 +142,17 @@ class Dataset:
     origin: Mapping[str, Any] = field(default_factory=dict)
     pool: Dataset | None = field(default=None, repr=False)
     class_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    content: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over classes, ids, labels, boxes and file sizes: the same data gives the same digits anywhere."""
         digest = hashlib.blake2b(digest_size=8)
         digest.update(json.dumps([self.name, self.split, self.classes, self.box_convention, self.banner]).encode())
+        digest.update(self.content.encode())
         for s in self.samples:
             seldom = [x for x in (s.labels, s.difficult) if x]
-            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, s.path.stat().st_size, *seldom]).encode())
+            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, file_bytes(s.path), *seldom]).encode())
         return digest.hexdigest()
 
     @property

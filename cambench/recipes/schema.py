@@ -66,7 +66,8 @@ class Input(Strict):
 
     `crop`: what training looks at, a random crop (whose sort it names) or the evaluation view. `evaluation`: how the central
     crop is made, with the image's ratio or (squash) without; `resize` is the whole image at the output size, no crop.
-    `augment`: a named pipeline (cambench/data/augment.py) that makes the random views of training; "": crop and flip.
+    `augment`: what becomes of the random views of training: a named pipeline on the whole picture instead of the crop
+    (cambench/data/augment.py), or a change of colours after it (cambench/data/colour.py); "": crop and flip alone.
     """
 
     size: int = Field(ge=8)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
-from cambench.data import augment
+from cambench.data import augment, colour
 from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
@@ -240,11 +240,14 @@ def view(kind: str, recipe: Input) -> View:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
     kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
     plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
-    if not pipeline:
-        return plain
-    if canonical(pipeline) not in augment.INDEX:
-        raise UsageError(nearest(pipeline, augment.INDEX, "augmentation"))
-    return replace(plain, kind=canonical(pipeline))
+    wanted = canonical(pipeline)
+    if wanted in colour.INDEX:
+        return replace(plain, colour=wanted)
+    if wanted in augment.INDEX:
+        return replace(plain, kind=wanted)
+    if wanted:
+        raise UsageError(nearest(pipeline, (*colour.INDEX, *augment.INDEX), "augmentation"))
+    return plain
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:

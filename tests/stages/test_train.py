@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from data.cifar_miniature import cifar100
 from tiny import TINY
 
 from cambench.data.views import View
@@ -49,6 +50,7 @@ train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Pat
 
 
 GROUPS = "optimizer.groups={head={lr=0.5}, layer3={lr=0.01}}"
+COLOURS = ["input.augment=supcon"]
 SEMI = ["data.labelled=0.5", "train.batch_size=5", GROUPS, "schedule.name=multistep", "schedule.milestones=[1]"]
 
 EXCONB = ["objective_settings.start=150"]
@@ -61,6 +63,7 @@ EXCONB = ["objective_settings.start=150"]
         ("ce", 5, []),
         ("cgc", 2, []),
         ("cgc", 5, ["data.shots=5"]),
+        ("cgc", 5, COLOURS),
         ("cgc-semi", 5, SEMI),
         ("cgc-semi", 2, SEMI),
         ("exconb", 3, EXCONB),
@@ -180,6 +183,9 @@ def test_an_augmentation_takes_the_place_of_the_random_views_alone() -> None:
     assert view("random-resized-crop", augmented) == replace(plain, kind="wang")
     assert view(PLAIN, augmented) == view(PLAIN, given) == view(AUGMENTED, given) == plain
     assert view(AUGMENTED, augmented) == replace(plain, kind="wang")
+    coloured = given.model_copy(update={"augment": "supcon"})
+    assert view("random-resized-crop", coloured) == replace(plain, colour="supcon")
+    assert view("resize-center-crop", coloured) == view("resize-center-crop", given)
     query = View("resize-center-crop", 224, None, (0.08, 1.0), (0.75, 1.3333333333333333))
     still = augmented.model_copy(update={"crop": "evaluation"})
     assert view(AUGMENTED, still) == replace(plain, kind="wang")
@@ -187,8 +193,17 @@ def test_an_augmentation_takes_the_place_of_the_random_views_alone() -> None:
     assert view("resize-center-crop", augmented) == view("resize-center-crop", given) == query
 
 
+def test_small_images_of_one_file_train_from_the_cache(tmp_path: Path) -> None:
+    cifar100(tmp_path)
+    chosen = TrainJob("ce", "cifar100", "resnet8", overrides=["train.epochs=1", "train.batch_size=3", *COLOURS])
+    run = train(chosen, Place(tmp_path, tmp_path / "r", "cpu", workers=0))
+    assert run.finished and run.info["data"]["images"] == 6
+    assert len(list((tmp_path / "r" / "cache").glob("*.npy"))) == 2, "training and validation"
+    assert run.log()[0]["validation_accuracy"] >= 0
+
+
 def test_an_unknown_augmentation_is_one_clear_error(place: Place, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: wang\."):
+    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: supcon, wang\."):
         train(job("ce-augmented", "input.augment=wnag"), replace(place, results=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
