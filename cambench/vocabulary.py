@@ -181,6 +181,7 @@ class Batch:
     regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
     it shows none; None where the recipe asks for no masks.
     targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
+    epoch, epochs: in training, which epoch it belongs to, counted from 1, and of how many; else 0.
     """
 
     views: Mapping[str, Tensor]
@@ -189,6 +190,8 @@ class Batch:
     unlabelled: Batch | None = None
     regions: Tensor | None = None
     targets: Tensor | None = None
+    epoch: int = 0
+    epochs: int = 0
 
     @property
     def image(self) -> Tensor:

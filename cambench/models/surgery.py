@@ -17,6 +17,7 @@ from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
 from cambench.models.heads import find_head
+from cambench.models.projection import projection_head
 from cambench.models.segmentation import segmentation_head
 from cambench.vocabulary import UsageError
 
@@ -188,6 +189,13 @@ SURGERIES: dict[str, Surgery] = {
         "a head for pixels beside the classifier: 3×3 convolution, batch norm, ReLU, dropout, 1×1 convolution",
         "a ResNet that ends in one linear layer",
         "ContrastiveCAM spec §3",
+    ),
+    "projection": Surgery(
+        "projection",
+        projection_head,
+        "a projection head of two linear layers beside the classifier, for contrastive training alone",
+        "a ResNet that ends in an average pool and one linear layer",
+        "ExCon §1.5",
     ),
     "stride-1-stem": Surgery(
         "stride-1-stem",

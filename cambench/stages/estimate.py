@@ -33,9 +33,13 @@ RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 TRAINING_PASSES = {
     "cgc": 9,
+    "supcon": 7,
+    "excon": 11,
+    "classifier": 1,
     **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "segmentation"), 3),
 }
-"""Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
+"""Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at,
+1 for one that only the classifier learns from, 4 to explain and classify masked images."""
 PASSES = {
     "iauc": 30,
     "dauc": 30,
