@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from data.cifar_miniature import cifar100
 
 from cambench import models
 from cambench.stages import reproduce
@@ -42,6 +43,17 @@ def test_every_method_goes_through_small(method: str, birds: Path, tmp_path: Pat
     assert len(log) == 2 and all(wanted <= set(line) for line in log)
     assert [("wrong_masked" in line) for line in log] == [method != "supcon"] * 2
     assert run.info["layer"] == "layer2.0.conv2"
+
+
+def test_it_trains_on_cifar100_with_changed_colours_from_the_cache(tmp_path: Path) -> None:
+    cifar100(tmp_path)
+    given = ("train.epochs=4", "train.batch_size=3")
+    run = train(
+        TrainJob("exconb", "cifar100", "resnet8", overrides=given), Place(tmp_path, tmp_path / "r", "cpu", workers=0)
+    )
+    assert ["wrong_masked" in line for line in run.log()] == [True] * 4, "the 50th epoch of 200 is the first of 4"
+    assert run.info["recipe"]["input"]["augment"] == "supcon" and run.info["layer"] == "layer2.0.conv2"
+    assert any("normalised by ImageNet's mean" in said for said in run.info["deviations"])
 
 
 def test_a_plan_of_table_1_on_a_stand_in_trains_four_methods_supcon_first(birds: Path, tmp_path: Path) -> None:
