@@ -16,6 +16,7 @@ from cambench.lookup import find
 from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
+from cambench.models.gap import begin, family, inception_gap, no_dropout, vgg_gap
 from cambench.models.heads import find_head
 from cambench.models.segmentation import segmentation_head
 from cambench.vocabulary import UsageError
@@ -101,16 +102,19 @@ def stride_1_stem(network: nn.Module) -> bool:
 
 
 def calm_head(network: nn.Module, activation: Activation = "relu", attached: bool = False) -> bool:
-    """CALM's head in the place of the average pool and the linear layer of a ResNet."""
-    fc = getattr(network, "fc", None)
-    if not stages(network) or not isinstance(fc, nn.Linear):
+    """CALM's head in the place of the average pool and the linear layer of a ResNet, or of a network cut to such an end."""
+    name = find_head(network) or ""
+    old, kind = network.get_submodule(name), family(network)
+    if not (stages(network) or kind) or not isinstance(old, nn.Linear):
         return False
-    network.avgpool = CalmHead(fc.in_features, fc.out_features, activation, attached)
-    network.fc = nn.Identity()
+    network.avgpool = CalmHead(old.in_features, old.out_features, activation, attached)
+    begin(network.avgpool, kind)
+    network.set_submodule(name, nn.Identity())
     return True
 
 
-CALM_NEEDS = "a ResNet that ends in an average pool and one linear layer"
+CALM_NEEDS = "a ResNet, or a VGG or Inception v3 after its surgery, that ends in an average pool and one linear layer"
+GAP = "CALM §1.5 (WSOL benchmark, its code)"
 
 
 def no_head_bias(network: nn.Module) -> bool:
@@ -195,6 +199,48 @@ SURGERIES: dict[str, Surgery] = {
         "for small images: the first convolution keeps its weights and gets stride 1",
         "a first convolution on RGB with a stride above 1",
         "our choice",
+    ),
+    "vgg16-gap": Surgery(
+        "vgg16-gap",
+        partial(vgg_gap, pools=1),
+        "VGG16-GAP, 14×14 at 224 px: no fifth pool, one more convolution, an average, one linear layer",
+        "a VGG",
+        GAP,
+    ),
+    "vgg16-gap-28": Surgery(
+        "vgg16-gap-28",
+        partial(vgg_gap, pools=2),
+        "VGG16-GAP, 28×28 at 224 px: no fourth pool either",
+        "a VGG",
+        GAP,
+    ),
+    "inception-v3-gap": Surgery(
+        "inception-v3-gap",
+        partial(inception_gap, large=False),
+        "InceptionV3 up to Mixed_6e, 14×14 at 224 px: two more convolutions with dropout, an average, one linear layer",
+        "an Inception v3",
+        GAP,
+    ),
+    "inception-v3-gap-28": Surgery(
+        "inception-v3-gap-28",
+        partial(inception_gap, large=True),
+        "as inception-v3-gap, 28×28 at 224 px",
+        "an Inception v3",
+        GAP,
+    ),
+    "inception-v3-gap-28-bn": Surgery(
+        "inception-v3-gap-28-bn",
+        partial(inception_gap, large=True, norm=True),
+        "as inception-v3-gap-28, with batch norms after the new convolutions instead of dropout",
+        "an Inception v3",
+        "CALM authors' code, use_bn (spec §1.5)",
+    ),
+    "no-dropout": Surgery(
+        "no-dropout",
+        no_dropout,
+        "every dropout is taken out",
+        "a network with dropout",
+        "CALM authors' code (spec §1.5)",
     ),
     "no-head-bias": Surgery(
         "no-head-bias",
