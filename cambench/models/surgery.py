@@ -13,6 +13,7 @@ from functools import partial
 from torch import nn
 
 from cambench.lookup import find
+from cambench.models.adl import adl
 from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
@@ -234,6 +235,13 @@ SURGERIES: dict[str, Surgery] = {
         "as inception-v3-gap-28, with batch norms after the new convolutions instead of dropout",
         "an Inception v3",
         "CALM authors' code, use_bn (spec §1.5)",
+    ),
+    "adl": Surgery(
+        "adl",
+        adl,
+        "attention-based dropout in three places: in training, the most attended cells are hidden now and then",
+        "a ResNet, or a VGG or Inception v3 after its surgery",
+        "Choe and Shim 2019; WSOL benchmark, its code (drop rate 0.75, threshold 0.9)",
     ),
     "no-dropout": Surgery(
         "no-dropout",

@@ -33,7 +33,7 @@ RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 TRAINING_PASSES = {
     "cgc": 9,
-    **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "segmentation"), 3),
+    **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "has", "cutmix", "segmentation"), 3),
 }
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
 PASSES = {
