@@ -46,8 +46,11 @@ def character(c: str) -> str:
 
 
 def latex(tables: Iterable[Table], standalone: bool = False) -> str:
-    """Each table as a `table` environment; `standalone` makes it a document that compiles by itself."""
-    body = "\n".join(one(table) for table in tables)
+    """Each table as a `table` environment; `standalone` makes it a document that compiles by itself.
+
+    There each table has its own page, because TeX keeps no more than 18 floats waiting for one that they fit.
+    """
+    body = ("\n\\clearpage\n" if standalone else "\n").join(one(table) for table in tables)
     return f"{PREAMBLE}\n{body}\n\\end{{document}}\n" if standalone else body
 
 
