@@ -1,4 +1,4 @@
-"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes]`: all of them without a name."""
+"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes] [augment]`: all of them without a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from benchmarks.settings import Settings
 from cambench.models import keep_heap
 
-BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "boxes")
+BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "boxes", "augment")
 
 
 def main() -> None:

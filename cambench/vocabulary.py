@@ -97,6 +97,14 @@ class Sample:
         return self.labels or (self.label,)
 
 
+def file_bytes(path: Path) -> int:
+    """The bytes of an image's file; of the file above it, where that holds many images (`data.arrays`)."""
+    try:
+        return path.stat().st_size
+    except NotADirectoryError:
+        return path.parent.stat().st_size
+
+
 @dataclass(frozen=True)
 class Value:
     """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval."""
@@ -118,6 +126,8 @@ class Dataset:
     `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`, or `instances`.
     `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
+    `class_sets`: name of a family of sets -> the set in which each class is.
+    `content` is a digest of the pixels where all images are in one file, whose size says nothing of them; else "".
     """
 
     name: str
@@ -135,15 +145,18 @@ class Dataset:
     attributes: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     origin: Mapping[str, Any] = field(default_factory=dict)
     pool: Dataset | None = field(default=None, repr=False)
+    class_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    content: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over classes, ids, labels, boxes and file sizes: the same data gives the same digits anywhere."""
         digest = hashlib.blake2b(digest_size=8)
         digest.update(json.dumps([self.name, self.split, self.classes, self.box_convention, self.banner]).encode())
+        digest.update(self.content.encode())
         for s in self.samples:
             seldom = [x for x in (s.labels, s.difficult) if x]
-            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, s.path.stat().st_size, *seldom]).encode())
+            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, file_bytes(s.path), *seldom]).encode())
         return digest.hexdigest()
 
     @property
@@ -172,6 +185,7 @@ class Batch:
     regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
     it shows none; None where the recipe asks for no masks.
     targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
+    epoch, epochs: in training, which epoch it belongs to, counted from 1, and of how many; else 0.
     """
 
     views: Mapping[str, Tensor]
@@ -180,6 +194,8 @@ class Batch:
     unlabelled: Batch | None = None
     regions: Tensor | None = None
     targets: Tensor | None = None
+    epoch: int = 0
+    epochs: int = 0
 
     @property
     def image(self) -> Tensor:

@@ -18,6 +18,7 @@ def evaluate(
     runs: o.Runs = None,
     explainer: o.Explainer = "grad-cam",
     target: o.Target = "logit",
+    class_sets: o.ClassSets = None,
     dataset: o.DatasetName = None,
     split: o.Split = "eval",
     layer: o.Layer = None,
@@ -41,7 +42,7 @@ def evaluate(
     from cambench.stages.rows import EvalJob
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
-    work = works.Works(runs or [], dataset, split, limit=limit, **prepared)
+    work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = [EvalJob(name, explainer, target, batch_size) for name in metric]
     records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download))
     if as_json:

@@ -14,6 +14,7 @@ def explain(
     runs: o.Runs = None,
     explainer: o.Explainer = "grad-cam",
     target: o.Target = "logit",
+    class_sets: o.ClassSets = None,
     classes: Annotated[
         str, typer.Option("--classes", help="Explain each image's label, or the network's prediction.")
     ] = "label",
@@ -43,7 +44,7 @@ def explain(
     from cambench.stages.explain import ExplainJob
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
-    work = works.Works(runs or [], dataset, split, limit=limit, **prepared)
+    work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     job = ExplainJob(explainer, target, classes, view, 1.0, batch_size)
     made = works.explain_all(work, job, o.place(data_root, results, device, workers, download))
     if as_json:

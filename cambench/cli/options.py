@@ -30,6 +30,9 @@ Layer = Annotated[str | None, typer.Option("--layer", help="Explained layer; by 
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="A run's weights: of its last epoch, or of its best by validation accuracy.")
 ]
+ClassSets = Annotated[
+    Path | None, typer.Option("--class-sets", help="CSV `class,set` for the target subset:NAME, NAME being the file's.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images; results are marked partial.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A file of weights (a state dict or a checkpoint).")]
 Precision = Annotated[str, typer.Option("--precision", help="float32, or bf16 for the network's convolutional trunk.")]

@@ -24,21 +24,26 @@ Figure = Annotated[
     str | None,
     typer.Option(
         "--figure",
-        help="qualitative, consistency, contrast, versus, lambda, gradient-sign or segmentation, written to --out.",
+        help="qualitative, consistency, contrast, blurred, versus, lambda, gradient-sign or segmentation, written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
-Shown = Annotated[list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, versus: one.")]
+Shown = Annotated[
+    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus: one.")
+]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]
 Classes = Annotated[
-    int | None, typer.Option("--classes", min=2, max=3, help="Best classes of each image in contrast (2) and versus (3).")
+    int | None,
+    typer.Option("--classes", min=2, max=3, help="Best classes of each image in contrast, blurred (2) and versus (3)."),
 ]
 Paired = Annotated[
     tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")]
-Explainer = Annotated[str | None, typer.Option("--explainer", "-e", help="Only this one in --paired; of contrast, versus.")]
+Explainer = Annotated[
+    str | None, typer.Option("--explainer", "-e", help="Only this one in --paired; of contrast, blurred, versus.")
+]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cambench.data import episodes
+from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
 from cambench.data.index import INDEX
 from cambench.data.subsets import describe, first_classes, first_images
@@ -123,6 +124,7 @@ def official(name: str, split: str, root: Path) -> Dataset:
         split=wanted,
         notes=(*entry.notes, *dataset.notes, *part),
         comparable=entry.comparable and dataset.comparable,
+        class_sets={ALL: one_set(dataset.classes), **dataset.class_sets},
     )
 
 

@@ -1,5 +1,8 @@
 """Augmentations by name: what happens to a whole picture before normalisation, where a window and a flip do not say it all.
 
+What is a window and a change of colours is no pipeline but `views.View.colour`, batched on the device. Rotation, shear and
+perspective of whole pictures of any size, by Pillow as in the papers' code, are no windows and stay here.
+
 A pipeline is torchvision's own transforms on the decoded picture, put together from the numbers of a view. What it draws
 follows from a seed of that picture alone, and the global generators stay where they are.
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cambench.data import readers
+from cambench.data.class_sets import of_birds
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 Part = tuple[int, float, float]
@@ -42,7 +43,10 @@ def read(root: Path, split: str) -> Dataset:
     if not samples:
         raise DataError(f"{root / 'train_test_split.txt'}: expected images of the split {split}, got none; {readers.AGAIN}.")
     attributes = class_attributes(root, len(classes))
-    return Dataset("cub", split, root, classes, samples, "half-open", part_names=part_names, attributes=attributes)
+    sets = of_birds(classes)
+    return Dataset(
+        "cub", split, root, classes, samples, "half-open", part_names=part_names, attributes=attributes, class_sets=sets
+    )
 
 
 def by_id(path: Path, value: Callable[[list[str], Path, int], T], *, columns: int = 2, rest: bool = False) -> dict[int, T]:

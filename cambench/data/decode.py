@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cambench.data import readers
+from cambench.data import arrays, readers
 from cambench.vocabulary import IGNORED, DataError, Sample
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
@@ -32,12 +32,12 @@ def default_workers() -> int:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """The image file, its header read and its pixels not yet decoded.
+    """The image file, its header read and its pixels not yet decoded; or a picture of a file that holds many (`arrays`).
 
     Raises: DataError if it is missing, no image, or broken.
     """
     try:
-        with Image.open(path) as image:
+        with arrays.picture(path) if arrays.inside(path) else Image.open(path) as image:
             yield image
     except BROKEN as e:
         reason = str(e).replace(str(path), "").replace("\n", " ").strip() or type(e).__name__

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from cambench.data import readers
+from cambench.data.class_sets import SUPERSETS, imagenet_supersets
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 ANNOTATIONS = (
@@ -78,7 +79,8 @@ def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
                 difficult=bool(own) and all(d for _, d in own),
             )
         )
-    return Dataset("imagenet", split, root, names, tuple(samples), "inclusive")
+    sets = {SUPERSETS: imagenet_supersets(wnids)}
+    return Dataset("imagenet", split, root, names, tuple(samples), "inclusive", class_sets=sets)
 
 
 def image_folder(root: Path, split: str) -> Path:

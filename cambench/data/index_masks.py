@@ -90,7 +90,7 @@ MASKED: dict[str, DatasetEntry] = {
     "synthbirds-binary": DatasetEntry(
         name="synthbirds-binary",
         task="binary",
-        reader="cambench.data.cub:read",
+        reader="cambench.data.synthbirds.binary:read",
         title="synthbirds-binary: procedural waders and songbirds (40 to 60) with exact boxes, parts and segmentations",
         splits=("train", "test"),
         default_eval_split="test",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cambench import seeds
-from cambench.data import decode, packed, stream
+from cambench.data import colour, decode, packed, stream
 from cambench.data.masks import REGIONS
 from cambench.data.plan import Masks, Plan, Rows
 from cambench.data.views import View, full_size, normalise
@@ -112,7 +112,7 @@ def batches_of(
         label = labels[torch.tensor(rows)].to(device, non_blocking=True)
         regions = pixels.pop(REGIONS).long() if plan.masks is not None else None
         targets = multi_hot(dataset, rows).to(device, non_blocking=True) if dataset.multilabel else None
-        views = {name: finish(x, plan.views[name]) for name, x in pixels.items()}
+        views = {name: finish(x, plan, rows, name) for name, x in pixels.items()}
         yield Batch(views, label, rows, regions=regions, targets=targets)
 
 
@@ -125,6 +125,10 @@ def multi_hot(dataset: Dataset, rows: Rows) -> Tensor:
 
 
 @torch.no_grad()
-def finish(pixels: Tensor, view: View) -> Tensor:
-    """Normalised network input."""
+def finish(pixels: Tensor, plan: Plan, rows: Rows, name: str) -> Tensor:
+    """Normalised network input, its colours changed where the view says so."""
+    view = plan.views[name]
+    if view.colour:
+        drawn = colour.draw(colour.INDEX[view.colour], plan.colours(rows, name))
+        pixels = colour.coloured(pixels / 255, drawn).mul_(255)
     return normalise(pixels, view)

@@ -52,6 +52,10 @@ class Plan:
         """What a pipeline of augmentations draws from, for one row under the named view."""
         return seeds.derive(self.seed, "augment", name, self.epoch, row)
 
+    def colours(self, rows: Rows, name: str) -> Tensor:
+        """The uniform numbers (N,44) from which the colours of rows under the named view are drawn."""
+        return draws(torch.tensor(rows), seed=self.seed, epoch=self.epoch, view=f"{name} colour").flatten(1)
+
     @property
     def augmented(self) -> bool:
         """True if a pipeline makes one of the views."""

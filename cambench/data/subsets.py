@@ -19,6 +19,7 @@ def first_classes(dataset: Dataset, n: int | None) -> Dataset:
         classes=dataset.classes[:n],
         samples=tuple(within(s, n) if dataset.multilabel else s for s in dataset.samples if s.label < n),
         attributes=dataset.attributes[:n],
+        class_sets={name: members[:n] for name, members in dataset.class_sets.items()},
         notes=(*dataset.notes, f"{n} of {total} classes"),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cambench.data import readers
+from cambench.data.class_sets import SUPERSETS, imagenet_supersets
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 Annotation = tuple[str, Box]
@@ -24,7 +25,8 @@ def read(root: Path, split: str) -> Dataset:
     samples = read_train(root, wnids) if split == "train" else read_val(root, wnids)
     if not samples:
         raise DataError(f"{root / split}: expected images, got none; {readers.AGAIN}.")
-    return Dataset("tiny-imagenet", split, root, class_names(root, wnids), tuple(samples), "inclusive")
+    sets = {SUPERSETS: imagenet_supersets(wnids)}
+    return Dataset("tiny-imagenet", split, root, class_names(root, wnids), tuple(samples), "inclusive", class_sets=sets)
 
 
 def class_names(root: Path, wnids: list[str]) -> tuple[str, ...]:

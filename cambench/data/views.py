@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambench import geometry, seeds
-from cambench.data import augment
+from cambench.data import augment, colour
 from cambench.geometry import TRIES, Windows
 from cambench.lookup import nearest
 from cambench.pixels import MEAN, STD, to_input
@@ -35,6 +35,7 @@ class View:
     resize: exactly size×size. full: shorter side to `size`, nothing cut.
     A name of `augment.INDEX`: that pipeline on the whole picture, which no window describes.
     flip: probability of a mirrored image. mean, std: of pixels in [0,1].
+    colour: a name of `colour.INDEX`, what becomes of the colours once the window is cut; "" leaves them.
     """
 
     kind: str
@@ -45,10 +46,13 @@ class View:
     flip: float = 0.0
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+    colour: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UsageError(nearest(self.kind, KINDS, "view"))
+        if self.colour and self.colour not in colour.INDEX:
+            raise UsageError(nearest(self.colour, colour.INDEX, "colour"))
         if self.size < 1 or not 0 <= self.flip <= 1:
             raise UsageError(f"view {self.kind}: expected size >= 1 and flip in [0, 1], got {self.size} and {self.flip}.")
         if self.kind.endswith("crop") and self.shorter < self.size:
@@ -62,7 +66,7 @@ class View:
     @property
     def random(self) -> bool:
         """True if the view is not the same every time."""
-        return self.kind in RANDOM or self.flip > 0 or self.augmented
+        return self.kind in RANDOM or self.flip > 0 or self.augmented or bool(self.colour)
 
     @property
     def augmented(self) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cambench.data import readers
+from cambench.data.class_sets import SUPERSETS, imagenet_supersets, of_birds, wordnet
 from cambench.data.decode import INSTANCES
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
@@ -29,17 +30,21 @@ SHOWN = 3
 
 def read_cub(root: Path, split: str) -> Dataset:
     """CUB-200-2011 with CUBV2 as `val`."""
-    return read(root, "CUB", split, "cub-wsol")
+    dataset = read(root, "CUB", split, "cub-wsol")
+    return replace(dataset, class_sets=of_birds(dataset.classes))
 
 
 def read_imagenet(root: Path, split: str) -> Dataset:
     """ImageNet-1k, its official val as `test`, ImageNetV2 (threshold 0.7) as `val`."""
-    return read(root, "ILSVRC", split, "imagenet-wsol")
+    dataset, known = read(root, "ILSVRC", split, "imagenet-wsol"), list(wordnet())
+    wnids = [known[int(name)] if name.isdecimal() else name for name in dataset.classes]
+    return replace(dataset, class_sets={SUPERSETS: imagenet_supersets(wnids)})
 
 
 def read_openimages(root: Path, split: str) -> Dataset:
     """OpenImages30k: 100 classes, masks of instances instead of boxes."""
     plain, metadata = read(root, "OpenImages", split, "openimages-30k"), root / "metadata" / "OpenImages" / split
+    plain = replace(plain, class_sets={SUPERSETS: plain.classes})
     if split == "train":
         return plain
     masks = instance_masks(metadata / "localization.txt", [s.id for s in plain.samples])

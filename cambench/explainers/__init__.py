@@ -7,13 +7,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers import calm, points
-from cambench.explainers.cam import cam, grad_cam, hires_cam, score_map
+from cambench.explainers import points
+from cambench.explainers.cam import cam, grad_cam, hires_cam
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
 from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
-from cambench.explainers.index_vanilla import VANILLA
+from cambench.explainers.index_calm import CALM
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
 from cambench.lookup import canonical, find
 from cambench.targets import ClassSets, coefficients
@@ -26,15 +26,6 @@ INDEX: dict[str, Explainer] = {
         "class weights of a GAP + linear head on its activations",
         "Zhou et al. 2016, eq. 2",
         closed="sum",
-    ),
-    "score-map": Explainer(
-        "score-map",
-        score_map,
-        "layer",
-        "class score at each cell of a GAP + linear head: cam plus the class's bias",
-        "CALM eq. 1",
-        closed="sum",
-        biased=True,
     ),
     "grad-cam": Explainer(
         "grad-cam",
@@ -112,43 +103,7 @@ INDEX: dict[str, Explainer] = {
         own_layer=own_layer,
         partial=True,
     ),
-    "calm": Explainer(
-        "calm",
-        calm.calm,
-        "latent",
-        "joint probability of class and location; with versus a counterfactual, with subset a superset",
-        "CALM eq. 7",
-        unit="probability",
-        own_layer=calm.latent_layer,
-    ),
-    "calm-posterior": Explainer(
-        "calm-posterior",
-        calm.posterior,
-        "latent",
-        "probability of the location, given the class",
-        "CALM spec §1.4",
-        unit="probability",
-        own_layer=calm.latent_layer,
-    ),
-    "calm-conditional": Explainer(
-        "calm-conditional",
-        calm.conditional,
-        "latent",
-        "probability of the class at each location by itself",
-        "CALM §4.1",
-        unit="probability",
-        own_layer=calm.latent_layer,
-    ),
-    "calm-saliency": Explainer(
-        "calm-saliency",
-        calm.saliency,
-        "latent",
-        "probability of the location, whatever the class",
-        "CALM §4.1",
-        unit="probability",
-        own_layer=calm.latent_layer,
-    ),
-    **VANILLA,
+    **CALM,
     "random": Explainer(
         "random",
         random,

@@ -35,6 +35,15 @@ def score_map(activation: Tensor, gradient: Tensor) -> Tensor:
     raise UsageError("score-map needs a head of global average pooling + one linear layer; use grad-cam or hires-cam here.")
 
 
+def min_max_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Σ_c v_c·minmax(Σ_k W[c,k]·A_k), each class's map between 0 and 1 before the target adds them up. In closed form alone.
+
+    With the target `subset:NAME` CALM's "CAM + Y", the sum over the classes of a superset. Source: CALM spec §1.4, authors'
+    code. Raises: UsageError, as nothing but a head of GAP + linear has the maps of all classes at that price.
+    """
+    raise UsageError("min-max-cam needs a head of global average pooling + one linear layer; use calm or grad-cam here.")
+
+
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Grad-CAM without its ReLU: Σ_k mean_ij(G_k)·A_k. Source: Selvaraju et al. 2017, eq. 1–2; Wang & Wang 2022, eq. 2."""
     return weighted_sums(activation, gradient.mean((2, 3))[:, None])[:, 0]

@@ -35,8 +35,9 @@ class Explainer:
     network, whose batch norms must not be folded: what `prepare(model, layer, training size, images)` returned gives the
     logits, and the rule gets that and the classes.
     closed: how the rule weighs activations by the weights W of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`);
-    None where there is no closed form. biased: the closed form adds the class's bias to every cell. own_layer: the layer
-    explained by default, where it is not the last convolutional stage. partial: an image may have no map (NaN, or nothing
+    None where there is no closed form. biased: the closed form adds the class's bias to every cell; each: a step that every
+    class's map goes through before the target adds them up. own_layer: the layer explained by default, where it is not the
+    last convolutional stage. partial: an image may have no map (NaN, or nothing
     positive); metrics of maps then leave it out and count it. points: where else than at the images an explainer of the
     input takes gradients; pool: how the rule's maps of all points, which get the images themselves as x, become one map.
     """
@@ -53,6 +54,7 @@ class Explainer:
     own_layer: Callable[[nn.Module], str] | None = None
     partial: bool = False
     biased: bool = False
+    each: Callable[[Tensor], Tensor] | None = None
     points: Callable[[Tensor], Iterator[Tensor]] | None = None
     pool: Callable[[Iterable[Tensor]], Tensor] = mean
 
@@ -107,6 +109,8 @@ def of_closed_form(
     with torch.no_grad(), Probe(model, named(query.layer), guard=False) as probe:
         logits = predict(model, images, query.precision)
         v = coefficients_of(logits)
+        if query.explainer.each is not None:
+            return (v[:, :, None, None] * closed_maps(query, probe.activation)).sum(1), logits
         maps = weighted_sums(probe.activation, (v @ closed_weights(query, probe.activation))[:, None])[:, 0]
         bias = closed_bias(query)
         return (maps if bias is None else maps + (v @ bias)[:, None, None]), logits
@@ -199,13 +203,19 @@ def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
     with torch.inference_mode(False), evaluating(model), graph, Probe(model, named(query.layer), guard=not closed) as probe:
         logits = predict(model, images, query.precision)
         if closed:
-            maps, bias = weighted_sums(probe.activation, closed_weights(query, probe.activation)), closed_bias(query)
-            return maps if bias is None else maps + bias[:, None, None]
+            return closed_maps(query, probe.activation)
         found = []
         for score in logits.sum(0):
             (gradient,) = torch.autograd.grad(score, probe.activation, retain_graph=True)
             found.append(query.explainer.rule(probe.activation.detach(), gradient))
     return torch.stack(found, 1)
+
+
+def closed_maps(query: Query, activation: Tensor) -> Tensor:
+    """The maps of all classes through a GAP + linear head: (N,K,h,w) -> (N,C,h,w)."""
+    maps, bias, each = weighted_sums(activation, closed_weights(query, activation)), closed_bias(query), query.explainer.each
+    maps = maps if bias is None else maps + bias[:, None, None]
+    return maps if each is None else each(maps.flatten(0, 1)).reshape(maps.shape)
 
 
 def closed_weights(query: Query, activation: Tensor) -> Tensor:

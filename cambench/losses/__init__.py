@@ -11,6 +11,8 @@ from cambench.losses.calm import calm_em_loss, calm_ml_loss
 from cambench.losses.cfce import cfbce_loss, cfce_loss, cutmix_cfce_loss, rcfbce_loss, rcfce_loss
 from cambench.losses.cgc import cgc_loss, positive_pair_loss
 from cambench.losses.cross_entropy import cross_entropy
+from cambench.losses.excon import exconb_loss
+from cambench.losses.supcon import supcon_loss
 
 
 @dataclass(frozen=True)
@@ -56,4 +58,8 @@ INDEX: dict[str, Loss] = {
     "cfbce": Loss("cfbce", cfbce_loss, "nats", "ContrastiveCAM eq. 71", "cfce for several labels an image"),
     "rcfbce": Loss("rcfbce", rcfbce_loss, "nats", "ContrastiveCAM eq. 72", "rcfce for several labels an image"),
     "cutmix-cfce": Loss("cutmix-cfce", cutmix_cfce_loss, "nats", "ContrastiveCAM eq. 73", "cfce of mixed images"),
+    "supcon": Loss(
+        "supcon", supcon_loss, "nats", "ExCon eq. 2; Khosla et al. 2020", "views of one class together, all others apart"
+    ),
+    "exconb": Loss("exconb", exconb_loss, "nats", "ExCon eq. 3", "supcon, with a background to keep away from"),
 }

@@ -62,6 +62,18 @@ REGIONS: dict[str, Metric] = {
         mean=rfs.mean,
         mask="dilated",
     ),
+    "rfs-sweep": Metric(
+        "rfs-sweep",
+        rfs.sweep,
+        "ratio",
+        True,
+        "ContrastiveCAM; Hard-ImageNet's suite",
+        "rfs at six levels of noise (linf/0.125 to linf/0.75) and at six l2 norms of it (l2/30 to l2/180)",
+        decimals=3,
+        variants=rfs.VARIANTS,
+        mean=rfs.mean_sweep,
+        mask="dilated",
+    ),
     "grad-cam-iou": Metric(
         "grad-cam-iou",
         grad_cam_iou.measure,

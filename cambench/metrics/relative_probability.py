@@ -71,7 +71,7 @@ def scored(
             columns[f"{t} {mark}"][counted] = same
         for kind, sign, mask in rule(x, pair[:, i], phi):
             for name, end in ends.items():
-                mixed = predictions(predict, torch.where(mask[:, None], end, x), chunk, "logits of replaced images")
+                mixed = predictions(predict, replaced(x, end, mask), chunk, "logits of replaced images")
                 columns["/".join(filter(None, (kind, t, name, sign)))][counted] = relative(mixed, pair)[:, i]
     return columns
 
@@ -80,6 +80,11 @@ def by_sign(image: Tensor, classes: Tensor, phi: Tensor) -> Masks:
     """Positive kept: φ < 0 is replaced; negative kept: φ > 0 is."""
     yield "", "positive", phi < 0
     yield "", "negative", phi > 0
+
+
+def replaced(image: Tensor, end: Tensor, mask: Tensor) -> Tensor:
+    """`end` in the pixels of the mask (n,H,W), all colours of them, and the image elsewhere: (n,3,H,W)."""
+    return torch.where(mask[:, None], end, image)
 
 
 def by_count(explain: Callable[..., Tensor], image: Tensor, classes: Tensor, phi: Tensor) -> Masks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,14 @@ from cambench.metrics.top_k import top1
 from cambench.pixels import to_input, to_pixels
 
 LEVEL, TRIALS = 0.25, 3
+Norm = Literal["linf", "l2"]
+SWEEP: Mapping[Norm, tuple[float, ...]] = {
+    "linf": (0.125, 0.25, 0.375, 0.5, 0.625, 0.75),
+    "l2": (30, 60, 90, 120, 150, 180),
+}
+"""Levels of the suite's sweeps: of the noise's deviation a pixel, and of its l2 norm over the image (spec §2)."""
+VARIANTS = tuple(f"{norm}/{level:g}" for norm, levels in SWEEP.items() for level in levels)
+SIDES = ("fg", "bg")
 
 
 @torch.no_grad()
@@ -32,14 +41,60 @@ def measure(
     image (N,3,H,W), label (N,), mask (N,H,W) bool, generators: one an image -> columns (N,) fg, bg in [0,1], and label.
     Raises: CambenchError for logits that are not finite.
     """
-    pixels, where = to_pixels(image), mask[:, None].to(image)
-    fg, bg = torch.zeros(2, len(image), dtype=torch.float64, device=label.device)
+    pixels = to_pixels(image)
+    found = {side: torch.zeros(len(image), dtype=torch.float64, device=label.device) for side in SIDES}
     for _ in range(trials):
-        drawn = [torch.randn(image.shape[1:], generator=g) for g in generators]
-        noise = level * torch.stack(drawn).to(pixels)
-        fg += hits(predict, pixels + where * noise, label) / trials
-        bg += hits(predict, pixels + (1 - where) * noise, label) / trials
-    return {"fg": fg, "bg": bg, "label": label}
+        for side, noise in parted(drawn(pixels, generators), mask).items():
+            found[side] += hits(predict, pixels + level * noise, label) / trials
+    return {**found, "label": label}
+
+
+@torch.no_grad()
+def sweep(
+    predict: Predict,
+    image: Tensor,
+    label: Tensor,
+    mask: Tensor,
+    generators: Sequence[torch.Generator],
+    *,
+    trials: int = TRIALS,
+) -> dict[str, Tensor]:
+    """The shares of `measure` at every level of both sweeps, all of which scale the same draws (our choice).
+
+    `linf/s`: as `measure`. `l2/r`: fg = clip(x + r·m·n/‖m·n‖₂), bg = clip(x + r·(1−m)·n/‖(1−m)·n‖₂), the norm over an
+    image's pixels and colours, before the clip. r is meant for the suite's 224×224: on smaller images it is stronger noise.
+    Source: Hard-ImageNet's suite (ContrastiveCAM spec §2). Arguments and errors as `measure`
+    -> columns (N,) `<norm>/<level>/fg`, `…/bg` in [0,1], and label. 24 forward passes a trial.
+    """
+    pixels = to_pixels(image)
+    found = {
+        f"{v}/{side}": torch.zeros(len(image), dtype=torch.float64, device=label.device) for v in VARIANTS for side in SIDES
+    }
+    for _ in range(trials):
+        for side, noise in parted(drawn(pixels, generators), mask).items():
+            shapes = {"linf": noise, "l2": unit(noise)}
+            for norm, levels in SWEEP.items():
+                for level in levels:
+                    noisy = pixels + level * shapes[norm]
+                    found[f"{norm}/{level:g}/{side}"] += hits(predict, noisy, label) / trials
+    return {**found, "label": label}
+
+
+def drawn(pixels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """n ~ N(0, 1) a pixel and colour (N,3,H,W), each image's from its own generator."""
+    return torch.stack([torch.randn(pixels.shape[1:], generator=g) for g in generators]).to(pixels)
+
+
+def parted(noise: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """The same noise (N,3,H,W) on the object and around it: m·n and (1−m)·n; mask (N,H,W) bool."""
+    where = mask[:, None].to(noise)
+    return {"fg": where * noise, "bg": (1 - where) * noise}
+
+
+def unit(noise: Tensor) -> Tensor:
+    """Each image's noise (N,3,H,W) at l2 norm 1: n/‖n‖₂. That of an empty region is 0, and stays 0."""
+    norm: Tensor = torch.linalg.vector_norm(noise, dim=(1, 2, 3), keepdim=True)
+    return noise / norm.where(norm > 0, 1)
 
 
 def hits(predict: Predict, pixels: Tensor, label: Tensor) -> Tensor:
@@ -64,3 +119,9 @@ def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
     there = count > 0
     fg, bg = (torch.bincount(label, weights=columns[k])[there] / count[there] for k in ("fg", "bg"))
     return {"": sensitivity(float(fg.mean()), float(bg.mean()))}
+
+
+def mean_sweep(columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """RFS at every level of the sweeps: {"<norm>/<level>": value}."""
+    sides = {v: {side: columns[f"{v}/{side}"] for side in SIDES} for v in VARIANTS}
+    return {v: mean({**of_level, "label": columns["label"]})[""] for v, of_level in sides.items()}

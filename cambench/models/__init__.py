@@ -45,7 +45,7 @@ def build(
     arch: a name of `arch_names()`, with or without `torchvision:`, or `python:pkg.mod:function`. `num_classes` None keeps
     the architecture's own number. weights: None (random), "torchvision" (ImageNet V1, loaded before the surgery) or a file
     (loaded after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
-    gives way to a new one ("replace") or is an error ("keep").
+    gives way to a new one ("replace") or is an error ("keep"); "fresh" takes none from the file.
     Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as CGC
     spec §1.7 asks.
     Raises: UsageError for an unknown name, surgery that does not apply, or weights that do not fit.
@@ -63,7 +63,7 @@ def build(
             load_weights(network, Path(weights), arch=arch, head=head)
             operate(network, surgery, arch)
             return network
-        if head == "replace":  # only a `python:` function may give another number, and then its own head stays otherwise
+        if head != "keep":  # only a `python:` function may give another number, and then its own head stays otherwise
             fit_head(network, num_classes, arch, head)
         if weights is not None:
             load_weights(network, Path(weights), arch=arch, head=head)

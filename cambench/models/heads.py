@@ -8,12 +8,18 @@ from cambench.vocabulary import UsageError
 
 SEGMENTER = "segmenter"
 """The name of a segmentation head beside the classifier (models/segmentation.py)."""
+PROJECTION = "projection"
+"""The name of a projection head beside the classifier (models/projection.py)."""
 
 
 def find_head(network: nn.Module) -> str | None:
-    """The name of the classifier: the last linear layer or, where there is none (SqueezeNet), the last 1×1 convolution."""
-    linear = [name for name, m in network.named_modules() if isinstance(m, nn.Linear)]
-    pointwise = [name for name, m in network.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
+    """The name of the classifier: the last linear layer or, where there is none (SqueezeNet), the last 1×1 convolution.
+
+    A projection head beside it does not count.
+    """
+    modules = [(name, m) for name, m in network.named_modules() if not name.startswith(f"{PROJECTION}.")]
+    linear = [name for name, m in modules if isinstance(m, nn.Linear)]
+    pointwise = [name for name, m in modules if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
     return next(reversed(linear or pointwise), None)
 
 

@@ -19,6 +19,7 @@ from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
 from cambench.models.gap import begin, family, inception_gap, no_dropout, vgg_gap
 from cambench.models.heads import find_head
+from cambench.models.projection import projection_head
 from cambench.models.segmentation import segmentation_head
 from cambench.vocabulary import UsageError
 
@@ -193,6 +194,13 @@ SURGERIES: dict[str, Surgery] = {
         "a head for pixels beside the classifier: 3×3 convolution, batch norm, ReLU, dropout, 1×1 convolution",
         "a ResNet that ends in one linear layer",
         "ContrastiveCAM spec §3",
+    ),
+    "projection": Surgery(
+        "projection",
+        projection_head,
+        "a projection head of two linear layers beside the classifier, for contrastive training alone",
+        "a ResNet that ends in an average pool and one linear layer",
+        "ExCon §1.5",
     ),
     "stride-1-stem": Surgery(
         "stride-1-stem",

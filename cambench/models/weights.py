@@ -12,10 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cambench.models.heads import SEGMENTER, find_head
+from cambench.models.heads import PROJECTION, SEGMENTER, find_head
 from cambench.vocabulary import CambenchError, UsageError
 
-Head = Literal["keep", "replace"]
+Head = Literal["keep", "replace", "fresh"]
 
 KEYS = ("model", "state_dict", "network")
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
@@ -63,7 +63,8 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
     """Load a file into the network, in place; every weight must be there with its shape.
 
     With `head="replace"` the network keeps its own new head where the file's has another number of classes or none, and
-    heads that only the file has (say, of self-supervised training) are left out; both are logged.
+    heads that only the file has (say, of self-supervised training) are left out; both are logged. `fresh`: likewise, and
+    the network keeps its own new head in any case.
     Raises: UsageError listing the first missing and unexpected keys and the shapes that differ.
     """
     state, own = classifier(known_spellings(read_weights(path)), path), network.state_dict()
@@ -71,7 +72,9 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
     unexpected = [key for key in state if key not in own]
     differing = [key for key in own if key in state and own[key].shape != state[key].shape]
     kept, left_out = own_head(network, missing, differing, state), foreign_heads(unexpected, own)
-    kept |= {key for key in missing if key.startswith(f"{SEGMENTER}.")}  # new, where a classifier is loaded
+    kept |= {key for key in missing if key.startswith((f"{SEGMENTER}.", f"{PROJECTION}."))}  # new, above loaded layers
+    if head == "fresh":
+        kept |= {key for key in own if key.startswith(f"{find_head(network)}.")}
     if head == "keep":
         kept, left_out = set(), []
     if set(missing + differing) - kept or len(left_out) < len(unexpected):

@@ -23,9 +23,11 @@ from cambench.objectives import (
     cross_entropy,
     cutmix,
     cutmix_cfce,
+    excon,
     has,
     multilabel,
     segmentation,
+    supcon,
 )
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import explain
@@ -40,7 +42,8 @@ class Objective:
 
     unlabelled: the views of the batch of other images that it asks for beside the labelled one; {} for none.
     masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one; None
-    where any set will do.
+    where any set will do. frozen: its step trains the classifier alone; the rest stays in eval mode and without gradient.
+    then: the objective, without settings, whose pass over the images follows in every epoch.
     """
 
     name: str
@@ -51,12 +54,30 @@ class Objective:
     unlabelled: dict[str, str] = field(default_factory=dict)
     masks: bool = False
     multilabel: bool | None = False
+    frozen: bool = False
+    then: str | None = None
 
 
 CROP = {"crop": "random-resized-crop"}
+PLAIN, AUGMENTED = "plain", "augmented"
+"""Kinds of views beside those of `data.views`: `input.crop` whatever `input.augment` says, and a random view made by
+`input.augment` whatever `input.crop` says. A random kind follows both."""
+PAIR = {"first": AUGMENTED, "second": AUGMENTED}
 
 INDEX: dict[str, Objective] = {
     "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
+    "classifier": Objective(
+        "classifier", {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon spec §1.6", frozen=True
+    ),
+    "supcon": Objective("supcon", PAIR, supcon.Settings, supcon.step, "ExCon spec §1.2–1.3, SupCon", then="classifier"),
+    "excon": Objective(
+        "excon",
+        {**PAIR, "standard": "resize-center-crop"},
+        excon.Settings,
+        excon.step,
+        "ExCon spec §1.2–1.4",
+        then="classifier",
+    ),
     "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM spec §1.3"),
     "cgc": Objective(
         "cgc", {"crop": "random-resized-crop", "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC spec §1.1–1.5"

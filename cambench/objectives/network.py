@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.probe import Probe
 from cambench.maps import widened
+from cambench.models.projection import project
 from cambench.vocabulary import UsageError
 
 Terms = Generator[Tensor, None, dict[str, Tensor]]
@@ -40,6 +42,15 @@ class Network:
         with Probe(self.model, self.layer, trunk_graph=True, guard=self.head is None) as probe:
             logits = self.logits(image)
             return logits, probe.activation
+
+    def embedding(self, image: Tensor) -> Tensor:
+        """image (N,3,H,W) -> the projection head's output (N,128) at unit length, in at least float32, with its graph.
+
+        Raises: UsageError for a network without a projection head.
+        """
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            projected = project(self.model, image)
+        return normalize(widened(projected), dim=1)
 
     def class_maps(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """HiResCAM of every class with its graph, in closed form: CAM_c = Σ_k W[c,k]·A_k/(h·w), and the head's bias.

@@ -26,6 +26,8 @@ DEFAULT_ARCH = {
 """Small images want small networks; on all other data the method's own word `arch` holds."""
 TASK = ("data.shots",)
 """Keys that say what is to be learned, as the data set does: another value is another task and no departure."""
+SHARED = ("input.size", "train.epochs", "train.batch_size")
+"""What is set of a training also holds for the training of its trunk (`model.init = trunk:METHOD`)."""
 NONE: Mapping[str, Any] = MappingProxyType({})
 Values = dict[str, dict[str, Any]]
 
@@ -54,11 +56,15 @@ def load(
     find(method, written, "method")
     method, dataset = canonical(method), canonical(dataset)
     arch = arch or DEFAULT_ARCH.get(dataset) or word(method, written, "arch")
-    for task in ("full", "few-shot"):  # the task depends on settings, and some settings depend on the task
-        layers = resolve(method, written, {"dataset": dataset, "arch": arch, "task": task})
+    told: dict[str, Any] = {"task": "full", "batch_size": 0}
+    for _ in range(3):  # these two facts depend on settings, and some settings depend on them
+        layers = resolve(method, written, {"dataset": dataset, "arch": arch, **told})
         values, sources, deviations = settle(layers, overrides, preset)
-        if not values["data"].get("shots"):
+        task = "few-shot" if values["data"].get("shots") else "full"
+        found = {"task": task, "batch_size": values["train"].get("batch_size")}
+        if found == told:
             break
+        told = found
     facts = {"method": method, "dataset": dataset, "arch": arch, "sources": sources, "deviations": deviations}
     words = {name: word(method, written, name) for name in ("summary", "source", "objective")}
     try:
@@ -86,10 +92,22 @@ Setting = tuple[str, str, Any, str]
 """(file, dotted key, value, source)."""
 
 
-def resolve(method: str, written: dict[str, dict[str, Any]], facts: dict[str, str]) -> list[Setting]:
-    """All settings of a method in the order in which they apply."""
+def handed_down(
+    recipe: TrainingRecipe, preset: Mapping[str, Any], overrides: Sequence[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What of a training's preset and overrides also holds for the run that it begins from: of a trunk, what is `SHARED`."""
+    if not recipe.model.fresh_head:
+        return {}, ()
+    kept = tuple(text for text in overrides if text.partition("=")[0].strip() in SHARED)
+    return {key: value for key, value in preset.items() if key in SHARED}, kept
+
+
+def resolve(method: str, written: dict[str, dict[str, Any]], facts: dict[str, Any]) -> list[Setting]:
+    """All settings of a method in the order in which they apply. Settings of one objective are nothing to another."""
     text, place = written[method], f"training/{method}.toml"
     settings = resolve(text["extends"], written, facts) if "extends" in text else []
+    if settings and word(method, written, "objective") != word(text["extends"], written, "objective"):
+        settings = [setting for setting in settings if not setting[1].startswith("objective_settings.")]
     unknown = set(text) - {*TABLES, *WORDS, "sources", "when"}
     if unknown:
         raise UsageError(f"{place}: {nearest(min(unknown), (*TABLES, *WORDS, 'sources', 'when'), 'key')}")
@@ -100,7 +118,7 @@ def resolve(method: str, written: dict[str, dict[str, Any]], facts: dict[str, st
     for block in text.get("when", []):
         if odd := set(block) - {*facts, "set", "source"}:
             raise UsageError(f"{place}, [[when]]: {nearest(min(odd), (*facts, 'set', 'source'), 'key')}")
-        wanted = {k: [v] if isinstance(v, str) else v for k, v in block.items() if k in facts}
+        wanted = {k: v if isinstance(v, list) else [v] for k, v in block.items() if k in facts}
         if all(facts[k] in v for k, v in wanted.items()):
             settings += [(place, key, value, block["source"]) for key, value in block["set"].items()]
     return settings

@@ -17,19 +17,25 @@ class Model(Strict):
     """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
 
     `swav` weights are a file that is named with --weights; `run:METHOD` are those of that method's run on the same data set,
-    architecture and seed, which is trained first where it is not there. `frozen`: all but the classifier stays as it begins,
-    in eval mode.
+    architecture and seed, which is trained first where it is not there; `trunk:METHOD` are those but for the classifier,
+    which begins anew, and what is set of size, epochs and batch size holds for both runs. `frozen`: all but the classifier
+    stays as it begins, in eval mode.
     """
 
     surgery: list[str]
     layer: str
-    init: str = Field(pattern="^(scratch|imagenet|swav|run:[a-z0-9-]+)$")
+    init: str = Field(pattern="^(scratch|imagenet|swav|(run|trunk):[a-z0-9-]+)$")
     frozen: bool
 
     @property
     def base(self) -> str | None:
         """The method from whose run the weights begin."""
-        return self.init.removeprefix("run:") if self.init.startswith("run:") else None
+        return self.init.partition(":")[2] or None
+
+    @property
+    def fresh_head(self) -> bool:
+        """Whether the classifier begins anew, whatever the weights hold."""
+        return self.init.startswith("trunk:")
 
 
 class Data(Strict):
@@ -60,7 +66,8 @@ class Input(Strict):
 
     `crop`: what training looks at, a random crop (whose sort it names) or the evaluation view. `evaluation`: how the central
     crop is made, with the image's ratio or (squash) without; `resize` is the whole image at the output size, no crop.
-    `augment`: a named pipeline (cambench/data/augment.py) that makes the random views of training; "": crop and flip.
+    `augment`: what becomes of the random views of training: a named pipeline on the whole picture instead of the crop
+    (cambench/data/augment.py), or a change of colours after it (cambench/data/colour.py); "": crop and flip alone.
     """
 
     size: int = Field(ge=8)
@@ -121,11 +128,11 @@ class Optimizer(Strict):
 
 
 class Schedule(Strict):
-    """Learning rate: `step` (×gamma every `step` epochs), `multistep` (×gamma once `milestones` epochs are over) or `cosine`
-    (per step, to `floor`·lr), after a linear warm-up.
+    """Learning rate: `step` (×gamma every `step` epochs), `multistep` (×gamma once `milestones` epochs are over), `cosine`
+    (per step, to `floor`·lr) or `cosine-by-epoch` (constant inside an epoch), after a linear warm-up.
     """
 
-    name: Literal["step", "multistep", "cosine"]
+    name: Literal["step", "multistep", "cosine", "cosine-by-epoch"]
     step: int = Field(ge=1)
     milestones: list[int]
     gamma: float = Field(gt=0)

@@ -1,4 +1,5 @@
-r"""Tables as LaTeX: booktabs, everything escaped, nothing cut (a table wider than the page is scaled to it).
+r"""Tables as LaTeX: booktabs, everything escaped, nothing cut: a table wider than the page is scaled to it, down to letters
+that can be read; what would still not fit goes on in blocks beneath, and on further pages (`pages.py`).
 
 Needs `\usepackage{booktabs,graphicx}` and, for accented letters, `\usepackage[T1]{fontenc}`.
 """
@@ -9,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from cambench.report.model import Cell, Table, group_starts, shown_label
+from cambench.report.pages import Page, lines, pages, two_lines
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
@@ -17,7 +19,9 @@ ESCAPES = {
     "—": r"\textemdash{}", "–": r"\textendash{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$",
     "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$",
     "…": r"\dots{}", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$", "σ": r"$\sigma$",
-    "²": r"\textsuperscript{2}", "τ": r"$\tau$", "Δ": r"$\Delta$", "“": "``", "”": "''", "‘": "`", "’": "'",
+    "τ": r"$\tau$", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "‖": r"$\Vert$", "§": r"\S{}",
+    "²": r"$^2$", "ℓ": r"$\ell$", "≠": r"$\ne$", "ε": r"$\varepsilon$", "μ": r"$\mu$",
+    "∂": r"$\partial$", "“": "``", "”": "''", "‘": "`", "’": "'",
 }  # fmt: skip
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
@@ -25,8 +29,9 @@ PREAMBLE = r"""\documentclass{article}
 \usepackage{booktabs,graphicx}
 \begin{document}
 """
-WIDE = 3
-"""Columns up to which a cell's published number stands on the measured one's line."""
+CLEAR = "\\clearpage\n"
+"""Between tables of a document by itself: LaTeX holds only some fifty floats that wait for a page to end."""
+CAPTION_LINE, CAPTION_CHARACTERS = 12.0, 90
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
@@ -46,46 +51,59 @@ def character(c: str) -> str:
 
 
 def latex(tables: Iterable[Table], standalone: bool = False) -> str:
-    """Each table as a `table` environment; `standalone` makes it a document that compiles by itself.
-
-    There each table has its own page, because TeX keeps no more than 18 floats waiting for one that they fit.
-    """
-    body = ("\n\\clearpage\n" if standalone else "\n").join(one(table) for table in tables)
-    return f"{PREAMBLE}\n{body}\n\\end{{document}}\n" if standalone else body
+    """Each table as a `table` environment, or several; `standalone` makes it a document that compiles by itself."""
+    drawn = [one(table) for table in tables]
+    return f"{PREAMBLE}\n{CLEAR.join(drawn)}\n\\end{{document}}\n" if standalone else "\n".join(drawn)
 
 
 def one(table: Table) -> str:
-    """One table: banner, caption, grid, notes."""
-    blocks = table.blocks()
-    columns = "l" * len(table.row_headers) + "c" * len(blocks[0].columns)
-    caption = " ".join(filter(None, [f"{table.id}: {table.title.rstrip('.')}.", table.caption]))
+    """One table: banner, caption, grid, notes; on further pages banner and caption again."""
+    caption = escape(" ".join(filter(None, [f"{table.id}: {table.title.rstrip('.')}.", table.caption])))
     below = [*(escape(note) for note in table.notes)]
     below += [rf"\textsuperscript{{{i}}} {escape(text)}" for i, text in enumerate(table.footnotes, 1)]
-    lines = [
+    banner = CAPTION_LINE * sum(lines(text, CAPTION_CHARACTERS) for text in table.banner)
+    above = banner + CAPTION_LINE * lines(caption, CAPTION_CHARACTERS)
+    sheets = pages(table, below, above, banner + CAPTION_LINE)
+    first = [rf"\caption{{{caption}}}", rf"\label{{tab:{label(table.id)}}}"]
+    again = [r"\addtocounter{table}{-1}", rf"\caption{{{escape(table.id)} (continued)}}"]
+    return "\n".join(page(table, sheet, again if i else first) for i, sheet in enumerate(sheets))
+
+
+def page(table: Table, sheet: Page, caption: Sequence[str]) -> str:
+    """One `table` environment: a caption, the banner, a part of the grid, a part of the notes."""
+    tall = two_lines(table)
+    texts = [
         r"\begin{table}[htbp]",
         r"\centering",
-        rf"\caption{{{escape(caption)}}}",
-        rf"\label{{tab:{label(table.id)}}}",
+        *caption,
         r"\par\smallskip",
         *(rf"\textbf{{{escape(sentence)}}}\par\smallskip" for sentence in table.banner),
-        FIT,
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        *itertools.chain.from_iterable(block(part, first=part is blocks[0]) for part in blocks),
-        r"\bottomrule",
-        r"\end{tabular}}",
-        *([r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize\raggedright"] if below else []),
-        *(rf"{text}\par" for text in below),
-        *([r"\end{minipage}"] if below else []),
+        *(grid(sheet.blocks, tall=tall) if sheet.blocks else []),
+        *([r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize\raggedright"] if sheet.notes else []),
+        *(rf"{text}\par" for text in sheet.notes),
+        *([r"\end{minipage}"] if sheet.notes else []),
         r"\end{table}",
         "",
     ]
-    return "\n".join(lines)
+    return "\n".join(texts)
 
 
-def block(table: Table, *, first: bool) -> list[str]:
+def grid(blocks: Sequence[Table], *, tall: bool) -> list[str]:
+    """Blocks of columns, one beneath another, scaled to the page if they are wider."""
+    columns = "l" * len(blocks[0].row_headers) + "c" * max(len(part.columns) for part in blocks)
+    return [
+        FIT,
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *itertools.chain.from_iterable(block(part, first=i == 0, tall=tall) for i, part in enumerate(blocks)),
+        r"\bottomrule",
+        r"\end{tabular}}",
+    ]
+
+
+def block(table: Table, *, first: bool, tall: bool) -> list[str]:
     """The header and the rows of one block of columns, ruled off from the block above."""
-    rows = itertools.chain.from_iterable(line(table, r) for r in range(len(table.rows)))
+    rows = itertools.chain.from_iterable(line(table, r, tall=tall) for r in range(len(table.rows)))
     return [*([] if first else [r"\midrule"]), *header(table), r"\midrule", *rows]
 
 
@@ -122,13 +140,13 @@ def rules(spans: Sequence[tuple[str, int]], first: int) -> list[str]:
     return found
 
 
-def line(table: Table, index: int) -> list[str]:
+def line(table: Table, index: int, *, tall: bool) -> list[str]:
     """A row, with some room above where a new group of rows begins or where cells take two lines."""
     row = table.rows[index]
     *upper, last = shown_label(table, index)
-    cells = [drawn(cell, two_lines=len(row.cells) > WIDE) for cell in row.cells]
+    cells = [drawn(cell, two_lines=tall) for cell in row.cells]
     texts = [*(escape(text) for text in upper), escape(last) + mark(row.marks), *cells]
-    apart = group_starts(table)[index] or (index > 0 and len(row.cells) > WIDE)
+    apart = group_starts(table)[index] or (index > 0 and tall)
     return [*([r"\addlinespace"] if apart else []), " & ".join(texts) + r" \\"]
 
 

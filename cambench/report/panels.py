@@ -29,14 +29,25 @@ BAR, HIGH, WORDS = 3.2, 0.11, 2.2
 """Inches: the colour bar, at most, and the words on either side of it."""
 LINES = 3
 GREY = "#444444"
+FOR, AGAINST = "#c00000", "#0033cc"
+"""Words of the class that a map speaks for, and of the others: the colours of the maps, dark enough to read."""
+
+
+@dataclass(frozen=True)
+class Below:
+    """A picture (H,W,3) uint8 to stand beneath a map, and its lines, each with whether it is of the map's own class."""
+
+    image: NDArray[np.uint8]
+    lines: Sequence[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One signed map (h,w) that covers its whole image, under the name of its column."""
+    """One signed map (h,w) that covers its whole image, under the name of its column; beneath it a picture or nothing."""
 
     title: str
     heatmap: NDArray[np.float32]
+    below: Below | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Row:
-    """An image (H,W,3) uint8 as the network saw it, its class, the mask (H,W) bool of the object to outline (None: none)."""
+    """An image (H,W,3) uint8 as the network saw it, its class, the mask (H,W) bool of the object to outline (None: none).
+
+    aside: words beneath the image, beside the pictures that stand beneath its maps.
+    """
 
     image: NDArray[np.uint8]
     heading: str
     groups: Sequence[Group]
     mask: NDArray[np.bool_] | None = None
+    aside: str = ""
 
 
 def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = ()) -> Figure:
@@ -72,12 +87,13 @@ def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = (
     foot = [line for text in notes for line in wrapped(text, int((width - 2 * EDGE) * 22), 9).splitlines()]
     heads = [headings(row) for row in rows]
     said = [LINE * max(text.count("\n") + 1 for text in head) + 0.04 for head in heads]
-    end = EDGE + LINE + 0.05 + sum(said) + (CELL + LINE + 0.03) * len(rows)
+    tall = [CELL + LINE + 0.03 + beneath(row) for row in rows]
+    end = EDGE + LINE + 0.05 + sum(said) + sum(tall)
     high = end + HIGH + 2.4 * LINE + LINE * len(foot) + EDGE
     sheet, lefts, top = Sheet(Figure(figsize=(width, high)), width, high), left_edges(counts), EDGE + LINE + 0.05
-    for row, head, above in zip(rows, heads, said, strict=True):
+    for row, head, above, own in zip(rows, heads, said, tall, strict=True):
         draw_row(sheet, row, head, top + above, lefts)
-        top += above + CELL + LINE + 0.03
+        top += above + own
     titles = ["image", *(panel.title for group in rows[0].groups for panel in group.panels)]
     for x, title in zip([EDGE, *(x for group in lefts for x in group)], titles, strict=True):
         sheet.text(x + picture() / 2, EDGE + LINE, title, ha="center", fontsize=SMALL + 0.5, fontweight="bold")
@@ -112,6 +128,12 @@ def picture() -> float:
     return CELL - 0.07
 
 
+def beneath(row: Row) -> float:
+    """Inches that the pictures beneath a row's maps take, with their lines."""
+    counts = [len(panel.below.lines) for group in row.groups for panel in group.panels if panel.below is not None]
+    return CELL + LINE * max(counts) if counts else 0.0
+
+
 def headings(row: Row) -> list[str]:
     """The headings of a row in lines that fit: the image's, then each group's."""
     widths = [LETTERS, *(LETTERS * len(group.panels) for group in row.groups)]
@@ -135,6 +157,11 @@ def draw_row(sheet: Sheet, row: Row, head: Sequence[str], top: float, lefts: Seq
     grey = image.convert("L").convert("RGB")
     sheet.text(EDGE + side / 2, top - 0.03, head[0], ha="center", fontsize=SMALL)
     show(sheet.axes(EDGE, top, side, side), np.asarray(image), row)
+    under = top + side + LINE + 0.05
+    if row.aside:
+        words = wrapped(row.aside, LETTERS, 8)
+        middle = under + (side + LINE * (words.count("\n") + 1)) / 2
+        sheet.text(EDGE + side / 2, middle, words, ha="center", fontsize=SMALL, color=GREY)
     for group, text, edges in zip(row.groups, head[1:], lefts, strict=True):
         end = edges[-1] + side
         sheet.text((edges[0] + end) / 2, top - 0.03, text, ha="center", fontsize=SMALL)
@@ -143,6 +170,17 @@ def draw_row(sheet: Sheet, row: Row, head: Sequence[str], top: float, lefts: Seq
             show(sheet.axes(left, top, side, side), np.asarray(shown), row)
             largest = f"m = {np.abs(panel.heatmap).max():.2g}"
             sheet.text(left + side, top + side + LINE, largest, ha="right", fontsize=SMALL - 1.5, color=GREY)
+            if panel.below is not None:
+                draw_below(sheet, panel.below, left, under)
+
+
+def draw_below(sheet: Sheet, below: Below, left: float, top: float) -> None:
+    """A picture under its map and its lines: bold and red where they are of the map's own class, blue of another."""
+    side = picture()
+    sheet.axes(left, top, side, side).imshow(np.asarray(enlarged(figures.read_image(below.image))), interpolation="nearest")
+    for n, (line, own) in enumerate(below.lines, 1):
+        style = {"color": FOR, "fontweight": "bold"} if own else {"color": AGAINST}
+        sheet.text(left + side / 2, top + side + 0.02 + LINE * n, line, ha="center", fontsize=SMALL, **style)
 
 
 def show(axes: Axes, pixels: NDArray[np.uint8], row: Row) -> None:

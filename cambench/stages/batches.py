@@ -13,6 +13,7 @@ from cambench import seeds
 from cambench.data.loader import train_batches
 from cambench.data.plan import Masks
 from cambench.data.views import View
+from cambench.objectives import Step
 from cambench.vocabulary import Batch, Dataset
 
 
@@ -22,7 +23,7 @@ class Lessons:
 
     unlabelled: a second set, of which each step gets one batch of the same size; it is shuffled anew every epoch, so that an
     epoch sees as many of its batches as `dataset` has. source: device, workers and cache of the loader. masks: what
-    the labelled batches' `regions` carry.
+    the labelled batches' `regions` carry. epochs: how many there are.
     """
 
     dataset: Dataset
@@ -33,6 +34,7 @@ class Lessons:
     unlabelled_views: Mapping[str, View] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     masks: Masks | None = None
+    epochs: int = 0
 
     @property
     def steps(self) -> int:
@@ -48,7 +50,8 @@ class Lessons:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, a function of the seed and the epoch alone."""
         size: dict[str, Any] = {"batch_size": self.batch_size, "epoch": epoch}
-        batches = train_batches(self.dataset, self.views, seed=self.seed, masks=self.masks, **size, **self.source)
+        loaded = train_batches(self.dataset, self.views, seed=self.seed, masks=self.masks, **size, **self.source)
+        batches = (replace(batch, epoch=epoch + 1, epochs=self.epochs) for batch in loaded)
         if self.unlabelled is None:
             yield from batches
             return
@@ -56,6 +59,20 @@ class Lessons:
         others = train_batches(self.unlabelled, self.unlabelled_views, seed=own, stop=self.steps, **size, **self.source)
         for batch, other in zip(batches, others, strict=True):
             yield replace(batch, unlabelled=replace(other, label=torch.full_like(other.label, -1)))
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of every epoch: one step over lessons of its own.
+
+    name: what its logged values begin with; "" for the first. frozen: all but the classifier stays as it is meanwhile, in
+    eval mode and without gradient.
+    """
+
+    step: Step
+    lessons: Lessons
+    name: str = ""
+    frozen: bool = False
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -74,10 +91,12 @@ def cut(batch: Batch, parts: int) -> list[Batch]:
     """Exactly `parts` pieces whose sizes differ by at most one."""
     ends = [len(batch.rows) * i // parts for i in range(parts + 1)]
     return [
-        Batch(
-            {k: v[a:b] for k, v in batch.views.items()},
-            batch.label[a:b],
-            batch.rows[a:b],
+        replace(
+            batch,
+            views={k: v[a:b] for k, v in batch.views.items()},
+            label=batch.label[a:b],
+            rows=batch.rows[a:b],
+            unlabelled=None,
             regions=None if batch.regions is None else batch.regions[a:b],
             targets=None if batch.targets is None else batch.targets[a:b],
         )

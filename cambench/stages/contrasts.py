@@ -1,7 +1,8 @@
 """Figures of signed maps, computed from the network for the few images shown.
 
-`contrast`: the best classes of an image under the four contrasts, as Wang & Wang's Figures 1, 4 and 5. `versus`: the
-predicted class against the next best ones, as ContrastiveCAM's Figures 1 to 3.
+`contrast`: the best classes of an image under the four contrasts, as Wang & Wang's Figures 4 and 5. `blurred`: original
+against weighted, beneath each map the image with the map's negative pixels blurred, and what it does to the probabilities,
+as their Figure 1. `versus`: the predicted class against the next best ones, as ContrastiveCAM's Figures 1 to 3.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explainer
 from cambench.maps import resize_corners
-from cambench.metrics.relative_probability import THRESHOLD, best
-from cambench.report.panels import Group, Panel, Row
+from cambench.metrics.predictions import Predict
+from cambench.metrics.relative_probability import BLUR_SIGMA, THRESHOLD, best, blurred, by_sign, replaced
+from cambench.report.panels import Below, Group, Panel, Row
 from cambench.stages.explain import make_view, open_data
 from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
@@ -32,29 +34,38 @@ from cambench.vocabulary import Dataset, UsageError
 
 CONTRASTS = {"original": "logit", "mean": "mean", "max": "max", "weighted": "weighted"}
 """Wang & Wang's name -> target."""
-MEANING = (
-    "Original: the class's logit; mean: less the mean of the others; max: less the best other; weighted: less the others by "
-    "their probabilities."
-)
+BLURRED, VERSUS = "blurred", "versus"
+MEANING = {
+    "contrast": "Original: the class's logit; mean: less the mean of the others; max: less the best other; weighted: less "
+    "the others by their probabilities.",
+    BLURRED: "Original: the class's logit; weighted: less the others by their probabilities. Beneath each map: the image "
+    f"blurred where the map is negative (Gaussian, σ = {BLUR_SIGMA:g} pixels), and each class's probability before → after. "
+    "Bold red: the class of the map, which should rise; blue: the others, which should fall.",
+    VERSUS: "Against a class: the difference of the two classes' maps.",
+}
+ASIDE = "blurred where the map above is negative; probabilities before → after"
 ORDINALS = ("1st", "2nd", "3rd")
 BATCH = 32
+LEAST = 0.01
+"""The least probability that is printed as a number."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """What one kind of figure takes where nothing else is asked for, and what its colours mean."""
+    """What one kind of figure takes where nothing else is asked for, what its colours mean, which CONTRASTS it shows."""
 
     explainer: str
     classes: int
     view: str
     signs: tuple[str, str]
+    contrasts: tuple[str, ...] = ()
 
 
+FOR_A_CLASS = ("blue: the region speaks against the class", "red: it speaks for the class named above")
 STYLES = {
-    "contrast": Style(
-        "grad-cam", 2, "resize", ("blue: the region speaks against the class", "red: it speaks for the class named above")
-    ),
-    "versus": Style(
+    "contrast": Style("grad-cam", 2, "resize", FOR_A_CLASS, tuple(CONTRASTS)),
+    BLURRED: Style("grad-cam", 2, "resize", FOR_A_CLASS, ("original", "weighted")),
+    VERSUS: Style(
         "hires-cam", 3, "resize-center-crop", ("blue: against it, for the other class", "red: for the predicted class")
     ),
 }
@@ -93,28 +104,27 @@ def scene(kind: str, run: str, dataset: str | None, place: Place, choice: tuple[
 def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[str, Any]], str]:
     """The rows of the figure, what they show for a machine, and the sentence that says which images these are.
 
-    Raises: UsageError where no image is undecided enough for `contrast`.
+    Raises: UsageError where no image is undecided enough for `contrast` and `blurred`.
     """
     n, wanted = len(shown.dataset), list(range(len(shown.dataset)))
     said = f"{min(images, n)} of {n} images, evenly spaced."
-    if shown.kind == "contrast":
+    if STYLES[shown.kind].contrasts:
         wanted = undecided(shown, place)
         rule = f"p > {THRESHOLD:g} for their {ORDINALS[shown.classes - 1]} best class"
         if not wanted:
             raise UsageError(
-                f"--figure contrast: none of the {n} images of {shown.dataset.name} has {rule}; nothing to show."
+                f"--figure {shown.kind}: none of the {n} images of {shown.dataset.name} has {rule}; nothing to show."
             )
         said = f"{len(wanted)} of {n} images have {rule}; {min(images, len(wanted))} of them, evenly spaced."
         say(f"{shown.loaded.run.name}: {said}")
     chosen = spaced(wanted, images)
     made, told = [], []
     for row, image in each(shown, chosen, place, batch_size=1):
-        found, classes = explained(shown, image[None])
+        found, listed = explained(shown, image[None])
         name, sample = shown.dataset.classes, shown.dataset.samples[row]
-        made.append(Row(pixels(image.cpu()), plain(name[sample.label]), found, outline(shown, row)))
-        told.append(
-            {"image": sample.id, "class": name[sample.label], "best": [{"class": name[t], "p": p} for t, p in classes]}
-        )
+        aside = ASIDE if shown.kind == BLURRED else ""
+        made.append(Row(pixels(image.cpu()), plain(name[sample.label]), found, outline(shown, row), aside))
+        told.append({"image": sample.id, "class": name[sample.label], **listed})
     return made, told, said
 
 
@@ -140,29 +150,71 @@ def undecided(shown: Scene, place: Place) -> list[int]:
     return found
 
 
-def explained(shown: Scene, image: Tensor) -> tuple[list[Group], list[tuple[int, float]]]:
-    """The groups of one image (1,3,H,W), and its best classes with their probabilities."""
+def explained(shown: Scene, image: Tensor) -> tuple[list[Group], dict[str, Any]]:
+    """The groups of one image (1,3,H,W), and for a machine its best classes and what blurring does to them."""
     order, p = best(shown.loaded.logits(image), shown.classes)
-    classes = list(zip(order[0].tolist(), p[0].tolist(), strict=True))
-    name = shown.dataset.classes
-    heads = [f"{plain(name[t])}\np {'< 0.01' if chance < 0.01 else f'= {chance:.2f}'}" for t, chance in classes]
-    if shown.kind == "contrast":
-        made = [
-            Group(head, [Panel(title, one_map(shown, image, target, t)) for title, target in CONTRASTS.items()])
-            for head, (t, _) in zip(heads, classes, strict=True)
-        ]
-        return made, classes
-    first = classes[0][0]
-    made = [Group(heads[0], [Panel(shown.entry.name, one_map(shown, image, "logit", first))])]
-    for rank, (head, (t, _)) in enumerate(zip(heads[1:], classes[1:], strict=True), 1):
-        panel = Panel(f"against the {ORDINALS[rank]} best", one_map(shown, image, f"versus:{t}", first))
-        made.append(Group(head, [panel]))
-    mean = Panel("reconstructed", one_map(shown, image, "reconstructed", first))
-    return [*made, Group(f"against the mean of\nall {len(name)} classes", [mean])], classes
+    classes, before, name = order[0].tolist(), p[0].tolist(), shown.dataset.classes
+    told = {"best": [{"class": name[t], "p": q} for t, q in zip(classes, before, strict=True)]}
+    heads = headings([plain(name[t]) for t in classes], before, numbered=shown.kind == BLURRED)
+    if shown.kind == VERSUS:
+        return against(shown, image, classes, heads), told
+    groups: list[Group] = []
+    for own, (head, t) in enumerate(zip(heads, classes, strict=True)):
+        made = []
+        for title in STYLES[shown.kind].contrasts:
+            phi, below = signed_map(shown, image, CONTRASTS[title], t), None
+            if shown.kind == BLURRED:
+                less, after = without_negative(shown.loaded.logits, image, phi, order)
+                below = Below(pixels(less[0].cpu()), changes(before, after, own))
+                told.setdefault("blurred", []).append({"class": name[t], "contrast": title, "p": after})
+            made.append(Panel(title, phi[0].cpu().numpy(), below))
+        groups.append(Group(head, made))
+    return groups, told
 
 
-def one_map(shown: Scene, image: Tensor, target: str, label: int) -> NDArray[np.float32]:
-    """The signed map (H,W) of a class of one image, up-sampled as the authors do: bilinear between corner centres (§1.5)."""
+def against(shown: Scene, image: Tensor, classes: Sequence[int], heads: Sequence[str]) -> list[Group]:
+    """The groups of `versus`: the best class by itself, against each next best one, against the mean of all."""
+
+    def panel(title: str, target: str) -> Panel:
+        return Panel(title, signed_map(shown, image, target, classes[0])[0].cpu().numpy())
+
+    made = [Group(heads[0], [panel(shown.entry.name, "logit")])]
+    for rank, (head, t) in enumerate(zip(heads[1:], classes[1:], strict=True), 1):
+        made.append(Group(head, [panel(f"against the {ORDINALS[rank]} best", f"versus:{t}")]))
+    mean = panel("reconstructed", "reconstructed")
+    return [*made, Group(f"against the mean of\nall {len(shown.dataset.classes)} classes", [mean])]
+
+
+def without_negative(predict: Predict, image: Tensor, phi: Tensor, classes: Tensor) -> tuple[Tensor, list[float]]:
+    """An image with the pixels blurred where φ < 0, as `relative-probability` does it, and softmax p of the classes there.
+
+    image (1,3,H,W) normalised, phi (1,H,W), classes (1,K) -> (1,3,H,W) and K numbers. Source: Wang & Wang 2022, Figure 1.
+    """
+    masks = {kept: mask for _, kept, mask in by_sign(image, classes, phi)}
+    less = replaced(image, blurred(image), masks["positive"])
+    p: list[float] = torch.softmax(predict(less).double(), 1).gather(1, classes)[0].tolist()
+    return less, p
+
+
+def headings(names: Sequence[str], p: Sequence[float], numbered: bool) -> list[str]:
+    """Each class's name and its probability, numbered t1, t2 … where lines beneath refer to it."""
+    marks = [f"t{i}: " if numbered else "" for i in range(1, len(names) + 1)]
+    return [f"{m}{n}\np {'' if q < LEAST else '= '}{chance(q)}" for m, n, q in zip(marks, names, p, strict=True)]
+
+
+def changes(before: Sequence[float], after: Sequence[float], own: int) -> list[tuple[str, bool]]:
+    """A line a class: its probability before and after, and whether it is the map's own class, number `own`."""
+    pairs = zip(before, after, strict=True)
+    return [(f"p(t{i + 1}) {chance(b)} → {chance(a)}", i == own) for i, (b, a) in enumerate(pairs)]
+
+
+def chance(p: float) -> str:
+    """A probability to two places."""
+    return f"< {LEAST:g}" if p < LEAST else f"{p:.2f}"
+
+
+def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> Tensor:
+    """The signed map (1,H,W) of a class of one image, up-sampled as the authors do: bilinear between corners (§1.5)."""
     found = explain_batch(
         shown.ready.model,
         image,
@@ -173,14 +225,13 @@ def one_map(shown: Scene, image: Tensor, target: str, label: int) -> NDArray[np.
         head=shown.ready.head,
         precision=shown.loaded.precision,
     ).maps.float()
-    fine: NDArray[np.float32] = resize_corners(found, (image.shape[2], image.shape[3]))[0].cpu().numpy()
-    return fine
+    return resize_corners(found, (image.shape[2], image.shape[3]))
 
 
 def outline(shown: Scene, row: int) -> NDArray[np.bool_] | None:
     """The object of an image in the view's pixels, by its segmentation or its boxes; None where neither is there."""
     source = region_source(shown.dataset)
-    if shown.kind != "versus" or source is None or not has_region(shown.dataset, row, source):
+    if shown.kind != VERSUS or source is None or not has_region(shown.dataset, row, source):
         return None
     mask: NDArray[np.bool_] = regions_in_view(shown.dataset, row, shown.view, source) == shown.dataset.samples[row].label
     return mask
@@ -189,14 +240,13 @@ def outline(shown: Scene, row: int) -> NDArray[np.bool_] | None:
 def notes(shown: Scene, said: str) -> list[str]:
     """What a reader must know of the maps, and every sentence that must stand under what the run shows."""
     info, dataset, rule = shown.loaded.run.info, shown.dataset, "Each map on a range of its own, m its largest |value|"
-    kind = {"contrast": MEANING, "versus": "Against a class: the difference of the two classes' maps."}
     layer = f", layer {shown.ready.layer}" if shown.ready.layer else ""
-    masks = " Outlines: the annotated object." if shown.kind == "versus" and region_source(dataset) is not None else ""
+    masks = " Outlines: the annotated object." if shown.kind == VERSUS and region_source(dataset) is not None else ""
     told = dict.fromkeys(
         f"{s.rstrip('.')}." for s in (*info.get("partial", []), *dataset.notes, *info.get("deviations", []))
     )
     return [
-        f"Above an image its label. {rule}. {kind[shown.kind]}{masks}",
+        f"Above an image its label. {rule}. {MEANING[shown.kind]}{masks}",
         *told,
         f"{dataset.name}, {dataset.split}: {said} Run {shown.loaded.run.name}, {shown.entry.name}{layer}.",
     ]

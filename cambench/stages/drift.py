@@ -21,6 +21,7 @@ from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
+from cambench.stages.class_sets import tables
 from cambench.stages.explain import make_view
 from cambench.stages.networks import Loaded
 
@@ -76,6 +77,7 @@ def train_mode_maps(job: EvalJob, network: Loaded, view: View, work: Work, rows:
             layer=network.layer,
             precision=network.precision,
             training=True,
+            subsets=tables(job.target, work.dataset),
         )
         found.update(zip(batch.rows, explained.maps.cpu(), strict=True))
     return found

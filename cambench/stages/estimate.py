@@ -33,15 +33,20 @@ RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 TRAINING_PASSES = {
     "cgc": 9,
+    "supcon": 7,
+    "excon": 11,
+    "classifier": 1,
     **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "has", "cutmix", "segmentation"), 3),
 }
-"""Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at."""
+"""Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at,
+1 for one that only the classifier learns from, 4 to explain and classify masked images."""
 PASSES = {
     "iauc": 30,
     "dauc": 30,
     "cgc-loss": 4,
     "top1-tile": 2,
     "rfs": 6,
+    "rfs-sweep": 72,
     "relative-probability": 15,
     "relative-probability-equal-count": 31,
     "gradient-sign": 70,
@@ -51,8 +56,8 @@ PASSES = {
     "drop-increase": 5,
     "infidelity": infidelity.PASSES,
 }
-"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials; two maps and twelve
-composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other metric."""
+"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials, once or at 12 levels;
+two maps and twelve composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other."""
 EXPLAINER_PASSES = {
     "gradient": 3,
     "input-x-gradient": 3,

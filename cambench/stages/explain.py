@@ -11,11 +11,13 @@ import torch
 
 from cambench import data
 from cambench.data import episodes
+from cambench.data.class_sets import with_file
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explanation
 from cambench.stages import jobs
+from cambench.stages.class_sets import chosen_sets, tables
 from cambench.stages.networks import LAST, Loaded
 from cambench.stages.progress import bar, say
 from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
@@ -38,9 +40,12 @@ class ExplainJob:
     batch_size: int = 32
 
 
-def open_data(loaded: Loaded, place: jobs.Place, dataset: str | None, split: str, limit: int | None) -> Dataset:
+def open_data(
+    loaded: Loaded, place: jobs.Place, dataset: str | None, split: str, limit: int | None, sets: Path | None = None
+) -> Dataset:
     """The split on which a run is explained or evaluated: the run's own data set unless another is named.
 
+    sets: a file of class sets, one family more.
     Raises: UsageError if none is known or the network has another number of classes than the data.
     """
     own = loaded.run.info.get("data", {})
@@ -56,7 +61,7 @@ def open_data(loaded: Loaded, place: jobs.Place, dataset: str | None, split: str
             f"{loaded.run.name} on {found.name}: expected {len(found.classes)} outputs, one a class, got {outputs}; "
             "choose the data set it was trained on, or give the class indices (classes.csv in a folder data set)."
         )
-    return found
+    return found if sets is None else with_file(found, sets)
 
 
 def count_outputs(loaded: Loaded) -> int:
@@ -109,6 +114,7 @@ def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place)
         "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
         "precision": loaded.precision,
         **({"epoch": loaded.checkpoint} if loaded.checkpoint != LAST else {}),
+        **chosen_sets(job.target, dataset),
     }
     chosen = "" if job.classes == "label" else f"@{job.classes}"
     parts = (
@@ -157,6 +163,7 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place
                 layer=ready.layer,
                 head=ready.head,
                 precision=loaded.precision,
+                subsets=tables(job.target, dataset),
             )
             waiting.append(arrays(result, batch, dataset, entry.partial))
             if sum(len(w["target"]) for w in waiting) >= CHUNK:

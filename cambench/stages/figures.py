@@ -19,13 +19,14 @@ from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
-CONTRAST, VERSUS, SEGMENTATION = "contrast", "versus", "segmentation"
+CONTRAST, SEGMENTATION = "contrast", "segmentation"
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
     LAMBDA: "a table over a number, as curves",
     CONTRAST: "one run's best classes of each image under the four contrasts, signed",
-    VERSUS: "one run's predicted class against the next best ones, signed",
+    contrasts.BLURRED: "the best classes, original against weighted, each with the image blurred where the map is negative",
+    contrasts.VERSUS: "one run's predicted class against the next best ones, signed",
     BARS: "gains along the gradients of several targets, as bars",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
 }
@@ -61,7 +62,7 @@ def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, P
     form(out)
     choice = wish is not None and (wish.explainer is not None or wish.classes is not None)
     if choice and canonical(kind) not in contrasts.STYLES:
-        raise UsageError(f"--figure {kind}: --explainer and --classes are for {' and '.join(contrasts.STYLES)}.")
+        raise UsageError(f"--figure {kind}: --explainer and --classes are for {', '.join(contrasts.STYLES)}.")
     return canonical(kind), out
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from cambench.data import colour
 from cambench.data import masks as sources
 from cambench.data.plan import Masks
 from cambench.data.regions import BOXES, check_source
 from cambench.data.views import View
+from cambench.lookup import canonical
 from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import Dataset, UsageError
@@ -40,7 +42,7 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
         raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {wanted!r}.")
     if not wanted:
         return None
-    if augment := recipe.input.augment:
+    if (augment := recipe.input.augment) and canonical(augment) not in colour.INDEX:
         raise UsageError(
             f'masks with input.augment = "{augment}": expected no such pipeline, since it would move pixels without their '
             'masks; say --set input.augment="".'

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cambench import seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
+from cambench.explainers import probe
+from cambench.losses.cross_entropy import cross_entropy
 from cambench.models.heads import learner
 from cambench.objectives import Step
 from cambench.objectives.network import Network, differentiate
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import optimiser
-from cambench.stages.batches import Lessons, split
+from cambench.stages.batches import Phase, split
 from cambench.stages.progress import Bar, bar, say
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
@@ -27,10 +30,14 @@ CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where
 
 
 class Loop:
-    """One run's training. All state that matters is in the checkpoint: model, optimiser, epoch, best value, RNG states."""
+    """One run's training. All state that matters is in the checkpoint: model, optimiser, epoch, best value, RNG states.
 
-    def __init__(self, run: Run, recipe: TrainingRecipe, network: Network, step: Step, seed: int) -> None:
-        self.run, self.recipe, self.network, self.step, self.seed = run, recipe, network, step, seed
+    There is one optimiser for all phases: it passes over parameters without a gradient, so that what only one phase trains
+    has its momentum from that phase alone, as with an optimiser a phase.
+    """
+
+    def __init__(self, run: Run, recipe: TrainingRecipe, network: Network, seed: int) -> None:
+        self.run, self.recipe, self.network = run, recipe, network
         self.optimizer = optimiser.build(network.model, recipe.optimizer)
         self.log: list[dict[str, Any]] = []
         self.epoch, self.best = 0, -1.0
@@ -54,15 +61,19 @@ class Loop:
         self.run.write_log(self.log)
         say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")
 
-    def train(self, lessons: Lessons, held_out: Dataset | None) -> None:
-        """Every epoch that is left; each ends with a checkpoint."""
+    def train(self, phases: Sequence[Phase], held_out: Dataset | None) -> None:
+        """Every epoch that is left, its phases one after another; each ends with a checkpoint."""
+        first = phases[0].lessons
         for epoch in range(self.epoch, self.recipe.train.epochs):
             began = time.monotonic()
-            values = self.train_epoch(epoch, lessons)
+            values: dict[str, float] = {}
+            for phase in phases:
+                prefix = f"{phase.name}_" if phase.name else ""
+                values |= {prefix + name: value for name, value in self.train_epoch(epoch, phase).items()}
             values["seconds"] = round(time.monotonic() - began, 2)
-            values["images_per_second"] = round(lessons.images / max(values["seconds"], 1e-9), 1)
+            values["images_per_second"] = round(first.images / max(values["seconds"], 1e-9), 1)
             if held_out is not None:
-                values["validation_accuracy"] = self.validate(held_out, lessons.source)
+                values |= self.validate(held_out, first.source)
             self.finish(epoch, values)
 
     def finish(self, epoch: int, values: dict[str, float]) -> None:
@@ -85,33 +96,30 @@ class Loop:
             save_checkpoint(self.run.path / "best.pt", state)
         save_checkpoint(self.run.path / "last.pt", state)
 
-    def train_epoch(self, epoch: int, lessons: Lessons) -> dict[str, float]:
-        """One pass over the labelled images; returns the mean of every value, weighted by them."""
-        settings, n = self.recipe.train, len(lessons.dataset)
-        model = self.network.model.train(not self.recipe.model.frozen)
-        if self.recipe.model.frozen:  # the batch norms of a frozen trunk keep their statistics, those above it learn
-            learner(model).train()
+    def train_epoch(self, epoch: int, phase: Phase) -> dict[str, float]:
+        """One pass over a phase's labelled images; returns the mean of every value, weighted by them."""
+        settings, lessons, n = self.recipe.train, phase.lessons, len(phase.lessons.dataset)
         totals: dict[str, Tensor] = {}
-        with bar(f"epoch {epoch + 1}/{settings.epochs}", n) as progress:
+        label = f"epoch {epoch + 1}/{settings.epochs} {phase.name}".rstrip()
+        with bar(label, n) as progress, learning(self.network.model, self.recipe.model.frozen or phase.frozen):
             for i, batch in enumerate(lessons.epoch(epoch)):
                 self.set_rate(epoch * lessons.steps + i, lessons.steps)
                 self.optimizer.zero_grad(set_to_none=True)
-                for name, value in self.backward(batch, epoch, i).items():
+                generator = seeds.generator(lessons.seed, "step", epoch, i)
+                for name, value in self.backward(phase.step, batch, generator).items():
                     totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
                 self.check(totals["loss"], epoch, i)
                 self.optimizer.step()
                 self.show(progress, totals, len(batch.rows))
         self.check(totals["loss"], epoch, 0)
-        model.eval()
         return {name: float(total) / n for name, total in totals.items()}
 
-    def backward(self, batch: Batch, epoch: int, i: int) -> dict[str, Tensor]:
+    def backward(self, step: Step, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Accumulate the gradient of one batch, in `accumulate` parts; returns the batch's mean values."""
-        generator = seeds.generator(self.seed, "step", epoch, i)
         sums: dict[str, Tensor] = {}
         for part in split(batch, self.recipe.train.accumulate):
             share = len(part.rows) / len(batch.rows)
-            for name, value in differentiate(self.step(self.network, part, generator), share).items():
+            for name, value in differentiate(step(self.network, part, generator), share).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value * share
         return sums
 
@@ -136,13 +144,32 @@ class Loop:
         progress.advance(n, values)
 
     @torch.inference_mode()
-    def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> float:
-        """Top-1 in percent on the evaluation split, un-augmented."""
+    def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> dict[str, float]:
+        """Top-1 in percent and mean cross-entropy on the evaluation split, un-augmented."""
         recipe = self.recipe
         view = View(kind=recipe.input.evaluation, size=recipe.input.size, resize=recipe.input.resize or None)
-        right = 0
+        right, loss = 0, 0.0
         with bar("validation", len(held_out)) as progress:
             for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, **source):
-                right += int((self.network.logits(batch.image).argmax(1) == batch.label).sum())
+                logits = self.network.logits(batch.image)
+                right += int((logits.argmax(1) == batch.label).sum())
+                loss += float(cross_entropy(logits, batch.label)) * len(batch.rows)
                 progress.advance(len(batch.rows))
-        return 100 * right / len(held_out)
+        return {"validation_accuracy": 100 * right / len(held_out), "validation_loss": loss / len(held_out)}
+
+
+@contextmanager
+def learning(model: nn.Module, frozen: bool) -> Iterator[None]:
+    """The model in train mode, or frozen: all but the part that learns stays in eval mode and without gradient.
+
+    The batch norms of a frozen trunk keep their statistics, those above it learn. On leaving, the model is in eval mode.
+    """
+    if not frozen:
+        model.train()
+        yield
+    else:
+        model.eval()
+        with probe.frozen(model):
+            learner(model).train().requires_grad_(True)
+            yield
+    model.eval()

@@ -53,7 +53,9 @@ def learning_rate(recipe: Schedule, base: float, *, step: int, steps: int, epoch
 
     warm-up: base·(step + 1)/(warmup·steps) · step: base·γ^⌊epoch/recipe.step⌋, constant inside an epoch · multistep:
     base·γ^(milestones that are ≤ epoch, counted from 0) · cosine: low + (base − low)·(1 + cos π u)/2, low = floor·base, u
-    the share of the steps after the warm-up. A pure function of the step, so there is no scheduler state to save.
+    the share of the steps after the warm-up · cosine-by-epoch: the same with u = e/E, the share of the epochs after the
+    warm-up, counted from 1 (ExCon spec §1.6: the last epoch has the lowest rate, none the base rate). A pure function of
+    the step, so there is no scheduler state to save.
     """
     warmup, epoch = recipe.warmup_epochs * steps, step // steps
     if step < warmup:
@@ -62,6 +64,9 @@ def learning_rate(recipe: Schedule, base: float, *, step: int, steps: int, epoch
         return base * recipe.gamma ** (epoch // recipe.step)
     if recipe.name == "multistep":
         return base * recipe.gamma ** sum(milestone <= epoch for milestone in recipe.milestones)
-    share = (step - warmup) / max(epochs * steps - warmup, 1)
+    if recipe.name == "cosine-by-epoch":
+        share = (epoch + 1 - recipe.warmup_epochs) / (epochs - recipe.warmup_epochs)
+    else:
+        share = (step - warmup) / max(epochs * steps - warmup, 1)
     low = recipe.floor * base
     return low + (base - low) * (1 + math.cos(math.pi * share)) / 2

@@ -77,7 +77,10 @@ class Network:
             method = None if self.given else self.recipe.model.base
         except UsageError:
             return None
-        return None if method is None else Network(method, self.recipe.arch, self.dataset, self.seed)
+        if method is None:
+            return None
+        preset, overrides = recipes.handed_down(self.recipe, self.preset, self.overrides)
+        return Network(method, self.recipe.arch, self.dataset, self.seed, preset, overrides)
 
     @cached_property
     def key(self) -> str:

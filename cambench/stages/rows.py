@@ -19,6 +19,7 @@ from cambench.explainers import all_class_maps, explain_batch, find_explainer, i
 from cambench.metrics import Metric
 from cambench.models.segmentation import segment
 from cambench.stages import jobs
+from cambench.stages.class_sets import tables
 from cambench.stages.explain import make_view
 from cambench.stages.masks import mask_batches
 from cambench.stages.networks import Loaded
@@ -62,7 +63,7 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     view = make_view(metric.view, loaded, metric.view_scale)
     size = metric.group or job.batch_size
     wanted = metrics.needs(metric)
-    offered = functions(job, loaded, wanted)
+    offered = functions(job, loaded, wanted, work.dataset)
     source_of_masks = region_source(work.dataset) or ""
     for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
         offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
@@ -137,11 +138,11 @@ def collect(found: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
         yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
 
 
-def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str]) -> dict[str, Callable[..., Tensor]]:
+def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Dataset) -> dict[str, Callable[..., Tensor]]:
     """What a metric may call, by argument name; only those that it asks for are made ready."""
     known: dict[str, Callable[[], Callable[..., Tensor]]] = {
         "predict": lambda: loaded.logits,
-        "explain": lambda: explainer(job, loaded),
+        "explain": lambda: explainer(job, loaded, dataset),
         "class_maps": lambda: partial(all_class_maps, loaded.model, layer=loaded.layer, head=loaded.head),
         "segment": lambda: partial(segmented, loaded),
         "differentiate": lambda: partial(input_gradients, loaded.model, target=job.target, precision=loaded.precision),
@@ -155,13 +156,14 @@ def segmented(loaded: Loaded, image: Tensor) -> Tensor:
         return segment(loaded.model, loaded.layer, image)
 
 
-def explainer(job: EvalJob, loaded: Loaded) -> Callable[..., Tensor]:
+def explainer(job: EvalJob, loaded: Loaded, dataset: Dataset) -> Callable[..., Tensor]:
     """image (N,3,H,W), classes (N,), target=None (the job's own) -> raw maps (N,h,w)."""
     ready = loaded.ready_for(find_explainer(job.explainer))
 
     def explain_images(image: Tensor, classes: Tensor, target: str | None = None) -> Tensor:
-        options: dict[str, Any] = {"explainer": job.explainer, "target": target or job.target, "classes": classes}
+        chosen = target or job.target
+        options: dict[str, Any] = {"explainer": job.explainer, "target": chosen, "subsets": tables(chosen, dataset)}
         fixed: dict[str, Any] = {"layer": ready.layer, "head": ready.head, "precision": loaded.precision}
-        return explain_batch(ready.model, image, **options, **fixed).maps
+        return explain_batch(ready.model, image, classes=classes, **options, **fixed).maps
 
     return explain_images

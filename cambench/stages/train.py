@@ -11,18 +11,18 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
-from cambench.data import augment
+from cambench.data import augment, colour
 from cambench.data.episodes import Draw
 from cambench.data.views import RANDOM, View
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
 from cambench.lookup import canonical, nearest
 from cambench.models.heads import learner
-from cambench.objectives import Objective
+from cambench.objectives import AUGMENTED, PLAIN, Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import jobs
-from cambench.stages.batches import Lessons
+from cambench.stages.batches import Lessons, Phase
 from cambench.stages.focus import check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
@@ -77,8 +77,9 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     device = jobs.device(place.device)
     run = run.save(layer=layer, device=device_name(device))
     network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision)
-    loop = Loop(run, recipe, network, step, seed=job.seed)
-    loop.train(replace(lessons, source={**lessons.source, "device": device}), validation(job, recipe, dataset, place))
+    loop = Loop(run, recipe, network, seed=job.seed)
+    first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
+    loop.train([first, *later_phases(first.lessons, objective, recipe)], validation(job, recipe, dataset, place))
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     return run.save(finished=True, seconds=round(seconds, 1), peak_memory_bytes=peak)
@@ -88,8 +89,9 @@ def with_base(job: TrainJob, recipe: TrainingRecipe, place: jobs.Place) -> Train
     """The job with the weights of the run that its recipe begins from, which is trained by its own recipe if need be."""
     if recipe.model.base is None or job.weights is not None:
         return job
-    base = train(TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes), place)
-    return replace(job, weights=base.path / "last.pt")
+    preset, overrides = recipes.handed_down(recipe, job.preset, job.overrides)
+    base = TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes, overrides=overrides, preset=preset)
+    return replace(job, weights=train(base, place).path / "last.pt")
 
 
 def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
@@ -134,7 +136,18 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
         {name: view(kind, recipe.input) for name, kind in objective.unlabelled.items()},
         {"workers": place.workers, "cache": place.results / "cache"},
         masks_of(objective, recipe, dataset, view("resize-center-crop", recipe.input)),
+        recipe.train.epochs,
     )
+
+
+def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -> list[Phase]:
+    """What follows the objective's own pass in every epoch: the same images in an order and through views of its own."""
+    if objective.then is None:
+        return []
+    then, step = objectives.make(objective.then, {})
+    views = {name: view(kind, recipe.input) for name, kind in then.views.items()}
+    lessons = replace(first, views=views, seed=seeds.derive(first.seed, then.name), unlabelled=None, masks=None)
+    return [Phase(step, lessons, then.name, then.frozen)]
 
 
 def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place, weights: str | None) -> Run:
@@ -193,7 +206,7 @@ def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.P
         surgery=recipe.model.surgery,
         weights=weights,
         download=place.download,
-        head="replace",
+        head="fresh" if recipe.model.fresh_head else "replace",
         seed=seeds.derive(job.seed, "init"),
     )
 
@@ -220,16 +233,21 @@ def view(kind: str, recipe: Input) -> View:
     The recipe may put its evaluation view where an objective asks for a random crop, and says how that view is made.
     Raises: UsageError for an augmentation that is not there.
     """
-    if kind == "resize-center-crop" or (kind in RANDOM and recipe.crop == "evaluation"):
-        kind = recipe.evaluation
-    if kind not in RANDOM:
+    random, pipeline = kind in (*RANDOM, PLAIN, AUGMENTED), "" if kind == PLAIN else recipe.augment
+    if kind == "resize-center-crop" or (random and kind != AUGMENTED and recipe.crop == "evaluation"):
+        kind, random = recipe.evaluation, False
+    if not random:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
-    kind = recipe.crop
-    if recipe.augment:
-        kind = canonical(recipe.augment)
-        if kind not in augment.INDEX:
-            raise UsageError(nearest(recipe.augment, augment.INDEX, "augmentation"))
-    return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
+    plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    wanted = canonical(pipeline)
+    if wanted in colour.INDEX:
+        return replace(plain, colour=wanted)
+    if wanted in augment.INDEX:
+        return replace(plain, kind=wanted)
+    if wanted:
+        raise UsageError(nearest(pipeline, (*colour.INDEX, *augment.INDEX), "augmentation"))
+    return plain
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:

@@ -35,6 +35,7 @@ class Works:
     weights: Path | None = None
     precision: str = "float32"
     checkpoint: str = LAST
+    class_sets: Path | None = None
 
 
 def chosen(work: Works, place: jobs.Place) -> list[Run]:
@@ -64,7 +65,7 @@ def each(work: Works, place: jobs.Place, act: Callable[[Loaded, Dataset], Made])
     for run in chosen(work, place):
         prepared = {"precision": work.precision, "checkpoint": work.checkpoint}
         loaded = load_network(run, place, layer=work.layer, **prepared)
-        dataset = open_data(loaded, place, work.dataset, work.split, work.limit)
+        dataset = open_data(loaded, place, work.dataset, work.split, work.limit, work.class_sets)
         say(f"{run.name} on {dataset.name} {dataset.split}: {len(dataset)} images, layer {loaded.layer}, {loaded.device}")
         made.append(act(loaded, dataset))
     return made

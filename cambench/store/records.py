@@ -126,7 +126,9 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
         with h5py.File(path, "r") as f:
             if f.attrs.get("schema") != SCHEMA:
                 raise CambenchError(f"{path}: not per-image rows of schema {SCHEMA} (got {f.attrs.get('schema')}); {mend}")
-            return {name: f[name][()] for name in f}
+            names: list[str] = []  # of data sets: a `/` in a variant's name makes a group of what stands before it
+            f.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            return {name: f[name][()] for name in names}
     except OSError as e:
         raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {mend}") from e
 

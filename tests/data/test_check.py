@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from data.cifar_miniature import cifar100
 from data.miniatures import (
     WNIDS,
     aircraft,
@@ -26,6 +27,7 @@ from cambench.vocabulary import DataError
 WHOLE: dict[str, tuple[Callable[[Path], Path], list[Row]]] = {
     "cub": (cub, [Row("train", 6, 3, 6, 0), Row("test", 6, 3, 6, 0)]),
     "tiny-imagenet": (tiny_imagenet, [Row("train", 12, 4, 12, 0), Row("val", 8, 4, 8, 0)]),
+    "cifar100": (cifar100, [Row("train", 6, 3, 0, 0), Row("test", 3, 3, 0, 0)]),
     "imagenet": (imagenet, [Row("train", 8, 4, 0, 0), Row("val", 8, 4, 9, 0)]),
     "cars": (cars, [Row("train", 6, 3, 6, 0), Row("test", 3, 3, 3, 0)]),
     "aircraft": (aircraft, [Row("train", 4, 2, 4, 0), Row("test", 3, 2, 3, 0)]),

@@ -288,7 +288,7 @@ def test_a_changed_drawing_needs_a_new_number() -> None:
     bird: Species = species(7)[6]
     points = pose_bird(bird, random_pose(np.random.default_rng(0)), 96).keypoints
     rounded = {name: (round(x, 1), round(y, 1)) for name, (x, y) in points.items()}
-    assert synthbirds.DRAWING == 1
+    assert synthbirds.DRAWING == {"species": 1, "binary": 2, "multilabel": 1}
     assert {name: rounded[name] for name in ("beak", "belly", "tail")} == {
         "beak": (74.2, 38.4),
         "belly": (52.6, 67.3),

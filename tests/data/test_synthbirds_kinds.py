@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -34,14 +35,53 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_the_usual_set_is_what_it_was_before_there_were_others(root: Path) -> None:
-    """The digits are of the set as it was drawn before scale, kinds and simulated masks; DRAWING goes up with them."""
+def digits(folder: Path) -> str:
+    """Sixteen digits of all masks of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.png")):
+        digest.update(decode.above(0)(path).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def test_the_usual_set_has_no_new_parameters(root: Path) -> None:
+    """It is the set as it was drawn before scale, kinds and simulated masks."""
     text = (root / "synthbirds" / "synthbirds.json").read_text()
     assert "scale" not in text and "kind" not in text and '"drawing": 1' in text
-    digest = hashlib.sha256()
-    for path in sorted((root / "synthbirds" / "segmentations").rglob("*.png")):
-        digest.update(decode.above(0)(path).tobytes())
-    assert digest.hexdigest()[:16] == "487a6ad103d77295"
+
+
+@pytest.mark.parametrize(
+    ("kind", "drawing", "cast", "shapes"),
+    [
+        ("species", 1, "b3cb2d4142c6d570", "487a6ad103d77295"),
+        ("binary", 2, "57050066724f7fbc", "d88b4ae119104f31"),
+        ("multilabel", 1, "b1c16ef046c95518", "3a3d43ce28551ff0"),
+    ],
+)
+def test_every_kind_is_what_its_drawing_says(root: Path, kind: str, drawing: int, cast: str, shapes: str) -> None:
+    """The digits are of the birds in the pictures, colours and all, and of the segmentations: DRAWING goes up with them."""
+    place = root / ("synthbirds" if kind == "species" else f"synthbirds-{kind}")
+    settings = json.loads((place / "synthbirds.json").read_text())
+    assert settings["drawing"] == synthbirds.DRAWING[kind] == drawing
+    birds = "\n".join(f"{row.name} {row.family} {row.members}" for row in synthbirds._rows(settings))
+    assert hashlib.sha256(birds.encode()).hexdigest()[:16] == cast
+    assert digits(place / "segmentations") == shapes
+
+
+def test_an_earlier_drawing_is_refused_by_maker_and_reader(root: Path, tmp_path: Path) -> None:
+    """Drawing 1 of the binary set, whose families shared every plumage, is no drawing 2."""
+    place = shutil.copytree(root / "synthbirds-binary", tmp_path / "synthbirds-binary")
+    path = place / "synthbirds.json"
+    path.write_text(path.read_text().replace('"drawing": 2', '"drawing": 1'))
+    with pytest.raises(UsageError, match="got one with drawing 1 instead of 2; name another folder or delete this one"):
+        synthbirds.make_binary(place, **SIZES)
+    for spec in ("synthbirds-binary", f"synthbirds-binary:{place}"):
+        with pytest.raises(DataError, match="expected drawing 2 of synthbirds-binary, got 1; delete this folder"):
+            load(spec, "train", tmp_path)
+    assert "expected drawing 2" in check.check("synthbirds-binary", tmp_path).problems[0]
+    for broken in ("{", "[1]", "3"):
+        path.write_text(broken)
+        with pytest.raises(DataError, match="synthbirds.json: expected the parameters of the set as JSON"):
+            load("synthbirds-binary", "train", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["synthbirds", "synthbirds-binary", "synthbirds-multilabel"])
@@ -81,7 +121,7 @@ def test_scale_makes_every_bird_smaller_by_that_much(root: Path, tmp_path: Path,
         synthbirds.make(tmp_path / "small", classes=4, **SIZES)
 
 
-def test_waders_and_songbirds_differ_in_shape_and_share_the_plumages(root: Path) -> None:
+def test_waders_and_songbirds_differ_in_shape_and_in_plumage(root: Path) -> None:
     train, test = load("synthbirds-binary", "train", root), load("synthbirds-binary", "test", root)
     assert train.classes == ("Wader", "Songbird") and not train.comparable and not train.multilabel
     assert Counter(s.label for s in train.samples) == {0: 4, 1: 6} and Counter(s.label for s in test.samples) == {0: 2, 1: 4}
@@ -91,7 +131,11 @@ def test_waders_and_songbirds_differ_in_shape_and_share_the_plumages(root: Path)
     assert {b.leg.long for b in birds[0]} == {True} and {b.leg.long for b in birds[1]} == {False}
     for look in (lambda b: b.head.bill_shape, lambda b: b.tail.shape):
         assert not {look(b) for b in birds[0]} & {look(b) for b in birds[1]}
-    assert len({b.wing for b in birds[0]} & {b.wing for b in birds[1]}) > 20
+    plumages = [{(b.back, b.belly, b.breast, b.wing, b.tail.color, b.leg.color) for b in birds[label]} for label in (0, 1)]
+    wanted = [species(16)[:8], species(16)[8:]]
+    for label in (0, 1):
+        assert plumages[label] == {(s.back, s.belly, s.breast, s.wing, s.tail.color, s.leg.color) for s in wanted[label]}
+    assert not plumages[0] & plumages[1]
 
 
 def test_several_birds_of_different_classes_with_a_map_of_their_classes(root: Path) -> None:

@@ -15,7 +15,7 @@ def selects(table: str) -> list[Select]:
     return [s for row in cells(load_table(table)) for cell in row if not cell.published_only for s in cell.alternatives]
 
 
-AWAITED = {"cifar100", "supcon-ori", "supcon", "excon", "exconb"}
+AWAITED = {"supcon-ori", "supcon", "excon", "exconb"}
 """Names that tables may use before their readers and recipes are here."""
 
 

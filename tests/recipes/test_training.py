@@ -10,7 +10,18 @@ from cambench.recipes import presets
 from cambench.stages.optimiser import learning_rate
 from cambench.vocabulary import UsageError
 
-DATASETS = ("imagenet", "imagenet-100", "cub", "cars", "aircraft", "flowers", "tiny-imagenet", "synthbirds", "folder")
+DATASETS = (
+    "imagenet",
+    "imagenet-100",
+    "cub",
+    "cars",
+    "aircraft",
+    "flowers",
+    "tiny-imagenet",
+    "cifar100",
+    "synthbirds",
+    "folder",
+)
 
 
 @pytest.mark.parametrize("method", sorted(recipes.methods()))
@@ -137,10 +148,26 @@ def test_small_images_keep_the_augmentation_and_their_own_network(dataset: str, 
     assert (recipe.model.init, recipe.schedule.name, recipe.optimizer.weight_decay) == ("scratch", "cosine", 5e-4)
 
 
+@pytest.mark.parametrize("method", ["ce-adam", "ce-arch", "cfce", "rcfce"])
+def test_two_families_take_fewer_and_smaller_pictures_and_leave_the_other_sets_alone(method: str) -> None:
+    usual = {name: recipes.load(method, f"synthbirds{name}") for name in ("", "-multilabel", "-binary")}
+    shapes = {name: (recipe.input.size, recipe.train.epochs) for name, recipe in usual.items()}
+    assert shapes == {"": (64, 18), "-multilabel": (64, 18), "-binary": (48, 10)}
+    differing = {key for key, source in usual["-binary"].sources.items() if source != usual[""].sources[key]}
+    assert differing == {"input.size", "train.epochs"}
+
+
 def test_the_other_methods_have_no_augmentation_and_a_resnet() -> None:
     for method in ("ce", "cgc", "cgc-semi"):
         recipe = recipes.load(method, "imagenet")
         assert (recipe.input.augment, recipe.arch) == ("", "resnet50")
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "resnet20"])
+def test_cross_entropy_looks_at_whole_images_of_32_px(arch: str) -> None:
+    recipe = recipes.load("ce", "cifar100", arch)
+    assert (recipe.input.size, recipe.input.evaluation, recipe.input.augment) == (32, "resize", "")
+    assert recipe.model.surgery == ([] if arch == "resnet20" else ["small-stem"]) and recipe.model.init == "scratch"
 
 
 def test_an_override_is_taken_typed_and_said() -> None:

@@ -40,7 +40,8 @@ def test_cells_select_what_was_published(number: str) -> None:
         for select in cell.alternatives:
             assert (select.method, select.split) == (METHODS[name], "test")
             assert select.target == ("subset:supersets" if superset else "logit")
-            assert select.explainer == ("calm" if name.startswith("CALM") else "score-map")
+            plain = "min-max-cam" if superset else "score-map"
+            assert select.explainer == ("calm" if name.startswith("CALM") else plain)
             printed = "PxAP" if select.dataset == "openimages-30k" else "MaxBoxAccV2"
             assert printed in said["metric"] and (select.metric, select.variant) == METRICS[printed]
             recipe = load(select.method or "", select.dataset or "", select.arch, preset=select.settings)

@@ -88,3 +88,16 @@ def rfs(fg: Array, bg: Array, label: Array) -> float:
     a_fg, a_bg = (sum(a) / len(a) for a in of_class)
     a = (a_fg + a_bg) / 2
     return 0.0 if a in (0, 1) else (a_bg - a_fg) / (2 * min(a, 1 - a))
+
+
+def noisy_copies(pixels: Array, mask: Array, noise: Array, norm: str, level: float) -> tuple[Array, Array]:
+    """Of one image: pixels, noise (3,H,W), mask (H,W) -> the copy with noise on the object and the one around it."""
+    copies = []
+    for side in (True, False):
+        there = [p for p in np.ndindex(noise.shape) if bool(mask[p[1:]]) == side]
+        length = math.sqrt(sum(noise[p] ** 2 for p in there)) if norm == "l2" else 1.0
+        copy = pixels.copy()
+        for p in there:
+            copy[p] = min(max(pixels[p] + level * noise[p] / length, 0.0), 1.0)
+        copies.append(copy)
+    return copies[0], copies[1]

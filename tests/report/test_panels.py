@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from sample_table import NASTY
 
 from cambench.report import panels, plots
-from cambench.report.panels import Group, Panel, Row
+from cambench.report.panels import Below, Group, Panel, Row
 from cambench.vocabulary import CambenchError
 
 GREY = np.full((40, 40, 3), 100, np.uint8)
@@ -25,6 +26,14 @@ def row(heading: str = "a dog", mask: np.ndarray | None = None, scale: float = 1
     first = [Panel("original", UPPER * scale), Panel("weighted", -UPPER)]
     second = [Panel("original", UPPER)]
     return Row(GREY, heading, [Group(f"{name}\np = 0.60", first), Group("a fox\np = 0.20", second)], mask)
+
+
+def beneath(made: Row, pictures: list[np.ndarray]) -> Row:
+    """The same with a picture and two lines beneath each map."""
+    lines = [("p(t1) 0.60 → < 0.01", True), ("p(t2) 0.20 → 0.55", False)]
+    left = iter(pictures)
+    groups = [Group(g.heading, [replace(panel, below=Below(next(left), lines)) for panel in g.panels]) for g in made.groups]
+    return replace(made, groups=groups, aside="blurred where the map is negative")
 
 
 def words(figure: Figure) -> list[str]:
@@ -58,6 +67,22 @@ def test_red_is_positive_blue_is_negative_and_zero_is_grey() -> None:
     assert bar[0, 0, 2] > bar[0, 0, 0] and bar[0, -1, 0] > bar[0, -1, 2]
 
 
+def test_what_stands_beneath_a_map_is_beneath_it_and_its_own_class_is_red() -> None:
+    pictures = [np.full((40, 40, 3), value, np.uint8) for value in (10, 20, 30)]
+    found = beneath(row(), pictures)
+    figure = panels.panels([found, found], SIGNS)
+    assert len(figure.axes) == 2 * (1 + 3 + 3) + 1
+    (_, *others), seen = figure.axes[:7], shown(figure)[:7]
+    for above, below, at, value in zip(others[::2], others[1::2], seen[2::2], (10, 20, 30), strict=True):
+        assert (at == value).all(), "in its own colours"
+        a, b = above.get_position(), below.get_position()
+        assert a.x0 == pytest.approx(b.x0) and b.y1 < a.y0 and a.width == pytest.approx(b.width)
+    lines = {t.get_text(): (t.get_color(), t.get_fontweight()) for t in figure.texts if t.get_text().startswith("p(")}
+    red, blue = (panels.FOR, "bold"), (panels.AGAINST, "normal")
+    assert lines == {"p(t1) 0.60 → < 0.01": red, "p(t2) 0.20 → 0.55": blue}
+    assert words(figure).count("blurred where the map\nis negative") == 2
+
+
 def test_every_map_has_a_range_of_its_own() -> None:
     small, large = (panels.panels([row(scale=s)], SIGNS) for s in (1e-3, 1.0))
     assert all(np.array_equal(a, b) for a, b in zip(shown(small), shown(large), strict=True))
@@ -80,7 +105,8 @@ def test_the_object_is_outlined_where_it_is_known() -> None:
 @pytest.mark.parametrize("name", ["a cat", "Gold winged White tailed Red breasted Warbler of the Northern Woods", "x" * 70])
 def test_no_text_is_cut_and_none_overlaps(name: str) -> None:
     one = Row(GREY, name, [Group(f"{name}\np = 0.60", [Panel("against the 2nd best", UPPER)])] * 4)
-    for rows in ([row(name, name=name), row()], [one]):
+    under = beneath(row(name, name=name), [GREY] * 3)
+    for rows in ([row(name, name=name), row()], [one], [under, under]):
         notes = ["A long sentence about what is shown here. " * 6, "short."]
         figure = panels.panels(rows, ("blue: against it, for the other class", "red: for the predicted class"), notes)
         renderer = FigureCanvasAgg(figure).get_renderer()

@@ -21,7 +21,9 @@ from cambench.stages.rows import EvalJob
 from cambench.store.records import Record, read_rows, records_of
 from cambench.vocabulary import UsageError
 
-METRICS = ("top1-gray-mask", "top1-gray-box", "top1-tile", "rfs", "grad-cam-iou", "contrastive-cam-iou", "redundancy")
+METRICS = (
+    "top1-gray-mask", "top1-gray-box", "top1-tile", "rfs", "rfs-sweep", "grad-cam-iou", "contrastive-cam-iou", "redundancy",
+)  # fmt: skip
 
 
 def measured(metric: str, place: Place, folder: Path, batch_size: int = 32, split: str = "test") -> Record:

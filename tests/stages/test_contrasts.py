@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reference import relative_probability as twin
 from torch.nn.functional import interpolate
 
 from cambench.data.loader import eval_batches
@@ -18,7 +20,7 @@ from cambench.metrics.relative_probability import best
 from cambench.report.panels import Row
 from cambench.stages import contrasts, figures
 from cambench.stages.contrasts import Scene, rows, scene
-from cambench.stages.gallery import spaced
+from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
 from cambench.vocabulary import UsageError
 
@@ -100,6 +102,63 @@ def test_versus_is_the_difference_of_two_classes(place: Place) -> None:
     assert [index[of["image"]] for of in told] == [0, 20, 39]
 
 
+def test_blurred_shows_what_is_left_of_an_image_and_what_the_network_then_says(place: Place) -> None:
+    shown = opened("blurred", place)
+    made, told, said = rows(shown, 2, place)
+    images, index = images_of(shown, place), {s.id: i for i, s in enumerate(shown.dataset.samples)}
+    four = rows(opened("contrast", place), 2, place)
+    assert said == four[2] and [of["best"] for of in told] == [of["best"] for of in four[1]], "the same images and classes"
+    for row, of, other in zip(made, told, four[0], strict=True):
+        x, panels = images[index[of["image"]]], [panel for group in row.groups for panel in group.panels]
+        best = [shown.dataset.classes.index(c["class"]) for c in of["best"]]
+        assert [(b["class"], b["contrast"]) for b in of["blurred"]] == [
+            (c["class"], title) for c in of["best"] for title in ("original", "weighted")
+        ]
+        for group, contrasted in zip(by_title(row), by_title(other), strict=True):
+            assert list(group) == ["original", "weighted"]
+            assert all(np.array_equal(heatmap, contrasted[title]) for title, heatmap in group.items())
+        blur = twin.blur(x[0].double())
+        for panel, after in zip(panels, of["blurred"], strict=True):
+            gone = twin.sign_rule(torch.from_numpy(panel.heatmap))["positive"]
+            assert 0 < len(gone) < panel.heatmap.size
+            less = twin.replace(x[0].double(), blur, gone).float()
+            p = torch.softmax(shown.loaded.logits(less[None])[0].double(), 0)
+            assert after["p"] == pytest.approx(p[best].tolist(), rel=1e-4)
+            assert panel.below is not None
+            assert np.abs(panel.below.image.astype(int) - pixels(less)).max() <= 1
+            own = [c["class"] for c in of["best"]].index(after["class"])
+            assert [line[1] for line in panel.below.lines] == [i == own for i in range(2)]
+            for i, (line, _) in enumerate(panel.below.lines):
+                assert line == f"p(t{i + 1}) {of['best'][i]['p']:.2f} → {after['p'][i]:.2f}"
+
+
+def test_negative_pixels_are_blurred_and_others_kept_by_hand() -> None:
+    image = torch.tensor([3.0, 0.0]).expand(1, 3, 3, 2)  # every line is 3 0, so nothing changes down the columns
+    phi = torch.tensor([[[-1.0, 0.0], [2.0, -3.0], [0.0, 1.0]]])
+    w = math.exp(-1 / 450)  # σ = 15; two pixels reflect to 0 3 0 around the left one and 3 0 3 around the right one
+    left, right = 3 / (1 + 2 * w), 6 * w / (1 + 2 * w)
+    less, p = contrasts.without_negative(
+        lambda x: torch.cat([x[:, 0].sum(1), torch.zeros(len(x), 1)], 1), image, phi, torch.tensor([[1, 2]])
+    )
+    assert less[0, 2].flatten().tolist() == pytest.approx([left, 0, 3, right, 3, 0])
+    logits = [left + 3 + 3, right, 0]
+    assert p == pytest.approx([math.exp(y) / sum(map(math.exp, logits)) for y in logits[1:]])
+    whole, p = contrasts.without_negative(lambda x: x[:, 0, 0], image, phi.abs(), torch.tensor([[0, 1]]))
+    assert torch.equal(whole, image) and p[0] == pytest.approx(1 / (1 + math.exp(-3)))
+
+
+def test_words_of_changed_probabilities() -> None:
+    assert contrasts.changes([0.6, 0.3], [0.724, 0.004], own=0) == [
+        ("p(t1) 0.60 → 0.72", True),
+        ("p(t2) 0.30 → < 0.01", False),
+    ]
+    assert contrasts.headings(["a cat", "a dog"], [0.6, 0.009], numbered=True) == [
+        "t1: a cat\np = 0.60",
+        "t2: a dog\np < 0.01",
+    ]
+    assert contrasts.headings(["a cat"], [0.6], numbered=False) == ["a cat\np = 0.60"]
+
+
 def test_undecided_images_are_chosen_by_probability_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = opened("contrast", place)
     logits = {row: shown.loaded.logits(image)[0] for row, image in images_of(shown, place).items()}
@@ -123,12 +182,14 @@ def test_images_are_evenly_spaced() -> None:
     assert spaced(range(10), 4) == [0, 3, 6, 9]
 
 
-@pytest.mark.parametrize(("kind", "explainer"), [("contrast", None), ("contrast", "gradient"), ("versus", "grad-cam")])
+@pytest.mark.parametrize(
+    ("kind", "explainer"), [("contrast", None), ("contrast", "gradient"), ("blurred", "hires-cam"), ("versus", "grad-cam")]
+)
 def test_a_figure_is_written_and_tells_what_it_shows(kind: str, explainer: str | None, place: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
     told = figures.pictures(kind, out, figures.Wish([RUN], images=2, explainer=explainer), place)
     assert told["dataset"] == "synthbirds" and told["run"].startswith(RUN) and len(told["images"]) == 2
-    assert told["images"][0].keys() == {"image", "class", "best"}
+    assert told["images"][0].keys() == {"image", "class", "best"} | ({"blurred"} if kind == "blurred" else set())
     with Image.open(out) as image:
         assert image.width > 1000
 
@@ -150,7 +211,9 @@ def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
         figures.pictures("contrast", out, replace(wish, explainer="gradcamm"), place)
     with pytest.raises(UsageError, match="--classes 4: expected 2 to 3 of the 4 classes of synthbirds"):
         figures.pictures("contrast", out, replace(wish, classes=4), place)
-    with pytest.raises(UsageError, match="--figure qualitative: --explainer and --classes are for contrast and versus"):
+    with pytest.raises(
+        UsageError, match="--figure qualitative: --explainer and --classes are for contrast, blurred, versus"
+    ):
         figures.check("qualitative", out, replace(wish, classes=2))
     assert figures.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
     assert not out.exists()

@@ -135,3 +135,5 @@ def test_masks_do_not_go_with_a_pipeline_that_would_leave_them_behind(place: Pla
     objective, dataset = objectives.INDEX["cfce"], data.load("synthbirds", "train", place.data)
     with pytest.raises(UsageError, match='masks with input.augment = "vgg": expected no such pipeline'):
         masks_of(objective, augmented, dataset, View("resize", 32))  # type: ignore[arg-type]
+    augmented.input.augment = "supcon"  # colours alone
+    assert masks_of(objective, augmented, dataset, View("resize", 32)) is not None  # type: ignore[arg-type]

@@ -28,6 +28,18 @@ def test_schedules_by_hand() -> None:
     assert rates == pytest.approx([5.0, 5.0, 1.0, 1.0, 0.2, 0.2])
 
 
+def test_excons_cosine_is_constant_inside_an_epoch_and_counted_from_1() -> None:
+    """The check values of ExCon spec §1.6."""
+    cosine = schedule("cosine-by-epoch", floor=0.001)
+    for epoch, rate in {1: 0.499969, 50: 0.426850, 100: 0.250250, 200: 0.000500}.items():
+        for step in (0, 6):
+            found = learning_rate(cosine, 0.5, step=(epoch - 1) * 7 + step, steps=7, epochs=200)
+            assert found == pytest.approx(rate, abs=5e-7)
+    warm = schedule("cosine-by-epoch", warmup_epochs=2)
+    rates = [learning_rate(warm, 1.0, step=s, steps=4, epochs=4) for s in (0, 7, 8, 11, 12)]
+    assert rates == pytest.approx([1 / 8, 1.0, 0.5, 0.5, 0.0])
+
+
 def test_multistep_is_torchs_multistep() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.02)
     theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, [12, 16], gamma=0.2)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from data.cifar_miniature import cifar100
 from tiny import TINY
 
 from cambench.data.views import View
+from cambench.objectives import AUGMENTED, PLAIN
 from cambench.recipes import load as recipes
 from cambench.stages.jobs import Place
 from cambench.stages.train import TrainJob, train, view
@@ -37,33 +39,47 @@ from cambench.stages.jobs import Place
 from cambench.stages.train import TrainJob, train, view
 method, data, results, when, *overrides = sys.argv[1:]
 backward, calls = loop.Loop.backward, []
-def counted(self, batch, epoch, i):
+def counted(self, *given):
     calls.append(1)
     if len(calls) == int(when):
         os.kill(os.getpid(), signal.SIGKILL)
-    return backward(self, batch, epoch, i)
+    return backward(self, *given)
 loop.Loop.backward = counted
 train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Path(results), "cpu"))
 """
 
 
 GROUPS = "optimizer.groups={head={lr=0.5}, layer3={lr=0.01}}"
+COLOURS = ["input.augment=supcon"]
 SEMI = ["data.labelled=0.5", "train.batch_size=5", GROUPS, "schedule.name=multistep", "schedule.milestones=[1]"]
+
+EXCONB = ["objective_settings.start=150"]
+"""Two phases of 3 steps: the masked images begin with the second epoch, whose phases the 8th and 11th step are in."""
 
 
 @pytest.mark.parametrize(
     ("method", "step", "overrides"),
-    [("ce", 5, []), ("cgc", 2, []), ("cgc", 5, ["data.shots=5"]), ("cgc-semi", 5, SEMI), ("cgc-semi", 2, SEMI)],
+    [
+        ("ce", 5, []),
+        ("cgc", 2, []),
+        ("cgc", 5, ["data.shots=5"]),
+        ("cgc", 5, COLOURS),
+        ("cgc-semi", 5, SEMI),
+        ("cgc-semi", 2, SEMI),
+        ("exconb", 3, EXCONB),
+        ("exconb", 8, EXCONB),
+        ("exconb", 11, EXCONB),
+    ],
 )
 def test_a_killed_run_ends_like_an_uninterrupted_one(
     method: str, step: int, overrides: list[str], place: Place, tmp_path: Path
 ) -> None:
-    """3 steps an epoch: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
+    """3 steps an epoch and phase: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
     arguments = [method, str(place.data), str(tmp_path), str(step), *TINY, *overrides]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (folder,) = (tmp_path / "runs").iterdir()
-    assert (folder / "last.pt").exists() == (step > 3)
+    assert (folder / "last.pt").exists() == (step > 3 * (1 + (method == "exconb")))
     run = train(job(method, *overrides), Place(place.data, tmp_path, "cpu"))
     whole = place.results / "runs" / train(job(method, *overrides), place).name
     assert run.finished
@@ -116,10 +132,10 @@ def test_accumulation_gives_the_same_gradient(place: Place, tmp_path: Path) -> N
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
         recipe = recipes.load("ce", "synthbirds", overrides=[f"train.accumulate={parts}"])
-        loop = Loop(Run(tmp_path, {}), recipe, Network(model, "0", None), objectives.make("ce", {})[1], seed=0)
+        loop = Loop(Run(tmp_path, {}), recipe, Network(model, "0", None), seed=0)
         g = seeds.generator("batch")
         batch = Batch({"crop": torch.randn(7, 3, 8, 8, generator=g)}, torch.randint(4, (7,), generator=g), tuple(range(7)))
-        values = loop.backward(batch, 0, 0)
+        values = loop.backward(objectives.make("ce", {})[1], batch, g)
         gradients.append((model[1].weight.grad, values["loss"]))
     torch.testing.assert_close(gradients[0], gradients[1])
 
@@ -165,12 +181,29 @@ def test_an_augmentation_takes_the_place_of_the_random_views_alone() -> None:
     assert view("random-resized-crop", given) == plain
     augmented = given.model_copy(update={"augment": "Wang"})
     assert view("random-resized-crop", augmented) == replace(plain, kind="wang")
+    assert view(PLAIN, augmented) == view(PLAIN, given) == view(AUGMENTED, given) == plain
+    assert view(AUGMENTED, augmented) == replace(plain, kind="wang")
+    coloured = given.model_copy(update={"augment": "supcon"})
+    assert view("random-resized-crop", coloured) == replace(plain, colour="supcon")
+    assert view("resize-center-crop", coloured) == view("resize-center-crop", given)
     query = View("resize-center-crop", 224, None, (0.08, 1.0), (0.75, 1.3333333333333333))
+    still = augmented.model_copy(update={"crop": "evaluation"})
+    assert view(AUGMENTED, still) == replace(plain, kind="wang")
+    assert view(PLAIN, still) == view("random-resized-crop", still) == query
     assert view("resize-center-crop", augmented) == view("resize-center-crop", given) == query
 
 
+def test_small_images_of_one_file_train_from_the_cache(tmp_path: Path) -> None:
+    cifar100(tmp_path)
+    chosen = TrainJob("ce", "cifar100", "resnet8", overrides=["train.epochs=1", "train.batch_size=3", *COLOURS])
+    run = train(chosen, Place(tmp_path, tmp_path / "r", "cpu", workers=0))
+    assert run.finished and run.info["data"]["images"] == 6
+    assert len(list((tmp_path / "r" / "cache").glob("*.npy"))) == 2, "training and validation"
+    assert run.log()[0]["validation_accuracy"] >= 0
+
+
 def test_an_unknown_augmentation_is_one_clear_error(place: Place, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: wang\."):
+    with pytest.raises(UsageError, match=r"unknown augmentation 'wnag'\. Did you mean wang\? Known: supcon, wang\."):
         train(job("ce-augmented", "input.augment=wnag"), replace(place, results=tmp_path))
     assert list(tmp_path.iterdir()) == []
 

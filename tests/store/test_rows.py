@@ -25,6 +25,13 @@ def test_rows_come_back_without_the_columns_about_them(tmp_path: Path) -> None:
     assert set(read_rows(tmp_path / "ch.h5").values) == {"official", "correct"}
 
 
+def test_variants_with_a_slash_in_their_names_come_back(tmp_path: Path) -> None:
+    three = {"row": np.arange(3), "0.15/drop/mag": np.zeros(3), "0.15/up": np.ones(3), "label": np.arange(3)}
+    write_rows(tmp_path / "sweep.h5", {}, three, IDS)
+    found = read_rows(tmp_path / "sweep.h5")
+    assert set(found.values) == {"0.15/drop/mag", "0.15/up", "label"} and found.values["0.15/up"].tolist() == [1, 1, 1]
+
+
 def test_missing_truncated_and_foreign_rows_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with pytest.raises(CambenchError, match=r"a\.h5: expected the per-image rows of a record"):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cambench.data.synthbirds.picture import Picture
     from cambench.data.synthbirds.write import Row
 
-DRAWING = 1
-"""Goes up with every change that alters a pixel or an annotation, so that old and new pictures never pass for the same."""
+DRAWING = {"species": 1, "binary": 2, "multilabel": 1}
+"""Goes up with every change that alters a pixel or an annotation of a kind, so that old and new never pass for the same."""
 
 PARAMETERS = "synthbirds.json"
 MEND = "name another folder or delete this one"
@@ -75,7 +75,7 @@ def make_binary(
     scale: float = 1.0,
     progress: Progress | None = None,
 ) -> Path:
-    """As `make`, two families told by their shape in the plumage of any species: 40 % waders, 60 % songbirds.
+    """As `make`, two families, each of a shape and eight plumages of its own: 40 % waders, 60 % songbirds.
 
     per_class, test_per_class: the mean of the two classes.
     """
@@ -108,7 +108,8 @@ def make_multilabel(
 def _make(dest: Path, settings: dict[str, Any], progress: Progress | None) -> Path:
     """A set of any kind."""
     _check(settings)
-    settings = {name: value for name, value in settings.items() if USUAL.get(name) != value} | {"drawing": DRAWING}
+    drawing = {"drawing": DRAWING[_kind(settings)]}
+    settings = {name: value for name, value in settings.items() if USUAL.get(name) != value} | drawing
     if not _is_there(dest, settings):
         dest.parent.mkdir(parents=True, exist_ok=True)
         _publish(dest, settings, progress)

@@ -1,0 +1,33 @@
+"""The class sets of a data set as the target `subset:NAME` takes them, and as a job names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cambench.lookup import canonical
+from cambench.store.keys import job_key
+from cambench.targets import ClassSets, find_target
+from cambench.vocabulary import Dataset
+
+
+def tables(target: str, dataset: Dataset) -> ClassSets | None:
+    """Name of each family -> (C,C), 1 where two classes are in one set; None where the target looks at none."""
+    if find_target(target)[0].name != "subset":
+        return None
+    return {name: together(members) for name, members in dataset.class_sets.items()}
+
+
+def together(members: tuple[str, ...]) -> torch.Tensor:
+    """The set of each class -> (C,C) bool."""
+    number = {group: i for i, group in enumerate(members)}
+    of_class = torch.tensor([number[group] for group in members])
+    return of_class[:, None] == of_class
+
+
+def chosen_sets(target: str, dataset: Dataset) -> dict[str, Any]:
+    """What a job says of the sets that its target looks at: a digest of who is with whom; {} where it looks at none."""
+    entry, family = find_target(target)
+    members = dataset.class_sets.get(canonical(family), ())
+    return {"class_sets": job_key(list(members))} if entry.name == "subset" else {}
