@@ -7,32 +7,21 @@ shapes agree; a file that also holds what a surgery takes away is loaded before 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
 
 from cambench.lookup import find
-from cambench.models.adl import adl
 from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
-from cambench.models.gap import begin, family, inception_gap, no_dropout, vgg_gap
+from cambench.models.entry import Surgery
+from cambench.models.gap import begin, family
 from cambench.models.heads import find_head
+from cambench.models.index_wsol import WSOL
 from cambench.models.projection import projection_head
 from cambench.models.segmentation import segmentation_head
 from cambench.vocabulary import UsageError
-
-
-@dataclass(frozen=True)
-class Surgery:
-    """One change: `function(network)` cuts in place and returns False where the network has nothing to cut."""
-
-    name: str
-    function: Callable[[nn.Module], bool]
-    summary: str
-    needs: str
-    source: str
 
 
 def stages(network: nn.Module) -> list[nn.Sequential]:
@@ -116,7 +105,6 @@ def calm_head(network: nn.Module, activation: Activation = "relu", attached: boo
 
 
 CALM_NEEDS = "a ResNet, or a VGG or Inception v3 after its surgery, that ends in an average pool and one linear layer"
-GAP = "CALM §1.5 (WSOL benchmark, its code)"
 
 
 def no_head_bias(network: nn.Module) -> bool:
@@ -209,55 +197,7 @@ SURGERIES: dict[str, Surgery] = {
         "a first convolution on RGB with a stride above 1",
         "our choice",
     ),
-    "vgg16-gap": Surgery(
-        "vgg16-gap",
-        partial(vgg_gap, pools=1),
-        "VGG16-GAP, 14×14 at 224 px: no fifth pool, one more convolution, an average, one linear layer",
-        "a VGG",
-        GAP,
-    ),
-    "vgg16-gap-28": Surgery(
-        "vgg16-gap-28",
-        partial(vgg_gap, pools=2),
-        "VGG16-GAP, 28×28 at 224 px: no fourth pool either",
-        "a VGG",
-        GAP,
-    ),
-    "inception-v3-gap": Surgery(
-        "inception-v3-gap",
-        partial(inception_gap, large=False),
-        "InceptionV3 up to Mixed_6e, 14×14 at 224 px: two more convolutions with dropout, an average, one linear layer",
-        "an Inception v3",
-        GAP,
-    ),
-    "inception-v3-gap-28": Surgery(
-        "inception-v3-gap-28",
-        partial(inception_gap, large=True),
-        "as inception-v3-gap, 28×28 at 224 px",
-        "an Inception v3",
-        GAP,
-    ),
-    "inception-v3-gap-28-bn": Surgery(
-        "inception-v3-gap-28-bn",
-        partial(inception_gap, large=True, norm=True),
-        "as inception-v3-gap-28, with batch norms after the new convolutions instead of dropout",
-        "an Inception v3",
-        "CALM authors' code, use_bn (spec §1.5)",
-    ),
-    "adl": Surgery(
-        "adl",
-        adl,
-        "attention-based dropout in three places: in training, the most attended cells are hidden now and then",
-        "a ResNet, or a VGG or Inception v3 after its surgery",
-        "Choe and Shim 2019; WSOL benchmark, its code (drop rate 0.75, threshold 0.9)",
-    ),
-    "no-dropout": Surgery(
-        "no-dropout",
-        no_dropout,
-        "every dropout is taken out",
-        "a network with dropout",
-        "CALM authors' code (spec §1.5)",
-    ),
+    **WSOL,
     "no-head-bias": Surgery(
         "no-head-bias",
         no_head_bias,
