@@ -24,12 +24,13 @@ Figure = Annotated[
     str | None,
     typer.Option(
         "--figure",
-        help="qualitative, consistency, contrast, blurred, versus, lambda, gradient-sign or segmentation, written to --out.",
+        help="qualitative, consistency, contrast, blurred, versus, calm, lambda, gradient-sign or segmentation, "
+        "written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[
-    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus: one.")
+    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus, calm: one.")
 ]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]

@@ -10,7 +10,7 @@ from typing import Any
 from cambench.lookup import canonical, find
 from cambench.report import Table, ablation, bars, class_bars, grid, panels
 from cambench.report.plots import form, save
-from cambench.stages import contrasts
+from cambench.stages import calm_figure, contrasts
 from cambench.stages.consistency import pairs
 from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
 from cambench.stages.jobs import Place
@@ -26,6 +26,7 @@ KINDS = {
     LAMBDA: "a table over a number, as curves",
     CONTRAST: "one run's best classes of each image under the four contrasts, signed",
     contrasts.BLURRED: "the best classes, original against weighted, each with the image blurred where the map is negative",
+    calm_figure.KIND: "the maps of one run with a CALM head: joint, counterfactual, ever larger sets of classes",
     contrasts.VERSUS: "one run's predicted class against the next best ones, signed",
     BARS: "gains along the gradients of several targets, as bars",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
@@ -90,7 +91,7 @@ def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
 
     Returns what it shows. Raises: UsageError where there is nothing to show.
     """
-    if kind in contrasts.STYLES:
+    if kind in contrasts.STYLES or kind == calm_figure.KIND:
         return signed(kind, out, wish, place)
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
@@ -109,9 +110,16 @@ def signed(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     """
     if len(wish.runs) != 1:
         raise UsageError(f"--figure {kind}: expected one --run RUN, got {len(wish.runs)}; see `cambench ls runs`.")
-    scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (wish.explainer, wish.classes))
-    rows, told, said = contrasts.rows(scene, wish.images or MAPS, place)
-    save(panels.panels(rows, contrasts.STYLES[kind].signs, contrasts.notes(scene, said)), out)
+    if kind == calm_figure.KIND:
+        scene = calm_figure.scene(wish.runs[0], wish.dataset, place)
+        rows, told, said = calm_figure.rows(scene, wish.images or MAPS, place)
+        outlined = any(row.mask is not None for row in rows)
+        drawn = panels.panels(rows, calm_figure.SIGNS, calm_figure.notes(scene, said, outlined), calm_figure.AMOUNT)
+    else:
+        scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (wish.explainer, wish.classes))
+        rows, told, said = contrasts.rows(scene, wish.images or MAPS, place)
+        drawn = panels.panels(rows, contrasts.STYLES[kind].signs, contrasts.notes(scene, said))
+    save(drawn, out)
     return {"file": str(out), "run": scene.loaded.run.name, "dataset": scene.dataset.name, "said": said, "images": told}
 
 
