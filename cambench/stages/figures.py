@@ -10,7 +10,7 @@ from typing import Any
 from cambench.lookup import canonical, find
 from cambench.report import Table, ablation, bars, class_bars, grid, panels
 from cambench.report.plots import form, save
-from cambench.stages import calm_figure, contrasts
+from cambench.stages import calm_figure, contrasts, counterfactual
 from cambench.stages.consistency import pairs
 from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
 from cambench.stages.jobs import Place
@@ -27,6 +27,7 @@ KINDS = {
     CONTRAST: "one run's best classes of each image under the four contrasts, signed",
     contrasts.BLURRED: "the best classes, original against weighted, each with the image blurred where the map is negative",
     calm_figure.KIND: "the maps of one run with a CALM head: joint, counterfactual, ever larger sets of classes",
+    counterfactual.KIND: "pairs of classes that differ in a few parts, the difference of their maps beside those parts",
     contrasts.VERSUS: "one run's predicted class against the next best ones, signed",
     BARS: "gains along the gradients of several targets, as bars",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
@@ -42,13 +43,13 @@ MAPS = 5
 class Wish:
     """What a grid shows: the runs (none: all), the data set where there are several, how many images.
 
-    explainer, classes: of one run's signed maps, how they are made and of how many best classes.
+    explainers, classes: of signed maps, how they are made and of how many best classes.
     """
 
     runs: Sequence[str] = ()
     dataset: str | None = None
     images: int | None = None
-    explainer: str | None = None
+    explainers: Sequence[str] = ()
     classes: int | None = None
 
 
@@ -61,10 +62,14 @@ def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, P
     if out is None:
         raise UsageError(f"--figure {kind}: expected --out FILE, a .pdf or a .png.")
     form(out)
-    choice = wish is not None and (wish.explainer is not None or wish.classes is not None)
-    if choice and canonical(kind) not in contrasts.STYLES:
+    kind, wish = canonical(kind), wish or Wish()
+    if kind == counterfactual.KIND and wish.classes is None:
+        return kind, out
+    if (wish.explainers or wish.classes is not None) and kind not in contrasts.STYLES:
         raise UsageError(f"--figure {kind}: --explainer and --classes are for {', '.join(contrasts.STYLES)}.")
-    return canonical(kind), out
+    if len(wish.explainers) > 1:
+        raise UsageError(f"--figure {kind}: expected one --explainer, got {len(wish.explainers)}.")
+    return kind, out
 
 
 def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
@@ -87,12 +92,14 @@ def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
 
 
 def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
-    """Write a grid of images × methods, `consistency` with a crop beside each image, or one run's signed maps.
+    """Write a grid of images × methods, `consistency` with a crop beside each image, or signed maps of runs.
 
     Returns what it shows. Raises: UsageError where there is nothing to show.
     """
     if kind in contrasts.STYLES or kind == calm_figure.KIND:
         return signed(kind, out, wish, place)
+    if kind == counterfactual.KIND:
+        return between(out, wish, place)
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
     images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS
@@ -116,11 +123,20 @@ def signed(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
         outlined = any(row.mask is not None for row in rows)
         drawn = panels.panels(rows, calm_figure.SIGNS, calm_figure.notes(scene, said, outlined), calm_figure.AMOUNT)
     else:
-        scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (wish.explainer, wish.classes))
+        scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (next(iter(wish.explainers), None), wish.classes))
         rows, told, said = contrasts.rows(scene, wish.images or MAPS, place)
         drawn = panels.panels(rows, contrasts.STYLES[kind].signs, contrasts.notes(scene, said))
     save(drawn, out)
     return {"file": str(out), "run": scene.loaded.run.name, "dataset": scene.dataset.name, "said": said, "images": told}
+
+
+def between(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write the differences of the maps of pairs of classes; returns what they show. Raises: as `counterfactual.scene`."""
+    scene = counterfactual.scene(wish.runs, wish.explainers, wish.dataset, place)
+    rows, told, said = counterfactual.rows(scene, wish.images or counterfactual.IMAGES, place)
+    save(panels.panels(rows, counterfactual.SIGNS, counterfactual.notes(scene, said)), out)
+    runs = list(dict.fromkeys(column.loaded.run.name for column in scene.columns))
+    return {"file": str(out), "runs": runs, "dataset": scene.dataset.name, "said": said, "images": told}
 
 
 def notes(shown: Sequence[Shown]) -> list[str]:
