@@ -24,8 +24,8 @@ Figure = Annotated[
     str | None,
     typer.Option(
         "--figure",
-        help="qualitative, consistency, contrast, blurred, versus, calm, counterfactual, lambda, gradient-sign or "
-        "segmentation, written to --out.",
+        help="qualitative, consistency, contrast, blurred, versus, calm, counterfactual, lambda, gradient-sign, "
+        "remove-and-classify or segmentation, written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]

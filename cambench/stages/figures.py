@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cambench.lookup import canonical, find
-from cambench.report import Table, ablation, bars, class_bars, grid, panels
+from cambench.report import Table, ablation, bars, class_bars, erasing, grid, panels
 from cambench.report.plots import form, save
 from cambench.stages import calm_figure, contrasts, counterfactual
 from cambench.stages.consistency import pairs
@@ -19,7 +19,7 @@ from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
-CONTRAST, SEGMENTATION = "contrast", "segmentation"
+CONTRAST, SEGMENTATION, ERASING = "contrast", "segmentation", "remove-and-classify"
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
@@ -30,9 +30,15 @@ KINDS = {
     counterfactual.KIND: "pairs of classes that differ in a few parts, the difference of their maps beside those parts",
     contrasts.VERSUS: "one run's predicted class against the next best ones, signed",
     BARS: "gains along the gradients of several targets, as bars",
+    ERASING: "accuracy without the most salient pixels, as curves over how many are erased",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
 }
-TABLES = {LAMBDA: "cgc/10", BARS: "weighted-contrast/figure3", SEGMENTATION: "contrastive-cam/segmentation"}
+TABLES = {
+    LAMBDA: "cgc/10",
+    BARS: "weighted-contrast/figure3",
+    SEGMENTATION: "contrastive-cam/segmentation",
+    ERASING: "calm/figure5",
+}
 """The figures of a table, and whose they are where none is named."""
 PAIRS = 4
 MAPS = 5
@@ -148,7 +154,7 @@ def notes(shown: Sequence[Shown]) -> list[str]:
 
 
 def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
-    """Write the λ curve or the bars of one table; returns the points.
+    """Write the curves or the bars of one table; returns the points.
 
     Raises: UsageError for several tables, another kind of table, or where there is nothing to draw.
     """
@@ -157,6 +163,7 @@ def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
     draw, listed = {
         LAMBDA: (ablation.ablation, ablation.listed),
         BARS: (bars.gradient_sign, bars.listed),
+        ERASING: (erasing.remove_and_classify, erasing.listed),
         SEGMENTATION: (class_bars.class_bars, class_bars.listed),
     }[kind]
     save(draw(made[0]), out)
