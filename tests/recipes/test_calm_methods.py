@@ -119,3 +119,11 @@ def test_in_double_precision_both_losses_train_to_the_same_network() -> None:
             optimizer.step()
         weights.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
     assert float((weights[0] - weights[1]).norm() / weights[0].norm()) < 1e-9
+
+
+@pytest.mark.parametrize("arch", ["resnet8", "resnet18"])
+@pytest.mark.parametrize("method", ["cam", "calm-em", "calm-ml", "has", "adl", "cutmix"])
+def test_tiny_imagenet_takes_small_and_large_residual_networks(method: str, arch: str) -> None:
+    recipe = recipes.load(method, "tiny-imagenet", arch)
+    network = build(arch, 3, surgery=recipe.model.surgery)
+    assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
