@@ -38,6 +38,9 @@ Classes = Annotated[
     int | None,
     typer.Option("--classes", min=2, max=3, help="Best classes of each image in contrast, blurred (2) and versus (3)."),
 ]
+ClassSets = Annotated[
+    list[Path] | None, typer.Option("--class-sets", help="CSV `class,set`, one more column of calm each; may be repeated.")
+]
 Paired = Annotated[
     tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
 ]
@@ -69,6 +72,7 @@ def report(
     dataset: DatasetName = None,
     images: Images = None,
     classes: Classes = None,
+    class_sets: ClassSets = None,
     paired: Paired = None,
     metric: Metrics = None,
     explainer: Explainers = None,
@@ -85,7 +89,13 @@ def report(
     if paired is not None:
         compare(paired, metric or [], results, (one(explainer or []), target), form)
     elif figure is not None:
-        draw((figure, out), (names, on, arch), (run or [], dataset, images, explainer or [], classes), roots, form)
+        draw(
+            (figure, out),
+            (names, on, arch),
+            (run or [], dataset, images, explainer or [], classes, class_sets or []),
+            roots,
+            form,
+        )
     else:
         show(made((names, on, arch), roots), form, html, results, data_root)
 
@@ -141,7 +151,7 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
 def draw(
     figure: tuple[str, Path | None],
     wanted: Wanted,
-    choice: tuple[list[str], str | None, int | None, list[str], int | None],
+    choice: tuple[list[str], str | None, int | None, list[str], int | None, list[Path]],
     roots: tuple[Path, Path],
     form: str,
 ) -> None:

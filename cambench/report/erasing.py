@@ -22,6 +22,8 @@ BROAD = 1.25
 SAID = ("Mean ±", "One seed", "The paper prints no number")
 """How the notes begin that belong beneath the curves."""
 PERCENT = " %"
+STEP = 0.7
+"""How far apart the intervals of two methods stand at one k, in %: else one would hide the other."""
 ENDS = (0.0, 100.0)
 """Nothing erased and everything erased: as many pixels as at random, so R = 1 by construction."""
 AXES = ("pixels erased, k (%)", "R_k, lower is better")
@@ -97,7 +99,8 @@ def remove_and_classify(table: Table) -> Figure:
         raise UsageError(f"--figure remove-and-classify: nothing of {table.id} is measured or published.")
     methods, panels = (list(dict.fromkeys(getattr(p, name) for p in every)) for name in ("method", "dataset"))
     style: dict[str, dict[str, Any]] = {
-        m: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]} for i, m in enumerate(methods)
+        m: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, m in enumerate(row.label[0] for row in table.rows)
     }
     width = LEFT + WIDTH * max(len(panels), 2)
     drawn = [NAMES[kind] for kind in KINDS if any(getattr(p, kind) is not None for p in every)]
@@ -123,14 +126,15 @@ def panel(axes: Axes, shown: Sequence[Point], style: dict[str, dict[str, Any]]) 
     """One data set."""
     axes.set_title(shown[0].dataset, fontsize=SMALL + 2, **PLAIN)
     axes.axhline(1, color="#333333", linewidth=0.5)
-    for method, look in style.items():
+    for n, (method, look) in enumerate(style.items()):
+        aside = (n - (len(style) - 1) / 2) * STEP
         for kind, line in KINDS.items():
             own = [(p.k, getattr(p, kind)) for p in shown if p.method == method and getattr(p, kind) is not None]
             if own:
                 axes.plot(*zip(*own, strict=True), label=f"{method}, {kind}", **{**look, **line})
         for p in shown:
             if p.method == method and p.low is not None and p.high is not None and p.k not in ENDS:
-                axes.plot([p.k, p.k], [p.low, p.high], color=look["color"], linewidth=0.6)
+                axes.plot([p.k + aside] * 2, [p.low, p.high], color=look["color"], linewidth=0.6)
     axes.set_xticks(sorted({p.k for p in shown}), [f"{k:g}" for k in sorted({p.k for p in shown})])
     axes.set_ylim(bottom=0)
     axes.set_xlabel(AXES[0], fontsize=SMALL + 1, **PLAIN)

@@ -183,10 +183,15 @@ def draw_row(sheet: Sheet, row: Row, head: Sequence[str], top: float, lefts: Seq
         for panel, left in zip(group.panels, edges, strict=True):
             show(sheet.axes(left, top, side, side), coloured(grey, panel), row)
             if panel.kind != "mask":
-                largest = f"m = {np.abs(panel.heatmap).max():.2g}"
+                largest = f"m = {short(float(np.abs(panel.heatmap).max()))}"
                 sheet.text(left + side, top + side + LINE, largest, ha="right", fontsize=SMALL - 1.5, color=GREY)
             if panel.below is not None:
                 draw_below(sheet, panel.below, left, under)
+
+
+def short(number: float) -> str:
+    """Two digits, or the whole number where it has more."""
+    return f"{number:.0f}" if 100 <= number < 1e5 else f"{number:.2g}"
 
 
 def coloured(grey: Image.Image, panel: Panel) -> NDArray[np.uint8]:

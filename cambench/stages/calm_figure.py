@@ -6,7 +6,9 @@ joint maps of ever larger sets of classes added up, one column a family of the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cambench.data.class_sets import with_file
 from cambench.explainers import explain_batch, find_explainer
 from cambench.report.panels import Group, Panel, Row
 from cambench.stages.class_sets import tables
@@ -37,14 +40,14 @@ MEANING = (
 )
 
 
-def scene(run: str, dataset: str | None, place: Place) -> Scene:
-    """The network of a run, ready to show CALM's maps.
+def scene(run: str, dataset: str | None, place: Place, sets: Sequence[Path] = ()) -> Scene:
+    """The network of a run, ready to show CALM's maps. sets: files of class sets, each one more column.
 
-    Raises: UsageError for a network without a CALM head.
+    Raises: UsageError for a network without a CALM head; as `with_file` for the files.
     """
     loaded, entry = load_network(open_run(run, place), place), find_explainer(EXPLAINERS[JOINT])
     ready = loaded.ready_for(entry)._replace(layer=loaded.layer_of(entry))
-    images = open_data(loaded, place, dataset, "eval", None)
+    images = reduce(with_file, sets, open_data(loaded, place, dataset, "eval", None))
     return Scene(KIND, loaded, images, entry, ready, make_view("resize", loaded), 2)
 
 

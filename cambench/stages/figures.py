@@ -49,7 +49,7 @@ MAPS = 5
 class Wish:
     """What a grid shows: the runs (none: all), the data set where there are several, how many images.
 
-    explainers, classes: of signed maps, how they are made and of how many best classes.
+    explainers, classes: of signed maps, how they are made and of how many best classes. class_sets: files of `calm`.
     """
 
     runs: Sequence[str] = ()
@@ -57,6 +57,7 @@ class Wish:
     images: int | None = None
     explainers: Sequence[str] = ()
     classes: int | None = None
+    class_sets: Sequence[Path] = ()
 
 
 def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, Path]:
@@ -69,6 +70,8 @@ def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, P
         raise UsageError(f"--figure {kind}: expected --out FILE, a .pdf or a .png.")
     form(out)
     kind, wish = canonical(kind), wish or Wish()
+    if wish.class_sets and kind != calm_figure.KIND:
+        raise UsageError(f"--figure {kind}: --class-sets is for {calm_figure.KIND}.")
     if kind == counterfactual.KIND and wish.classes is None:
         return kind, out
     if (wish.explainers or wish.classes is not None) and kind not in contrasts.STYLES:
@@ -124,7 +127,7 @@ def signed(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     if len(wish.runs) != 1:
         raise UsageError(f"--figure {kind}: expected one --run RUN, got {len(wish.runs)}; see `cambench ls runs`.")
     if kind == calm_figure.KIND:
-        scene = calm_figure.scene(wish.runs[0], wish.dataset, place)
+        scene = calm_figure.scene(wish.runs[0], wish.dataset, place, wish.class_sets)
         rows, told, said = calm_figure.rows(scene, wish.images or MAPS, place)
         outlined = any(row.mask is not None for row in rows)
         drawn = panels.panels(rows, calm_figure.SIGNS, calm_figure.notes(scene, said, outlined), calm_figure.AMOUNT)

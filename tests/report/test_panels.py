@@ -104,6 +104,7 @@ def test_every_map_has_a_range_of_its_own() -> None:
     small, large = (panels.panels([row(scale=s)], SIGNS) for s in (1e-3, 1.0))
     assert all(np.array_equal(a, b) for a, b in zip(shown(small), shown(large), strict=True))
     assert "m = 0.002" in words(small) and "m = 0.002" not in words(large)
+    assert [panels.short(x) for x in (0.01234, 7.66, 99.4, 123.4, 2e6)] == ["0.012", "7.7", "99", "123", "2e+06"]
 
 
 def test_the_object_is_outlined_where_it_is_known() -> None:

@@ -90,6 +90,19 @@ def test_the_heading_of_a_set_says_whose_it_is(there: Place) -> None:
     assert told[1]["sets"]["mine"] == {"set": shown.dataset.classes[3], "classes": 1, "p": pytest.approx(told[1]["p"])}
 
 
+def test_files_of_class_sets_are_further_columns(there: Place, tmp_path: Path) -> None:
+    fine, coarse = tmp_path / "fine.csv", tmp_path / "coarse.csv"
+    fine.write_text("class,set\n0,first two\n1,first two\n")
+    coarse.write_text("class,set\n0,first three\n1,first three\n2,first three\n")
+    wish = figures.Wish([RUN], images=1, class_sets=[coarse, fine])
+    (of,) = figures.pictures("calm", tmp_path / "f.png", wish, there)["images"]
+    assert list(of["sets"]) == ["fine", "coarse", "kind, supersets, all"]
+    assert [(s["set"], s["classes"]) for s in of["sets"].values()][:2] == [("first two", 2), ("first three", 3)]
+    assert of["p"] <= of["sets"]["fine"]["p"] <= of["sets"]["coarse"]["p"] <= 1 + 1e-6
+    with pytest.raises(UsageError, match="--figure versus: --class-sets is for calm"):
+        figures.check("versus", tmp_path / "f.png", wish)
+
+
 def test_the_figure_is_written_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
     told = figures.pictures("calm", out, figures.Wish([RUN], images=2), there)
