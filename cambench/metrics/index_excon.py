@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cambench.metrics import drop_increase, infidelity
 from cambench.metrics.metric import Metric
 
@@ -31,5 +33,18 @@ EXCON: dict[str, Metric] = {
         variants=infidelity.VARIANTS,
         explainer="grad-cam",
         first=infidelity.IMAGES,
+    ),
+    "infidelity-small": Metric(
+        "infidelity-small",
+        partial(infidelity.measure, draws=infidelity.FEW_DRAWS),
+        "p²",
+        False,
+        "as infidelity; our choice of images and draws",
+        "infidelity of 50 images with 100 perturbations each, a first look or a stand-in",
+        decimals=5,
+        steps=infidelity.STEPS,
+        variants=infidelity.VARIANTS,
+        explainer="grad-cam",
+        first=infidelity.FEW_IMAGES,
     ),
 }

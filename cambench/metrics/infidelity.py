@@ -19,6 +19,8 @@ IMAGES = 1000
 """The first so many images. Our choice (spec §2.3); Yeh et al. 2019 take 50."""
 DRAWS = 1000
 """Perturbations an image of `yeh-*`. Our choice (spec §2.3); Yeh et al. 2019 take 10,000."""
+FEW_IMAGES, FEW_DRAWS = 50, 100
+"""Of `infidelity-small`: the 50 images of Yeh et al. 2019, and draws that a laptop can afford."""
 DRAWS_CAPTUM = 10
 """Of `captum-*`: captum's default (spec §2.3)."""
 SIGMA = 0.2
@@ -30,7 +32,6 @@ SIDES = 10
 CHUNK = 250
 """Perturbed images a forward pass; the draws of an image do not depend on its batch."""
 STEPS = ("resize",)
-PASSES = 2 * DRAWS + DRAWS_CAPTUM + 2
 Colours = tuple[float, ...]
 Draws = Iterator[tuple[Tensor, Tensor]]
 """Pieces of at most CHUNK perturbed inputs (D,3,H,W) with their <I,φ> (D,) float64."""
@@ -43,15 +44,19 @@ def measure(
     explain: Explain,
     generators: Sequence[torch.Generator],
     normalisation: tuple[Colours, Colours],
+    *,
+    draws: int | None = None,
 ) -> dict[str, Tensor]:
     """INFD = mean over I of (β<I,φ> − (F(x) − F(x − I)))² with F the predicted class's probability, for four kinds of I.
 
     φ: the raw, signed map of the predicted class, resized bilinearly, the same for the three colours. β: see `infidelity`.
     Each image draws from its own generator, the same draws for every network. Source: Yeh et al. 2019, eq. 1; kinds and
     numbers of draws as in ExCon spec §2.3, our choice. Sums run in float64.
-    image (N,3,H,W) normalised, N generators, normalisation: mean and std of the colours -> variant: (N,) float64.
+    image (N,3,H,W) normalised, N generators, normalisation: mean and std of the colours, draws of `yeh-*` (None: `DRAWS`)
+    -> variant: (N,) float64.
     Raises: CambenchError for logits or maps that are not finite.
     """
+    draws = DRAWS if draws is None else draws
     logits = checked(predict(image), "logits of whole images")
     known = logits.argmax(1)
     raw = checked(explain(image, known), "maps of the predicted class")
@@ -60,12 +65,12 @@ def measure(
     found: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     for one, heat, f, c, generator in zip(image, maps_of, whole, known, generators, strict=True):
         kinds = {
-            "yeh-gaussian": yeh_gaussian(one, heat, generator, normalisation),
-            "yeh-square": yeh_square(one, heat, generator),
+            "yeh-gaussian": yeh_gaussian(one, heat, generator, normalisation, draws),
+            "yeh-square": yeh_square(one, heat, generator, draws),
             "captum-gaussian": captum_gaussian(one, heat, generator),
         }
-        for name, draws in kinds.items():
-            dot, change = answers(predict, draws, f, c)
+        for name, drawn in kinds.items():
+            dot, change = answers(predict, drawn, f, c)
             found[name].append(float(infidelity(dot, change, scaled=name.startswith("yeh"))))
         found["captum-gaussian-scaled"].append(float(infidelity(dot, change, scaled=True)))
     return {name: torch.tensor(rows, dtype=torch.float64) for name, rows in found.items()}
@@ -96,6 +101,11 @@ def answers(predict: Predict, draws: Draws, whole: Tensor, known: Tensor) -> tup
     return torch.cat(dots), torch.cat(changes)
 
 
+def passes(draws: int) -> int:
+    """Forward passes an image."""
+    return 2 * draws + DRAWS_CAPTUM + 2
+
+
 def sizes(draws: int) -> list[int]:
     """The draws in pieces of at most CHUNK."""
     return [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]
@@ -106,13 +116,15 @@ def product(noise: Tensor, heat: Tensor) -> Tensor:
     return (noise.sum(1, dtype=torch.float64) * heat).sum((1, 2))
 
 
-def yeh_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: tuple[Colours, Colours]) -> Draws:
+def yeh_gaussian(
+    image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: tuple[Colours, Colours], draws: int
+) -> Draws:
     """I = clip(x + Z, x − 1, x) in pixels of [0,1], Z ~ N(0, 0.2²) an element: the network sees x − I, within [0,1].
 
     Source: Yeh et al. 2019, reference implementation (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.
     """
     x = to_pixels(image[None], *normalisation)
-    for n in sizes(DRAWS):
+    for n in sizes(draws):
         noise = torch.minimum(torch.maximum(x + SIGMA * gaussian(n, image, generator), x - 1), x)
         yield to_input(x - noise, *normalisation), product(noise, heat)
 
@@ -129,13 +141,13 @@ def gaussian(n: int, image: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(n, *image.shape, generator=generator, dtype=torch.float32).to(image)
 
 
-def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator) -> Draws:
+def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator, draws: int) -> Draws:
     """A square becomes 0 in normalised space, <I,φ> = Σ of φ over it; squares drawn without repetition, all equally likely.
 
     Source: Yeh et al. 2019, square removal (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.
     """
     places = squares(heat.shape[0], heat.shape[1])
-    drawn = places[torch.randperm(len(places), generator=generator)[:DRAWS]].to(image.device)
+    drawn = places[torch.randperm(len(places), generator=generator)[:draws]].to(image.device)
     y, x = (torch.arange(n, device=image.device) for n in heat.shape)
     for part in torch.split(drawn, CHUNK):
         top, left, side = (column[:, None] for column in part.T)

@@ -63,8 +63,9 @@ def datasets(recipe: TableRecipe) -> list[str]:
 def replaced(
     recipe: TableRecipe, dataset: str, arch: str | None, others: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
-    """Canonical name -> what stands in for it: every data set, and every architecture where one is given."""
+    """Canonical name -> what stands in for it: data sets, metrics that have a cheaper one, architectures if one is given."""
     names = {canonical(name): others.get(canonical(name), dataset) for name in datasets(recipe)}
+    names |= {canonical(name): metric for name, metric in recipe.cheaper.items()}
     if arch:
         names |= {canonical(s.arch.removeprefix("torchvision:")): arch for s in selects(recipe) if s.arch}
     return names
@@ -79,6 +80,7 @@ def put(select: Select, split: str, arch: str | None, names: Mapping[str, str]) 
         "dataset": names[canonical(select.dataset)] if select.dataset else None,
         "split": select.split if select.split in STAYING else split,
         "arch": arch,
+        "metric": names.get(canonical(select.metric)) if select.metric else None,
     }
     update: dict[str, Any] = {k: v for k, v in new.items() if v is not None and getattr(select, k) is not None}
     if arch is not None and select.layer is not None:

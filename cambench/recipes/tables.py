@@ -103,7 +103,8 @@ class TableRecipe(Strict):
     `row_headers` name the levels of the row labels. `wrap`: columns side by side, where the paper prints the others in
     blocks beneath (0: all). `notes` hold for every measured number; `caveats` are about the paper's own data and
     numbers, and a stand-in leaves them out. `figure`: the paper shows it as a figure, so no cell has a published number.
-    `stand_in` is the data set that replaces the paper's own; a file leaves it out.
+    `stand_in` is the data set that replaces the paper's own; a file leaves it out. `cheaper`: metric -> the one that is
+    measured in its place on a stand-in.
     """
 
     id: str
@@ -122,6 +123,7 @@ class TableRecipe(Strict):
     figure: bool = False
     select: Select = Select()
     stand_in: str | None = None
+    cheaper: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _levels(self) -> Self:

@@ -54,7 +54,8 @@ PASSES = {
     "remove-and-classify-zero": 11,
     "gradient-sign-printed": 70,
     "drop-increase": 5,
-    "infidelity": infidelity.PASSES,
+    "infidelity": infidelity.passes(infidelity.DRAWS),
+    "infidelity-small": infidelity.passes(infidelity.FEW_DRAWS),
 }
 """Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials, once or at 12 levels;
 two maps and twelve composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other."""

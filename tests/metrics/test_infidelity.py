@@ -118,7 +118,7 @@ def test_squares_and_constants() -> None:
 def test_yeh_gaussian_stays_within_the_pixels_of_an_image() -> None:
     image = to_input(torch.tensor([0.0, 0.5, 1.0])[:, None, None].expand(3, 4, 4)[None])[0]
     heat = torch.ones(4, 4, dtype=torch.float64)
-    for perturbed, dot in infidelity.yeh_gaussian(image, heat, seeds.generator("test"), (MEAN, STD)):
+    for perturbed, dot in infidelity.yeh_gaussian(image, heat, seeds.generator("test"), (MEAN, STD), 300):
         pixel = perturbed * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
         assert float(pixel.min()) > -1e-6 and float(pixel.max()) < 1 + 1e-6
         taken = (torch.tensor([0.0, 0.5, 1.0])[:, None, None] - pixel).sum((1, 2, 3))
@@ -142,3 +142,26 @@ def test_the_batch_does_not_matter_and_nothing_infinite_becomes_a_number() -> No
             return model(x) * (torch.nan if len(calls) > 1 else 1)
 
         infidelity.measure(later, image, explain, generators(3), NORMALISATION)
+
+
+def test_the_small_one_is_the_same_with_fewer_draws_of_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many draws both are one; the small one takes 100 of each kind, captum's 10."""
+    model, x = network()
+    size = {"normalisation": NORMALISATION, "generators": [torch.Generator().manual_seed(i) for i in range(len(x))]}
+    seen = 0
+
+    def predict(images: Tensor) -> Tensor:
+        nonlocal seen
+        seen += len(images)
+        return model(images)
+
+    def explain(images: Tensor, classes: Tensor) -> Tensor:
+        return images.sum(1)
+
+    small = INDEX["infidelity-small"]
+    found = small.measure(predict, x, explain, **size)
+    assert seen == len(x) * (2 * 100 + 10 + 1) and small.first == 50 and INDEX["infidelity"].first == 1000
+    monkeypatch.setattr(infidelity, "DRAWS", 100)
+    size["generators"] = [torch.Generator().manual_seed(i) for i in range(len(x))]
+    whole = infidelity.measure(model, x, explain, **size)
+    assert all(torch.equal(found[name], whole[name]) for name in infidelity.VARIANTS)

@@ -95,6 +95,7 @@ def test_directions_and_protocol_constants() -> None:
         "remove-and-classify",
         "remove-and-classify-zero",
         "infidelity",
+        "infidelity-small",
     }
     assert {n for n, m in INDEX.items() if not m.higher_is_better} == lower
     assert (INDEX["ch"].view, INDEX["ch"].view_scale, INDEX["ch"].variants) == ("full", 2.0, ("official", "correct"))

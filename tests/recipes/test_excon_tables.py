@@ -59,3 +59,10 @@ def test_a_stand_in_has_one_batch_size_its_own() -> None:
     for recipe in (one, three, four):
         found = [s for row in cells(recipe) for cell in row for s in cell.alternatives]
         assert not any(s.settings for s in found) and {s.checkpoint for s in found} == {"best", "last"}
+
+
+def test_infidelity_is_measured_on_fewer_images_on_a_stand_in() -> None:
+    two = stand_in(load_table("excon/2"), "synthbirds", split="test", arch="resnet8")
+    found = [s for row in cells(two) for cell in row for s in cell.alternatives]
+    assert {s.metric for s in found} == {"infidelity-small"} and len({s.variant for s in found}) == 4
+    assert {s.metric for row in cells(load_table("excon/2")) for c in row for s in c.alternatives} == {"infidelity"}
