@@ -53,6 +53,10 @@ class CambenchError(Exception):
     exit_code = 1
 
 
+class NotFiniteError(CambenchError):
+    """A training or a network gave numbers that are not finite."""
+
+
 class UsageError(CambenchError):
     """The command, a name or a setting is wrong."""
 

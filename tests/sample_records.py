@@ -32,18 +32,18 @@ def fill(recipe: TableRecipe, published: Mapping[Key, Published], **facts: Any) 
 
 def enter(found: dict[str, Record], cell: CellRecipe, published: Mapping[Key, Published], facts: Mapping[str, Any]) -> None:
     """The records of one cell, one a seed; a given network has one seed."""
-    select = cell.alternatives[0]
     value = published[cell.key].value if cell.key else None
-    for seed in range(1 if select.method == "pretrained" else cell.seeds):
-        measured = (UNPUBLISHED[cell.unit or "%"] if value is None else value) * (NEAR + 0.002 * (seed % 3))
-        add(found, select, seed, measured, facts)
+    for select in cell.alternatives if cell.mean else cell.alternatives[:1]:
+        for seed in range(1 if select.method == "pretrained" else cell.seeds):
+            measured = (UNPUBLISHED[cell.unit or "%"] if value is None else value) * (NEAR + 0.002 * (seed % 3))
+            add(found, select, seed, measured, facts)
 
 
 def add(found: dict[str, Record], select: Select, seed: int, measured: float, facts: Mapping[str, Any]) -> None:
-    """One record, or one more variant of it."""
+    """One record, or one more variant of it; what is measured already stays."""
     key = str((select.model_copy(update={"variant": None}), seed))
     value = Value(measured, IMAGES, measured / 100, (measured * 0.99, measured * 1.01))
-    values = {**(found[key].values if key in found else {}), select.variant or "": value}
+    values = {select.variant or "": value, **(found[key].values if key in found else {})}
     looks = select.explainer is not None
     found[key] = Record(
         run=f"{select.dataset}-{select.method}-{select.arch}-s{seed}",

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cambench.cli import catalogue, data, doctor, evaluate, explain, report, reproduce, train
+from cambench.cli import catalogue, data, doctor, evaluate, explain, report, reproduce, search, train
 from cambench.vocabulary import CambenchError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("evaluate", hidden=True)(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
+app.command("search")(search.search)
 app.command("ls")(catalogue.ls)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)

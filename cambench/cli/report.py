@@ -24,12 +24,13 @@ Figure = Annotated[
     str | None,
     typer.Option(
         "--figure",
-        help="qualitative, consistency, contrast, blurred, versus, lambda, gradient-sign or segmentation, written to --out.",
+        help="qualitative, consistency, contrast, blurred, versus, calm, counterfactual, lambda, gradient-sign, "
+        "remove-and-classify or segmentation, written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[
-    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus: one.")
+    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus, calm: one.")
 ]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]
@@ -37,12 +38,20 @@ Classes = Annotated[
     int | None,
     typer.Option("--classes", min=2, max=3, help="Best classes of each image in contrast, blurred (2) and versus (3)."),
 ]
+ClassSets = Annotated[
+    list[Path] | None, typer.Option("--class-sets", help="CSV `class,set`, one more column of calm each; may be repeated.")
+]
 Paired = Annotated[
     tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")]
-Explainer = Annotated[
-    str | None, typer.Option("--explainer", "-e", help="Only this one in --paired; of contrast, blurred, versus.")
+Explainers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--explainer",
+        "-e",
+        help="Only this one in --paired; of contrast, blurred, versus; beside a run's own: counterfactual.",
+    ),
 ]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")]
 
@@ -63,9 +72,10 @@ def report(
     dataset: DatasetName = None,
     images: Images = None,
     classes: Classes = None,
+    class_sets: ClassSets = None,
     paired: Paired = None,
     metric: Metrics = None,
-    explainer: Explainer = None,
+    explainer: Explainers = None,
     target: Target = None,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
@@ -77,9 +87,15 @@ def report(
     form = one_format(latex, markdown, csv, html, as_json)
     names, roots = [*(tables or []), *([paper] if paper else [])], (data_root, results)
     if paired is not None:
-        compare(paired, metric or [], results, (explainer, target), form)
+        compare(paired, metric or [], results, (one(explainer or []), target), form)
     elif figure is not None:
-        draw((figure, out), (names, on, arch), (run or [], dataset, images, explainer, classes), roots, form)
+        draw(
+            (figure, out),
+            (names, on, arch),
+            (run or [], dataset, images, explainer or [], classes, class_sets or []),
+            roots,
+            form,
+        )
     else:
         show(made((names, on, arch), roots), form, html, results, data_root)
 
@@ -100,6 +116,13 @@ def made(wanted: Wanted, roots: tuple[Path, Path]) -> list[Table]:
     if not names:
         raise UsageError("--on: expected a TABLE that is shown on other data, for example cgc/1.")
     return stage.tables_on(names, on, arch, o.place(*roots))
+
+
+def one(explainers: list[str]) -> str | None:
+    """The explainer of --paired, if one is named. Raises: UsageError for several."""
+    if len(explainers) > 1:
+        raise UsageError(f"--paired: expected one --explainer, got {len(explainers)}.")
+    return explainers[0] if explainers else None
 
 
 def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:
@@ -128,7 +151,7 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
 def draw(
     figure: tuple[str, Path | None],
     wanted: Wanted,
-    choice: tuple[list[str], str | None, int | None, str | None, int | None],
+    choice: tuple[list[str], str | None, int | None, list[str], int | None, list[Path]],
     roots: tuple[Path, Path],
     form: str,
 ) -> None:

@@ -2,7 +2,8 @@
 
 The formulas are torchvision's for float images, and what is drawn is distributed as by its transforms. Departure from the
 papers' code, which runs them on Pillow's images: there every step rounds to whole grey values, and a hue has 256 steps (on
-noise up to 15 of 255 off, below 3 in the mean); here nothing is rounded.
+noise up to 15 of 255 off, below 3 in the mean); here nothing is rounded. The crop is the view's window: it resizes as Pillow
+does, antialias included, and that of a packed image is not rounded either (`geometry.resample`).
 """
 
 from __future__ import annotations

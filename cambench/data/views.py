@@ -6,7 +6,7 @@ batch size, nor the number of workers can change a crop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from cambench import geometry, seeds
 from cambench.data import augment, colour
 from cambench.geometry import TRIES, Windows
-from cambench.lookup import nearest
+from cambench.lookup import canonical, nearest
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
@@ -72,6 +72,19 @@ class View:
     def augmented(self) -> bool:
         """True if a pipeline makes the view, by random numbers of its own."""
         return self.kind in augment.INDEX
+
+
+def altered(view: View, name: str) -> View:
+    """The random view under an augmentation: its colours change (`colour.INDEX`), or a pipeline makes it (`augment.INDEX`).
+
+    Raises: UsageError if there is none of that name; "" leaves the view as it is.
+    """
+    wanted = canonical(name)
+    if wanted and wanted not in (*colour.INDEX, *augment.INDEX):
+        raise UsageError(nearest(name, (*colour.INDEX, *augment.INDEX), "augmentation"))
+    if wanted in colour.INDEX:
+        return replace(view, colour=wanted)
+    return replace(view, kind=wanted) if wanted else view
 
 
 def draws(rows: Tensor, *, seed: int, epoch: int, view: str) -> Tensor:

@@ -41,12 +41,22 @@ def saliency(latent: Tensor, v: Tensor) -> Tensor:
     return latent[:, -1]
 
 
+def has_head(model: nn.Module) -> bool:
+    """Whether a network has a CALM head."""
+    return bool(latents(model))
+
+
+def latents(model: nn.Module) -> list[str]:
+    """The names of a network's latent pairs."""
+    return [name for name, _ in model.named_modules() if f".{name}".endswith(LATENT)]
+
+
 def latent_layer(model: nn.Module) -> str:
     """The name of the latent pair of a network's CALM head.
 
     Raises: UsageError where the network has none.
     """
-    found: list[str] = [name for name, _ in model.named_modules() if f".{name}".endswith(LATENT)]
+    found = latents(model)
     if not found:
         raise UsageError(
             "CALM's maps need a network with a CALM head, got one without; train one with the method calm-em or calm-ml."

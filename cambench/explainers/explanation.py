@@ -21,7 +21,7 @@ from cambench.explainers.points import mean
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.maps import widened
 from cambench.targets import ClassSets, coefficients, find_target
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import NotFiniteError, UsageError
 
 PRECISIONS = {"float32": False, "bf16": True}
 
@@ -235,7 +235,7 @@ def closed_bias(query: Query) -> Tensor | None:
 def predict(model: Callable[[Tensor], Tensor], images: Tensor, precision: str) -> Tensor:
     """Logits (N,C) in at least float32; `bf16` runs the model under autocast.
 
-    Raises: UsageError for an unknown precision or an output that is not (N,C), CambenchError where it is not finite.
+    Raises: UsageError for an unknown precision or an output that is not (N,C), NotFiniteError where it is not finite.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"expected precision {' or '.join(PRECISIONS)}, got {precision!r}.")
@@ -246,7 +246,7 @@ def predict(model: Callable[[Tensor], Tensor], images: Tensor, precision: str) -
         raise UsageError(f"expected a model that returns logits (N,C), got {got}; wrap it in a module that does.")
     if not bool(torch.isfinite(logits).all()):
         bad = int((~torch.isfinite(logits)).any(1).sum())
-        raise CambenchError(
+        raise NotFiniteError(
             f"expected finite logits, got NaN or infinity for {bad} of {len(logits)} images; check the weights."
         )
     return widened(logits)

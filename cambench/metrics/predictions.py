@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import NotFiniteError
 
 Predict = Callable[[Tensor], Tensor]
 """image (N,3,H,W) -> logits (N,C)."""
@@ -20,10 +20,10 @@ ClassMaps = Callable[[Tensor], Tensor]
 
 
 def checked(x: Tensor, what: str) -> Tensor:
-    """x itself. Raises: CambenchError if anything in it is NaN or infinite: such a row must not become a number."""
+    """x itself. Raises: NotFiniteError if anything in it is NaN or infinite: such a row must not become a number."""
     if not bool(torch.isfinite(x).all()):
         bad = int((~torch.isfinite(x)).flatten(1).any(1).sum()) if x.ndim > 1 else int((~torch.isfinite(x)).sum())
-        raise CambenchError(
+        raise NotFiniteError(
             f"{what}: expected finite values, got NaN or infinity in {bad} of {len(x)} rows; check the weights."
         )
     return x

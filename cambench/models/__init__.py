@@ -10,10 +10,11 @@ from torch import nn
 
 from cambench import seeds
 from cambench.models.backbones import ARCHS, PYTHON, Arch, arch_names, create, resolve
+from cambench.models.entry import Surgery
 from cambench.models.heads import head_classes, replace_head
 from cambench.models.inference import for_inference
 from cambench.models.memory import keep_heap
-from cambench.models.surgery import SURGERIES, Surgery, operate
+from cambench.models.surgery import SURGERIES, operate
 from cambench.models.weights import Head, load_weights, read_weights, torchvision_file
 from cambench.vocabulary import UsageError
 

@@ -38,8 +38,8 @@ class Latent(nn.Module):
 class CalmHead(nn.Module):
     """Features (N,L,h,w) -> log p(y|x) (N,C,1,1), p(y|x) = Σ_z p(y|x,z)·p(z|x): logits whose softmax is p itself.
 
-    Two 1×1 convolutions with bias; Xavier-uniform, biases 0. Source: CALM §4.1 (spec §1.2, §1.5). A probability that
-    underflows gives the logarithm of the smallest normal number of float32.
+    Two 1×1 convolutions with bias, whose weights the surgery draws. Source: CALM §4.1 (spec §1.2, §1.5). A probability
+    that underflows gives the logarithm of the smallest normal number of float32.
     """
 
     def __init__(self, channels: int, classes: int, activation: Activation = "relu", attached: bool = False) -> None:
@@ -47,10 +47,6 @@ class CalmHead(nn.Module):
         self.location = nn.Conv2d(channels, 1, 1)
         self.classes = nn.Conv2d(channels, classes, 1)  # last, as the network's classifier
         self.latent = Latent(activation, attached)
-        for convolution in (self.location, self.classes):
-            nn.init.xavier_uniform_(convolution.weight)
-            assert convolution.bias is not None
-            nn.init.zeros_(convolution.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N,L,h,w) -> (N,C,1,1)."""

@@ -7,7 +7,6 @@ shapes agree; a file that also holds what a surgery takes away is loaded before 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
@@ -16,21 +15,13 @@ from cambench.lookup import find
 from cambench.models.bare import bare_last_block, folded_last_block
 from cambench.models.calm_head import Activation, CalmHead
 from cambench.models.cifar_resnet import CifarResNet
+from cambench.models.entry import Surgery
+from cambench.models.gap import begin, family
 from cambench.models.heads import find_head
+from cambench.models.index_wsol import WSOL
 from cambench.models.projection import projection_head
 from cambench.models.segmentation import segmentation_head
 from cambench.vocabulary import UsageError
-
-
-@dataclass(frozen=True)
-class Surgery:
-    """One change: `function(network)` cuts in place and returns False where the network has nothing to cut."""
-
-    name: str
-    function: Callable[[nn.Module], bool]
-    summary: str
-    needs: str
-    source: str
 
 
 def stages(network: nn.Module) -> list[nn.Sequential]:
@@ -102,16 +93,18 @@ def stride_1_stem(network: nn.Module) -> bool:
 
 
 def calm_head(network: nn.Module, activation: Activation = "relu", attached: bool = False) -> bool:
-    """CALM's head in the place of the average pool and the linear layer of a ResNet."""
-    fc = getattr(network, "fc", None)
-    if not stages(network) or not isinstance(fc, nn.Linear):
+    """CALM's head in the place of the average pool and the linear layer of a ResNet, or of a network cut to such an end."""
+    name = find_head(network) or ""
+    old, kind = network.get_submodule(name), family(network)
+    if not (stages(network) or kind) or not isinstance(old, nn.Linear):
         return False
-    network.avgpool = CalmHead(fc.in_features, fc.out_features, activation, attached)
-    network.fc = nn.Identity()
+    network.avgpool = CalmHead(old.in_features, old.out_features, activation, attached)
+    begin(network.avgpool, kind)
+    network.set_submodule(name, nn.Identity())
     return True
 
 
-CALM_NEEDS = "a ResNet that ends in an average pool and one linear layer"
+CALM_NEEDS = "a ResNet, or a VGG or Inception v3 after its surgery, that ends in an average pool and one linear layer"
 
 
 def no_head_bias(network: nn.Module) -> bool:
@@ -204,6 +197,7 @@ SURGERIES: dict[str, Surgery] = {
         "a first convolution on RGB with a stride above 1",
         "our choice",
     ),
+    **WSOL,
     "no-head-bias": Surgery(
         "no-head-bias",
         no_head_bias,

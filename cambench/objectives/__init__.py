@@ -21,8 +21,10 @@ from cambench.objectives import (
     cgc_semi,
     corm,
     cross_entropy,
+    cutmix,
     cutmix_cfce,
     excon,
+    has,
     multilabel,
     segmentation,
     supcon,
@@ -92,6 +94,8 @@ INDEX: dict[str, Objective] = {
     "cutmix-cfce": Objective(
         "cutmix-cfce", CROP, cutmix_cfce.Settings, cutmix_cfce.step, "ContrastiveCAM spec §1.2", masks=True
     ),
+    "cutmix": Objective("cutmix", CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
+    "has": Objective("has", CROP, has.Settings, has.step, "Singh and Lee 2017"),
     "corm": Objective("corm", CROP, corm.Settings, corm.step, "ContrastiveCAM spec §1.2, baselines", masks=True),
     "bce": Objective("bce", CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM spec §3, SBD", multilabel=True),
     "segmentation": Objective(

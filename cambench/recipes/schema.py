@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 
 class Strict(BaseModel):
@@ -92,9 +92,25 @@ class Train(Strict):
 
 
 class Group(Strict):
-    """A learning rate of its own for some of the parameters; 0 leaves them as they begin."""
+    """A learning rate of its own for some of the parameters, or `times` that of all others; 0 leaves them as they begin."""
 
-    lr: float = Field(ge=0)
+    lr: float | None = Field(default=None, ge=0)
+    times: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.lr is None) == (self.times is None):
+            raise ValueError("expected one of lr and times")
+        return self
+
+    @model_serializer
+    def _given(self) -> dict[str, float]:
+        """What is said: a group that gives its rate is stored as it always was, so that its run is found again."""
+        return {"lr": self.lr} if self.lr is not None else {"times": self.times or 0.0}
+
+    def rate(self, base: float) -> float:
+        """The group's first learning rate, where all other parameters begin with `base`."""
+        return self.lr if self.lr is not None else (self.times or 0.0) * base
 
 
 class Optimizer(Strict):

@@ -16,7 +16,8 @@ STAYING = (EPISODE, "train")
 
 PRETRAINED = "pretrained"
 SIZE = "train.batch_size"
-"""The setting of which a stand-in has its own: a batch of the paper's data may be all of it."""
+LENGTHS = (SIZE, "train.epochs", "schedule.name", "schedule.milestones")
+"""The settings of which a stand-in has its own: a batch of the paper's data may be all of it, few of its epochs nothing."""
 OWN = "own"
 
 
@@ -33,9 +34,9 @@ def stand_in(
     The published values do not belong to such a table: its cells have no key and rows that are only published are gone.
     A label that names what was replaced names the replacement: the first level of a line that selects a data set, any word
     that is the name of a data set or of an architecture of the table. Where the paper's batch sizes are a setting, there is
-    one, the recipe's own. `split` is the evaluation split of what stands in; a
-    cell on the training split stays on it. others: canonical name of a data set of the table -> what stands in for it, where
-    that is not `dataset` (a set of another task).
+    one, the recipe's own; so are the epochs. A mean is over what is left to tell apart. `split` is the evaluation split of
+    what stands in; a cell on the training split stays on it. others: canonical name of a data set of the table -> what
+    stands in for it, where that is not `dataset` (a set of another task).
     """
     names = replaced(recipe, dataset, arch, others)
     rows, columns = (
@@ -82,7 +83,7 @@ def put(select: Select, split: str, arch: str | None, names: Mapping[str, str]) 
     update: dict[str, Any] = {k: v for k, v in new.items() if v is not None and getattr(select, k) is not None}
     if arch is not None and select.layer is not None:
         update["layer"] = None
-    update["settings"] = {k: v for k, v in select.settings.items() if k not in ("dataset", SIZE)}
+    update["settings"] = {k: v for k, v in select.settings.items() if k not in ("dataset", *LENGTHS)}
     return select.model_copy(update=update)
 
 
@@ -103,8 +104,10 @@ def replace(line: Line, split: str, arch: str | None, names: Mapping[str, str]) 
 
 
 def merged(lines: Sequence[Line]) -> list[Line]:
-    """The lines without those that repeat an earlier label."""
+    """The lines without those that repeat an earlier label, and without means over one thing that has its own line."""
     first: dict[tuple[str, ...], Line] = {}
     for line in lines:
         first.setdefault(tuple(line.label), line)
-    return list(first.values())
+    singles = [line.select for line in first.values() if not line.mean]
+    kept = [line for line in first.values() if not line.mean or line.select not in singles]
+    return [line.model_copy(update={"mean": line.mean and len(line.select) > 1}) for line in kept]

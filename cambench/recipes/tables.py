@@ -65,7 +65,7 @@ class Line(Strict):
     """A row or a column.
 
     `select`: one selection, or alternatives in order of preference, never mixed in one cell; the last one is what
-    `reproduce` trains where the others are not at hand.
+    `reproduce` trains where the others are not at hand. `mean`: no alternatives, the cell is the mean over them all.
 
     `label`: one text a level. `published`: this line's part of the key into the published values. `published_only`: there is
     nothing to run (a method of another paper). `ours`: not in the paper's table. unit, direction and decimals say how its
@@ -77,6 +77,7 @@ class Line(Strict):
     published: str = ""
     published_only: bool = False
     ours: bool = False
+    mean: bool = False
     unit: str | None = None
     direction: Direction | None = None
     decimals: int | None = Field(default=None, ge=0, le=12)
@@ -146,7 +147,7 @@ class TableRecipe(Strict):
 class CellRecipe:
     """One cell: its alternatives in order of preference, the published key (None where the paper has no such cell).
 
-    seeds: how many trainings it takes.
+    seeds: how many trainings it takes. mean: the cell is the mean over all its alternatives.
     """
 
     alternatives: tuple[Select, ...]
@@ -156,6 +157,7 @@ class CellRecipe:
     direction: Direction | None
     decimals: int | None
     seeds: int
+    mean: bool = False
 
 
 def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
@@ -171,6 +173,8 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
         raise UsageError(
             f"{place}: expected dataset, method and metric in `select`, got {alternatives[0].model_dump(exclude_none=True)}."
         )
+    if (row.mean and len(column.select) > 1) or (column.mean and len(row.select) > 1):
+        raise UsageError(f"{place}: a mean over one line's selections needs one selection in the other, got alternatives.")
     shown = {
         name: [v for v in (getattr(row, name), getattr(column, name)) if v is not None]
         for name in ("unit", "direction", "decimals", "seeds")
@@ -182,7 +186,8 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
     unit, direction, decimals, seeds = (values[0] if values else None for values in shown.values())
     ours = row.ours or column.ours or recipe.figure or recipe.stand_in is not None or column.key in row.unprinted
     key = None if ours else (recipe.number, row.key, column.key)
-    return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds)
+    mean = row.mean or column.mean
+    return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds, mean)
 
 
 def cells(recipe: TableRecipe) -> list[list[CellRecipe]]:

@@ -18,8 +18,10 @@ from cambench.vocabulary import Box, CambenchError
 
 SIDE = 320
 """Pixels of the longer side of a picture in the figure."""
-CELL, NAMES, LINE, WORDS = 1.35, 0.75, 0.14, 0.16
-"""Inches: a picture, the column of method names, a line of text, what a network says wrongly."""
+CELL, NAMES, LINE, WORDS = 1.35, 0.4, 0.14, 0.16
+"""Inches: a picture, the column of method names at least, a line of text, what a network says wrongly."""
+LETTERS = 18
+"""Letters of a method's name that fit beside a picture."""
 SCALE = "Positive part of each map, resized bilinearly, on a colour scale of its own from 0 to its maximum"
 BOXES = "outlines are the annotated boxes"
 
@@ -36,7 +38,9 @@ def grid(rows: Sequence[GalleryRow], notes: Sequence[str] = ()) -> Figure:
         raise CambenchError("qualitative figure: expected images with heatmaps, got none.")
     short, shared = without_common(labels)
     foot = [*notes, f"{sentence(shared, rows)}."]
-    width = NAMES + CELL * len(rows)
+    names = {label: named(words) for label, words in [("", "image"), *short.items()]}
+    side = max(NAMES, LINE * (1 + max(name.count("\n") for name in names.values())) + 0.12)
+    width = side + 0.35 + CELL * len(rows)
     lines = [line for text in foot for line in wrapped(text, int(width * 20), 9).splitlines()]
     titles = [wrapped(row.name or row.caption, 22) for row in rows]
     head, low = (LINE * n + 0.1 for n in (1 + max(title.count("\n") for title in titles), len(lines)))
@@ -45,7 +49,7 @@ def grid(rows: Sequence[GalleryRow], notes: Sequence[str] = ()) -> Figure:
     for c, row in enumerate(rows):
         picture = enlarged(figures.read_image(row.image))
         for r, label in enumerate(["", *labels]):
-            axes = figure.add_axes(place(c, r, width, high, head))
+            axes = figure.add_axes(place(side + CELL * c, r, width, high, head))
             shown = picture if not label else None
             if label in row.maps:
                 shown = figures.overlay(picture, np.maximum(row.maps[label], 0))
@@ -55,16 +59,21 @@ def grid(rows: Sequence[GalleryRow], notes: Sequence[str] = ()) -> Figure:
                     wrapped(f"says {row.wrong[label]}", 26, 1), fontsize=SMALL - 1, color="#b00020", labelpad=1.5, **PLAIN
                 )
             if c == 0:
-                axes.set_ylabel(wrapped(short.get(label, "image"), 14), fontsize=SMALL + 1, **PLAIN)
+                axes.set_ylabel(names[label], fontsize=SMALL + 1, **PLAIN)
             if r == 0:
                 axes.set_title(titles[c], fontsize=SMALL, pad=3, **PLAIN)
     figure.text(0.08 / width, (low - 0.06) / high, "\n".join(lines), fontsize=SMALL - 1, va="top", color="#444444", **PLAIN)
     return figure
 
 
-def place(column: int, row: int, width: float, high: float, head: float) -> tuple[float, float, float, float]:
+def named(label: str) -> str:
+    """A method's name in lines; a target's argument may begin one."""
+    return wrapped(label.replace(":", ": "), LETTERS)
+
+
+def place(left: float, row: int, width: float, high: float, head: float) -> tuple[float, float, float, float]:
     """Left, bottom, width and height of a picture, as shares of the figure of `width` × `high` inches under `head`."""
-    left, top = NAMES + CELL * column - 0.35, high - head - (CELL + WORDS) * row
+    top = high - head - (CELL + WORDS) * row
     return (left / width, (top - CELL) / high, (CELL - 0.08) / width, CELL / high)
 
 

@@ -1,16 +1,20 @@
-"""The figure of signed maps: a row an image, beside it its maps in groups under one heading, red for and blue against."""
+"""The figure of signed maps: a row an image, beside it its maps in groups under one heading, red for and blue against.
+
+A map that is never negative may stand among them on a scale of one colour, and a mask in black and white.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from cambench.report import figures
 from cambench.report.grid import enlarged
@@ -26,7 +30,9 @@ CELL, GAP, LINE, EDGE = 1.35, 0.16, 0.13, 0.12
 LETTERS = 21
 """Letters of a heading that fit above one picture."""
 BAR, HIGH, WORDS = 3.2, 0.11, 2.2
-"""Inches: the colour bar, at most, and the words on either side of it."""
+"""Inches: a colour bar, at most, and the words on either side of it."""
+NEXT = HIGH + 1.6 * LINE
+"""Inches from one colour bar to the next."""
 LINES = 3
 GREY = "#444444"
 FOR, AGAINST = "#c00000", "#0033cc"
@@ -43,11 +49,15 @@ class Below:
 
 @dataclass(frozen=True)
 class Panel:
-    """One signed map (h,w) that covers its whole image, under the name of its column; beneath it a picture or nothing."""
+    """One map (h,w) that covers its whole image, under the name of its column; beneath it a picture or nothing.
+
+    kind: `signed` in red and blue, `positive` (never negative) on one scale from 0, `mask` white where it is not 0.
+    """
 
     title: str
     heatmap: NDArray[np.float32]
     below: Below | None = None
+    kind: Literal["signed", "positive", "mask"] = "signed"
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,11 @@ class Row:
     aside: str = ""
 
 
-def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = ()) -> Figure:
-    """Rows of an image and its signed maps, each over its image in grey on a range of its own from −m to m, m = max |M|.
+def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = (), amount: str = "") -> Figure:
+    """Rows of an image and its maps, each over its image in grey on a range of its own from −m (or 0) to m, m = max |M|.
 
-    signs: what negative and positive values mean, in words for the colour bar. notes: sentences at the foot.
+    signs: what negative and positive values mean, in words for the colour bar; amount: what a positive map's values mean.
+    notes: sentences at the foot.
     Every row has the columns of the first one.
     Raises: CambenchError without rows or where their columns differ.
     """
@@ -88,16 +99,20 @@ def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = (
     heads = [headings(row) for row in rows]
     said = [LINE * max(text.count("\n") + 1 for text in head) + 0.04 for head in heads]
     tall = [CELL + LINE + 0.03 + beneath(row) for row in rows]
-    end = EDGE + LINE + 0.05 + sum(said) + sum(tall)
-    high = end + HIGH + 2.4 * LINE + LINE * len(foot) + EDGE
-    sheet, lefts, top = Sheet(Figure(figsize=(width, high)), width, high), left_edges(counts), EDGE + LINE + 0.05
+    titles = ["image", *(panel.title for group in rows[0].groups for panel in group.panels)]
+    titles = [wrapped(title, LETTERS) for title in titles]
+    upper = EDGE + LINE * (1 + max(title.count("\n") for title in titles))
+    end = upper + 0.05 + sum(said) + sum(tall)
+    bars = colour_bars(rows, signs, amount)
+    high = end + NEXT * len(bars) + LINE * (0.8 + len(foot)) + EDGE
+    sheet, lefts, top = Sheet(Figure(figsize=(width, high)), width, high), left_edges(counts), upper + 0.05
     for row, head, above, own in zip(rows, heads, said, tall, strict=True):
         draw_row(sheet, row, head, top + above, lefts)
         top += above + own
-    titles = ["image", *(panel.title for group in rows[0].groups for panel in group.panels)]
     for x, title in zip([EDGE, *(x for group in lefts for x in group)], titles, strict=True):
-        sheet.text(x + picture() / 2, EDGE + LINE, title, ha="center", fontsize=SMALL + 0.5, fontweight="bold")
-    colour_bar(sheet, end + 0.04, signs)
+        sheet.text(x + picture() / 2, upper, title, ha="center", fontsize=SMALL + 0.5, fontweight="bold")
+    for n, bar in enumerate(bars):
+        colour_bar(sheet, end + 0.04 + NEXT * n, bar)
     for n, line in enumerate(foot):
         sheet.text(EDGE, sheet.high - EDGE - LINE * (len(foot) - 1 - n), line, fontsize=SMALL - 1, color=GREY)
     return sheet.figure
@@ -166,12 +181,32 @@ def draw_row(sheet: Sheet, row: Row, head: Sequence[str], top: float, lefts: Seq
         end = edges[-1] + side
         sheet.text((edges[0] + end) / 2, top - 0.03, text, ha="center", fontsize=SMALL)
         for panel, left in zip(group.panels, edges, strict=True):
-            shown = figures.overlay(grey, panel.heatmap, diverging=True, opacity=(OPACITY, OPACITY), scale=COLOURS)
-            show(sheet.axes(left, top, side, side), np.asarray(shown), row)
-            largest = f"m = {np.abs(panel.heatmap).max():.2g}"
-            sheet.text(left + side, top + side + LINE, largest, ha="right", fontsize=SMALL - 1.5, color=GREY)
+            show(sheet.axes(left, top, side, side), coloured(grey, panel), row)
+            if panel.kind != "mask":
+                largest = f"m = {short(float(np.abs(panel.heatmap).max()))}"
+                sheet.text(left + side, top + side + LINE, largest, ha="right", fontsize=SMALL - 1.5, color=GREY)
             if panel.below is not None:
                 draw_below(sheet, panel.below, left, under)
+
+
+def short(number: float) -> str:
+    """Two digits, or the whole number where it has more."""
+    return f"{number:.0f}" if 100 <= number < 1e5 else f"{number:.2g}"
+
+
+def coloured(grey: Image.Image, panel: Panel) -> NDArray[np.uint8]:
+    """A panel's map over its image in grey, or its mask in black and white.
+
+    Raises: CambenchError where a positive map has a negative value.
+    """
+    if panel.kind == "mask":
+        white = Image.fromarray((255 * (panel.heatmap != 0)).astype(np.uint8)).resize(grey.size, Image.Resampling.NEAREST)
+        return np.asarray(white.convert("RGB"))
+    if panel.kind == "positive":
+        if figures.signed(panel.heatmap):
+            raise CambenchError(f"figure of signed maps: expected {panel.title!r} positive, got {panel.heatmap.min():.3g}.")
+        return np.asarray(figures.overlay(grey, panel.heatmap, diverging=False))
+    return np.asarray(figures.overlay(grey, panel.heatmap, diverging=True, opacity=(OPACITY, OPACITY), scale=COLOURS))
 
 
 def draw_below(sheet: Sheet, below: Below, left: float, top: float) -> None:
@@ -194,14 +229,42 @@ def show(axes: Axes, pixels: NDArray[np.uint8], row: Row) -> None:
         axes.contour(*centres, row.mask.astype(float), levels=[0.5], colors=[colour], linewidths=line)
 
 
-def colour_bar(sheet: Sheet, top: float, signs: tuple[str, str]) -> None:
-    """The colours as they look over a middle grey, what their ends mean beside them, the numbers beneath."""
-    colours = 255 * colormaps[COLOURS](np.linspace(0, 1, 256))[:, :3]
-    blended = ((1 - OPACITY) * 128 + OPACITY * colours).round().astype(np.uint8)
+@dataclass(frozen=True)
+class Bar:
+    """Colours (256,3) from left to right, the words on either side, the numbers beneath (share of its length, text)."""
+
+    colours: NDArray[np.float64]
+    words: tuple[str, str]
+    numbers: Sequence[tuple[float, str]]
+
+
+def colour_bars(rows: Sequence[Row], signs: tuple[str, str], amount: str) -> list[Bar]:
+    """The scales of the maps that are shown, as they look over a middle grey."""
+    kinds, share = {panel.kind for row in rows for group in row.groups for panel in group.panels}, np.linspace(0, 1, 256)
+    found = []
+    if "signed" in kinds:
+        signed = blended(COLOURS, share, np.full(256, OPACITY))
+        found.append(Bar(signed, signs, [(0.0, "−m"), (0.5, "0"), (1.0, "m")]))
+    if "positive" in kinds:
+        positive = blended(figures.SEQUENTIAL, share, figures.FAINT + (figures.STRONG - figures.FAINT) * share)
+        found.append(Bar(positive, ("", amount), [(0.0, "0"), (1.0, "m")]))
+    return found
+
+
+def blended(scale: str, share: NDArray[np.float64], opacity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Colours of a scale over a middle grey: (n,) shares and opacities -> (n,3)."""
+    a = opacity[:, None]
+    mixed: NDArray[np.float64] = (1 - a) * 128 + a * 255 * colormaps[scale](share)[:, :3]
+    return mixed
+
+
+def colour_bar(sheet: Sheet, top: float, bar: Bar) -> None:
+    """A bar of colours, its upper edge at `top`, what its ends mean beside it, the numbers beneath."""
     long = min(BAR, sheet.width - 2 * WORDS)
     left = (sheet.width - long) / 2
-    sheet.axes(left, top, long, HIGH).imshow(blended[None], aspect="auto", interpolation="nearest")
-    sheet.text(left - 0.08, top + HIGH, signs[0], ha="right", fontsize=SMALL)
-    sheet.text(left + long + 0.08, top + HIGH, signs[1], ha="left", fontsize=SMALL)
-    for share, number in ((0.0, "−m"), (0.5, "0"), (1.0, "m")):
+    pixels = bar.colours.round().astype(np.uint8)
+    sheet.axes(left, top, long, HIGH).imshow(pixels[None], aspect="auto", interpolation="nearest")
+    sheet.text(left - 0.08, top + HIGH, bar.words[0], ha="right", fontsize=SMALL)
+    sheet.text(left + long + 0.08, top + HIGH, bar.words[1], ha="left", fontsize=SMALL)
+    for share, number in bar.numbers:
         sheet.text(left + long * share, top + HIGH + LINE, number, ha="center", fontsize=SMALL - 0.5)

@@ -9,6 +9,7 @@ from cambench.metrics import find_metric
 from cambench.recipes.published import Key, Published, find_published
 from cambench.recipes.tables import CellRecipe, Line, Select, TableRecipe, cells
 from cambench.report.draft import Draft, finish
+from cambench.report.means import drawn_mean
 from cambench.report.measure import measure, sentences, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import chosen, variant_of
@@ -104,6 +105,8 @@ def draw(
     """The cell, the sentences about it, and the records it shows."""
     decimals = shown_as(recipe)[2]
     printed = None if recipe.key is None else find_published(published, recipe.key)
+    if recipe.mean and not recipe.published_only:
+        return drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed))
     found = None if recipe.published_only else chosen(recipe.alternatives, records)
     if found is None:
         return Cell(decimals, published=printed), [], ()

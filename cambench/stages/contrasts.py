@@ -7,7 +7,7 @@ as their Figure 1. `versus`: the predicted class against the next best ones, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,9 +229,14 @@ def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> Tensor:
 
 
 def outline(shown: Scene, row: int) -> NDArray[np.bool_] | None:
+    """The object that `versus` outlines; the other kinds outline none."""
+    return object_mask(shown, row) if shown.kind == VERSUS else None
+
+
+def object_mask(shown: Scene, row: int) -> NDArray[np.bool_] | None:
     """The object of an image in the view's pixels, by its segmentation or its boxes; None where neither is there."""
     source = region_source(shown.dataset)
-    if shown.kind != VERSUS or source is None or not has_region(shown.dataset, row, source):
+    if source is None or not has_region(shown.dataset, row, source):
         return None
     mask: NDArray[np.bool_] = regions_in_view(shown.dataset, row, shown.view, source) == shown.dataset.samples[row].label
     return mask
@@ -242,11 +247,14 @@ def notes(shown: Scene, said: str) -> list[str]:
     info, dataset, rule = shown.loaded.run.info, shown.dataset, "Each map on a range of its own, m its largest |value|"
     layer = f", layer {shown.ready.layer}" if shown.ready.layer else ""
     masks = " Outlines: the annotated object." if shown.kind == VERSUS and region_source(dataset) is not None else ""
-    told = dict.fromkeys(
-        f"{s.rstrip('.')}." for s in (*info.get("partial", []), *dataset.notes, *info.get("deviations", []))
-    )
     return [
         f"Above an image its label. {rule}. {MEANING[shown.kind]}{masks}",
-        *told,
+        *sentences([info], dataset),
         f"{dataset.name}, {dataset.split}: {said} Run {shown.loaded.run.name}, {shown.entry.name}{layer}.",
     ]
+
+
+def sentences(infos: Sequence[Mapping[str, Any]], dataset: Dataset) -> list[str]:
+    """Every sentence that must stand under what runs show of a data set, each once."""
+    keys = [*(s for info in infos for s in info.get("partial", [])), *dataset.notes]
+    return list(dict.fromkeys(f"{s.rstrip('.')}." for s in (*keys, *(s for i in infos for s in i.get("deviations", [])))))

@@ -6,6 +6,7 @@ counts are added up by pair; a killed job starts anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +76,7 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
     rows = [row for row, sample in enumerate(dataset.samples) if sample.label in known]
     with bar(metric.name, len(rows)) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
-            looks = looks_of(batch, dataset, pairs, view.size)
+            looks = looks_of(batch.rows, dataset, pairs, view.size)
             if looks:
                 heatmap = differences(ready.model, batch, query, pairs, looks)
                 heatmap = maps.apply(heatmap, metric.steps, (view.size, view.size))
@@ -101,10 +102,10 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
     return {"row": np.arange(len(pairs)), "pair": facts, **columns}
 
 
-def looks_of(batch: Batch, dataset: Dataset, pairs: list[cues.Pair], side: int) -> list[Look]:
-    """The pairs under which the batch's images are looked at: those of which a part is visible (spec §2.1.4)."""
+def looks_of(rows: Sequence[int], dataset: Dataset, pairs: list[cues.Pair], side: int) -> list[Look]:
+    """The pairs under which a batch's images are looked at: those of which a part is visible (spec §2.1.4)."""
     looks = []
-    for place, row in enumerate(batch.rows):
+    for place, row in enumerate(rows):
         sample = dataset.samples[row]
         points = cues.points_of(sample, image_size(sample.path, dataset.banner), side)
         visible = {part for part, _, _ in points}

@@ -36,7 +36,7 @@ TRAINING_PASSES = {
     "supcon": 7,
     "excon": 11,
     "classifier": 1,
-    **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "segmentation"), 3),
+    **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "has", "cutmix", "segmentation"), 3),
 }
 """Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at,
 1 for one that only the classifier learns from, 4 to explain and classify masked images."""

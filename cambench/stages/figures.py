@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cambench.lookup import canonical, find
-from cambench.report import Table, ablation, bars, class_bars, grid, panels
+from cambench.report import Table, ablation, bars, class_bars, erasing, grid, panels
 from cambench.report.plots import form, save
-from cambench.stages import contrasts
+from cambench.stages import calm_figure, contrasts, counterfactual
 from cambench.stages.consistency import pairs
 from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
 from cambench.stages.jobs import Place
@@ -19,18 +19,26 @@ from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
-CONTRAST, SEGMENTATION = "contrast", "segmentation"
+CONTRAST, SEGMENTATION, ERASING = "contrast", "segmentation", "remove-and-classify"
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
     LAMBDA: "a table over a number, as curves",
     CONTRAST: "one run's best classes of each image under the four contrasts, signed",
     contrasts.BLURRED: "the best classes, original against weighted, each with the image blurred where the map is negative",
+    calm_figure.KIND: "the maps of one run with a CALM head: joint, counterfactual, ever larger sets of classes",
+    counterfactual.KIND: "pairs of classes that differ in a few parts, the difference of their maps beside those parts",
     contrasts.VERSUS: "one run's predicted class against the next best ones, signed",
     BARS: "gains along the gradients of several targets, as bars",
+    ERASING: "accuracy without the most salient pixels, as curves over how many are erased",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
 }
-TABLES = {LAMBDA: "cgc/10", BARS: "weighted-contrast/figure3", SEGMENTATION: "contrastive-cam/segmentation"}
+TABLES = {
+    LAMBDA: "cgc/10",
+    BARS: "weighted-contrast/figure3",
+    SEGMENTATION: "contrastive-cam/segmentation",
+    ERASING: "calm/figure5",
+}
 """The figures of a table, and whose they are where none is named."""
 PAIRS = 4
 MAPS = 5
@@ -41,14 +49,15 @@ MAPS = 5
 class Wish:
     """What a grid shows: the runs (none: all), the data set where there are several, how many images.
 
-    explainer, classes: of one run's signed maps, how they are made and of how many best classes.
+    explainers, classes: of signed maps, how they are made and of how many best classes. class_sets: files of `calm`.
     """
 
     runs: Sequence[str] = ()
     dataset: str | None = None
     images: int | None = None
-    explainer: str | None = None
+    explainers: Sequence[str] = ()
     classes: int | None = None
+    class_sets: Sequence[Path] = ()
 
 
 def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, Path]:
@@ -60,10 +69,16 @@ def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, P
     if out is None:
         raise UsageError(f"--figure {kind}: expected --out FILE, a .pdf or a .png.")
     form(out)
-    choice = wish is not None and (wish.explainer is not None or wish.classes is not None)
-    if choice and canonical(kind) not in contrasts.STYLES:
+    kind, wish = canonical(kind), wish or Wish()
+    if wish.class_sets and kind != calm_figure.KIND:
+        raise UsageError(f"--figure {kind}: --class-sets is for {calm_figure.KIND}.")
+    if kind == counterfactual.KIND and wish.classes is None:
+        return kind, out
+    if (wish.explainers or wish.classes is not None) and kind not in contrasts.STYLES:
         raise UsageError(f"--figure {kind}: --explainer and --classes are for {', '.join(contrasts.STYLES)}.")
-    return canonical(kind), out
+    if len(wish.explainers) > 1:
+        raise UsageError(f"--figure {kind}: expected one --explainer, got {len(wish.explainers)}.")
+    return kind, out
 
 
 def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
@@ -86,12 +101,14 @@ def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
 
 
 def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
-    """Write a grid of images × methods, `consistency` with a crop beside each image, or one run's signed maps.
+    """Write a grid of images × methods, `consistency` with a crop beside each image, or signed maps of runs.
 
     Returns what it shows. Raises: UsageError where there is nothing to show.
     """
-    if kind in contrasts.STYLES:
+    if kind in contrasts.STYLES or kind == calm_figure.KIND:
         return signed(kind, out, wish, place)
+    if kind == counterfactual.KIND:
+        return between(out, wish, place)
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
     images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS
@@ -109,10 +126,26 @@ def signed(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     """
     if len(wish.runs) != 1:
         raise UsageError(f"--figure {kind}: expected one --run RUN, got {len(wish.runs)}; see `cambench ls runs`.")
-    scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (wish.explainer, wish.classes))
-    rows, told, said = contrasts.rows(scene, wish.images or MAPS, place)
-    save(panels.panels(rows, contrasts.STYLES[kind].signs, contrasts.notes(scene, said)), out)
+    if kind == calm_figure.KIND:
+        scene = calm_figure.scene(wish.runs[0], wish.dataset, place, wish.class_sets)
+        rows, told, said = calm_figure.rows(scene, wish.images or MAPS, place)
+        outlined = any(row.mask is not None for row in rows)
+        drawn = panels.panels(rows, calm_figure.SIGNS, calm_figure.notes(scene, said, outlined), calm_figure.AMOUNT)
+    else:
+        scene = contrasts.scene(kind, wish.runs[0], wish.dataset, place, (next(iter(wish.explainers), None), wish.classes))
+        rows, told, said = contrasts.rows(scene, wish.images or MAPS, place)
+        drawn = panels.panels(rows, contrasts.STYLES[kind].signs, contrasts.notes(scene, said))
+    save(drawn, out)
     return {"file": str(out), "run": scene.loaded.run.name, "dataset": scene.dataset.name, "said": said, "images": told}
+
+
+def between(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write the differences of the maps of pairs of classes; returns what they show. Raises: as `counterfactual.scene`."""
+    scene = counterfactual.scene(wish.runs, wish.explainers, wish.dataset, place)
+    rows, told, said = counterfactual.rows(scene, wish.images or counterfactual.IMAGES, place)
+    save(panels.panels(rows, counterfactual.SIGNS, counterfactual.notes(scene, said)), out)
+    runs = list(dict.fromkeys(column.loaded.run.name for column in scene.columns))
+    return {"file": str(out), "runs": runs, "dataset": scene.dataset.name, "said": said, "images": told}
 
 
 def notes(shown: Sequence[Shown]) -> list[str]:
@@ -124,7 +157,7 @@ def notes(shown: Sequence[Shown]) -> list[str]:
 
 
 def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
-    """Write the λ curve or the bars of one table; returns the points.
+    """Write the curves or the bars of one table; returns the points.
 
     Raises: UsageError for several tables, another kind of table, or where there is nothing to draw.
     """
@@ -133,6 +166,7 @@ def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:
     draw, listed = {
         LAMBDA: (ablation.ablation, ablation.listed),
         BARS: (bars.gradient_sign, bars.listed),
+        ERASING: (erasing.remove_and_classify, erasing.listed),
         SEGMENTATION: (class_bars.class_bars, class_bars.listed),
     }[kind]
     save(draw(made[0]), out)

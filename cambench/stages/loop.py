@@ -24,7 +24,7 @@ from cambench.stages.batches import Phase, split
 from cambench.stages.progress import Bar, bar, say
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
-from cambench.vocabulary import Batch, CambenchError, Dataset
+from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError
 
 CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where each look waits for the device
 
@@ -132,7 +132,7 @@ class Loop:
     def check(self, total: Tensor, epoch: int, i: int) -> None:
         """Stop at a loss that is not finite, before it reaches a checkpoint."""
         if (total.is_cpu or i % CHECK_EVERY == 0) and not bool(torch.isfinite(total)):
-            raise CambenchError(
+            raise NotFiniteError(
                 f"{self.run.name}: expected a finite loss, got {float(total)} in epoch {epoch + 1}, step {i}; the "
                 f"checkpoint of epoch {self.epoch} is kept. Lower the rate (--set optimizer.lr=…) or lengthen the warm-up."
             )

@@ -30,7 +30,7 @@ def groups(model: nn.Module, recipe: Optimizer) -> list[dict[str, Any]]:
 
     Raises: UsageError naming a group that fits no module.
     """
-    rates = {prefix(model, name): group.lr for name, group in recipe.groups.items()}
+    rates = {prefix(model, name): group.rate(recipe.lr) for name, group in recipe.groups.items()}
     members: dict[str, list[nn.Parameter]] = {"": [], **{name: [] for name in rates}}
     for key, parameter in model.named_parameters():
         owners = [name for name in rates if key.startswith(f"{name}.")]

@@ -233,7 +233,11 @@ def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Netw
     """
     found: dict[str, Job] = {}
     cells_of = [(table, place, cell) for table in tables for place, cell in places(table)]
-    wanted = [(wish.seeds_of(table, cell), place, chosen(cell, wish, at_hand)) for table, place, cell in cells_of]
+    wanted = [
+        (wish.seeds_of(table, cell), place, select)
+        for table, place, cell in cells_of
+        for select in (cell.alternatives if cell.mean else [chosen(cell, wish, at_hand)])
+    ]
     for seed in range(max(seeds for seeds, _, _ in wanted)):
         for seeds, place, select in wanted:
             if seed < seeds and (seed == 0 or canonical(select.method or "") != PRETRAINED):

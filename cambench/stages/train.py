@@ -11,11 +11,9 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
-from cambench.data import augment, colour
 from cambench.data.episodes import Draw
-from cambench.data.views import RANDOM, View
+from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
-from cambench.lookup import canonical, nearest
 from cambench.models.heads import learner
 from cambench.objectives import AUGMENTED, PLAIN, Objective
 from cambench.objectives.network import Network
@@ -240,14 +238,7 @@ def view(kind: str, recipe: Input) -> View:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
     kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
     plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
-    wanted = canonical(pipeline)
-    if wanted in colour.INDEX:
-        return replace(plain, colour=wanted)
-    if wanted in augment.INDEX:
-        return replace(plain, kind=wanted)
-    if wanted:
-        raise UsageError(nearest(pipeline, (*colour.INDEX, *augment.INDEX), "augmentation"))
-    return plain
+    return altered(plain, pipeline)
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:

@@ -72,6 +72,7 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report", "cgc/1", "--on", "synthbird"], 2, "Did you mean synthbirds"),
         (["report", "--figure", "lambda", "--on", "synthbirds", "--out", "x.png"], 2, "nothing of cgc/10 is measured"),
         (["report", "--figure", "contrast", "--out", "x.png"], 2, "expected one --run RUN, got 0"),
+        (["report", "--figure", "counterfactual", "--out", "x.png"], 2, "expected --run RUN, once or more often, got none"),
         (["report", "--figure", "lambda", "--classes", "2", "--out", "x.png"], 2, "are for contrast, blurred, versus"),
         (
             ["report", "--figure", "gradient-sign", "--on", "synthbirds", "--out", "x.png"],

@@ -67,6 +67,23 @@ def test_red_is_positive_blue_is_negative_and_zero_is_grey() -> None:
     assert bar[0, 0, 2] > bar[0, 0, 0] and bar[0, -1, 0] > bar[0, -1, 2]
 
 
+def test_a_positive_map_has_one_colour_scale_and_a_mask_is_black_and_white() -> None:
+    positive = np.array([[4.0, 4.0], [0.0, 0.0]], np.float32)
+    kinds = [Panel("joint", positive, kind="positive"), Panel("parts", positive, kind="mask"), Panel("less", UPPER)]
+    figure = panels.panels([Row(GREY, "a dog", [Group("a cat", kinds)])], SIGNS, amount="probability")
+    _, joint, mask, less, *bars = shown(figure)
+    # 0.8 of the scale's last colour (252,255,164) over a grey of 100, and 0.25 of its first, black but for 4 of blue
+    assert joint[0, 0].tolist() == pytest.approx([222, 224, 152], abs=1) and joint[-1, 0].tolist() == [75, 75, 76]
+    assert (mask[:160] == 255).all() and (mask[160:] == 0).all()
+    assert less[0, 0].tolist() == [178, 50, 50]
+    assert len(bars) == 2 and {"probability", "−m", *SIGNS} <= set(words(figure))
+    assert [text for text in words(figure) if text.startswith("m = ")] == ["m = 4", "m = 2"], "a mask has no range"
+    only = panels.panels([Row(GREY, "a dog", [Group("a cat", kinds[:2])])], SIGNS, amount="probability")
+    assert len(shown(only)) == 4 and not set(SIGNS) & set(words(only))
+    with pytest.raises(CambenchError, match="expected 'joint' positive, got -1"):
+        panels.panels([Row(GREY, "a dog", [Group("a cat", [Panel("joint", UPPER, kind="positive")])])], SIGNS)
+
+
 def test_what_stands_beneath_a_map_is_beneath_it_and_its_own_class_is_red() -> None:
     pictures = [np.full((40, 40, 3), value, np.uint8) for value in (10, 20, 30)]
     found = beneath(row(), pictures)
@@ -87,6 +104,7 @@ def test_every_map_has_a_range_of_its_own() -> None:
     small, large = (panels.panels([row(scale=s)], SIGNS) for s in (1e-3, 1.0))
     assert all(np.array_equal(a, b) for a, b in zip(shown(small), shown(large), strict=True))
     assert "m = 0.002" in words(small) and "m = 0.002" not in words(large)
+    assert [panels.short(x) for x in (0.01234, 7.66, 99.4, 123.4, 2e6)] == ["0.012", "7.7", "99", "123", "2e+06"]
 
 
 def test_the_object_is_outlined_where_it_is_known() -> None:
@@ -106,9 +124,12 @@ def test_the_object_is_outlined_where_it_is_known() -> None:
 def test_no_text_is_cut_and_none_overlaps(name: str) -> None:
     one = Row(GREY, name, [Group(f"{name}\np = 0.60", [Panel("against the 2nd best", UPPER)])] * 4)
     under = beneath(row(name, name=name), [GREY] * 3)
-    for rows in ([row(name, name=name), row()], [one], [under, under]):
+    of_two_kinds = [Panel("cam resnet8 integrated-vanilla-gradient", UPPER), Panel("joint", abs(UPPER), kind="positive")]
+    for rows in ([row(name, name=name), row()], [one], [under, under], [Row(GREY, name, [Group(name, of_two_kinds)] * 2)]):
         notes = ["A long sentence about what is shown here. " * 6, "short."]
-        figure = panels.panels(rows, ("blue: against it, for the other class", "red: for the predicted class"), notes)
+        figure = panels.panels(
+            rows, ("blue: against it, for the other class", "red: for the predicted class"), notes, "chance"
+        )
         renderer = FigureCanvasAgg(figure).get_renderer()
         boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
         whole = figure.bbox

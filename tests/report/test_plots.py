@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -78,6 +79,24 @@ def test_long_names_are_wrapped_and_cut() -> None:
     assert plots.wrapped("Red bellied Woodpecker", 12) == "Red bellied\nWoodpecker"
     assert plots.wrapped("a " * 50, 10, 2).endswith("…") and plots.wrapped("a " * 50, 10, 2).count("\n") == 1
     assert max(map(len, plots.wrapped("x" * 50, 12, 9).splitlines())) == 12
+
+
+def test_names_of_methods_are_whole_and_neither_cut_nor_overlapping() -> None:
+    names = ["cam resnet8 score-map", "cam resnet8 min-max-cam subset:supersets", "calm-em resnet8 calm subset:supersets"]
+    names.append("cgc-no-negatives-released resnet8 integrated-vanilla-gradient versus:second")
+    figure = grid.grid([GalleryRow(IMAGE, "a dog", (), dict.fromkeys(names, HEAT), "a dog")] * 2)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    labels = [axes.yaxis.label for axes in figure.axes if axes.get_ylabel()]
+    assert [label.get_text() for label in labels[:4]] == [
+        "image", "cam score-map", "cam min-max-cam\nsubset: supersets", "calm-em calm\nsubset: supersets",
+    ]  # fmt: skip
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    pictures = [axes.get_window_extent(renderer) for axes in figure.axes]
+    for box in boxes:
+        assert box.x0 >= 0 and box.y0 >= 0 and not any(box.overlaps(picture) for picture in pictures)
+        assert sum(box.overlaps(other) for other in boxes) == 1, "no other than itself"
 
 
 def test_an_empty_grid_is_an_error() -> None:

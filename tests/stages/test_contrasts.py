@@ -187,7 +187,7 @@ def test_images_are_evenly_spaced() -> None:
 )
 def test_a_figure_is_written_and_tells_what_it_shows(kind: str, explainer: str | None, place: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = figures.pictures(kind, out, figures.Wish([RUN], images=2, explainer=explainer), place)
+    told = figures.pictures(kind, out, figures.Wish([RUN], images=2, explainers=[explainer] if explainer else []), place)
     assert told["dataset"] == "synthbirds" and told["run"].startswith(RUN) and len(told["images"]) == 2
     assert told["images"][0].keys() == {"image", "class", "best"} | ({"blurred"} if kind == "blurred" else set())
     with Image.open(out) as image:
@@ -208,7 +208,7 @@ def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"--figure versus: expected one --run RUN, got {len(runs)}"):
             figures.pictures("versus", out, replace(wish, runs=runs), place)
     with pytest.raises(UsageError, match="unknown explainer 'gradcamm'. Did you mean grad-cam"):
-        figures.pictures("contrast", out, replace(wish, explainer="gradcamm"), place)
+        figures.pictures("contrast", out, replace(wish, explainers=["gradcamm"]), place)
     with pytest.raises(UsageError, match="--classes 4: expected 2 to 3 of the 4 classes of synthbirds"):
         figures.pictures("contrast", out, replace(wish, classes=4), place)
     with pytest.raises(
@@ -216,4 +216,6 @@ def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
     ):
         figures.check("qualitative", out, replace(wish, classes=2))
     assert figures.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
+    with pytest.raises(UsageError, match="--figure contrast: expected one --explainer, got 2"):
+        figures.check("contrast", out, replace(wish, explainers=["gradient", "grad-cam"]))
     assert not out.exists()

@@ -84,3 +84,20 @@ def test_a_group_of_rate_zero_stays_as_it_is() -> None:
     optimizer.step()
     moved = {key for key, p in model.named_parameters() if not torch.equal(p, before[key])}
     assert moved == {key for key, _ in model.named_parameters() if not key.startswith("fc.")}
+
+
+def test_a_group_may_be_so_many_times_the_rate_of_all_others() -> None:
+    wanted = recipe().model_copy(update={"lr": 0.02, "groups": {"head": Group(times=10.0), "layer3": Group(lr=0.5)}})
+    rates = {"": 0.02, "layer3": 0.5, "head": 0.2}
+    assert [group["lr"] for group in build(models.build("resnet8", 4), wanted).param_groups] == pytest.approx(
+        [rates[""], rates["head"], rates["layer3"]]
+    )
+    assert wanted.model_dump()["groups"] == {"head": {"times": 10.0}, "layer3": {"lr": 0.5}}
+    moved = load("cam", "cub", overrides=["optimizer.lr=0.001"]).optimizer
+    assert moved.groups["layer4"].rate(moved.lr) == pytest.approx(0.01), "the groups follow the rate"
+
+
+@pytest.mark.parametrize("text", ["{head={}}", "{head={lr=1.0, times=2.0}}"])
+def test_a_group_has_one_of_both(text: str) -> None:
+    with pytest.raises(UsageError, match="optimizer.groups.head: value error, expected one of lr and times"):
+        load("ce", "cub", overrides=[f"optimizer.groups={text}"])

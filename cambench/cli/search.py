@@ -1,0 +1,56 @@
+"""cambench search METHOD --dataset NAME --metric NAME."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from cambench.cli import options as o
+
+
+def search(
+    method: Annotated[str, typer.Argument(help="See cambench ls methods.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH.")],
+    metric: Annotated[str, typer.Option("--metric", "-m", help="What decides; see cambench ls metrics.")],
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Learning rates to try, log-uniform.")] = 30,
+    low: Annotated[float, typer.Option("--low", help="The least rate (CALM prints 3.2e-4).")] = 1e-5,
+    high: Annotated[float, typer.Option("--high", help="The greatest rate (CALM prints 0.2).")] = 1.0,
+    split: Annotated[str, typer.Option("--split", help="Split on which the metric decides.")] = "val",
+    explainer: Annotated[str, typer.Option("--explainer", "-e", help="By default calm or score-map.")] = "",
+    target: o.Target = "logit",
+    arch: Annotated[str | None, typer.Option("--arch", help="See cambench ls archs; by default the recipe's.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seeds the rates, and every training alike.")] = 0,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe.")] = None,
+    presets: Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="Named overrides.")] = None,
+    weights: o.Weights = None,
+    data_root: o.Data = o.DATA,
+    results: o.Results = o.RESULTS,
+    device: o.Device = "auto",
+    workers: o.Workers = -1,
+    download: o.Download = False,
+    as_json: o.Json = False,
+) -> None:
+    """Train a method at many learning rates and say which is best; what is there already is not done again.
+
+    Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
+    """
+    from cambench.recipes import presets as named
+    from cambench.stages.report import print_rows
+    from cambench.stages.search import RATE, SearchJob, listed
+    from cambench.stages.search import search as stage
+    from cambench.stages.train import TrainJob
+
+    chosen = [text for name in presets or [] for text in named.overrides(name)]
+    overrides = [*chosen, *(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
+    training = TrainJob(method, dataset, arch, seed, weights=weights, overrides=overrides)
+    job = SearchJob(training, metric, draws, low, high, split, explainer, target)
+    drawn, best = stage(job, o.place(data_root, results, device, workers, download))
+    rows = listed(drawn, best)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    print_rows(rows)
+    typer.echo(f"best: --set {RATE}={best.lr:g}")
