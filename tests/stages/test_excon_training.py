@@ -41,7 +41,7 @@ def test_every_method_goes_through_small(method: str, birds: Path, tmp_path: Pat
     log = run.log()
     wanted = {"loss", "classifier_loss", "classifier_accuracy", "validation_accuracy", "validation_loss"}
     assert len(log) == 2 and all(wanted <= set(line) for line in log)
-    assert [("wrong_masked" in line) for line in log] == [method != "supcon"] * 2
+    assert [("wrong_masked" in line) for line in log] == [method != "supcon"] * 2, "start = 100 of 200 is the 1st of 2"
     assert run.info["layer"] == "layer2.0.conv2"
 
 
