@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cambench.explainers import points
 from cambench.explainers.cam import cam, grad_cam, hires_cam
 from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
-from cambench.explainers.control import random
+from cambench.explainers.control import center, random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
 from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
 from cambench.explainers.index_calm import CALM
@@ -104,6 +104,14 @@ INDEX: dict[str, Explainer] = {
         partial=True,
     ),
     **CALM,
+    "center": Explainer(
+        "center",
+        center,
+        "control",
+        "a Gaussian around the image's middle, whatever the image: how far a guess gets",
+        "control; CALM spec §6",
+        unit="none",
+    ),
     "random": Explainer(
         "random",
         random,

@@ -19,6 +19,20 @@ def random(activation: Tensor, images: Tensor) -> Tensor:
     return torch.stack(maps).to(activation.device)
 
 
+WIDTH = 60 / 224
+"""σ of `center` as a share of the image's side."""
+
+
+def center(activation: Tensor, images: Tensor) -> Tensor:
+    """exp(−((x − x̄)² + (y − ȳ)²)/(2σ²)) around the middle (x̄, ȳ) of every image, σ = 60/224 of its width and height.
+
+    Source: CALM spec §6, the image-free check of MaxBoxAccV2. images (N,3,H,W) -> (N,H,W), at the image's own resolution.
+    """
+    n, _, height, width = images.shape
+    y, x = (((torch.arange(s, dtype=torch.float64) - (s - 1) / 2) / (WIDTH * s)).square() for s in (height, width))
+    return torch.exp(-(y[:, None] + x) / 2).expand(n, height, width).to(activation.device)
+
+
 def digest(image: Tensor) -> int:
     """A 63-bit seed from an image's pixels, coarsely rounded, so that another device gives the same."""
     coarse = (image.float() * 32).round().to(torch.int16).cpu().numpy()
