@@ -77,6 +77,13 @@ def rounded(info: Mapping[str, Any], epoch: int) -> dict[str, Any]:
     return {**info, "deviations": said, "rounded_after": [*info.get("rounded_after", []), epoch]}
 
 
+def inherited(weights: Path | None) -> list[str]:
+    """The sentence for a training that begins from a run which was rounded on its way: nothing, where it was not."""
+    if weights is None or not (weights.parent / "run.json").is_file():
+        return []
+    return [said for said in read_run(weights.parent).info.get("deviations", []) if said == ROUNDED]
+
+
 def unpack(folder: Path, results: Path) -> Run:
     """Check a pack and put its run under the results; `cambench train` with the same arguments then goes on with it.
 

@@ -142,6 +142,16 @@ def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run
     assert again.info["deviations"].count(travel.ROUNDED) == 1 and again.info["rounded_after"] == [1, 2]
 
 
+def test_what_begins_from_a_rounded_run_says_so_too(half: Place, tmp_path: Path) -> None:
+    there = replace(half, results=tmp_path / "there")
+    travel.pack("synthbirds-supcon", tmp_path / "pack", half.results, bf16=True)
+    travel.unpack(tmp_path / "pack", there.results)
+    above = train(replace(SUPCON, method="supcon-ori"), there)
+    assert travel.ROUNDED in above.info["deviations"] and above.finished
+    assert find_run("synthbirds-supcon-r", there.results).info["rounded_after"] == [1]
+    assert travel.inherited(None) == travel.inherited(tmp_path / "foreign.pt") == []
+
+
 def test_adam_counts_beyond_what_bfloat16_holds(whole: Run, half: Place, tmp_path: Path) -> None:
     place = tmp_path / "results"
     shutil.copytree(whole.path, place / "runs" / whole.name)
