@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cambench.cli import catalogue, data, doctor, evaluate, explain, report, reproduce, search, train
+from cambench.cli import catalogue, data, doctor, evaluate, explain, report, reproduce, search, train, travel
 from cambench.vocabulary import CambenchError
 
 INTERRUPTED = 130
@@ -28,6 +28,8 @@ app.command("evaluate", hidden=True)(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("search")(search.search)
+app.command("pack")(travel.pack)
+app.command("unpack")(travel.unpack)
 app.command("ls")(catalogue.ls)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)

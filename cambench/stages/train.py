@@ -24,6 +24,7 @@ from cambench.stages.batches import Lessons, Phase
 from cambench.stages.focus import check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
+from cambench.stages.travel import inherited
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import Run, read_run
@@ -183,7 +184,7 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: job
         "class_names": list(dataset.classes),
         "comparable": dataset.comparable,
         "partial": list(dataset.notes),
-        "deviations": [*recipe.deviations, *departures(recipe)],
+        "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights)],
         "recipe": recipe.model_dump(mode="json"),
         "weights": weights,
         "job": identity,

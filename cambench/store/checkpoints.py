@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import random
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cambench.store.files import atomic_buffer
 from cambench.vocabulary import CambenchError
@@ -26,13 +29,13 @@ def rng_states() -> dict[str, Any]:
 
 
 def restore_rng(states: dict[str, Any]) -> None:
-    """Put back what `rng_states` took."""
+    """Put back what `rng_states` took, on a machine that may have fewer devices."""
     random.setstate(states["python"])
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     if torch.cuda.is_available() and states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
+        torch.cuda.set_rng_state_all(states["cuda"][: torch.cuda.device_count()])
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -41,13 +44,36 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, buffer)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
+def checkpoint_bytes(state: dict[str, Any]) -> bytes:
+    """What `save_checkpoint` writes."""
+    buffer = BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def cast(value: Any, given: torch.dtype, wanted: torch.dtype) -> Any:
+    """The same containers, in which every tensor of one type is of another.
+
+    Single numbers stay as they are: Adam counts its steps in a float32, and bfloat16 has no 257.
+    """
+    if isinstance(value, Tensor):
+        return value.to(wanted) if value.dtype == given and value.ndim else value
+    if isinstance(value, dict):
+        changed = copy.copy(value)  # a model's state dict carries its modules' versions as an attribute
+        changed.update((k, cast(v, given, wanted)) for k, v in value.items())
+        return changed
+    if isinstance(value, list | tuple):
+        return type(value)(cast(v, given, wanted) for v in value)
+    return value
+
+
+def load_checkpoint(path: Path, data: bytes | None = None) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU, from the bytes of the file where they are at hand.
 
     Raises: CambenchError naming the file if it is truncated, foreign or holds anything but weights.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path if data is None else BytesIO(data), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as e:
         reason = str(e).splitlines()[0][:160] if str(e) else "an empty file"
         raise CambenchError(f"{path}: expected a checkpoint, got {reason}; delete it to train again from the start.") from e

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -35,11 +36,41 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as e:
         if e.errno in NO_SPACE:
-            text = f"cannot write {path}: {NO_SPACE[e.errno]}; free some space and repeat the command, it goes on."
-            raise CambenchError(text) from e
+            raise CambenchError(no_space(path, e.errno)) from e
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def no_space(path: Path, code: int) -> str:
+    """What to say where a disk takes no more."""
+    return f"cannot write {path}: {NO_SPACE[code]}; free some space and repeat the command, it goes on."
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of `path`, and of what is there, once the block ends without an error.
+
+    It lies one level deeper than `path`, where nobody looks for folders of its kind.
+    Raises: CambenchError where the disk is full; nothing half-written stays.
+    """
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    new, old = hidden / "new", hidden / "old"
+    try:
+        new.mkdir(parents=True)
+        yield new
+        for file in new.iterdir():
+            with file.open("rb+") as f:
+                os.fsync(f.fileno())
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    except OSError as e:
+        if e.errno in NO_SPACE:
+            raise CambenchError(no_space(path, e.errno)) from e
+        raise
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 @contextmanager
@@ -63,7 +94,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON whole or not at all. NaN is refused: it would not be JSON, and a number must not stand for it."""
-    write_text(path, json.dumps(data, indent=1, allow_nan=False, sort_keys=False) + "\n")
+    write_text(path, json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """JSON as `write_json` writes it."""
+    return json.dumps(data, indent=1, allow_nan=False, sort_keys=False) + "\n"
 
 
 def read_json(path: Path) -> Any:

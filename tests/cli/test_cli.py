@@ -83,6 +83,9 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["data", "where", "cub"], 0, "CUB_200_2011"),
         (["data", "make", "cub"], 2, "expected synthbirds"),
         (["train", "ce", "--dataset", "synthbirds", "--device", "cuda:9"], 2, "not available here"),
+        (["pack", "cub-cgc"], 2, "--out"),
+        (["pack", "cub-cgc", "--out", "x"], 2, "no run 'cub-cgc'"),
+        (["unpack", "cambench"], 2, "expected a folder that `cambench pack` wrote, found no pack.json in it"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:

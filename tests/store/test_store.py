@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
-from cambench.store.files import atomic_path, read_json, write_json
+from cambench.store.files import atomic_folder, atomic_path, read_json, write_json
 from cambench.store.heatmaps import pack, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts
@@ -173,3 +173,31 @@ def test_runs_are_found_by_name_prefix_and_path(tmp_path: Path) -> None:
         find_run("cub", tmp_path)
     with pytest.raises(UsageError, match="Did you mean cub-cgc-resnet50-s0-aaaa"):
         find_run("cubcgc-resnet50-s0-aaa", tmp_path)
+
+
+def test_random_states_of_more_devices_than_there_are_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", given.extend)
+    restore_rng({**rng_states_without_devices(monkeypatch), "cuda": ["first", "second"]})
+    assert given == ["first"]
+
+
+def rng_states_without_devices(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """The states of the generators on the CPU."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        return rng_states()
+
+
+def test_a_folder_appears_whole_or_not_at_all_and_takes_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    with pytest.raises(ZeroDivisionError), atomic_folder(path) as temporary:
+        (temporary / "a").write_text("half")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    for name in ("a", "b"):
+        with atomic_folder(path) as temporary:
+            (temporary / name).write_text(name)
+        assert list(tmp_path.iterdir()) == [path] and [p.name for p in path.iterdir()] == [name]

@@ -1,0 +1,133 @@
+"""Packs: a run as small files with their sizes and digests, which come together again whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cambench.store.files import atomic_folder
+from cambench.vocabulary import CambenchError, UsageError
+
+MANIFEST = "pack.json"
+FILES = ("run.json", "last.pt", "best.pt", "log.jsonl")
+"""What a pack may hold."""
+PART = r"^(run\.json|last\.pt|best\.pt|log\.jsonl)(\.\d{3,})?$"
+
+
+class Piece(BaseModel):
+    """A file or a part of one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=PART)
+    size: int = Field(ge=0)
+    sha256: str
+
+
+class File(Piece):
+    """A file of the run and its parts in order."""
+
+    parts: list[Piece]
+
+
+class Manifest(BaseModel):
+    """What `pack.json` says: which run, after which of its epochs, and its files.
+
+    bf16: whether float32 tensors of the checkpoints are stored as bfloat16.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    run: str = Field(pattern=r"^[^./\\][^/\\]*$")
+    epoch: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    bf16: bool
+    files: list[File] = []
+
+
+def piece(name: str, data: bytes) -> Piece:
+    """A file's or part's name, size and digest."""
+    return Piece(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def cut(name: str, data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Parts of at most `limit` bytes. Every name is numbered, so that a pack is never taken for a run."""
+    for i, start in enumerate(range(0, max(len(data), 1), limit)):
+        yield f"{name}.{i:03d}", data[start : start + limit]
+
+
+def write_pack(folder: Path, facts: Manifest, contents: Mapping[str, bytes], limit: int) -> Manifest:
+    """Write the files of a run as parts of at most `limit` bytes, and the manifest; the folder appears whole or not at all.
+
+    Raises: UsageError where the folder holds something, or the limit is too small for the manifest; CambenchError for a full
+    disk.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--out {folder}: expected a new or empty folder, found something there; name another.")
+    files = [
+        File(**piece(name, data).model_dump(), parts=[piece(*part) for part in cut(name, data, limit)])
+        for name, data in contents.items()
+    ]
+    manifest = facts.model_copy(update={"files": files})
+    text = manifest.model_dump_json(indent=1) + "\n"
+    if len(text.encode()) > limit:
+        raise UsageError(
+            f"--part: expected at least {len(text.encode()) / 1e6:.3g} MB, which the list of so many parts takes, got "
+            f"{limit / 1e6:.3g}; allow larger parts."
+        )
+    with atomic_folder(folder.absolute()) as temporary:
+        for name, data in contents.items():
+            for part, content in cut(name, data, limit):
+                (temporary / part).write_bytes(content)
+        (temporary / MANIFEST).write_text(text, encoding="utf-8")
+    return manifest
+
+
+def read_pack(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest of a pack and the files of its run, once every byte is known to be as it was packed.
+
+    Raises: UsageError for a folder without manifest; CambenchError naming a damaged manifest, or every part that is missing
+    or damaged.
+    """
+    manifest = read_manifest(folder / MANIFEST)
+    contents, wrong = {}, []
+    for file in manifest.files:
+        found = []
+        for part in file.parts:
+            path = folder / part.name
+            found.append(path.read_bytes() if path.is_file() else b"")
+            if not path.is_file():
+                wrong.append(f"{part.name} (missing)")
+            elif piece(part.name, found[-1]) != part:
+                wrong.append(f"{part.name} (damaged: {len(found[-1])} bytes, expected {part.size} of another SHA-256)")
+        contents[file.name] = b"".join(found)
+    if wrong:
+        raise CambenchError(f"{folder}: not as packed: {', '.join(wrong)}; copy it again. Nothing was unpacked.")
+    whole = {file.name: piece(file.name, contents[file.name]) for file in manifest.files}
+    if any(whole[f.name] != Piece(name=f.name, size=f.size, sha256=f.sha256) for f in manifest.files):
+        raise CambenchError(f"{folder / MANIFEST}: its parts do not make its files; copy it again. Nothing was unpacked.")
+    return manifest, contents
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a pack.
+
+    Raises: UsageError where there is none; CambenchError for one that was changed or truncated.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path.parent}: expected a folder that `cambench pack` wrote, found no {MANIFEST} in it.")
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(key) for key in first["loc"]) or "the file"
+        raise CambenchError(f"{path}: damaged at {where} ({first['msg']}); copy it again. Nothing was unpacked.") from e
+    names = [file.name for file in manifest.files]
+    if not {"run.json", "last.pt"} <= set(names) <= set(FILES) or len(set(names)) < len(names):
+        raise CambenchError(f"{path}: expected run.json, last.pt and a log, got {', '.join(names)}. Nothing was unpacked.")
+    return manifest
