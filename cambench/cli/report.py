@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ Figure = Annotated[
     typer.Option(
         "--figure",
         help="qualitative, consistency, contrast, blurred, versus, calm, counterfactual, lambda, gradient-sign, "
-        "remove-and-classify or segmentation, written to --out.",
+        "remove-and-classify, segmentation or convergence, written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
@@ -150,6 +151,8 @@ def draw(
 
     wish = figures.Wish(*choice)
     kind, path = figures.check(*figure, wish)
+    if kind == figures.CONVERGENCE and wish.dataset is None:  # --on and --dataset mean the same where no table is meant
+        wish, wanted = replace(wish, dataset=wanted[1]), (wanted[0], None, wanted[2])
     if kind == figures.SEGMENTATION:
         by_class(wanted, path, roots, form)
         return

@@ -9,8 +9,9 @@ from typing import Any
 
 from cambench.lookup import canonical, find
 from cambench.report import Table, ablation, bars, class_bars, erasing, grid, panels
+from cambench.report import convergence as curves
 from cambench.report.plots import form, save
-from cambench.stages import calm_figure, contrasts, counterfactual
+from cambench.stages import calm_figure, contrasts, convergence, counterfactual
 from cambench.stages.consistency import pairs
 from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
 from cambench.stages.jobs import Place
@@ -20,6 +21,7 @@ from cambench.vocabulary import UsageError
 
 QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
 CONTRAST, SEGMENTATION, ERASING = "contrast", "segmentation", "remove-and-classify"
+CONVERGENCE = convergence.KIND
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
@@ -32,6 +34,7 @@ KINDS = {
     BARS: "gains along the gradients of several targets, as bars",
     ERASING: "accuracy without the most salient pixels, as curves over how many are erased",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
+    CONVERGENCE: "validation accuracy and loss over the epochs, mean and std over the seeds",
 }
 TABLES = {
     LAMBDA: "cgc/10",
@@ -106,6 +109,8 @@ def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
         return signed(kind, out, wish, place)
     if kind == counterfactual.KIND:
         return between(out, wish, place)
+    if kind == CONVERGENCE:
+        return over_epochs(out, wish, place)
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
     images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS
@@ -143,6 +148,14 @@ def between(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     save(panels.panels(rows, counterfactual.SIGNS, counterfactual.notes(scene, said)), out)
     runs = list(dict.fromkeys(column.loaded.run.name for column in scene.columns))
     return {"file": str(out), "runs": runs, "dataset": scene.dataset.name, "said": said, "images": told}
+
+
+def over_epochs(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write the curves of trainings over their epochs; returns their points. Raises: as `convergence.chosen`."""
+    shown = convergence.chosen(wish.runs, wish.dataset, place.results)
+    said = curves.notes(shown)
+    save(curves.convergence(shown, said), out)
+    return {"file": str(out), "dataset": shown[0].runs[0].info["dataset"], "said": said, "trainings": curves.listed(shown)}
 
 
 def notes(shown: Sequence[Shown]) -> list[str]:
