@@ -26,7 +26,7 @@ Figure = Annotated[
     typer.Option(
         "--figure",
         help="qualitative, consistency, contrast, blurred, versus, calm, counterfactual, lambda, gradient-sign, "
-        "remove-and-classify, segmentation or convergence, written to --out.",
+        "remove-and-classify, segmentation, convergence or embedding, written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
@@ -74,6 +74,7 @@ def report(
     metric: Metrics = None,
     explainer: Explainers = None,
     target: Target = None,
+    checkpoint: o.Checkpoint = "last",
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
 ) -> None:
@@ -82,11 +83,14 @@ def report(
     Example: cambench report cgc/1 --latex
     """
     form = one_format(latex, markdown, csv, html, as_json)
+    if figure is None and checkpoint != "last":
+        raise UsageError("--checkpoint: expected --figure embedding beside it; a table chooses its own.")
     names, roots = [*(tables or []), *([paper] if paper else [])], (data_root, results)
     if paired is not None:
         compare(paired, metric or [], results, (one(explainer or []), target), form)
     elif figure is not None:
-        draw((figure, out), (names, on, arch), (run or [], dataset, images, explainer or [], classes), roots, form)
+        choice = (run or [], dataset, images, explainer or [], classes, checkpoint)
+        draw((figure, out), (names, on, arch), choice, roots, form)
     else:
         show(made((names, on, arch), roots), form, html, results, data_root)
 
@@ -142,7 +146,7 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
 def draw(
     figure: tuple[str, Path | None],
     wanted: Wanted,
-    choice: tuple[list[str], str | None, int | None, list[str], int | None],
+    choice: tuple[list[str], str | None, int | None, list[str], int | None, str],
     roots: tuple[Path, Path],
     form: str,
 ) -> None:

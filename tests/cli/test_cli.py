@@ -73,6 +73,8 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report", "--figure", "lambda", "--on", "synthbirds", "--out", "x.png"], 2, "nothing of cgc/10 is measured"),
         (["report", "--figure", "convergence", "--on", "cub", "--out", "x.png"], 2, "no validated training to show"),
         (["report", "excon/1", "--figure", "convergence", "--out", "x.png"], 2, "expected no TABLE"),
+        (["report", "--figure", "embedding", "--out", "x.png"], 2, "expected --run RUN, once or more often"),
+        (["report", "excon/1", "--checkpoint", "best"], 2, "expected --figure embedding beside it"),
         (["report", "--figure", "contrast", "--out", "x.png"], 2, "expected one --run RUN, got 0"),
         (["report", "--figure", "lambda", "--classes", "2", "--out", "x.png"], 2, "are for contrast, blurred, versus"),
         (
