@@ -31,7 +31,8 @@ Figure = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[
-    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus, calm: one.")
+    list[str] | None,
+    typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus, calm: one; embedding: any number."),
 ]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]

@@ -197,7 +197,7 @@ def clouds(shown: Scene, images: int, place: Place) -> tuple[list[Cloud], list[d
 
 def ratio(near: Closeness) -> str:
     """The line beneath a panel's title."""
-    return f"image to its mask / between classes: {near.own:.3g} / {near.between:.3g} = {near.ratio:.3f}"
+    return f"image to its mask / between classes: {near.own:.2f} / {near.between:.2f} = {near.ratio:.3f}"
 
 
 def listed(shown: Scene, column: Column, seen: Seen, near: Closeness, places: NDArray[np.float64]) -> dict[str, Any]:
