@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,12 +26,13 @@ Figure = Annotated[
     typer.Option(
         "--figure",
         help="qualitative, consistency, contrast, blurred, versus, calm, counterfactual, lambda, gradient-sign, "
-        "remove-and-classify or segmentation, written to --out.",
+        "remove-and-classify, segmentation, convergence or embedding, written to --out.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="A figure's file: .pdf or .png.")]
 Shown = Annotated[
-    list[str] | None, typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus, calm: one.")
+    list[str] | None,
+    typer.Option("--run", help="Runs of a figure; none: all. contrast, blurred, versus, calm: one; embedding: any number."),
 ]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="Data set of a figure.")]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many images a figure shows.")]
@@ -77,6 +79,7 @@ def report(
     metric: Metrics = None,
     explainer: Explainers = None,
     target: Target = None,
+    checkpoint: o.Checkpoint = "last",
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
 ) -> None:
@@ -85,17 +88,14 @@ def report(
     Example: cambench report cgc/1 --latex
     """
     form = one_format(latex, markdown, csv, html, as_json)
+    if figure is None and checkpoint != "last":
+        raise UsageError("--checkpoint: expected --figure embedding beside it; a table chooses its own.")
     names, roots = [*(tables or []), *([paper] if paper else [])], (data_root, results)
     if paired is not None:
         compare(paired, metric or [], results, (one(explainer or []), target), form)
     elif figure is not None:
-        draw(
-            (figure, out),
-            (names, on, arch),
-            (run or [], dataset, images, explainer or [], classes, class_sets or []),
-            roots,
-            form,
-        )
+        choice = (run or [], dataset, images, explainer or [], classes, class_sets or [], checkpoint)
+        draw((figure, out), (names, on, arch), choice, roots, form)
     else:
         show(made((names, on, arch), roots), form, html, results, data_root)
 
@@ -151,7 +151,7 @@ def show(made: list[Table], form: str, html: Path | None, results: Path, data_ro
 def draw(
     figure: tuple[str, Path | None],
     wanted: Wanted,
-    choice: tuple[list[str], str | None, int | None, list[str], int | None, list[Path]],
+    choice: tuple[list[str], str | None, int | None, list[str], int | None, list[Path], str],
     roots: tuple[Path, Path],
     form: str,
 ) -> None:
@@ -160,6 +160,8 @@ def draw(
 
     wish = figures.Wish(*choice)
     kind, path = figures.check(*figure, wish)
+    if kind == figures.CONVERGENCE and wish.dataset is None:  # --on and --dataset mean the same where no table is meant
+        wish, wanted = replace(wish, dataset=wanted[1]), (wanted[0], None, wanted[2])
     if kind == figures.SEGMENTATION:
         by_class(wanted, path, roots, form)
         return

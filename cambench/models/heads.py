@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from torch import nn
 
 from cambench.vocabulary import UsageError
@@ -33,6 +35,19 @@ def learner(network: nn.Module) -> nn.Module:
     """The part of a frozen network that still learns: its segmentation head, else its classifier."""
     own = dict(network.named_children()).get(SEGMENTER)
     return network.get_submodule(find_head(network) or "") if own is None else own
+
+
+def without_head(network: nn.Module) -> nn.Module:
+    """A copy that returns what its linear classifier is fed with: images (N,3,H,W) -> features (N,d).
+
+    Raises: UsageError for a network without a linear classifier.
+    """
+    name = find_head(network)
+    if name is None or not isinstance(network.get_submodule(name), nn.Linear):
+        raise UsageError(f"features: expected a network with a linear classifier, got {type(network).__name__} without one.")
+    bare = copy.deepcopy(network)
+    bare.set_submodule(name, nn.Identity())
+    return bare
 
 
 def replace_head(network: nn.Module, num_classes: int, arch: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from cambench.lookup import canonical
 from cambench.recipes.tables import Select
@@ -12,6 +12,7 @@ from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
 NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
+T = TypeVar("T")
 LAST = "last"
 """The checkpoint that a selection shows where it names none."""
 NO_NUMBER = ("sources", "deviations", "summary", "source")
@@ -80,7 +81,12 @@ def conditions(record: Record) -> tuple[str, ...]:
 
 def training(record: Record) -> str:
     """The settings of the record's training and the data it saw, as text to compare."""
-    settings = {k: v for k, v in recipe_of(record).items() if k not in NO_NUMBER}
+    return alike(recipe_of(record))
+
+
+def alike(recipe: Mapping[str, Any]) -> str:
+    """The settings of a stored recipe, as text to compare."""
+    settings = {k: v for k, v in recipe.items() if k not in NO_NUMBER}
     if isinstance(settings.get("data"), dict):
         settings["data"] = {k: v for k, v in settings["data"].items() if k != MEASURED_ON}
     return json.dumps(settings, sort_keys=True, default=str)
@@ -92,13 +98,21 @@ def groups(records: Iterable[Record]) -> list[list[Record]]:
     Preferred: comparable, then fewer parts left out, fewer deviations, float32, more seeds, more images. Two runs of one
     seed under equal conditions are not averaged: the second goes to a group of its own.
     """
-    found: dict[tuple[tuple[str, ...], int], dict[int, Record]] = {}
-    for record in sorted(records, key=lambda r: (r.seed, r.run)):
-        copy, key = 0, conditions(record)
-        while record.seed in found.get((key, copy), {}):
+    found = together(records, conditions, lambda r: r.seed, lambda r: r.run)
+    return sorted(([*by_seed.values()] for by_seed in found), key=preference)
+
+
+def together(
+    items: Iterable[T], key: Callable[[T], Hashable], seed: Callable[[T], int], name: Callable[[T], str]
+) -> list[dict[int, T]]:
+    """Items with equal keys, one a seed, in the order of the seeds; a second one of a seed goes to a group of its own."""
+    found: dict[tuple[Hashable, int], dict[int, T]] = {}
+    for item in sorted(items, key=lambda i: (seed(i), name(i))):
+        copy, own = 0, key(item)
+        while seed(item) in found.get((own, copy), {}):
             copy += 1
-        found.setdefault((key, copy), {})[record.seed] = record
-    return sorted(([*by_seed.values()] for by_seed in found.values()), key=preference)
+        found.setdefault((own, copy), {})[seed(item)] = item
+    return [*found.values()]
 
 
 def chosen(alternatives: Sequence[Select], records: Sequence[Record]) -> tuple[Select, list[list[Record]]] | None:

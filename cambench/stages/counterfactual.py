@@ -28,7 +28,7 @@ from cambench.stages.cues import Look, check_cues, differences, looks_of, pairs_
 from cambench.stages.explain import make_view, open_data
 from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
-from cambench.stages.networks import Loaded, Ready, load_network, open_run
+from cambench.stages.networks import LAST, Loaded, Ready, load_network, open_run
 from cambench.stages.rows import EvalJob
 from cambench.vocabulary import Dataset, UsageError
 
@@ -71,16 +71,9 @@ def scene(runs: Sequence[str], explainers: Sequence[str], dataset: str | None, p
     Raises: UsageError without a run, where runs look at different data, the data has no such pairs, or an explainer fits no
     run.
     """
-    if not runs:
-        raise UsageError(f"--figure {KIND}: expected --run RUN, once or more often, got none; see `cambench ls runs`.")
-    opened = {run.name: run for run in (open_run(spec, place) for spec in runs)}
-    networks = [load_network(run, place) for run in opened.values()]
-    images = [open_data(loaded, place, dataset, "eval", None) for loaded in networks]
-    if len({data.fingerprint for data in images}) > 1:
-        names = ", ".join(dict.fromkeys(f"{data.name} {data.split}" for data in images))
-        raise UsageError(f"--figure {KIND}: expected runs on the same images, got {names}; choose with --dataset.")
+    networks, data = together(KIND, runs, dataset, place)
     metric = find_metric(METRIC)
-    check_cues(metric, EvalJob(METRIC), images[0])
+    check_cues(metric, EvalJob(METRIC), data)
     wanted = [find_explainer(name) for name in explainers]
     found = [(loaded, entry) for loaded in networks for entry in fitting(loaded, wanted)]
     for entry in wanted:
@@ -92,7 +85,25 @@ def scene(runs: Sequence[str], explainers: Sequence[str], dataset: str | None, p
         Column(loaded, entry, loaded.ready_for(entry), make_view(metric.view, loaded), short[label(loaded, entry)])
         for loaded, entry in found
     ]
-    return Scene(images[0], columns, shared)
+    return Scene(data, columns, shared)
+
+
+def together(
+    kind: str, runs: Sequence[str], dataset: str | None, place: Place, checkpoint: str = LAST
+) -> tuple[list[Loaded], Dataset]:
+    """The networks of the runs, each once, and the evaluation images that all of them look at.
+
+    Raises: UsageError without a run, or where they look at different images.
+    """
+    if not runs:
+        raise UsageError(f"--figure {kind}: expected --run RUN, once or more often, got none; see `cambench ls runs`.")
+    opened = {run.name: run for run in (open_run(spec, place) for spec in runs)}
+    networks = [load_network(run, place, checkpoint=checkpoint) for run in opened.values()]
+    images = [open_data(loaded, place, dataset, "eval", None) for loaded in networks]
+    if len({data.fingerprint for data in images}) > 1:
+        names = ", ".join(dict.fromkeys(f"{data.name} {data.split}" for data in images))
+        raise UsageError(f"--figure {kind}: expected runs on the same images, got {names}; choose with --dataset.")
+    return networks, images[0]
 
 
 def fitting(loaded: Loaded, wanted: Sequence[Explainer]) -> list[Explainer]:

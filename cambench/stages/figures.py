@@ -9,17 +9,21 @@ from typing import Any
 
 from cambench.lookup import canonical, find
 from cambench.report import Table, ablation, bars, class_bars, erasing, grid, panels
+from cambench.report import convergence as curves
+from cambench.report import embedding as scatter
 from cambench.report.plots import form, save
-from cambench.stages import calm_figure, contrasts, counterfactual
+from cambench.stages import calm_figure, contrasts, convergence, counterfactual, embedding
 from cambench.stages.consistency import pairs
 from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
 from cambench.stages.jobs import Place
+from cambench.stages.networks import CHECKPOINTS, LAST
 from cambench.stages.paired import run_of
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 QUALITATIVE, CONSISTENCY, LAMBDA, BARS = "qualitative", "consistency", "lambda", "gradient-sign"
 CONTRAST, SEGMENTATION, ERASING = "contrast", "segmentation", "remove-and-classify"
+CONVERGENCE = convergence.KIND
 KINDS = {
     QUALITATIVE: "images with the heatmaps of every method",
     CONSISTENCY: "the same with a crop beside each image",
@@ -32,6 +36,8 @@ KINDS = {
     BARS: "gains along the gradients of several targets, as bars",
     ERASING: "accuracy without the most salient pixels, as curves over how many are erased",
     SEGMENTATION: "IoU of each class on the features of several classifiers, as bars",
+    CONVERGENCE: "validation accuracy and loss over the epochs, mean and std over the seeds",
+    embedding.KIND: "features of images and of what their maps show, by t-SNE",
 }
 TABLES = {
     LAMBDA: "cgc/10",
@@ -50,6 +56,7 @@ class Wish:
     """What a grid shows: the runs (none: all), the data set where there are several, how many images.
 
     explainers, classes: of signed maps, how they are made and of how many best classes. class_sets: files of `calm`.
+    checkpoint: of `embedding`, of which epoch the weights are.
     """
 
     runs: Sequence[str] = ()
@@ -58,6 +65,7 @@ class Wish:
     explainers: Sequence[str] = ()
     classes: int | None = None
     class_sets: Sequence[Path] = ()
+    checkpoint: str = LAST
 
 
 def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, Path]:
@@ -72,6 +80,8 @@ def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, P
     kind, wish = canonical(kind), wish or Wish()
     if wish.class_sets and kind != calm_figure.KIND:
         raise UsageError(f"--figure {kind}: --class-sets is for {calm_figure.KIND}.")
+    if wish.checkpoint not in of_epoch(kind):
+        raise UsageError(f"--figure {kind} --checkpoint {wish.checkpoint}: expected {' or '.join(of_epoch(kind))}.")
     if kind == counterfactual.KIND and wish.classes is None:
         return kind, out
     if (wish.explainers or wish.classes is not None) and kind not in contrasts.STYLES:
@@ -79,6 +89,11 @@ def check(kind: str, out: Path | None, wish: Wish | None = None) -> tuple[str, P
     if len(wish.explainers) > 1:
         raise UsageError(f"--figure {kind}: expected one --explainer, got {len(wish.explainers)}.")
     return kind, out
+
+
+def of_epoch(kind: str) -> tuple[str, ...]:
+    """The checkpoints whose weights a figure may show."""
+    return CHECKPOINTS if kind == embedding.KIND else (LAST,)
 
 
 def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
@@ -109,6 +124,10 @@ def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
         return signed(kind, out, wish, place)
     if kind == counterfactual.KIND:
         return between(out, wish, place)
+    if kind == CONVERGENCE:
+        return over_epochs(out, wish, place)
+    if kind == embedding.KIND:
+        return embedded(out, wish, place)
     shown = pick(kind, wish, place.results)
     name = shown[0].maps.job["dataset"]
     images = PAIRS if wish.images is None and kind == CONSISTENCY else wish.images or ROWS
@@ -146,6 +165,23 @@ def between(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     save(panels.panels(rows, counterfactual.SIGNS, counterfactual.notes(scene, said)), out)
     runs = list(dict.fromkeys(column.loaded.run.name for column in scene.columns))
     return {"file": str(out), "runs": runs, "dataset": scene.dataset.name, "said": said, "images": told}
+
+
+def over_epochs(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write the curves of trainings over their epochs; returns their points. Raises: as `convergence.chosen`."""
+    shown = convergence.chosen(wish.runs, wish.dataset, place.results)
+    said = curves.notes(shown)
+    save(curves.convergence(shown, said), out)
+    return {"file": str(out), "dataset": shown[0].runs[0].info["dataset"], "said": said, "trainings": curves.listed(shown)}
+
+
+def embedded(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
+    """Write the features of runs in two dimensions; returns what they show. Raises: as `embedding.scene`."""
+    scene = embedding.scene(wish.runs, wish.dataset, wish.checkpoint, place)
+    clouds, told = embedding.clouds(scene, wish.images or embedding.SAMPLES, place)
+    said, names = embedding.notes(scene, told), [scene.dataset.classes[c] for c in scene.classes]
+    save(scatter.embedding(clouds, [contrasts.plain(name) for name in names], said), out)
+    return {"file": str(out), "dataset": scene.dataset.name, "classes": names, "said": said, "panels": told}
 
 
 def notes(shown: Sequence[Shown]) -> list[str]:

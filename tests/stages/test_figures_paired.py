@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cambench.stages.explain import ExplainJob
 from cambench.stages.jobs import Place
 from cambench.stages.rows import EvalJob
 from cambench.stages.works import Works, evaluate_all, explain_all
+from cambench.store.runs import Run, find_run
 from cambench.vocabulary import UsageError
 
 NAMES = ("synthbirds-cgc", "synthbirds-ce")
@@ -98,3 +100,44 @@ def test_what_cannot_be_drawn_is_said(measured: Place, tmp_path: Path) -> None:
         figures.check("lambada", tmp_path / "f.png")
     assert str(caught.value) == nearest("lambada", figures.KINDS, "figure")
     assert figures.check("Lambda", tmp_path / "f.png")[0] == figures.LAMBDA
+
+
+@pytest.fixture
+def followed(place: Place) -> Place:
+    """Both runs as if they had been validated after every epoch."""
+    for name in NAMES:
+        run = find_run(name, place.results)
+        run.write_log([{**line, "validation_accuracy": 10.0 * line["epoch"], "validation_loss": 1.0} for line in run.log()])
+    return place
+
+
+def test_convergence_shows_the_trainings_of_one_data_set(followed: Place, tmp_path: Path) -> None:
+    place = followed
+    told = figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(dataset="synthbirds"), place)
+    assert [t["training"] for t in told["trainings"]] == ["ce", "cgc"] and (tmp_path / "f.png").stat().st_size > 10_000
+    assert [p["validation_accuracy"]["mean"] for p in told["trainings"][1]["points"]] == [10, 20]
+    assert "synthetic images (synthbirds)." in told["said"]
+    one = figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish([NAMES[0]]), place)
+    assert [t["training"] for t in one["trainings"]] == ["cgc"]
+
+
+def test_convergence_says_what_it_cannot_show(followed: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = followed
+    with pytest.raises(UsageError, match="no validated training to show, there are those of synthbirds"):
+        figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(dataset="cub"), place)
+    with pytest.raises(UsageError, match="no validated training to show, there are none"):
+        figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(), Place(place.data, tmp_path, "cpu"))
+    run = find_run("synthbirds-ce", place.results)
+    begun = Run(place.results / "runs" / "synthbirds-begun", {}).save(**{**run.info, "finished": False})
+    other = Run(place.results / "runs" / "cub-other", {}).save(**{**run.info, "dataset": "cub"})
+    other.write_log(run.log())
+    try:
+        with pytest.raises(UsageError, match="trainings on cub, synthbirds; choose with --dataset"):
+            figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(), place)
+        with pytest.raises(UsageError, match="expected a finished run with validation_accuracy and .* got synthbirds-begun"):
+            figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(["synthbirds-begun"]), place)
+        figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(dataset="synthbirds"), place)
+        assert "synthbirds-begun is left out: not finished" in capsys.readouterr().err
+    finally:
+        for made in (begun, other):
+            shutil.rmtree(made.path)

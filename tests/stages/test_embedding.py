@@ -1,0 +1,165 @@
+"""The figure of features from real (tiny) runs: features, masks, probabilities, the companion, the t-SNE's settings."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from reference import drop_increase
+from reference import embedding as slow
+
+from cambench import models
+from cambench.data.loader import eval_batches
+from cambench.explainers import explain_batch
+from cambench.models.heads import without_head
+from cambench.stages import embedding, figures
+from cambench.stages.embedding import Scene, clouds, encoded, equally_spaced, explained, perplexity, scene
+from cambench.stages.jobs import Place
+from cambench.stages.train import TrainJob, train
+from cambench.store.checkpoints import load_checkpoint, save_checkpoint
+from cambench.store.runs import find_run
+from cambench.vocabulary import UsageError
+
+RUNS = ["synthbirds-supcon", "synthbirds-ce"]
+SMALL = ("input.size=16", "train.epochs=2", "train.batch_size=8")
+
+
+@pytest.fixture(scope="module")
+def there(place: Place) -> Place:
+    """A tiny run with a projection head beside those of other methods."""
+    train(TrainJob("supcon", "synthbirds", seed=3, overrides=SMALL), place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def shown(there: Place) -> Scene:
+    """Two runs whose images are of different sizes."""
+    return scene(RUNS, None, "last", there)
+
+
+def images(shown: Scene, column: int, place: Place) -> torch.Tensor:
+    """Every image of the figure as a network sees it."""
+    c = shown.columns[column]
+    batches = eval_batches(shown.dataset, c.view, batch_size=64, rows=shown.rows, **c.loaded.source(place))
+    return torch.cat([batch.image for batch in batches])
+
+
+def fed(model: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """The input of a network's `fc`, by a hook."""
+    kept: list[torch.Tensor] = []
+    hook = model.get_submodule("fc").register_forward_pre_hook(lambda module, given: kept.append(given[0]))
+    with torch.no_grad():
+        model.double().eval()(image.double())
+    hook.remove()
+    return kept[0]
+
+
+def test_classes_are_equally_spaced_and_few_points_have_a_small_perplexity() -> None:
+    assert equally_spaced(100) == [0, 20, 40, 60, 80] and equally_spaced(200) == [0, 40, 80, 120, 160]
+    assert equally_spaced(7) == [0, 1, 2, 4, 5] and equally_spaced(3) == [0, 1, 2]
+    assert perplexity(1000) == perplexity(91) == 30 and perplexity(90) == pytest.approx(89 / 3) and perplexity(4) == 1
+
+
+@pytest.mark.parametrize("surgery", [["projection"], []])
+def test_without_its_head_a_network_returns_what_the_classifier_is_fed_with(surgery: list[str]) -> None:
+    model = models.build("resnet8", 4, surgery=surgery, seed=0).eval()
+    image = torch.randn(3, 3, 16, 16)
+    features = without_head(model)(image)
+    assert features.shape == (3, 64) and torch.allclose(model.fc(features), model(image), atol=1e-6)
+    assert isinstance(model.fc, torch.nn.Linear), "the network itself keeps its head"
+    with pytest.raises(UsageError, match="expected a network with a linear classifier"):
+        without_head(torch.nn.Conv2d(3, 4, 1))
+
+
+def test_the_features_are_those_beneath_the_classifier_of_the_unfolded_network(shown: Scene, there: Place) -> None:
+    for i, column in enumerate(shown.columns):
+        image = images(shown, i, there)
+        wanted = fed(models.for_inference(column.loaded.original, layer=None, fold=False), image)
+        assert torch.allclose(encoded(column, image).double(), wanted, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_60_percent_of_the_pixels_are_kept_those_that_the_slow_twin_ranks_highest(shown: Scene, there: Place) -> None:
+    for i, (column, side) in enumerate(zip(shown.columns, (16, 32), strict=True)):
+        image = images(shown, i, there)[:3]
+        kept, predicted, p, masked_p = explained(column, image)
+        options = {"layer": column.ready.layer, "head": column.ready.head}
+        raw = explain_batch(column.ready.model, image, explainer="grad-cam", classes=predicted, **options).maps
+        logits = [column.loaded.logits(x).double() for x in (image, kept)]
+        assert predicted.tolist() == logits[0].argmax(1).tolist()
+        for n in range(3):
+            heat = drop_increase.bilinear(raw[n].double().numpy(), side, side)
+            order = sorted(range(side * side), key=lambda at: (-heat.flat[at], at))[: side * side * 6 // 10]
+            wanted = torch.zeros(side * side, dtype=torch.bool)
+            wanted[order] = True
+            same = torch.where(wanted.view(side, side), image[n], torch.zeros(()))
+            assert int((same != kept[n]).any(0).sum()) <= 2, "float32 may swap neighbours at the edge"
+            before, after = (drop_increase.softmax(y[n].numpy())[int(predicted[n])] for y in logits)
+            assert float(p[n]) == pytest.approx(before, rel=1e-5) and float(masked_p[n]) == pytest.approx(after, rel=1e-5)
+
+
+def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown: Scene, there: Place) -> None:
+    calls = []
+
+    def tsne(features: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
+        calls.append((features, perplexity, seed))
+        return features[:, :2].astype(np.float64)
+
+    made, told = clouds(replace(shown, tsne=tsne), 4, there)
+    assert [(len(f), round(p, 3), s) for f, p, s in calls] == [(80, 26.333, 3), (80, 26.333, 0)]
+    for i, (column, cloud, panel) in enumerate(zip(shown.columns, made, told, strict=True)):
+        image, features = images(shown, i, there), calls[i][0]
+        kept = explained(column, image)[0]
+        assert np.allclose(features, torch.cat([encoded(column, image), encoded(column, kept)]), atol=1e-5)
+        labels = [shown.dataset.samples[row].label for row in shown.rows]
+        wanted = slow.closeness(features[:40].tolist(), features[40:].tolist(), labels)
+        assert (panel["to_own_mask"], panel["between_classes"], panel["ratio"]) == pytest.approx(wanted, rel=1e-6)
+        assert cloud.said.endswith(f"= {wanted[2]:.3f}") and cloud.labels.tolist() == labels
+        assert np.array_equal(cloud.original, features[:40, :2]) and np.array_equal(cloud.masked, features[40:, :2])
+        points = panel["points"]
+        assert [p["image"] for p in points] == [shown.dataset.samples[row].id for row in shown.rows]
+        assert points[7]["place"] == cloud.original[7].tolist() and points[7]["masked_place"] == cloud.masked[7].tolist()
+        assert [s.label for s in cloud.samples] == [0, 1, 2, 3]
+        assert cloud.samples[0].p == points[0]["p"] and cloud.samples[3].masked_p == points[39]["masked_p"]
+        assert (cloud.samples[0].original != cloud.samples[0].masked).any(2).mean() <= 0.41
+    assert [c.title for c in shown.columns] == ["supcon s3", "ce s0"] and shown.shared == "resnet8"
+
+
+def test_the_figure_is_written_twice_the_same_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
+    wish = figures.Wish(RUNS[:1], images=3)
+    first, second = (figures.pictures("embedding", tmp_path / name, wish, there) for name in ("a.png", "b.png"))
+    assert first["panels"] == second["panels"] and (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert first["panels"][0]["features"] == 64 and len(first["classes"]) == 4
+    said = " ".join(first["said"])
+    for part in ("the 60 % of its pixels", "perplexity 26.3, a third of the other points", "at layer2.0.conv2 ranks",
+                 "synthetic images (synthbirds).", "40 images of 4 equally spaced classes", "last epoch"):  # fmt: skip
+        assert part in said, part
+    assert f"{first['panels'][0]['run']} {first['panels'][0]['ratio']:.3f}" in said
+
+
+def test_the_best_epochs_weights_are_others(there: Place) -> None:
+    path = find_run(RUNS[0], there.results).path
+    state = load_checkpoint(path / "last.pt")
+    state["model"] = {k: v * 0.5 if k == "fc.bias" else v * 2 if k == "fc.weight" else v for k, v in state["model"].items()}
+    save_checkpoint(path / "best.pt", state)
+    last, best = (clouds(scene(RUNS[:1], None, c, there), 2, there)[1][0] for c in ("last", "best"))
+    assert (last["checkpoint"], best["checkpoint"]) == ("last", "best")
+    assert [p["p"] for p in last["points"]] != [p["p"] for p in best["points"]]
+
+
+def test_what_cannot_be_drawn_is_said(there: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "f.png"
+    with pytest.raises(UsageError, match="--figure embedding: expected --run RUN, once or more often, got none"):
+        figures.pictures("embedding", out, figures.Wish(), there)
+    with pytest.raises(UsageError, match="--figure embedding --checkpoint first: expected last or best"):
+        figures.check("embedding", out, figures.Wish(RUNS, checkpoint="first"))
+    with pytest.raises(UsageError, match="--figure contrast --checkpoint best: expected last"):
+        figures.check("contrast", out, figures.Wish(RUNS, checkpoint="best"))
+    assert figures.check("embedding", out, figures.Wish(RUNS, checkpoint="best"))[0] == embedding.KIND
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    with pytest.raises(UsageError, match=r"expected scikit-learn for the t-SNE.*pip install 'cambench\[plots\]'"):
+        scene(RUNS, None, "last", there)
+    assert not list(tmp_path.iterdir())
