@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's, in RGB; every paper's networks are trained on them."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Colours = tuple[float, float, float]
+"""A number for red, green and blue."""
+
+
+class Normalisation(NamedTuple):
+    """x -> (x − mean)/std, colour by colour, of pixels in [0,1]."""
+
+    mean: Colours
+    std: Colours
+
+
+IMAGENET = "imagenet"
+NORMALISATIONS: dict[str, Normalisation] = {
+    IMAGENET: Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "cifar100": Normalisation((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
+    "tiny-imagenet": Normalisation((0.4802, 0.4481, 0.3975), (0.2302, 0.2265, 0.2262)),
+}
+"""By the name that a recipe gives (`input.normalisation`). ImageNet's: torchvision's weights are trained on it. The others:
+ExCon's code (spec §1.3)."""
+DEFAULT = NORMALISATIONS[IMAGENET]
+MEAN, STD = DEFAULT
+
+
+def normalisation_of(recipe: Mapping[str, Any]) -> Normalisation:
+    """The normalisation of a stored recipe's `input`, which says its name only where it is not ImageNet's."""
+    return NORMALISATIONS[recipe.get("normalisation", IMAGENET)]
 
 
 def channels(values: tuple[float, ...], like: Tensor) -> Tensor:

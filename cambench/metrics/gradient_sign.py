@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cambench.metrics.predictions import Predict, checked
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 EPSILONS = ("0.001", "0.003")
 """As printed, and as the paper's authors reported to the reproduction that they had used."""
@@ -22,7 +22,13 @@ Differentiate = Callable[[Tensor, Tensor], Tensor]
 
 @torch.no_grad()
 def measure(
-    image: Tensor, label: Tensor, predict: Predict, differentiate: Differentiate, *, printed: bool = False
+    image: Tensor,
+    label: Tensor,
+    predict: Predict,
+    differentiate: Differentiate,
+    normalisation: Normalisation = DEFAULT,
+    *,
+    printed: bool = False,
 ) -> dict[str, Tensor]:
     """Change of the label's 0/1 accuracy, p_t and y_t after n steps x ← clip(x + ε/n·sign ∂S/∂x), in pixels of [0,1].
 
@@ -32,7 +38,7 @@ def measure(
     image (N,3,H,W) normalised, label (N,) -> `ε/n/quantity`: (N,) float64, after minus before.
     Raises: CambenchError for logits or gradients that are not finite.
     """
-    start, before = to_pixels(image), quantities(predict(image), label)
+    start, before = to_pixels(image, *normalisation), quantities(predict(image), label)
     first = sign(differentiate, image, label)
     found: dict[str, Tensor] = {}
     for epsilon in EPSILONS:
@@ -40,9 +46,9 @@ def measure(
         for n in STEPS:
             x = start
             for k in range(n):
-                way = sign(differentiate, to_input(x), label) if k else first
+                way = sign(differentiate, to_input(x, *normalisation), label) if k else first
                 x = torch.clip(x + float(epsilon) / n * way, low, high)
-            after = quantities(predict(to_input(x)), label)
+            after = quantities(predict(to_input(x, *normalisation)), label)
             found |= {f"{epsilon}/{n}/{name}": after[name] - before[name] for name in QUANTITIES}
     return found
 

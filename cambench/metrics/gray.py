@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cambench.metrics.predictions import Predict
 from cambench.metrics.top_k import top1
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 GRAY = 0.5
 
@@ -32,17 +32,23 @@ def between(marked: Tensor) -> Tensor:
     return begun & more
 
 
-def mask_accuracy(predict: Predict, image: Tensor, label: Tensor, mask: Tensor) -> Tensor:
+def mask_accuracy(
+    predict: Predict, image: Tensor, label: Tensor, mask: Tensor, normalisation: Normalisation = DEFAULT
+) -> Tensor:
     """1 where the best class is the label although the object is gray. (N,) of 0 and 1; arguments as vocabulary.ARGUMENTS.
 
     Raises: CambenchError for logits that are not finite.
     """
-    return top1(predict, to_input(gray_mask(to_pixels(image), mask)), label)
+    gray = gray_mask(to_pixels(image, *normalisation), mask)
+    return top1(predict, to_input(gray, *normalisation), label)
 
 
-def box_accuracy(predict: Predict, image: Tensor, label: Tensor, mask: Tensor) -> Tensor:
+def box_accuracy(
+    predict: Predict, image: Tensor, label: Tensor, mask: Tensor, normalisation: Normalisation = DEFAULT
+) -> Tensor:
     """1 where the best class is the label although a box around the object is gray. (N,) of 0 and 1.
 
     Raises: CambenchError for logits that are not finite.
     """
-    return top1(predict, to_input(gray_box(to_pixels(image), mask)), label)
+    gray = gray_box(to_pixels(image, *normalisation), mask)
+    return top1(predict, to_input(gray, *normalisation), label)

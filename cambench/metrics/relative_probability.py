@@ -153,7 +153,7 @@ BASELINES: dict[str, Callable[[Tensor], Tensor]] = {
     "zeros": torch.zeros_like,
     "channel-mean": channel_mean,
 }
-"""What replaces pixels, made of the normalised image; zeros are ImageNet's mean colour."""
+"""What replaces pixels, made of the normalised image; zeros are the mean colour of the run's normalisation."""
 MARKS = ("maps positive everywhere", "maps negative everywhere", "maps zero everywhere")
 TALLIES = tuple(f"{t} {mark}" for t in TARGETS for mark in MARKS)
 CLEAN = tuple(f"{t}/p" for t in TARGETS)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cambench.metrics.predictions import Predict
 from cambench.metrics.top_k import top1
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 LEVEL, TRIALS = 0.25, 3
 Norm = Literal["linf", "l2"]
@@ -30,6 +30,7 @@ def measure(
     label: Tensor,
     mask: Tensor,
     generators: Sequence[torch.Generator],
+    normalisation: Normalisation = DEFAULT,
     *,
     level: float = LEVEL,
     trials: int = TRIALS,
@@ -38,14 +39,15 @@ def measure(
 
     fg = clip(x + s·m·n), bg = clip(x + s·(1−m)·n) in [0,1], n ~ N(0, 1) a pixel and colour.
     Source: Hard-ImageNet's suite (ContrastiveCAM spec §2): s = 0.25, 3 trials; the paper does not state its level.
-    image (N,3,H,W), label (N,), mask (N,H,W) bool, generators: one an image -> columns (N,) fg, bg in [0,1], and label.
+    image (N,3,H,W) normalised, label (N,), mask (N,H,W) bool, generators: one an image -> columns (N,) fg, bg in [0,1],
+    and label.
     Raises: CambenchError for logits that are not finite.
     """
-    pixels = to_pixels(image)
+    pixels = to_pixels(image, *normalisation)
     found = {side: torch.zeros(len(image), dtype=torch.float64, device=label.device) for side in SIDES}
     for _ in range(trials):
         for side, noise in parted(drawn(pixels, generators), mask).items():
-            found[side] += hits(predict, pixels + level * noise, label) / trials
+            found[side] += hits(predict, pixels + level * noise, label, normalisation) / trials
     return {**found, "label": label}
 
 
@@ -56,6 +58,7 @@ def sweep(
     label: Tensor,
     mask: Tensor,
     generators: Sequence[torch.Generator],
+    normalisation: Normalisation = DEFAULT,
     *,
     trials: int = TRIALS,
 ) -> dict[str, Tensor]:
@@ -66,7 +69,7 @@ def sweep(
     Source: Hard-ImageNet's suite (ContrastiveCAM spec §2). Arguments and errors as `measure`
     -> columns (N,) `<norm>/<level>/fg`, `…/bg` in [0,1], and label. 24 forward passes a trial.
     """
-    pixels = to_pixels(image)
+    pixels = to_pixels(image, *normalisation)
     found = {
         f"{v}/{side}": torch.zeros(len(image), dtype=torch.float64, device=label.device) for v in VARIANTS for side in SIDES
     }
@@ -76,7 +79,7 @@ def sweep(
             for norm, levels in SWEEP.items():
                 for level in levels:
                     noisy = pixels + level * shapes[norm]
-                    found[f"{norm}/{level:g}/{side}"] += hits(predict, noisy, label) / trials
+                    found[f"{norm}/{level:g}/{side}"] += hits(predict, noisy, label, normalisation) / trials
     return {**found, "label": label}
 
 
@@ -97,9 +100,9 @@ def unit(noise: Tensor) -> Tensor:
     return noise / norm.where(norm > 0, 1)
 
 
-def hits(predict: Predict, pixels: Tensor, label: Tensor) -> Tensor:
+def hits(predict: Predict, pixels: Tensor, label: Tensor, normalisation: Normalisation) -> Tensor:
     """1 where the best class of the clipped pixels is the label: (N,) on the label's device."""
-    return top1(predict, to_input(pixels.clamp(0, 1)), label).to(label.device)
+    return top1(predict, to_input(pixels.clamp(0, 1), *normalisation), label).to(label.device)
 
 
 def sensitivity(a_fg: float, a_bg: float) -> float:

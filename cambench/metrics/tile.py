@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cambench.metrics.predictions import Predict
 from cambench.metrics.top_k import top1
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 Picture = NDArray[np.float32]
 """(3,H,W)."""
@@ -21,15 +21,17 @@ Span = tuple[int, int]
 GRAY = 0.5
 
 
-def measure(predict: Predict, image: Tensor, label: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def measure(
+    predict: Predict, image: Tensor, label: Tensor, mask: Tensor, normalisation: Normalisation = DEFAULT
+) -> dict[str, Tensor]:
     """1 where the best class is the label although the object is tiled over. Source: Hard-ImageNet's suite (spec §2).
 
-    image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns `official` and `adjacent` (N,) of 0 and 1.
+    image (N,3,H,W) normalised, label (N,), mask (N,H,W) bool -> columns `official` and `adjacent` (N,) of 0 and 1.
     Raises: CambenchError for logits that are not finite.
     """
-    pixels = to_pixels(image)
+    pixels = to_pixels(image, *normalisation)
     return {
-        name: top1(predict, to_input(edited(pixels, mask, edit)), label)
+        name: top1(predict, to_input(edited(pixels, mask, edit), *normalisation), label)
         for name, edit in (("official", official), ("adjacent", adjacent))
     }
 

@@ -10,7 +10,7 @@ from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives.cfce import regions_of
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
 
@@ -22,12 +22,12 @@ class Settings(Strict):
     probability: float = Field(ge=0, le=1)
 
 
-def corrupted(image: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
+def corrupted(image: Tensor, mask: Tensor, noise: Tensor, normalisation: Normalisation = DEFAULT) -> Tensor:
     """clip(x + (1 − m)·n, 0, 1) in pixels: noise everywhere but on the object.
 
     Source: ContrastiveCAM spec §1.2. image (N,3,H,W) normalised, mask (N,H,W) bool, noise (N,3,H,W) in pixels -> as image.
     """
-    noisy = to_input((to_pixels(image) + noise).clamp(0, 1))
+    noisy = to_input((to_pixels(image, *normalisation) + noise).clamp(0, 1), *normalisation)
     return torch.where(mask[:, None], image, noisy)
 
 
@@ -39,7 +39,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     image, regions = batch.views["crop"], regions_of(batch)
     if float(torch.rand((), generator=generator)) < settings.probability:
         noise = settings.noise * torch.randn(image.shape, generator=generator).to(image)
-        image = corrupted(image, regions == batch.label[:, None, None], noise)
+        image = corrupted(image, regions == batch.label[:, None, None], noise, network.normalisation)
     logits = network.logits(image)
     yield cross_entropy(logits, batch.label)
     return {"accuracy": accuracy(logits, batch.label)}

@@ -13,6 +13,7 @@ from cambench.explainers.cam import weighted_sums
 from cambench.explainers.probe import Probe
 from cambench.maps import widened
 from cambench.models.projection import project
+from cambench.pixels import DEFAULT, Normalisation
 from cambench.vocabulary import UsageError
 
 Terms = Generator[Tensor, None, dict[str, Tensor]]
@@ -23,6 +24,7 @@ Terms = Generator[Tensor, None, dict[str, Tensor]]
 class Network:
     """A model in training: the explained layer, its GAP + linear head (None for any other head), the precision.
 
+    normalisation: how pixels became its input.
     In `bf16` the network runs under autocast; the logits are at least float32.
     """
 
@@ -30,6 +32,7 @@ class Network:
     layer: str
     head: nn.Linear | None
     precision: str = "float32"
+    normalisation: Normalisation = DEFAULT
 
     def logits(self, image: Tensor) -> Tensor:
         """image (N,3,H,W) -> logits (N,C)."""

@@ -26,7 +26,7 @@ DEFAULT_ARCH = {
 """Small images want small networks; on all other data the method's own word `arch` holds."""
 TASK = ("data.shots",)
 """Keys that say what is to be learned, as the data set does: another value is another task and no departure."""
-SHARED = ("input.size", "train.epochs", "train.batch_size")
+SHARED = ("input.size", "input.normalisation", "train.epochs", "train.batch_size")
 """What is set of a training also holds for the training of its trunk (`model.init = trunk:METHOD`)."""
 NONE: Mapping[str, Any] = MappingProxyType({})
 Values = dict[str, dict[str, Any]]

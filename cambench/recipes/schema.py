@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from cambench.lookup import canonical, nearest
+from cambench.pixels import IMAGENET, NORMALISATIONS, Normalisation
+from cambench.vocabulary import UsageError
 
 
 class Strict(BaseModel):
@@ -18,8 +30,8 @@ class Model(Strict):
 
     `swav` weights are a file that is named with --weights; `run:METHOD` are those of that method's run on the same data set,
     architecture and seed, which is trained first where it is not there; `trunk:METHOD` are those but for the classifier,
-    which begins anew, and what is set of size, epochs and batch size holds for both runs. `frozen`: all but the classifier
-    stays as it begins, in eval mode.
+    which begins anew, and what is set of size, normalisation, epochs and batch size holds for both runs. `frozen`: all but
+    the classifier stays as it begins, in eval mode.
     """
 
     surgery: list[str]
@@ -68,6 +80,7 @@ class Input(Strict):
     crop is made, with the image's ratio or (squash) without; `resize` is the whole image at the output size, no crop.
     `augment`: what becomes of the random views of training: a named pipeline on the whole picture instead of the crop
     (cambench/data/augment.py), or a change of colours after it (cambench/data/colour.py); "": crop and flip alone.
+    `normalisation`: whose mean and deviation of the colours, by a name of `pixels.NORMALISATIONS`, in every view of the run.
     """
 
     size: int = Field(ge=8)
@@ -78,6 +91,25 @@ class Input(Strict):
     crop: Literal["random-resized-crop", "squash-random-crop", "evaluation"]
     evaluation: Literal["resize-center-crop", "squash-center-crop", "resize"]
     augment: str
+    normalisation: str
+
+    @field_validator("normalisation")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if canonical(name) not in NORMALISATIONS:
+            raise UsageError(nearest(name, NORMALISATIONS, "normalisation"))
+        return canonical(name)
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """ImageNet's normalisation goes without saying, so that a run from before the setting is found again."""
+        told: dict[str, Any] = handler(self)
+        return {k: v for k, v in told.items() if (k, v) != ("normalisation", IMAGENET)}
+
+    @property
+    def colours(self) -> Normalisation:
+        """The normalisation by its numbers."""
+        return NORMALISATIONS[self.normalisation]
 
 
 class Train(Strict):

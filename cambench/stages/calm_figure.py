@@ -58,7 +58,7 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
         sample = shown.dataset.samples[row]
         groups, listed = explained(shown, image[None], sample.label)
         name = shown.dataset.classes[sample.label]
-        made.append(Row(pixels(image.cpu()), plain(name), groups, object_mask(shown, row)))
+        made.append(Row(pixels(image.cpu(), shown.view), plain(name), groups, object_mask(shown, row)))
         told.append({"image": sample.id, "class": name, **listed})
     return made, told, f"{min(images, n)} of {n} images, evenly spaced."
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from cambench import geometry, seeds
 from cambench.data.loader import eval_batches
-from cambench.data.views import View
 from cambench.explainers import explain_batch
 from cambench.losses.cgc import paired_windows
+from cambench.pixels import to_input, to_pixels
 from cambench.report.html import GalleryRow
-from cambench.stages.gallery import Shown, open_data, pixels, rows, spaced
+from cambench.stages.gallery import Shown, open_data, pixels, rows, spaced, view_of
 from cambench.stages.jobs import Place
 from cambench.stages.networks import LAST, load_network
 from cambench.vocabulary import Box
@@ -29,14 +29,15 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
         return []
     first = shown[0].maps
     dataset = open_data(first, place.data)
-    described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in first.job["view"].items()}
+    view = view_of(first)
     chosen = spaced(range(len(dataset)), images)
     source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
-    batch = next(eval_batches(dataset, View(**described), batch_size=len(chosen), rows=chosen, **source))
+    batch = next(eval_batches(dataset, view, batch_size=len(chosen), rows=chosen, **source))
     size = (batch.image.shape[2], batch.image.shape[3])
     windows = paired_windows(len(chosen), size, seeds.generator("consistency figure"))
     crops = geometry.resample(batch.image, windows, size)
-    told = {s.label: explained(s, crops, batch.rows, place) for s in shown}
+    plain = to_pixels(crops, view.mean, view.std)
+    told = {s.label: explained(s, plain, batch.rows, place) for s in shown}
     made = []
     for i, original in enumerate(originals):
         maps = {label: found[i].numpy() for label, (found, _) in told.items()}
@@ -44,18 +45,21 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
         target = int(first.target[batch.rows[i]])
         wrong = {label: dataset.classes[c] for label, c in says.items() if c != target}
         boxes = [box for b in original.boxes if (box := moved(b, windows, i, size))]
-        made += [original, GalleryRow(pixels(crops[i]), original.caption, boxes, maps, CROP, wrong)]
+        made += [original, GalleryRow(pixels(crops[i], view), original.caption, boxes, maps, CROP, wrong)]
     return made
 
 
 def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> tuple[Tensor, Tensor]:
-    """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,)."""
-    job = shown.maps.job
+    """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,).
+
+    images: (N,3,H,W) pixels in [0,1], which the network sees as its own view normalises them.
+    """
+    job, own = shown.maps.job, view_of(shown.maps)
     epoch = job.get("epoch", LAST)
     loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"], checkpoint=epoch)
     found = explain_batch(
         loaded.model,
-        images.to(loaded.device),
+        to_input(images, own.mean, own.std).to(loaded.device),
         explainer=job["explainer"],
         target=job["target"],
         classes=torch.tensor([int(shown.maps.target[row]) for row in at], device=loaded.device),

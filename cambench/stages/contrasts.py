@@ -123,7 +123,7 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
         found, listed = explained(shown, image[None])
         name, sample = shown.dataset.classes, shown.dataset.samples[row]
         aside = ASIDE if shown.kind == BLURRED else ""
-        made.append(Row(pixels(image.cpu()), plain(name[sample.label]), found, outline(shown, row), aside))
+        made.append(Row(pixels(image.cpu(), shown.view), plain(name[sample.label]), found, outline(shown, row), aside))
         told.append({"image": sample.id, "class": name[sample.label], **listed})
     return made, told, said
 
@@ -165,7 +165,7 @@ def explained(shown: Scene, image: Tensor) -> tuple[list[Group], dict[str, Any]]
             phi, below = signed_map(shown, image, CONTRASTS[title], t), None
             if shown.kind == BLURRED:
                 less, after = without_negative(shown.loaded.logits, image, phi, order)
-                below = Below(pixels(less[0].cpu()), changes(before, after, own))
+                below = Below(pixels(less[0].cpu(), shown.view), changes(before, after, own))
                 told.setdefault("blurred", []).append({"class": name[t], "contrast": title, "p": after})
             made.append(Panel(title, phi[0].cpu().numpy(), below))
         groups.append(Group(head, made))

@@ -136,7 +136,7 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
             Group(f"differ in {', '.join(parts)}", [Panel(PARTS, mask.astype(np.float32), kind="mask")]),
             Group(f"A: {plain(name[pair.a])}\nB: {plain(name[pair.b])}", maps),
         ]
-        made.append(Row(pixels(image.cpu()), plain(name[sample.label]), groups, mask))
+        made.append(Row(pixels(image.cpu(), shown.columns[0].view), plain(name[sample.label]), groups, mask))
         between = {"a": name[pair.a], "b": name[pair.b], "parts": parts}
         told.append({"image": sample.id, "class": name[sample.label], **between, "maps": [p.title for p in maps]})
     if not made:

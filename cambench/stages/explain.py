@@ -16,6 +16,7 @@ from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explanation
+from cambench.pixels import normalisation_of
 from cambench.stages import jobs
 from cambench.stages.class_sets import chosen_sets, tables
 from cambench.stages.networks import LAST, Loaded
@@ -72,12 +73,14 @@ def count_outputs(loaded: Loaded) -> int:
 def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
     """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one.
 
-    A central crop is made as the run's own evaluation makes it.
+    A central crop is made as the run's own evaluation makes it, and colours are normalised as in its training; those of a
+    given network as ImageNet's.
     """
     recipe = loaded.run.info.get("recipe", {}).get("input", {})
     if kind == "resize-center-crop":
         kind = recipe.get("evaluation", kind)
-    return View(kind=kind, size=round(loaded.size * scale), resize=recipe.get("resize") or None)  # type: ignore[arg-type]
+    size, own = round(loaded.size * scale), normalisation_of(recipe)
+    return View(kind=kind, size=size, resize=recipe.get("resize") or None, mean=own.mean, std=own.std)
 
 
 def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> Heatmaps:

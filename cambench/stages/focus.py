@@ -12,11 +12,6 @@ from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import Dataset, UsageError
 
-NORMALISED = (
-    "images are normalised by ImageNet's mean and deviation, as everywhere here, not by their own set's, and masked pixels "
-    "get ImageNet's mean colour (ExCon spec §1.3)"
-)
-PAPERS_SETS = ("cifar100", "tiny-imagenet")
 KL_IN_BOXES = "the KL term is used with box masks, which the paper never does (ContrastiveCAM spec §1.2)"
 
 
@@ -58,7 +53,6 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
 
 
 def departures(recipe: TrainingRecipe) -> list[str]:
-    """The sentences on what a recipe asks for that its paper rules out, or that is done otherwise here."""
+    """The sentences on what a recipe asks for that its paper rules out."""
     boxes = recipe.data.masks == BOXES and recipe.objective_settings.get("kl", 0)
-    contrastive = "projection" in recipe.model.surgery and recipe.dataset in PAPERS_SETS
-    return [said for said, holds in ((KL_IN_BOXES, boxes), (NORMALISED, contrastive)) if holds]
+    return [KL_IN_BOXES] if boxes else []

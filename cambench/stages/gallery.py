@@ -15,7 +15,7 @@ from cambench import data
 from cambench.data.loader import eval_batches
 from cambench.data.regions import boxes_in_view
 from cambench.data.views import View
-from cambench.pixels import to_pixels
+from cambench.pixels import Normalisation, to_pixels
 from cambench.report.html import GalleryRow
 from cambench.stages.progress import say
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
@@ -45,12 +45,15 @@ def gallery(runs: Sequence[Run], results: Path, data_root: Path) -> list[Gallery
 
 
 def side_by_side(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
-    """The heatmaps of the runs that may stand side by side: for each set of images, those of the view with the most maps."""
+    """The heatmaps of the runs that may stand side by side: for each set of images, those of the view with the most maps.
+
+    Two views that differ only in how they normalise colours show the same picture.
+    """
     groups: dict[tuple[str, str], list[Shown]] = {}
     for run in runs:
         for path in sorted((results / "heatmaps" / run.name).glob("*.h5")):
             shown = read_heatmaps(path)
-            key = (shown.job["data"], str(shown.job["view"]))
+            key = (shown.job["data"], str({k: v for k, v in shown.job["view"].items() if k not in Normalisation._fields}))
             groups.setdefault(key, []).append(Shown(run, shown, label(run, shown.job)))
     best: dict[str, list[Shown]] = {}
     for (fingerprint, _), found in sorted(groups.items(), key=lambda item: rank(item[1])):
@@ -90,8 +93,7 @@ def rows(found: Sequence[Shown], data_root: Path, images: int = ROWS) -> list[Ga
     if dataset.fingerprint != first.job["data"]:
         say(f"gallery: {dataset.name} is not the data that the heatmaps of {found[0].run.name} were made from; left out.")
         return []
-    described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in first.job["view"].items()}
-    view = View(**described)
+    view = view_of(first)
     chosen = spaced(range(len(dataset)), images)
     made = []
     for batch in eval_batches(dataset, view, batch_size=1, device="cpu", workers=0, cache=None, rows=chosen):
@@ -99,7 +101,7 @@ def rows(found: Sequence[Shown], data_root: Path, images: int = ROWS) -> list[Ga
         maps = {s.label: s.maps.maps[row] for s in found if np.isfinite(s.maps.maps[row]).all()}  # an image may have no map
         boxes, name = boxes_in_view(dataset, row, view), dataset.classes[int(first.target[row])]
         wrong = {s.label: dataset.classes[int(s.maps.prediction[row])] for s in found if errs(s, row)}
-        made.append(GalleryRow(pixels(batch.image[0]), caption(dataset, row, found), boxes, maps, name, wrong))
+        made.append(GalleryRow(pixels(batch.image[0], view), caption(dataset, row, found), boxes, maps, name, wrong))
     return made
 
 
@@ -119,9 +121,15 @@ def spaced(wanted: Sequence[int], n: int) -> list[int]:
     return [wanted[round(i * (len(wanted) - 1) / max(n - 1, 1))] for i in range(n)]
 
 
-def pixels(image: torch.Tensor) -> NDArray[np.uint8]:
-    """A normalised image (3,H,W) as (H,W,3) uint8."""
-    return (to_pixels(image) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+def view_of(maps: Heatmaps) -> View:
+    """The view that a heatmap file's network looked through."""
+    described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in maps.job["view"].items()}
+    return View(**described)
+
+
+def pixels(image: torch.Tensor, view: View) -> NDArray[np.uint8]:
+    """An image (3,H,W) as the view normalised it, as (H,W,3) uint8."""
+    return (to_pixels(image, view.mean, view.std) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
 
 def caption(dataset: Dataset, row: int, found: Sequence[Shown]) -> str:

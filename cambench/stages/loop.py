@@ -146,8 +146,8 @@ class Loop:
     @torch.inference_mode()
     def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> dict[str, float]:
         """Top-1 in percent and mean cross-entropy on the evaluation split, un-augmented."""
-        recipe = self.recipe
-        view = View(kind=recipe.input.evaluation, size=recipe.input.size, resize=recipe.input.resize or None)
+        recipe, given = self.recipe, self.recipe.input
+        view = View(kind=given.evaluation, size=given.size, resize=given.resize or None, **given.colours._asdict())
         right, loss = 0, 0.0
         with bar("validation", len(held_out)) as progress:
             for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, **source):

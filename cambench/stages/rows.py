@@ -18,6 +18,7 @@ from cambench.data.views import View
 from cambench.explainers import all_class_maps, explain_batch, find_explainer, input_gradients
 from cambench.metrics import Metric
 from cambench.models.segmentation import segment
+from cambench.pixels import Normalisation
 from cambench.stages import jobs
 from cambench.stages.class_sets import tables
 from cambench.stages.explain import make_view
@@ -68,7 +69,7 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
         offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
-        offers["normalisation"] = (view.mean, view.std)
+        offers["normalisation"] = Normalisation(view.mean, view.std)
         if "generator" in wanted:
             offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
         if "generators" in wanted:

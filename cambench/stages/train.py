@@ -75,7 +75,7 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
         say(f"{run.name}: note: {sentence}")
     device = jobs.device(place.device)
     run = run.save(layer=layer, device=device_name(device))
-    network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision)
+    network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision, recipe.input.colours)
     loop = Loop(run, recipe, network, seed=job.seed)
     first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
     loop.train([first, *later_phases(first.lessons, objective, recipe)], validation(job, recipe, dataset, place))
@@ -235,10 +235,11 @@ def view(kind: str, recipe: Input) -> View:
     random, pipeline = kind in (*RANDOM, PLAIN, AUGMENTED), "" if kind == PLAIN else recipe.augment
     if kind == "resize-center-crop" or (random and kind != AUGMENTED and recipe.crop == "evaluation"):
         kind, random = recipe.evaluation, False
+    own = recipe.colours._asdict()
     if not random:
-        return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio)
+        return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, **own)
     kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
-    plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip)
+    plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip, **own)
     return altered(plain, pipeline)
 
 

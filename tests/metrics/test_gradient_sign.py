@@ -131,4 +131,4 @@ def test_the_index_fixes_the_explainer() -> None:
     for name in ("gradient-sign", "gradient-sign-printed"):
         metric = metrics.INDEX[name]
         assert metric.explainer == "gradient" and metric.looks and not metric.explains
-        assert set(metrics.needs(metric)) == {"image", "label", "predict", "differentiate"}
+        assert set(metrics.needs(metric)) == {"image", "label", "predict", "differentiate", "normalisation"}

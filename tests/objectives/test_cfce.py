@@ -16,7 +16,7 @@ from cambench import models, objectives
 from cambench.objectives import corm
 from cambench.objectives.cutmix_cfce import grid_regions, rectangle
 from cambench.objectives.network import Network, differentiate
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import NORMALISATIONS, Normalisation, to_input, to_pixels
 from cambench.vocabulary import Batch, UsageError
 
 N, SIZE, C = 5, 24, 4
@@ -99,21 +99,29 @@ def test_bce_is_torchs() -> None:
     assert float(found["decisions"]) == pytest.approx(float(((logits > 0) == (targets > 0)).float().mean()))
 
 
-def test_corm_puts_noise_outside_the_object_in_half_of_the_batches_and_stays_in_pixels() -> None:
+@pytest.mark.parametrize("normalisation", NORMALISATIONS.values(), ids=NORMALISATIONS)
+def test_corm_puts_noise_outside_the_object_and_stays_in_pixels(normalisation: Normalisation) -> None:
     pixels = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(2, 6, 6, dtype=torch.bool)
     mask[:, 2:4, 1:5] = True
     noise = torch.full_like(pixels, 0.4)
-    found = to_pixels(corm.corrupted(to_input(pixels), mask, noise))
+    noisy = corm.corrupted(to_input(pixels, *normalisation), mask, noise, normalisation)
+    found = to_pixels(noisy, *normalisation)
     inside = mask[:, None].expand_as(pixels)
     torch.testing.assert_close(found[inside], pixels[inside])
     torch.testing.assert_close(found[~inside], (pixels + 0.4).clamp(max=1)[~inside])
-    losses = []
-    for probability in (0.0, 1.0):
-        losses.append(float(run("corm", {"noise": 0.25, "probability": probability}, batch())["loss"]))
+
+
+def test_corm_makes_as_many_batches_noisy_as_it_should_by_its_networks_normalisation() -> None:
+    def losses(net: Network) -> list[float]:
+        return [float(run("corm", {"noise": 0.25, "probability": p}, batch(), net)["loss"]) for p in (0.0, 1.0)]
+
     given = batch()
     plain = float(cross_entropy(network().logits(given.views["crop"]), given.label).detach())
-    assert losses[0] == pytest.approx(plain) and losses[1] != pytest.approx(plain)
+    clean, noisy = losses(network())
+    assert clean == pytest.approx(plain) and noisy != pytest.approx(plain)
+    other = losses(replace(network(), normalisation=NORMALISATIONS["cifar100"]))
+    assert other[0] == pytest.approx(plain) and other[1] not in (pytest.approx(plain), pytest.approx(noisy))
 
 
 def test_cutmix_pastes_pixels_with_their_regions() -> None:

@@ -7,7 +7,9 @@ import torch
 
 from cambench import models
 from cambench.explainers.probe import find_layer
+from cambench.pixels import NORMALISATIONS
 from cambench.recipes.load import load
+from cambench.stages.focus import departures
 from cambench.stages.optimiser import learning_rate
 from cambench.stages.plan import Network
 from cambench.stages.train import view
@@ -30,6 +32,8 @@ def test_the_papers_constants(method: str, dataset: str, size: int) -> None:
     assert given.ratio == pytest.approx((3 / 4, 4 / 3))
     assert view("plain", given).random == (dataset == "cifar100") and view("augmented", given).random
     assert view("resize-center-crop", given).kind == "resize"
+    assert given.normalisation == dataset and view("augmented", given).mean == NORMALISATIONS[dataset].mean
+    assert "authors' code" in recipe.sources["input.normalisation"] and not departures(recipe)
     assert recipe.model.surgery == ["small-stem", "projection"]
     assert (recipe.model.init, recipe.model.frozen) == (
         ("trunk:supcon", True) if method == "supcon-ori" else ("scratch", False)
@@ -76,7 +80,7 @@ def test_the_papers_start_epochs(method: str, dataset: str, batch: int, start: i
     assert len(by_hand.deviations) == (batch != 128)
 
 
-def test_a_trunk_shares_size_epochs_and_batch_size_with_what_begins_from_it() -> None:
+def test_a_trunk_shares_size_normalisation_epochs_and_batch_size_with_what_begins_from_it() -> None:
     preset = {"train.batch_size": 256, "objective_settings.start": 100}
     base = Network("supcon-ori", "resnet50", "tiny-imagenet", 3, {"train.batch_size": 256}, ("optimizer.lr=1",)).base
     assert base is not None and (base.method, base.seed, base.overrides) == ("supcon", 3, ())
@@ -86,3 +90,6 @@ def test_a_trunk_shares_size_epochs_and_batch_size_with_what_begins_from_it() ->
     by_hand = Network("supcon-ori", "resnet50", "tiny-imagenet", 3, overrides=("train.epochs=5", "optimizer.lr=1")).base
     assert by_hand is not None and by_hand.overrides == ("train.epochs=5",)
     assert Network("excon", "resnet50", "tiny-imagenet", 3, preset).base is None
+    given = ("input.normalisation=imagenet",)
+    seen = Network("supcon-ori", "resnet50", "tiny-imagenet", 3, overrides=given).base
+    assert seen is not None and seen.recipe.input.normalisation == "imagenet", "an encoder sees what it learned from"

@@ -125,7 +125,7 @@ def test_blurred_shows_what_is_left_of_an_image_and_what_the_network_then_says(p
             p = torch.softmax(shown.loaded.logits(less[None])[0].double(), 0)
             assert after["p"] == pytest.approx(p[best].tolist(), rel=1e-4)
             assert panel.below is not None
-            assert np.abs(panel.below.image.astype(int) - pixels(less)).max() <= 1
+            assert np.abs(panel.below.image.astype(int) - pixels(less, shown.view)).max() <= 1
             own = [c["class"] for c in of["best"]].index(after["class"])
             assert [line[1] for line in panel.below.lines] == [i == own for i in range(2)]
             for i, (line, _) in enumerate(panel.below.lines):
