@@ -150,7 +150,7 @@ def look(shown: Scene, column: Column, samples: Sequence[int], place: Place) -> 
             found.append(tuple(t.cpu() for t in (*features, *answers)))
             for row, image, less in zip(batch.rows, batch.image, kept, strict=True):
                 if row in samples:
-                    pictures[row] = (pixels(image.cpu()), pixels(less.cpu()))
+                    pictures[row] = (pixels(image.cpu(), column.view), pixels(less.cpu(), column.view))
             progress.advance(len(batch.rows))
     original, masked, predicted, before, after = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Seen(original, masked, predicted, before, after, pictures)
