@@ -15,10 +15,9 @@ from cambench.losses.excon import exconb_loss
 from cambench.objectives.network import Network, Terms
 from cambench.objectives.supcon import Settings as Contrast
 from cambench.objectives.supcon import embed
+from cambench.recipes.schema import first_epoch
 from cambench.vocabulary import Batch
 
-EPOCHS = 200
-"""Of how many epochs `start` is one; a shorter training starts earlier in proportion (spec §5)."""
 THRESHOLD = 0.5
 STEPS = ("resize", "min-max-epsilon")
 
@@ -73,7 +72,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     column, other = batch.views["first"], batch.views["second"]
     values: dict[str, Tensor] = {}
     background = other[:0]
-    if batch.epoch * EPOCHS >= settings.start * batch.epochs:
+    if batch.epoch >= first_epoch(settings.start, batch.epochs):
         parts, right = masked(settings, network, batch)
         column = torch.where(right[:, None, None, None], parts, column)
         background = parts[~right] if settings.background else background
