@@ -44,6 +44,8 @@ class Objective:
     masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one; None
     where any set will do. frozen: its step trains the classifier alone; the rest stays in eval mode and without gradient.
     then: the objective, without settings, whose pass over the images follows in every epoch.
+    until_start: the objective whose steps, views and settings are also this one's, bit by bit, before the epoch
+    `settings.start` of 200.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Objective:
     multilabel: bool | None = False
     frozen: bool = False
     then: str | None = None
+    until_start: str | None = None
 
 
 CROP = {"crop": "random-resized-crop"}
@@ -77,6 +80,7 @@ INDEX: dict[str, Objective] = {
         excon.step,
         "ExCon spec §1.2–1.4",
         then="classifier",
+        until_start="supcon",
     ),
     "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM spec §1.3"),
     "cgc": Objective(

@@ -15,10 +15,9 @@ from cambench.losses.excon import exconb_loss
 from cambench.objectives.network import Network, Terms
 from cambench.objectives.supcon import Settings as Contrast
 from cambench.objectives.supcon import embed
+from cambench.recipes.schema import first_epoch
 from cambench.vocabulary import Batch
 
-EPOCHS = 200
-"""Of how many epochs `start` is one; a shorter training starts earlier in proportion (spec §5)."""
 THRESHOLD = 0.5
 STEPS = ("resize", "min-max-epsilon")
 
@@ -63,16 +62,17 @@ def masked(settings: Settings, network: Network, batch: Batch) -> tuple[Tensor, 
 
 
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
-    """L = SupCon of (r2, r1), where x_M, the masked image, takes the place of r2 if it is still taken for its class.
+    """L = SupCon of (r1, r2), where x_M, the masked image, takes the place of r1 if it is still taken for its class.
 
     With `background`, the x_M that are not stand in both columns as what all views are kept away from. Until `start`
     there are no masked images. One forward pass for the loss, over [column 1, background, column 2, background].
     Source: ExCon eq. 2, 3, figs. 4, 5; authors' code (spec §1.3, §1.4). Logs the share of wrong masked images.
+    Departure: the paper's pair is (r2, r1); the draws are independent, and in this order a step before `start` is SupCon's.
     """
-    column, other = batch.views["second"], batch.views["first"]
+    column, other = batch.views["first"], batch.views["second"]
     values: dict[str, Tensor] = {}
     background = other[:0]
-    if batch.epoch * EPOCHS >= settings.start * batch.epochs:
+    if batch.epoch >= first_epoch(settings.start, batch.epochs):
         parts, right = masked(settings, network, batch)
         column = torch.where(right[:, None, None, None], parts, column)
         background = parts[~right] if settings.background else background

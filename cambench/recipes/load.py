@@ -24,8 +24,8 @@ DEFAULT_ARCH = {
     "tiny-imagenet": "resnet18",
 }
 """Small images want small networks; on all other data the method's own word `arch` holds."""
-TASK = ("data.shots",)
-"""Keys that say what is to be learned, as the data set does: another value is another task and no departure."""
+TASK = ("data.shots", "train.keep")
+"""Keys whose other values are no departure: they say what is to be learned, as the data set does, or change no number."""
 SHARED = ("input.size", "input.normalisation", "train.epochs", "train.batch_size")
 """What is set of a training also holds for the training of its trunk (`model.init = trunk:METHOD`)."""
 NONE: Mapping[str, Any] = MappingProxyType({})

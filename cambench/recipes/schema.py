@@ -8,6 +8,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveInt,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
@@ -17,6 +18,14 @@ from pydantic import (
 from cambench.lookup import canonical, nearest
 from cambench.pixels import IMAGENET, NORMALISATIONS, Normalisation
 from cambench.vocabulary import UsageError
+
+EPOCHS = 200
+"""Of how many epochs `train.keep` and ExCon's `start` count one; what they name comes earlier in a shorter training."""
+
+
+def first_epoch(start: int, epochs: int) -> int:
+    """Epoch `start` of 200, counted from 1, in a training of `epochs`: ⌈start·epochs/200⌉ (ExCon spec §5)."""
+    return -(-start * epochs // EPOCHS)
 
 
 class Strict(BaseModel):
@@ -113,7 +122,11 @@ class Input(Strict):
 
 
 class Train(Strict):
-    """The loop. `accumulate` splits a batch into that many forward/backward passes; `validate` runs top-1 every epoch."""
+    """The loop. `accumulate` splits a batch into that many forward/backward passes; `validate` runs top-1 every epoch.
+
+    `keep`: epochs, of 200, after which the state is kept for trainings that are the same until then. No number depends on
+    it: it is neither stored nor part of a run's identity.
+    """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -121,6 +134,12 @@ class Train(Strict):
     precision: Literal["float32", "bf16"]
     channels_last: bool
     validate_epochs: bool
+    keep: list[PositiveInt] = Field(exclude=True)
+
+    @property
+    def kept(self) -> set[int]:
+        """The epochs of this training after which its state is kept: the last ones before the next of 200 begins."""
+        return {first_epoch(epoch + 1, self.epochs) - 1 for epoch in self.keep} - {0}
 
 
 class Group(Strict):

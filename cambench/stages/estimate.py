@@ -148,7 +148,7 @@ def estimate(job: Job, known: Known) -> Estimate:
 
 
 def of_training(network: Network, known: Known) -> Estimate:
-    """A training: every epoch's images and its validation; last and best checkpoint with the optimiser's state."""
+    """A training: every epoch's images and its validation; checkpoints (last, best, kept) with the optimiser's state."""
     recipe, root = network.recipe, known.place.data
     own = training_images(network, root)
     held_out = images(network.dataset, "eval", root) if recipe.train.validate_epochs else 0
@@ -160,6 +160,7 @@ def of_training(network: Network, known: Known) -> Estimate:
     measured = known.training(recipe)
     seconds = own / measured[0] if measured else cost.operations * passes * own / rate
     copies = (2 if recipe.optimizer.name == "sgd" else 3) * (2 if recipe.train.validate_epochs else 1)
+    copies *= 1 + len(recipe.train.kept)
     disk = cost.weights * FLOAT * copies
     return Estimate(epochs * own, epochs * (seconds + validation), disk, measured[1] if measured else basis)
 

@@ -21,6 +21,7 @@ from cambench.objectives.network import Network, differentiate
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import optimiser
 from cambench.stages.batches import Phase, split
+from cambench.stages.begin import keep
 from cambench.stages.progress import Bar, bar, say
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
@@ -94,6 +95,8 @@ class Loop:
         }
         if better:
             save_checkpoint(self.run.path / "best.pt", state)
+        if self.epoch in self.recipe.train.kept:
+            keep(self.run, self.epoch, state)
         save_checkpoint(self.run.path / "last.pt", state)
 
     def train_epoch(self, epoch: int, phase: Phase) -> dict[str, float]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from cambench import data
+from cambench import data, objectives
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.recipes import load as recipes
@@ -81,6 +81,15 @@ class Network:
             return None
         preset, overrides = recipes.handed_down(self.recipe, self.preset, self.overrides)
         return Network(method, self.recipe.arch, self.dataset, self.seed, preset, overrides)
+
+    @property
+    def follows(self) -> bool:
+        """Whether its first epochs may be another training's, which is then better trained before it."""
+        try:
+            objective = None if self.given else objectives.INDEX.get(self.recipe.objective)
+        except UsageError:
+            return False
+        return objective is not None and objective.until_start is not None
 
     @cached_property
     def key(self) -> str:
@@ -239,9 +248,13 @@ def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Netw
         for select in (cell.alternatives if cell.mean else [chosen(cell, wish, at_hand)])
     ]
     for seed in range(max(seeds for seeds, _, _ in wanted)):
-        for seeds, place, select in wanted:
-            if seed < seeds and (seed == 0 or canonical(select.method or "") != PRETRAINED):
-                add(found, wish.network(select, seed), measurement(select, wish), place)
+        asked = [
+            (wish.network(select, seed), measurement(select, wish), place)
+            for seeds, place, select in wanted
+            if seed < seeds and (seed == 0 or canonical(select.method or "") != PRETRAINED)
+        ]
+        for network, what, place in sorted(asked, key=lambda one: one[0].follows):
+            add(found, network, what, place)
     return list(found.values())
 
 

@@ -21,6 +21,7 @@ from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import jobs
 from cambench.stages.batches import Lessons, Phase
+from cambench.stages.begin import begin
 from cambench.stages.focus import check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
@@ -67,6 +68,7 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     if run.finished:
         say(f"{run.name}: finished already ({run.path})")
         return run
+    run = begin(run, objective, recipe, place.results)
     model = build(job, recipe, dataset, place)
     layer, head = explained_layer(model, recipe)
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"

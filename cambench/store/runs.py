@@ -1,4 +1,4 @@
-"""Runs: one trained or given network, as a folder with `run.json`, `log.jsonl`, `last.pt` and `best.pt`."""
+"""Runs: one trained or given network, as a folder with `run.json`, `log.jsonl`, `last.pt`, `best.pt`, kept `epoch-N/`."""
 
 from __future__ import annotations
 

@@ -45,7 +45,10 @@ def masked_image(image: Tensor, heat: Tensor) -> Tensor:
 def pairs(
     model: nn.Module, layer: nn.Module, views: dict[str, Tensor], labels: Tensor, train: bool
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Column 1, column 2 and the background. train: the mode of the encoder in the passes that come before the loss."""
+    """Column 1, column 2 and the background; the spec's r1 and r2 are `second` and `first`.
+
+    train: the mode of the encoder in the passes that come before the loss.
+    """
     model.train(train)
     images = views["standard"]
     parts = [masked_image(x, h) for x, h in zip(images, explained(model, layer, images, labels), strict=True)]
@@ -55,8 +58,8 @@ def pairs(
     model.train()
     one, two, behind = [], [], []
     for i, label in enumerate(labels):
-        one.append(parts[i] if predicted[i] == label else views["second"][i])
-        two.append(views["first"][i])
+        one.append(parts[i] if predicted[i] == label else views["first"][i])
+        two.append(views["second"][i])
         if predicted[i] != label:
             behind.append(parts[i])
     return one, two, behind

@@ -1,0 +1,70 @@
+"""Trainings that are the same until some epoch: one keeps its state there, and others begin from it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cambench import objectives
+from cambench.objectives import Objective
+from cambench.recipes.schema import TrainingRecipe, first_epoch
+from cambench.stages.progress import say
+from cambench.store.checkpoints import save_checkpoint
+from cambench.store.files import atomic_folder, atomic_path
+from cambench.store.runs import Run, read_runs
+
+FILES = ("log.jsonl", "best.pt", "last.pt")
+"""What a training goes on from, in the order in which it is written: `last.pt` makes the others count."""
+
+
+def kept(run: Run, epoch: int) -> Path:
+    """Where a run keeps its state after an epoch."""
+    return run.path / f"epoch-{epoch}"
+
+
+def keep(run: Run, epoch: int, state: dict[str, Any]) -> None:
+    """Put aside what a training that is the same until here goes on from: the log, the best state and this one."""
+    with atomic_folder(kept(run, epoch)) as folder:
+        for name in FILES[:-1]:
+            if (run.path / name).exists():
+                shutil.copyfile(run.path / name, folder / name)
+        save_checkpoint(folder / "last.pt", state)
+
+
+def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path) -> Run:
+    """A run that has not begun takes over its epochs before `start` from a run that keeps them; without one it trains them.
+
+    The weights are bit for bit those that it would have trained, and `run.json` says where they are from.
+    """
+    name = objective.until_start
+    if name is None or (run.path / "last.pt").exists():
+        return run
+    epoch = first_epoch(recipe.objective_settings["start"], recipe.train.epochs) - 1
+    source = next((r for r in read_runs(results) if is_same(r, run, name) and kept(r, epoch).is_dir()), None)
+    if source is None:
+        return run
+    run = run.save(began_from={"run": source.name, "epoch": epoch})
+    for file in FILES:
+        if (kept(source, epoch) / file).exists():
+            with atomic_path(run.path / file) as temporary:
+                shutil.copyfile(kept(source, epoch) / file, temporary)
+    say(f"{run.name}: begins from {source.name}, which is the same training until epoch {epoch}")
+    return run
+
+
+def is_same(other: Run, run: Run, objective: str) -> bool:
+    """Whether another run, of this objective, is the same training until `start`; one that was rounded on its way is not."""
+    if other.info["kind"] != "trained" or other.info["recipe"]["objective"] != objective:
+        return False
+    settings = set(objectives.INDEX[objective].settings.model_fields)
+    same = beginning(other.info["job"], settings) == beginning(run.info["job"], settings)
+    return same and not other.info.get("rounded_after")
+
+
+def beginning(identity: dict[str, Any], settings: set[str]) -> dict[str, Any]:
+    """What a run's identity says of its epochs before `start`: no names, no explained layer, and only these settings."""
+    recipe = {key: value for key, value in identity["recipe"].items() if key not in ("method", "objective")}
+    recipe["model"] = {key: value for key, value in recipe["model"].items() if key != "layer"}
+    recipe["objective_settings"] = {k: v for k, v in recipe["objective_settings"].items() if k in settings}
+    return {**identity, "recipe": recipe}
