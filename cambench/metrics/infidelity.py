@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.metrics.predictions import Explain, Predict, checked
-from cambench.pixels import to_input, to_pixels
+from cambench.pixels import Normalisation, to_input, to_pixels
 
 VARIANTS = ("yeh-gaussian", "yeh-square", "captum-gaussian", "captum-gaussian-scaled")
 IMAGES = 1000
@@ -32,7 +32,6 @@ SIDES = 10
 CHUNK = 250
 """Perturbed images a forward pass; the draws of an image do not depend on its batch."""
 STEPS = ("resize",)
-Colours = tuple[float, ...]
 Draws = Iterator[tuple[Tensor, Tensor]]
 """Pieces of at most CHUNK perturbed inputs (D,3,H,W) with their <I,φ> (D,) float64."""
 
@@ -43,7 +42,7 @@ def measure(
     image: Tensor,
     explain: Explain,
     generators: Sequence[torch.Generator],
-    normalisation: tuple[Colours, Colours],
+    normalisation: Normalisation,
     *,
     draws: int | None = None,
 ) -> dict[str, Tensor]:
@@ -116,9 +115,7 @@ def product(noise: Tensor, heat: Tensor) -> Tensor:
     return (noise.sum(1, dtype=torch.float64) * heat).sum((1, 2))
 
 
-def yeh_gaussian(
-    image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: tuple[Colours, Colours], draws: int
-) -> Draws:
+def yeh_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: Normalisation, draws: int) -> Draws:
     """I = clip(x + Z, x − 1, x) in pixels of [0,1], Z ~ N(0, 0.2²) an element: the network sees x − I, within [0,1].
 
     Source: Yeh et al. 2019, reference implementation (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.

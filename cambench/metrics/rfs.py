@@ -43,12 +43,8 @@ def measure(
     and label.
     Raises: CambenchError for logits that are not finite.
     """
-    pixels = to_pixels(image, *normalisation)
-    found = {side: torch.zeros(len(image), dtype=torch.float64, device=label.device) for side in SIDES}
-    for _ in range(trials):
-        for side, noise in parted(drawn(pixels, generators), mask).items():
-            found[side] += hits(predict, pixels + level * noise, label, normalisation) / trials
-    return {**found, "label": label}
+    found = shares(predict, image, label, mask, generators, normalisation, {"linf": (level,)}, trials)
+    return {**{side: found[f"linf/{level:g}/{side}"] for side in SIDES}, "label": label}
 
 
 @torch.no_grad()
@@ -69,18 +65,30 @@ def sweep(
     Source: Hard-ImageNet's suite (ContrastiveCAM spec §2). Arguments and errors as `measure`
     -> columns (N,) `<norm>/<level>/fg`, `…/bg` in [0,1], and label. 24 forward passes a trial.
     """
+    return {**shares(predict, image, label, mask, generators, normalisation, SWEEP, trials), "label": label}
+
+
+def shares(
+    predict: Predict,
+    image: Tensor,
+    label: Tensor,
+    mask: Tensor,
+    generators: Sequence[torch.Generator],
+    normalisation: Normalisation,
+    levels: Mapping[Norm, Sequence[float]],
+    trials: int,
+) -> dict[str, Tensor]:
+    """Share of trials in which the best class is the label, at each level and side: `<norm>/<level>/<side>` (N,)."""
     pixels = to_pixels(image, *normalisation)
-    found = {
-        f"{v}/{side}": torch.zeros(len(image), dtype=torch.float64, device=label.device) for v in VARIANTS for side in SIDES
-    }
+    found: dict[str, Tensor] = {}
     for _ in range(trials):
         for side, noise in parted(drawn(pixels, generators), mask).items():
-            shapes = {"linf": noise, "l2": unit(noise)}
-            for norm, levels in SWEEP.items():
-                for level in levels:
-                    noisy = pixels + level * shapes[norm]
-                    found[f"{norm}/{level:g}/{side}"] += hits(predict, noisy, label, normalisation) / trials
-    return {**found, "label": label}
+            for norm, sizes in levels.items():
+                shape = unit(noise) if norm == "l2" else noise
+                for level in sizes:
+                    key, right = f"{norm}/{level:g}/{side}", hits(predict, pixels + level * shape, label, normalisation)
+                    found[key] = found.get(key, torch.zeros_like(right, dtype=torch.float64)) + right / trials
+    return found
 
 
 def drawn(pixels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambench.data.class_sets import with_file
-from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers import find_explainer
 from cambench.report.panels import Group, Panel, Row
-from cambench.stages.class_sets import tables
-from cambench.stages.contrasts import Scene, each, headings, object_mask, plain, sentences
+from cambench.stages.class_sets import numbered, together
+from cambench.stages.contrasts import Scene, each, headings, native_map, object_mask, plain, sentences
 from cambench.stages.explain import make_view, open_data
 from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
@@ -73,9 +73,7 @@ def explained(shown: Scene, image: Tensor, label: int) -> tuple[list[Group], dic
     less = Panel(COUNTERFACTUAL, map_of(shown, image, EXPLAINERS[JOINT], f"versus:{other}", label))
     groups, sets = [Group(own, single), Group(f"against {rival}", [less])], {}
     for title, family in families(shown.dataset.class_sets).items():
-        within = torch.tensor(
-            [group == shown.dataset.class_sets[family][label] for group in shown.dataset.class_sets[family]]
-        )
+        within = together(shown.dataset.class_sets[family])[label]
         count, chance = int(within.sum()), float(p[within].sum())
         called = name[label] if count == 1 else shown.dataset.class_sets[family][label]
         heading = headings([f"{plain(called)}, {count} class{'es' if count > 1 else ''}"], [chance], numbered=False)[0]
@@ -93,25 +91,14 @@ def families(sets: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """
     alike: dict[tuple[int, ...], list[str]] = {}
     for name, members in sets.items():
-        number = {group: i for i, group in enumerate(dict.fromkeys(members))}
-        alike.setdefault(tuple(number[group] for group in members), []).append(name)
+        alike.setdefault(numbered(members), []).append(name)
     ordered = sorted(alike, key=lambda parts: -max(parts))
     return {", ".join(reversed(alike[parts])): alike[parts][0] for parts in ordered}
 
 
 def map_of(shown: Scene, image: Tensor, explainer: str, target: str, label: int) -> NDArray[np.float32]:
     """The map of one image (1,3,H,W) at its native grid (h,w), raw and signed."""
-    found = explain_batch(
-        shown.ready.model,
-        image,
-        explainer=explainer,
-        target=target,
-        classes=torch.tensor([label], device=image.device),
-        layer=shown.ready.layer,
-        precision=shown.loaded.precision,
-        subsets=tables(target, shown.dataset),
-    )
-    made: NDArray[np.float32] = found.maps[0].float().cpu().numpy()
+    made: NDArray[np.float32] = native_map(shown, image, target, label, explainer)[0].cpu().numpy()
     return made
 
 

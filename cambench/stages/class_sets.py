@@ -19,10 +19,15 @@ def tables(target: str, dataset: Dataset) -> ClassSets | None:
     return {name: together(members) for name, members in dataset.class_sets.items()}
 
 
+def numbered(members: tuple[str, ...]) -> tuple[int, ...]:
+    """The set of each class as a number, in the order of their first classes: families that part them alike are equal."""
+    number = {group: i for i, group in enumerate(dict.fromkeys(members))}
+    return tuple(number[group] for group in members)
+
+
 def together(members: tuple[str, ...]) -> torch.Tensor:
     """The set of each class -> (C,C) bool."""
-    number = {group: i for i, group in enumerate(members)}
-    of_class = torch.tensor([number[group] for group in members])
+    of_class = torch.tensor(numbered(members))
     return of_class[:, None] == of_class
 
 

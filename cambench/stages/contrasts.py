@@ -25,6 +25,7 @@ from cambench.maps import resize_corners
 from cambench.metrics.predictions import Predict
 from cambench.metrics.relative_probability import BLUR_SIGMA, THRESHOLD, best, blurred, by_sign, replaced
 from cambench.report.panels import Below, Group, Panel, Row
+from cambench.stages.class_sets import tables
 from cambench.stages.explain import make_view, open_data
 from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
@@ -215,17 +216,22 @@ def chance(p: float) -> str:
 
 def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> Tensor:
     """The signed map (1,H,W) of a class of one image, up-sampled as the authors do: bilinear between corners (§1.5)."""
-    found = explain_batch(
+    return resize_corners(native_map(shown, image, target, label, shown.entry.name), (image.shape[2], image.shape[3]))
+
+
+def native_map(shown: Scene, image: Tensor, target: str, label: int, explainer: str) -> Tensor:
+    """The map (1,h,w) of a class of one image (1,3,H,W) at its native grid, raw and signed."""
+    return explain_batch(
         shown.ready.model,
         image,
-        explainer=shown.entry.name,
+        explainer=explainer,
         target=target,
         classes=torch.tensor([label], device=image.device),
         layer=shown.ready.layer,
         head=shown.ready.head,
         precision=shown.loaded.precision,
+        subsets=tables(target, shown.dataset),
     ).maps.float()
-    return resize_corners(found, (image.shape[2], image.shape[3]))
 
 
 def outline(shown: Scene, row: int) -> NDArray[np.bool_] | None:

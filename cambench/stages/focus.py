@@ -54,5 +54,4 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
 
 def departures(recipe: TrainingRecipe) -> list[str]:
     """The sentences on what a recipe asks for that its paper rules out."""
-    boxes = recipe.data.masks == BOXES and recipe.objective_settings.get("kl", 0)
-    return [KL_IN_BOXES] if boxes else []
+    return [KL_IN_BOXES] if recipe.data.masks == BOXES and recipe.objective_settings.get("kl", 0) else []
