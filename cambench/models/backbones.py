@@ -1,4 +1,4 @@
-"""Architectures by name: torchvision's classifiers, two small networks of our own, and anyone's `python:` function."""
+"""Architectures by name: torchvision's classifiers, three small networks of our own, and anyone's `python:` function."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ ARCHS: dict[str, Arch] = {
         partial(CifarResNet, 3),
         "20 layers, 272 thousand weights, last stage at a quarter of the image's size; for small images",
         "He et al. 2016 §4.2 with n = 3, option-B shortcuts",
+    ),
+    "resnet18-small": Arch(
+        "resnet18-small",
+        partial(CifarResNet, 2, widths=(16, 32, 64, 128)),
+        "18 layers, 701 thousand weights, last stage at an eighth of the image's size; ResNet-18 for small images and CPUs",
+        "He et al. 2016: ResNet-18's blocks and stages, a quarter of its filters, and §4.2's 3×3 stem without max-pool",
     ),
 }
 """The embedded architectures; every classifier of torchvision is known by its own name besides."""

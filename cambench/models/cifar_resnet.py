@@ -1,18 +1,21 @@
-"""Residual networks for small images, in the shape of torchvision's: conv1, bn1, layer1..layer3, avgpool, fc.
+"""Residual networks for small images, in the shape of torchvision's: conv1, bn1, layer1, layer2, …, avgpool, fc.
 
 Source: He et al. 2016, "Deep Residual Learning for Image Recognition", §4.2: a 3×3 convolution, three stages of 2n 3×3
 convolutions with 16, 32, 64 filters at full, half and quarter size, global average pooling, one linear layer: 6n + 2 layers.
+Other widths give other sizes of it; four stages with n = 2 are the shape of its ResNet-18.
 Departure: where the shape changes the shortcut is a 1×1 projection with batch norm (the paper's option B; its §4.2 pads with
 zeros, option A), as in torchvision, so that both families are cut and read alike.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
 
 WIDTHS = (16, 32, 64)
+"""Filters of the three stages in the paper."""
 
 
 class BasicBlock(nn.Module):
@@ -38,18 +41,18 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """6·`blocks` + 2 layers for images (N,3,H,W) of any size from 4 px -> logits (N,C)."""
+    """2·`blocks` layers a stage, 2 besides, for images (N,3,H,W) -> logits (N,C). widths: filters of the stages."""
 
-    def __init__(self, blocks: int, num_classes: int = 10) -> None:
+    def __init__(self, blocks: int, num_classes: int = 10, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, WIDTHS[0], 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        self.conv1 = nn.Conv2d(3, widths[0], 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
-        self.layer1 = stage(WIDTHS[0], WIDTHS[0], blocks, stride=1)
-        self.layer2 = stage(WIDTHS[0], WIDTHS[1], blocks, stride=2)
-        self.layer3 = stage(WIDTHS[1], WIDTHS[2], blocks, stride=2)
+        self.stages = [f"layer{i + 1}" for i in range(len(widths))]
+        for name, (before, after) in zip(self.stages, pairwise((widths[0], *widths)), strict=True):
+            self.add_module(name, stage(before, after, blocks, stride=1 if name == "layer1" else 2))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(WIDTHS[2], num_classes)
+        self.fc = nn.Linear(widths[-1], num_classes)
         for module in self.modules():  # as torchvision begins its ResNets: no residual batch norm starts at zero
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -57,7 +60,8 @@ class CifarResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """images (N,3,H,W) -> logits (N,C)."""
         x = self.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
+        for name in self.stages:
+            x = self.get_submodule(name)(x)
         return cast(Tensor, self.fc(self.avgpool(x).flatten(1)))
 
 

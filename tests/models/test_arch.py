@@ -19,6 +19,7 @@ FOLDED = ("large-map", "no-head-bias", "folded-last-block")
 LAST = {
     "resnet8": ("layer3", "bn2"),
     "resnet20": ("layer3", "bn2"),
+    "resnet18-small": ("layer4", "bn2"),
     "resnet18": ("layer4", "bn2"),
     "resnet50": ("layer4", "bn3"),
 }
@@ -36,7 +37,9 @@ def test_class_maps_in_closed_form_are_those_of_autograd_and_sum_to_the_logits(a
     with Probe(model, layer, trunk_graph=True) as probe:
         logits = model(image)
         activation = probe.activation
-    assert maps.shape[2] == {"resnet8": 16, "resnet20": 16, "resnet18": 2, "resnet50": 2}[arch] * (2 if surgery else 1)
+    assert maps.shape[2] == {"resnet8": 16, "resnet20": 16, "resnet18-small": 8, "resnet18": 2, "resnet50": 2}[arch] * (
+        2 if surgery else 1
+    )
     torch.testing.assert_close(maps.sum((2, 3)) + (0 if bias is None else bias), logits)
     for c in range(3):
         (gradient,) = torch.autograd.grad(logits[0, c], activation, retain_graph=True)

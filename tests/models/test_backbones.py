@@ -16,27 +16,32 @@ def weights(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize(("arch", "blocks"), [("resnet8", 1), ("resnet20", 3)])
-def test_small_resnets_have_the_layers_of_he_et_al(arch: str, blocks: int) -> None:
+@pytest.mark.parametrize(
+    ("arch", "blocks", "widths"),
+    [("resnet8", 1, (16, 32, 64)), ("resnet20", 3, (16, 32, 64)), ("resnet18-small", 2, (16, 32, 64, 128))],
+)
+def test_small_resnets_have_the_layers_of_he_et_al(arch: str, blocks: int, widths: tuple[int, ...]) -> None:
     model = build(arch, 10)
     counted = [m for name, m in model.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear)) and "downsample" not in name]
-    assert len(counted) == 6 * blocks + 2  # the paper counts no projections
-    assert [m.weight.shape[0] for m in counted] == [16] * (1 + 2 * blocks) + [32] * 2 * blocks + [64] * 2 * blocks + [10]
-    assert [name for name, _ in model.named_children()] == [
-        "conv1",
-        "bn1",
-        "relu",
-        "layer1",
-        "layer2",
-        "layer3",
-        "avgpool",
-        "fc",
-    ]
+    assert len(counted) == 2 * blocks * len(widths) + 2  # the paper counts no projections
+    assert [m.weight.shape[0] for m in counted] == [16, *(w for w in widths for _ in range(2 * blocks)), 10]
+    stages = [f"layer{i + 1}" for i in range(len(widths))]
+    assert [name for name, _ in model.named_children()] == ["conv1", "bn1", "relu", *stages, "avgpool", "fc"]
 
 
 def test_resnet20_has_the_weights_that_the_paper_prints() -> None:
     projections = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64  # option B; the paper's 0.27M is option A
     assert weights(build("resnet20", 10)) == 269_722 + projections
+
+
+def test_the_small_resnet18_is_torchvisions_with_a_quarter_of_the_filters() -> None:
+    """Every weight but the stem's 3×3 has torchvision's name and a quarter of its filters."""
+    small, full = build("resnet18-small", 10).state_dict(), build("resnet18", 10).state_dict()
+    assert small.keys() == full.keys()
+    for name in small.keys() - {"conv1.weight", "fc.bias"}:
+        wide, narrow = full[name].shape, small[name].shape
+        assert all(n in (w // 4, w) for n, w in zip(narrow, wide, strict=True)), name
+        assert narrow[:1] == ((wide[0],) if name == "fc.weight" else tuple(w // 4 for w in wide[:1])), name
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 64)])
