@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool2d, interpolate
+from torch.nn.functional import adaptive_max_pool2d, conv2d, interpolate, pad
+
+from cambench.vocabulary import UsageError
 
 EPSILON = 1e-8
 
@@ -92,6 +94,36 @@ def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return adaptive_max_pool2d(mask[:, None].float(), size)[:, 0] > 0
 
 
+def gaussian_blur(image: Tensor, reach: tuple[int, int], sigma: float) -> Tensor:
+    """Each channel under e^{−d²/2σ²} of at most `reach` pixels down and across, summing to 1, edges reflected.
+
+    image (N,K,H,W), reach below (H, W) -> same shape.
+    """
+    planes = pad(image, (reach[1], reach[1], reach[0], reach[0]), mode="reflect").flatten(0, 1)[:, None]
+    down, across = (gaussian_line(r, sigma, image) for r in reach)
+    planes = conv2d(planes, across.view(1, 1, 1, -1))
+    return conv2d(planes, down.view(1, 1, -1, 1)).view_as(image)
+
+
+def gaussian_line(reach: int, sigma: float, like: Tensor) -> Tensor:
+    """One axis of the kernel, d = −reach … reach, in the type of `like`."""
+    distance = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    weights = torch.exp(-(distance**2) / (2 * sigma**2))
+    return (weights / weights.sum()).to(like)
+
+
+def blur_31(maps: Tensor) -> Tensor:
+    """M under a 31×31 Gaussian of σ = 0.3·((31 − 1)/2 − 1) + 0.8 = 5, edges reflected.
+
+    Source: σ by the rule of CALM's code, whose own kernel is of size 1, which is no blur (spec §1.7).
+    Raises: UsageError for maps of 15 pixels a side or fewer: too small to reflect.
+    """
+    reach = 15
+    if min(maps.shape[1:]) <= reach:
+        raise UsageError(f"blur-31: expected maps of more than {reach} pixels a side, got {maps.shape[1]}×{maps.shape[2]}.")
+    return gaussian_blur(maps[:, None], (reach, reach), 5.0)[:, 0]
+
+
 def float64(maps: Tensor) -> Tensor:
     """M in double precision, for protocols whose arithmetic is."""
     return maps.double()
@@ -106,6 +138,7 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,
     "clip": clip,
+    "blur-31": blur_31,
     "min-max-library": min_max_library,
 }
 RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {

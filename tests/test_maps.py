@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import pytest
 import torch
 from reference.cgc import bilinear
 from reference.wsol import bicubic
 
 from cambench import maps
+from cambench.vocabulary import UsageError
 
 MAP = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]]], dtype=torch.float64)
 
@@ -30,10 +32,10 @@ def test_steps_by_hand(step: str, expected: list[float]) -> None:
 
 
 def test_every_step_is_tested_and_treats_maps_one_by_one() -> None:
-    several = torch.rand(5, 3, 4, dtype=torch.float64)
+    several = torch.rand(5, 17, 18, dtype=torch.float64)
     for step in maps.STEPS:
-        alone = torch.cat([maps.apply(m[None], [step], (3, 4)) for m in several])
-        torch.testing.assert_close(maps.apply(several, [step], (3, 4)), alone, rtol=1e-14, atol=0)
+        alone = torch.cat([maps.apply(m[None], [step], (17, 18)) for m in several])
+        torch.testing.assert_close(maps.apply(several, [step], (17, 18)), alone, rtol=1e-14, atol=0)
 
 
 def test_constant_and_zero_maps_stay_finite() -> None:
@@ -42,6 +44,15 @@ def test_constant_and_zero_maps_stay_finite() -> None:
     assert maps.sum_to_one_epsilon(torch.zeros(1, 2, 3)).unique().tolist() == pytest.approx([1e-8])
     with pytest.raises(ValueError, match="sums to 0"):
         maps.sum_to_one(torch.zeros(1, 2, 3))
+
+
+def test_blur_is_that_of_opencv() -> None:
+    raw = torch.randn(2, 20, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for got, one in zip(maps.blur_31(raw), raw.numpy(), strict=True):
+        blurred = cv2.GaussianBlur(one, (31, 31), 0, borderType=cv2.BORDER_REFLECT_101)  # 0: σ by the rule for its size
+        torch.testing.assert_close(got, torch.from_numpy(blurred), rtol=1e-10, atol=1e-10)
+    with pytest.raises(UsageError, match="more than 15 pixels a side, got 15×40"):
+        maps.blur_31(torch.zeros(1, 15, 40))
 
 
 @pytest.mark.parametrize("size", [(7, 5), (2, 2), (3, 9)])

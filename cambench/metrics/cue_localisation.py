@@ -5,7 +5,7 @@ A metric over (image, pair of classes): stages/cues.py brings the maps and masks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,8 +22,19 @@ SHORTENED = 16
 FLOATS = (0x3F800000 >> SHORTENED) + 2
 """Bins of `measure_exact`: a shortened float32 each from 0 to 1, whose bits are in the order of their values, and one."""
 CALM = ("calm", "calm-posterior", "calm-conditional", "calm-saliency")
-STEPS, CALM_STEPS = ("resize", "absolute", "min-max"), ("resize", "absolute", "clip")
+DIFFERENCE = "difference"
+STEPS, CALM_STEPS = (DIFFERENCE, "resize", "absolute", "min-max"), (DIFFERENCE, "resize", "absolute", "clip")
 """|s^A − s^B| at the resolution of the input, in [0, 1]. Source: authors' code (spec §2.1.5, §6.6)."""
+NORMALISED = ("min-max", DIFFERENCE, "resize", "absolute")
+"""Each map between 0 and 1 before the difference, which then is too. Source: CALM eq. 2, §5.2 (spec §6.6)."""
+BLURRED = (DIFFERENCE, "resize", "blur-31", "absolute", "min-max")
+"""Each map blurred, which is the blur of their difference. Source: CALM §5.1, our choice of size (spec §1.7)."""
+
+
+def around_difference(steps: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The steps of each class's map by itself, and those of the difference of two."""
+    at = steps.index(DIFFERENCE)
+    return steps[:at], steps[at + 1 :]
 
 
 def scale_on(explainer: str) -> Scale:

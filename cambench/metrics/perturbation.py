@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from cambench.metrics.predictions import Predict, checked
 from cambench.vocabulary import CambenchError, UsageError
@@ -29,24 +28,6 @@ def places(order: Tensor) -> Tensor:
     """Each pixel's place in an order of pixels, the inverse permutation: (N,P) -> (N,P) int64."""
     counted = torch.arange(order.shape[1], device=order.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, counted)
-
-
-def gaussian_blur(image: Tensor, reach: tuple[int, int], sigma: float) -> Tensor:
-    """Each colour under e^{−d²/2σ²} of at most `reach` pixels down and across, summing to 1, edges reflected.
-
-    image (N,3,H,W), reach below (H, W) -> same shape.
-    """
-    planes = functional.pad(image, (reach[1], reach[1], reach[0], reach[0]), mode="reflect").flatten(0, 1)[:, None]
-    down, across = (gaussian_line(r, sigma, image) for r in reach)
-    planes = functional.conv2d(planes, across.view(1, 1, 1, -1))
-    return functional.conv2d(planes, down.view(1, 1, -1, 1)).view_as(image)
-
-
-def gaussian_line(reach: int, sigma: float, like: Tensor) -> Tensor:
-    """One axis of the kernel, d = −reach … reach, in the type of `like`."""
-    distance = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    weights = torch.exp(-(distance**2) / (2 * sigma**2))
-    return (weights / weights.sum()).to(like)
 
 
 def step_count(height: int) -> int:

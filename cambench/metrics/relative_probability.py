@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.perturbation import gaussian_blur, ranks
+from cambench.metrics.perturbation import ranks
 from cambench.metrics.predictions import Explain, Predict, checked
 
 THRESHOLD = 0.1
@@ -140,7 +140,7 @@ def blurred(image: Tensor) -> Tensor:
     Departure: an image of at most 50 pixels has too few to reflect, so there the kernel reaches side − 1 pixels.
     """
     high, wide = (min(BLUR_WIDTH, side - 1) for side in image.shape[2:])
-    return gaussian_blur(image, (high, wide), BLUR_SIGMA)
+    return maps.gaussian_blur(image, (high, wide), BLUR_SIGMA)
 
 
 def channel_mean(image: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cambench.metrics.perturbation import gaussian_blur, places
+from cambench.maps import gaussian_blur
+from cambench.metrics.perturbation import places
 from cambench.metrics.predictions import Predict, checked
 from cambench.vocabulary import CambenchError
 

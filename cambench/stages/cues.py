@@ -69,6 +69,7 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
     """A row a pair, in the order in which they are measured: its AP, fresh and accumulated, and (a, b, parts, images)."""
     pairs, view, entry = pairs_of(dataset), make_view(metric.view, loaded), find_explainer(job.explainer)
     ready, scale = loaded.ready_for(entry), cue_localisation.scale_on(entry.name)
+    before, after = cue_localisation.around_difference(metric.steps)
     query = Query(entry, ready.layer, ready.head, precision=loaded.precision)
     counts: dict[str, Tensor] = {}
     images = torch.zeros(len(pairs), dtype=torch.int64)
@@ -78,8 +79,8 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
             looks = looks_of(batch.rows, dataset, pairs, view.size)
             if looks:
-                heatmap = differences(ready.model, batch, query, pairs, looks)
-                heatmap = maps.apply(heatmap, metric.steps, (view.size, view.size))
+                heatmap = differences(ready.model, batch, query, pairs, looks, before)
+                heatmap = maps.apply(heatmap, after, (view.size, view.size))
                 of = torch.tensor([look.pair for look in looks])
                 found = metric.measure(heatmap=heatmap, mask=torch.stack([look.mask for look in looks]), scale=scale)
                 for name, ours in found.items():
@@ -117,12 +118,23 @@ def looks_of(rows: Sequence[int], dataset: Dataset, pairs: list[cues.Pair], side
     return looks
 
 
-def differences(model: torch.nn.Module, batch: Batch, query: Query, pairs: list[cues.Pair], looks: list[Look]) -> Tensor:
-    """s^A − s^B of each look at the map's grid (L,h,w); an image's map of a class is made once, however many pairs ask."""
+def differences(
+    model: torch.nn.Module,
+    batch: Batch,
+    query: Query,
+    pairs: list[cues.Pair],
+    looks: list[Look],
+    before: Sequence[str] = (),
+) -> Tensor:
+    """s^A − s^B of each look at the map's grid (L,h,w); an image's map of a class is made once, however many pairs ask.
+
+    before: the steps of each map by itself, which stays on its grid.
+    """
     wanted = sorted({(look.place, c) for look in looks for c in (pairs[look.pair].a, pairs[look.pair].b)})
     at = {key: i for i, key in enumerate(wanted)}
     places, classes = torch.tensor(wanted, device=batch.label.device).unbind(1)
     found = maps_of_classes(model, batch.image, query, places, classes, chunk=len(batch.rows))
+    found = maps.apply(found, before, (found.shape[1], found.shape[2]))
     a = torch.tensor([at[look.place, pairs[look.pair].a] for look in looks])
     b = torch.tensor([at[look.place, pairs[look.pair].b] for look in looks])
     return found[a.to(found.device)] - found[b.to(found.device)]

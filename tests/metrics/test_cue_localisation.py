@@ -68,11 +68,13 @@ def test_the_steps_of_the_protocol() -> None:
     """|D| comes after the resize: between −1 and 1 the difference passes through 0."""
     metric = INDEX["cue-localisation"]
     difference = torch.tensor([[[-1.0, 1.0]]])
-    shown = maps.apply(difference, metric.on("score-map").steps, (1, 4))[0, 0]
+    shown = maps.apply(difference, metric.on("score-map").steps[1:], (1, 4))[0, 0]
     assert shown.tolist() == [1, 0, 0, 1]  # −1, −½, ½, 1 -> 1, ½, ½, 1, by min-max
-    clipped = maps.apply(difference, metric.on("calm").steps, (1, 4))[0, 0]
+    clipped = maps.apply(difference, metric.on("calm").steps[1:], (1, 4))[0, 0]
     assert clipped.tolist() == [1, 0.5, 0.5, 1]
-    assert maps.apply(torch.full((1, 2, 2), -0.3), metric.on("calm").steps, (2, 2)).abs().sum() == 0, "constant"
+    assert maps.apply(torch.full((1, 2, 2), -0.3), metric.on("calm").steps[1:], (2, 2)).abs().sum() == 0, "constant"
+    assert cue_localisation.around_difference(metric.steps) == ((), metric.steps[1:])
+    assert cue_localisation.around_difference(INDEX["cue-localisation-normalised"].steps)[0] == ("min-max",)
     assert cue_localisation.scale_on("calm") == "log" and cue_localisation.scale_on("score-map") == "even"
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics import INDEX, find_metric, needs, reduce
+from cambench.metrics import INDEX, cue_localisation, find_metric, needs, reduce
 from cambench.metrics.bootstrap import interval, standard_error
 from cambench.metrics.top_k import top1, top5
 from cambench.vocabulary import ARGUMENTS, CambenchError, UsageError
@@ -79,7 +79,8 @@ def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
         assert set(needs(metric)) <= set(ARGUMENTS), name
         assert metric.explains == ("heatmap" in needs(metric) and not metric.pairs) <= bool(metric.steps)
         assert metric.looks or not metric.steps
-        assert set(metric.steps) <= {*maps.STEPS, *maps.RESIZES} and metric.variants
+        known = {*maps.STEPS, *maps.RESIZES, *([cue_localisation.DIFFERENCE] if metric.pairs else [])}
+        assert set(metric.steps) <= known and metric.variants
     assert needs(INDEX["iauc"]) == needs(INDEX["dauc"]) == ("predict", "image", "heatmap", "label")
     assert needs(INDEX["ch"]) == ("heatmap", "mask")
     assert needs(INDEX["cgc-loss"]) == ("image", "explain", "predict", "generator")

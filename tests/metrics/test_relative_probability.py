@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from cambench import maps, metrics
 from cambench.explainers import explain_batch
-from cambench.metrics import perturbation
 from cambench.metrics import relative_probability as rp
 from cambench.vocabulary import CambenchError
 
@@ -172,7 +171,7 @@ def test_the_blur_is_its_twin_on_images_smaller_than_the_kernel(shape: tuple[int
 
 
 def test_the_blur_at_224_pixels_has_101_taps_of_sigma_15_and_keeps_a_constant() -> None:
-    weights = perturbation.gaussian_line(rp.BLUR_WIDTH, rp.BLUR_SIGMA, torch.zeros(1).double())
+    weights = maps.gaussian_line(rp.BLUR_WIDTH, rp.BLUR_SIGMA, torch.zeros(1).double())
     assert len(weights) == 101 and float(weights.sum()) == pytest.approx(1)
     assert float(weights[50 + 15] / weights[50]) == pytest.approx(0.6065306597)
     torch.testing.assert_close(rp.blurred(torch.ones(1, 3, 224, 224)), torch.ones(1, 3, 224, 224))
