@@ -23,7 +23,7 @@ def part(
     """The tables with the named rows and columns alone (none named: all of them); a table of which nothing is left is gone.
 
     renamed: how a stand-in writes a line; both spellings are understood.
-    Raises: UsageError with the nearest labels for a name that no table has.
+    Raises: UsageError with the nearest labels for a name that no table has, or where nothing of any table is left.
     """
     chosen = [(recipe, kept(recipe.rows, rows, renamed), kept(recipe.columns, columns, renamed)) for recipe in recipes]
     for wanted, kind, lines in (
@@ -34,7 +34,12 @@ def part(
         for name in wanted:
             if canonical(name) not in known:
                 raise UsageError(nearest(name, known, kind))
-    return [smaller(recipe, r, c) for recipe, r, c in chosen if r and c]
+    left = [smaller(recipe, r, c) for recipe, r, c in chosen if r and c]
+    if not left:
+        raise UsageError(
+            f"expected rows and columns of one table, got row {', '.join(rows)} and column {', '.join(columns)}."
+        )
+    return left
 
 
 def kept(lines: Sequence[Line], wanted: Sequence[str], renamed: Callable[[Line], Line]) -> list[Line]:

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cambench.lookup import canonical, find, nearest
 from cambench.recipes.load import explain
+from cambench.recipes.published import load_published
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import UsageError
 
@@ -71,6 +72,7 @@ class Line(Strict):
     nothing to run (a method of another paper). `ours`: not in the paper's table. unit, direction and decimals say how its
     values are printed, where the metric's own index entry should not. `seeds`: how many trainings its cells take, where it
     is not the table's number. `unprinted`: of a row, the published names of the columns in which the paper prints nothing.
+    `class_set`: in a table that `counts`, the set of a row, where it is not the last level of its label.
     """
 
     label: list[str] = Field(min_length=1)
@@ -83,6 +85,7 @@ class Line(Strict):
     decimals: int | None = Field(default=None, ge=0, le=12)
     seeds: int | None = Field(default=None, ge=1)
     unprinted: list[str] = []
+    class_set: str = ""
     notes: list[str] = []
     select: list[Select] = [Select()]
 
@@ -104,7 +107,8 @@ class TableRecipe(Strict):
     blocks beneath (0: all). `notes` hold for every measured number; `caveats` are about the paper's own data and
     numbers, and a stand-in leaves them out. `figure`: the paper shows it as a figure, so no cell has a published number.
     `stand_in` is the data set that replaces the paper's own; a file leaves it out. `cheaper`: metric -> the one that is
-    measured in its place on a stand-in.
+    measured in its place on a stand-in. `counts`: every published row is a set of this family, and its cells count the set's
+    classes, so nothing is run; a file holds only the rows about which there is something to say.
     """
 
     id: str
@@ -124,6 +128,7 @@ class TableRecipe(Strict):
     select: Select = Select()
     stand_in: str | None = None
     cheaper: dict[str, str] = {}
+    counts: Literal["supersets"] | None = None
 
     @model_validator(mode="after")
     def _levels(self) -> Self:
@@ -149,7 +154,8 @@ class TableRecipe(Strict):
 class CellRecipe:
     """One cell: its alternatives in order of preference, the published key (None where the paper has no such cell).
 
-    seeds: how many trainings it takes. mean: the cell is the mean over all its alternatives.
+    published_only: there is nothing to run. seeds: how many trainings it takes. mean: the cell is the mean over all its
+    alternatives. class_set: the set whose classes it counts.
     """
 
     alternatives: tuple[Select, ...]
@@ -160,6 +166,7 @@ class CellRecipe:
     decimals: int | None
     seeds: int
     mean: bool = False
+    class_set: str | None = None
 
 
 def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
@@ -170,7 +177,7 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
     place = f"table {recipe.id}, row {'/'.join(row.label)}, column {'/'.join(column.label)}"
     pairs = itertools.product(row.select, column.select)
     alternatives = tuple(recipe.select.union(r, place).union(c, place) for r, c in pairs)
-    only = row.published_only or column.published_only
+    only = row.published_only or column.published_only or recipe.counts is not None
     if not only and any(a.metric is None or a.dataset is None or a.method is None for a in alternatives):
         raise UsageError(
             f"{place}: expected dataset, method and metric in `select`, got {alternatives[0].model_dump(exclude_none=True)}."
@@ -189,7 +196,8 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
     ours = row.ours or column.ours or recipe.figure or recipe.stand_in is not None or column.key in row.unprinted
     key = None if ours else (recipe.number, row.key, column.key)
     mean = row.mean or column.mean
-    return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds, mean)
+    class_set = row.class_set or row.label[-1] if recipe.counts else None
+    return CellRecipe(alternatives, key, only, unit, direction, decimals, seeds or recipe.seeds, mean, class_set)
 
 
 def cells(recipe: TableRecipe) -> list[list[CellRecipe]]:
@@ -244,8 +252,21 @@ def parse_table(text: str, table: str) -> TableRecipe:
     lost = [name for row in recipe.rows for name in row.unprinted if name not in columns]
     if lost:
         raise UsageError(f"{place}: unprinted: {nearest(lost[0], columns, 'column')}")
+    if recipe.counts:
+        recipe = recipe.model_copy(update={"rows": listed(recipe, place)})
     cells(recipe)
     return recipe
+
+
+def listed(recipe: TableRecipe, place: str) -> list[Line]:
+    """A row for every published row of a table that counts, in the paper's order; the file's own where it has one."""
+    values = load_published(recipe.id.partition("/")[0])
+    printed = list(dict.fromkeys(row for table, row, _ in values if table == recipe.number))
+    own = {line.key: line for line in recipe.rows}
+    lost = [key for key in own if key not in printed]
+    if lost:
+        raise UsageError(f"{place}: rows: {nearest(lost[0], printed, 'published row')}")
+    return [own.get(key) or Line(label=key.split("/")) for key in printed]
 
 
 def complaint(error: ValidationError, place: str) -> str:

@@ -19,6 +19,7 @@ class Measured:
     """A measured number: its mean, and either the std over seeds (ddof 1) or, for one seed, the interval over images.
 
     seeds: the seeds in order. images: images behind each seed's value, or what else `over` says. values: each seed's value.
+    A count has neither seeds nor images.
     """
 
     mean: float
@@ -173,9 +174,10 @@ def with_unit(text: str, unit: str, direction: str | None) -> str:
 
 
 def group_starts(table: Table) -> list[bool]:
-    """For each row, whether its first label level differs from the row above (False for the first and for one level)."""
-    labels = [row.label for row in table.rows]
-    return [i > 0 and len(label) > 1 and label[0] != labels[i - 1][0] for i, label in enumerate(labels)]
+    """For each row, whether its first label level differs from the row above; all False where no two rows share it."""
+    firsts = [row.label[0] for row in table.rows]
+    new = [i > 0 and first != firsts[i - 1] for i, first in enumerate(firsts)]
+    return new if len(table.row_headers) > 1 and not all(new[1:]) else [False] * len(new)
 
 
 def shown_label(table: Table, index: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from cambench.metrics import find_metric
 from cambench.recipes.published import Key, Published, find_published
 from cambench.recipes.tables import CellRecipe, Line, Select, TableRecipe, cells
+from cambench.report.counts import counted, sets_and_classes
 from cambench.report.draft import Draft, finish
 from cambench.report.means import drawn_mean
 from cambench.report.measure import measure, sentences, warning
@@ -20,6 +21,7 @@ Heading = tuple[str, str | None]
 
 LEGEND = "Cells: measured (published, difference); — is not measured."
 LEGEND_STAND_IN = "Cells: measured; — is not measured."
+LEGEND_COUNTS = "Cells: classes that our own list counts (published, difference)."
 STAND_IN = "{} stands in for the paper's data; the paper's numbers are left out, because they do not apply to it."
 PUBLISHED_ONLY = "Published only: there is nothing here to run"
 NOTHING: Heading = ("", None)
@@ -49,7 +51,6 @@ def paper_table(
     shown = [group for row in drawn for cell, _, group in row if cell.measured is not None]
     incomparable = [g for row in drawn for cell, _, g in row if cell.measured is not None and not cell.measured.comparable]
     by_row, by_column = headings(recipe, grid)
-    legend = LEGEND if recipe.stand_in is None and not recipe.figure else LEGEND_STAND_IN
     table = Table(
         id=recipe.id,
         title=recipe.title,
@@ -60,13 +61,20 @@ def paper_table(
         wrap=recipe.wrap,
         banner=(*([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []), *warning(incomparable, len(shown))),
         notes=(
-            legend,
+            *legend(recipe),
             *recipe.notes,
             *recipe.caveats,
             *(() if shown else ("Nothing of this table has been measured yet.",)),
         ),
     )
     return finish(table, draft)
+
+
+def legend(recipe: TableRecipe) -> list[str]:
+    """What a cell shows."""
+    if recipe.counts:
+        return [LEGEND_COUNTS, sets_and_classes()]
+    return [LEGEND if recipe.stand_in is None and not recipe.figure else LEGEND_STAND_IN]
 
 
 def spoken(line: Line) -> list[str]:
@@ -105,6 +113,8 @@ def draw(
     """The cell, the sentences about it, and the records it shows."""
     decimals = shown_as(recipe)[2]
     printed = None if recipe.key is None else find_published(published, recipe.key)
+    if recipe.class_set is not None:
+        return Cell(decimals, counted(recipe.class_set), printed), [], ()
     if recipe.mean and not recipe.published_only:
         return drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed))
     found = None if recipe.published_only else chosen(recipe.alternatives, records)

@@ -38,13 +38,16 @@ def print_plan(plan: Plan, place: Place) -> None:
         grid.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for group in grouped(plan.jobs):
         grid.add_row(*row(group, total([estimates[job.key] for job in group]))[: 6 + len(several)])
-    console.print(grid, highlight=False, markup=False)
+    if plan.jobs:
+        console.print(grid, highlight=False, markup=False)
     for text in [*lacks(plan.jobs), *sums(plan.jobs, estimates)]:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def counted(jobs: Sequence[Job]) -> str:
-    """`14 jobs: 2 finished, 3 to do, 9 blocked`."""
+    """`14 jobs: 2 finished, 3 to do, 9 blocked`; a table may need none."""
+    if not jobs:
+        return "no jobs"
     by_state = {word: sum(job.state == state for job in jobs) for state, word in STATES.items()}
     return f"{len(jobs)} jobs: {', '.join(f'{n} {word}' for word, n in by_state.items() if n)}"
 

@@ -247,7 +247,7 @@ def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Netw
         for table, place, cell in cells_of
         for select in (cell.alternatives if cell.mean else [chosen(cell, wish, at_hand)])
     ]
-    for seed in range(max(seeds for seeds, _, _ in wanted)):
+    for seed in range(max((seeds for seeds, _, _ in wanted), default=0)):
         asked = [
             (wish.network(select, seed), measurement(select, wish), place)
             for seeds, place, select in wanted

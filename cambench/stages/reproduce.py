@@ -22,7 +22,7 @@ from cambench.stages.jobs import Place
 from cambench.stages.launch import launch, visible
 from cambench.stages.networks import load_network, open_run
 from cambench.stages.onhand import at_hand, find_network, settle
-from cambench.stages.plan import Job, Network, Wish, make_jobs
+from cambench.stages.plan import Job, Network, Wish, make_jobs, places
 from cambench.stages.progress import say
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
@@ -95,18 +95,20 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
 
     parts = part(loaded, choice.rows, choice.columns, renamed)
     options: dict[str, Any] = {"split": split, "arch": arch, "others": others}
-    return [stand_in.stand_in(recipe, entry.name, **options) for recipe in parts if runnable(recipe)]
+    made = [stand_in.stand_in(recipe, entry.name, **options) for recipe in parts if places(recipe)]
+    if not made:
+        of = ", ".join(recipe.id for recipe in loaded)
+        raise UsageError(
+            f"--on {choice.on}: expected something to run, got nothing in what was chosen of {of}, "
+            "so there is nothing to stand in for; leave out --on."
+        )
+    return made
 
 
 def of_task(entry: data.DatasetEntry, name: str) -> str:
     """The set of a stand-in's family whose labels are as those of the data set `name`; itself where it names none."""
     known = data.INDEX.get(canonical(name))
     return entry.name if known is None else entry.for_task.get(known.task, entry.name)
-
-
-def runnable(recipe: TableRecipe) -> bool:
-    """Whether a table keeps a row and a column when those that are only published are gone."""
-    return all(any(not line.published_only for line in lines) for lines in (recipe.rows, recipe.columns))
 
 
 def reproduce(plan: Plan, place: Place) -> tuple[list[Table], bool]:

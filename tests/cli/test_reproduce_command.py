@@ -54,6 +54,14 @@ def test_the_dry_run_needs_no_data_and_says_what_is_needed(tmp_path: Path) -> No
     assert not (tmp_path / "results").exists() and not (tmp_path / "data").exists()
 
 
+def test_a_table_of_counts_has_nothing_to_run_and_is_printed_with_code_0(tmp_path: Path) -> None:
+    plan, done = reproduce(tmp_path, "calm/4", "--dry-run"), reproduce(tmp_path, "calm/4", "--markdown")
+    assert plan.stdout.split("\n") == ["Plan of calm/4: no jobs", "", "Nothing is left to do.", ""]
+    assert (plan.returncode, done.returncode, done.stderr) == (0, 0, "")
+    assert "| bird | n01503061 | 52 (52, 0) |" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_stand_in_is_marked_in_every_format(birds: Path) -> None:
     arguments = ["cgc/6", "--on", "synthbirds", "--seeds", "1", "--set", "train.epochs=1", *TINY]
     first = reproduce(birds, *arguments)

@@ -39,7 +39,7 @@ def test_every_metric_gets_what_it_needs(table: str) -> None:
 
 @pytest.mark.parametrize("table", list(table_files()))
 def test_cells_are_printed_as_their_metrics_are(table: str) -> None:
-    for cell in (cell for row in cells(load_table(table)) for cell in row):
+    for cell in (cell for row in cells(load_table(table)) for cell in row if cell.class_set is None):
         metric = metrics.INDEX[cell.alternatives[0].metric or ""]
         unit = metric.unit_of(cell.alternatives[0].variant or "")
         assert cell.unit == unit or (cell.unit == "" and table.startswith("weighted-contrast")), "said in the caption"

@@ -235,6 +235,13 @@ def test_an_unknown_label_names_the_nearest(rows: list[str], columns: list[str],
         part([load_table("cgc/1")], rows, columns)
 
 
+def test_a_row_and_a_column_of_different_tables_are_no_part() -> None:
+    with pytest.raises(
+        UsageError, match=r"expected rows and columns of one table, got row ResNet18 and column FGVC-Aircraft\."
+    ):
+        part(load_tables("cgc"), ["ResNet18"], ["FGVC-Aircraft"])
+
+
 def test_a_stand_in_is_chosen_by_its_labels_or_by_the_papers() -> None:
     one = load_table("cgc/1")
     names = replaced(one, "synthbirds", "resnet8")

@@ -25,6 +25,7 @@ from cambench.report.paper import paper_table
 GOLDEN = Path(__file__).parent / "golden"
 PAPERS = list(dict.fromkeys(table.partition("/")[0] for table in table_files()))
 PUBLISHED = {paper: load_published(paper) for paper in PAPERS}
+STANDING_IN = [table for table in table_files() if load_table(table).counts is None]
 OTHERS = {"pets-binary": "synthbirds-binary", "sbd": "synthbirds-multilabel"}
 SYNTHETIC = {"comparable": False, "partial": ("synthetic images (synthbirds)",)}
 UNREL = {"comparable": False, "partial": ("UnRel with a category map of our own (27 categories)",)}
@@ -65,7 +66,7 @@ def test_golden(table: str, suffix: str, draw: Callable[[list[Table]], str]) -> 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_golden_of_the_stand_ins(paper: str) -> None:
-    tables = [table for table in table_files() if table.partition("/")[0] == paper]
+    tables = [table for table in STANDING_IN if table.partition("/")[0] == paper]
     check(f"{paper}-on-synthbirds.md", markdown([standing_in(table) for table in tables]))
 
 
@@ -79,6 +80,7 @@ def test_every_published_number_is_printed(table: str) -> None:
                 "calm/1": 1,
                 "calm/2": 1,
                 "calm/3": 1,
+                "calm/4": 0,
                 "calm/5": 1,
                 "cgc/7": 1,
                 "cgc/2": 4,
@@ -88,7 +90,7 @@ def test_every_published_number_is_printed(table: str) -> None:
             assert f"({value.value:.{decimals}f}" in text, key
 
 
-@pytest.mark.parametrize("table", list(table_files()))
+@pytest.mark.parametrize("table", STANDING_IN)
 def test_a_stand_in_prints_no_published_number_and_no_difference(table: str) -> None:
     made = standing_in(table)
     assert made.banner[0].startswith("synthbirds stands in for the paper's data")
@@ -128,7 +130,7 @@ def test_all_tables_in_one_document_compile_and_fit(tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex here")
     empty = [paper_table(recipe, [], PUBLISHED[paper]) for paper in PAPERS for recipe in load_tables(paper)]
-    tables = [*map(filled, table_files()), *map(standing_in, table_files()), *empty]
+    tables = [*map(filled, table_files()), *map(standing_in, STANDING_IN), *empty]
     (tmp_path / "t.tex").write_text(latex(tables, standalone=True), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300)
