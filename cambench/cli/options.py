@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,9 +38,32 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the firs
 Weights = Annotated[Path | None, typer.Option("--weights", help="A file of weights (a state dict or a checkpoint).")]
 Precision = Annotated[str, typer.Option("--precision", help="float32, or bf16 for the network's convolutional trunk.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images a forward pass.")]
+Method = Annotated[str, typer.Argument(help="See cambench ls methods.")]
+TrainedOn = Annotated[str, typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH.")]
+Arch = Annotated[str | None, typer.Option("--arch", help="See cambench ls archs; by default the recipe's.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seeds initialisation, order and augmentation.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe: optimizer.lr=0.01.")
+]
+Presets = Annotated[
+    list[str] | None, typer.Option("--preset", metavar="NAME", help="Named overrides: see cambench ls presets.")
+]
+Latex = Annotated[bool, typer.Option("--latex", help="LaTeX (booktabs).")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Markdown.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV, one line a cell.")]
+Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 DATA, RESULTS = Path("datasets"), Path("results")
+
+
+def overrides(presets: list[str] | None, settings: list[str] | None, shortcuts: Mapping[str, object]) -> list[str]:
+    """KEY=VALUE of a recipe: those of the presets, then --set, then the options that are shortcuts, where they are given."""
+    from cambench.recipes import presets as named
+
+    own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    return [*(text for name in presets or [] for text in named.overrides(name)), *(settings or []), *own]
 
 
 def place(data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False) -> Place:

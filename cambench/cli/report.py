@@ -20,7 +20,6 @@ Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="
 Paper = Annotated[str | None, typer.Option("--paper", help="Every table of a paper.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="A paper's table, on this data instead of its own.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
-Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
 Figure = Annotated[
     str | None,
     typer.Option(
@@ -63,10 +62,10 @@ def report(
     paper: Paper = None,
     on: On = None,
     arch: Arch = None,
-    latex: Annotated[bool, typer.Option("--latex", help="LaTeX (booktabs).")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="CSV, one line a cell.")] = False,
-    html: Html = None,
+    latex: o.Latex = False,
+    markdown: o.Markdown = False,
+    csv: o.Csv = False,
+    html: o.Html = None,
     as_json: o.Json = False,
     figure: Figure = None,
     out: Out = None,

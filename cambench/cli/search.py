@@ -11,8 +11,8 @@ from cambench.cli import options as o
 
 
 def search(
-    method: Annotated[str, typer.Argument(help="See cambench ls methods.")],
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH.")],
+    method: o.Method,
+    dataset: o.TrainedOn,
     metric: Annotated[str, typer.Option("--metric", "-m", help="What decides; see cambench ls metrics.")],
     draws: Annotated[int, typer.Option("--draws", min=1, help="Learning rates to try, log-uniform.")] = 30,
     low: Annotated[float, typer.Option("--low", help="The least rate (CALM prints 3.2e-4).")] = 1e-5,
@@ -20,11 +20,11 @@ def search(
     split: Annotated[str, typer.Option("--split", help="Split on which the metric decides.")] = "val",
     explainer: Annotated[str, typer.Option("--explainer", "-e", help="By default calm or score-map.")] = "",
     target: o.Target = "logit",
-    arch: Annotated[str | None, typer.Option("--arch", help="See cambench ls archs; by default the recipe's.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seeds the rates, and every training alike.")] = 0,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe.")] = None,
-    presets: Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="Named overrides.")] = None,
+    arch: o.Arch = None,
+    seed: o.Seed = 0,
+    epochs: o.Epochs = None,
+    settings: o.Settings = None,
+    presets: o.Presets = None,
     weights: o.Weights = None,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
@@ -37,14 +37,12 @@ def search(
 
     Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
     """
-    from cambench.recipes import presets as named
     from cambench.stages.report import print_rows
     from cambench.stages.search import RATE, SearchJob, listed
     from cambench.stages.search import search as stage
     from cambench.stages.train import TrainJob
 
-    chosen = [text for name in presets or [] for text in named.overrides(name)]
-    overrides = [*chosen, *(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
+    overrides = o.overrides(presets, settings, {"train.epochs": epochs})
     training = TrainJob(method, dataset, arch, seed, weights=weights, overrides=overrides)
     job = SearchJob(training, metric, draws, low, high, split, explainer, target)
     drawn, best = stage(job, o.place(data_root, results, device, workers, download))

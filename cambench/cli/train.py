@@ -11,20 +11,16 @@ from cambench.cli import options as o
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="See cambench ls methods.")],
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH.")],
-    arch: Annotated[str | None, typer.Option("--arch", help="See cambench ls archs; by default the recipe's.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seeds initialisation, order and augmentation.")] = 0,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")] = None,
+    method: o.Method,
+    dataset: o.TrainedOn,
+    arch: o.Arch = None,
+    seed: o.Seed = 0,
+    epochs: o.Epochs = None,
     classes: Annotated[
         int | None, typer.Option("--classes", min=2, help="Only the first N classes; marks results partial.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe: optimizer.lr=0.01.")
-    ] = None,
-    presets: Annotated[
-        list[str] | None, typer.Option("--preset", metavar="NAME", help="Named overrides: see cambench ls presets.")
-    ] = None,
+    settings: o.Settings = None,
+    presets: o.Presets = None,
     layer: o.Layer = None,
     precision: Annotated[str | None, typer.Option("--precision", help="float32 or bf16, instead of the recipe's.")] = None,
     weights: o.Weights = None,
@@ -39,13 +35,11 @@ def train(
 
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
-    from cambench.recipes import presets as named
     from cambench.stages.train import TrainJob, summary
     from cambench.stages.train import train as stage
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
-    chosen = [text for name in presets or [] for text in named.overrides(name)]
-    overrides = [*chosen, *(settings or []), *(f"{key}={value}" for key, value in shortcuts.items() if value is not None)]
+    overrides = o.overrides(presets, settings, shortcuts)
     job = TrainJob(method, dataset, arch, seed, classes, weights, overrides)
     run = stage(job, o.place(data_root, results, device, workers, download))
     done = summary(run)
