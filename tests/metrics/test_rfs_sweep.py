@@ -88,7 +88,8 @@ def test_a_mask_and_its_complement_swap_the_sides(share: float) -> None:
     assert values == pytest.approx({v: -x for v, x in swapped.items()}) and any(values.values())
 
 
-def test_every_level_by_hand() -> None:
+@pytest.mark.parametrize("trials", [1, 2])
+def test_every_level_by_hand(trials: int) -> None:
     """Class 1 where the left half of a gray image deviates by more than 0.34.
 
     Clipped to [0, 1], deviations of 0.375 and 0.5 shrink to 0.31 and 0.36. Norms of 30 and 60 are deviations of 0.38 and
@@ -100,7 +101,7 @@ def test_every_level_by_hand() -> None:
     def predict(x: Tensor) -> Tensor:
         return torch.stack([torch.full((len(x),), 0.34), to_pixels(x)[:, :, :, :32].flatten(1).std(1)], 1)
 
-    found = rfs.sweep(predict, image, torch.tensor([0, 1]), mask, generators([0, 1]))
+    found = rfs.sweep(predict, image, torch.tensor([0, 1]), mask, generators([0, 1]), trials=trials)
     assert set(found) == {f"{norm}/{level}/{side}" for norm, level in NAMES for side in ("fg", "bg")} | {"label"}
     for norm, level in NAMES:
         seen = level >= {"linf": 0.5, "l2": 60}[norm]
