@@ -63,7 +63,10 @@ class Loop:
         say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")
 
     def train(self, phases: Sequence[Phase], held_out: Dataset | None) -> None:
-        """Every epoch that is left, its phases one after another; each ends with a checkpoint."""
+        """Every epoch that is left, its phases one after another; each ends with a checkpoint.
+
+        An epoch's `lr` is the rate of the first parameter group in its last step.
+        """
         first = phases[0].lessons
         for epoch in range(self.epoch, self.recipe.train.epochs):
             began = time.monotonic()
@@ -71,6 +74,7 @@ class Loop:
             for phase in phases:
                 prefix = f"{phase.name}_" if phase.name else ""
                 values |= {prefix + name: value for name, value in self.train_epoch(epoch, phase).items()}
+            values["lr"] = self.optimizer.param_groups[0]["lr"]
             values["seconds"] = round(time.monotonic() - began, 2)
             values["images_per_second"] = round(first.images / max(values["seconds"], 1e-9), 1)
             if held_out is not None:
