@@ -25,7 +25,8 @@ ROUNDED = "Weights and the optimiser's state were rounded to bfloat16 on the way
 def pack(name: str, folder: Path, results: Path, *, bf16: bool = False, part: float = 15.0) -> Manifest:
     """Write a run, finished or not, as files of at most `part` megabytes; `bf16` halves its float32 tensors.
 
-    Rounding is a departure, which the packed `run.json` says; the run itself stays as it is.
+    Rounding is a departure, which the packed `run.json` says; the run itself stays as it is. States that a run keeps for
+    others to begin from (`epoch-N/`) go with it, but not where it is rounded: nothing begins from a run that was.
     Raises: UsageError for a run without a finished epoch, a folder that holds something, or parts that are too small.
     """
     if not 1 <= part * MEGABYTE < math.inf:
@@ -33,6 +34,7 @@ def pack(name: str, folder: Path, results: Path, *, bf16: bool = False, part: fl
     run, limit = find_run(name, results), math.floor(part * MEGABYTE)
     contents, epoch = contents_of(run)
     if bf16:
+        contents = {name: data for name, data in contents.items() if "/" not in name}
         for file in CHECKPOINTS:
             if file in contents:
                 state = load_checkpoint(run.path / file, contents[file])
@@ -65,9 +67,8 @@ def contents_of(run: Run) -> tuple[dict[str, bytes], int]:
             f"{run.name}: expected last.pt, found none: no epoch of it is finished yet, there is nothing to pack."
         )
     contents = {"run.json": json_text(run.info).encode(), "last.pt": (run.path / "last.pt").read_bytes()}
-    for name in ("best.pt", "log.jsonl"):
-        if (run.path / name).exists():
-            contents[name] = (run.path / name).read_bytes()
+    others = [path for name in ("best.pt", "log.jsonl", "epoch-*/*") for path in sorted(run.path.glob(name))]
+    contents |= {path.relative_to(run.path).as_posix(): path.read_bytes() for path in others}
     return contents, load_checkpoint(run.path / "last.pt", contents["last.pt"])["epoch"]
 
 
@@ -102,6 +103,7 @@ def unpack(folder: Path, results: Path) -> Run:
         return read_run(path)
     with atomic_folder(path) as temporary:
         for name, data in contents.items():
+            (temporary / name).parent.mkdir(exist_ok=True)
             (temporary / name).write_bytes(data)
     run = read_run(path)
     left = "finished" if run.finished else "`cambench train` with the same arguments goes on with it"
@@ -110,7 +112,7 @@ def unpack(folder: Path, results: Path) -> Run:
 
 
 def is_here(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> bool:
-    """Whether the run is there with the same weights.
+    """Whether the run is there with the same weights and every file of the pack.
 
     Raises: CambenchError where it is as far or further with others.
     """
@@ -121,7 +123,7 @@ def is_here(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> bo
         here = load_checkpoint(last)["epoch"]
     if here >= manifest.epoch:
         if here == manifest.epoch and last.read_bytes() == contents["last.pt"]:
-            return True
+            return all((path / name).exists() for name in contents)
         other = "" if here > manifest.epoch else " with other weights"
         raise CambenchError(
             f"{path}: expected a run less far than the pack, which is after epoch {manifest.epoch}, got one after "

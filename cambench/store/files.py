@@ -59,7 +59,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         new.mkdir(parents=True)
         yield new
-        for file in new.iterdir():
+        for file in (path for path in new.rglob("*") if path.is_file()):
             with file.open("rb+") as f:
                 os.fsync(f.fileno())
         if path.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,25 +13,31 @@ from cambench.store.files import atomic_folder
 from cambench.vocabulary import CambenchError, UsageError
 
 MANIFEST = "pack.json"
-FILES = ("run.json", "last.pt", "best.pt", "log.jsonl")
-"""What a pack may hold."""
-PART = r"^(run\.json|last\.pt|best\.pt|log\.jsonl)(\.\d{3,})?$"
+FILE = r"(run\.json|last\.pt|best\.pt|log\.jsonl)"
+"""What a pack may hold of a run, and of each state that it keeps (`epoch-N/`)."""
 
 
 class Piece(BaseModel):
-    """A file or a part of one."""
+    """What can be checked of a file or of a part of one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=PART)
+    name: str
     size: int = Field(ge=0)
     sha256: str
+
+
+class Part(Piece):
+    """A part of a file; all lie beside each other in the pack, those of kept states too."""
+
+    name: str = Field(pattern=rf"^(epoch-\d+\.)?{FILE}\.\d{{3,}}$")
 
 
 class File(Piece):
     """A file of the run and its parts in order."""
 
-    parts: list[Piece]
+    name: str = Field(pattern=rf"^(epoch-\d+/)?{FILE}$")
+    parts: list[Part]
 
 
 class Manifest(BaseModel):
@@ -50,15 +56,15 @@ class Manifest(BaseModel):
     files: list[File] = []
 
 
-def piece(name: str, data: bytes) -> Piece:
+def facts_of(name: str, data: bytes) -> dict[str, Any]:
     """A file's or part's name, size and digest."""
-    return Piece(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def cut(name: str, data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
     """Parts of at most `limit` bytes. Every name is numbered, so that a pack is never taken for a run."""
     for i, start in enumerate(range(0, max(len(data), 1), limit)):
-        yield f"{name}.{i:03d}", data[start : start + limit]
+        yield f"{name.replace('/', '.')}.{i:03d}", data[start : start + limit]
 
 
 def write_pack(folder: Path, facts: Manifest, contents: Mapping[str, bytes], limit: int) -> Manifest:
@@ -70,7 +76,7 @@ def write_pack(folder: Path, facts: Manifest, contents: Mapping[str, bytes], lim
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--out {folder}: expected a new or empty folder, found something there; name another.")
     files = [
-        File(**piece(name, data).model_dump(), parts=[piece(*part) for part in cut(name, data, limit)])
+        File(**facts_of(name, data), parts=[Part(**facts_of(*part)) for part in cut(name, data, limit)])
         for name, data in contents.items()
     ]
     manifest = facts.model_copy(update={"files": files})
@@ -103,13 +109,12 @@ def read_pack(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
             found.append(path.read_bytes() if path.is_file() else b"")
             if not path.is_file():
                 wrong.append(f"{part.name} (missing)")
-            elif piece(part.name, found[-1]) != part:
+            elif facts_of(part.name, found[-1]) != part.model_dump():
                 wrong.append(f"{part.name} (damaged: {len(found[-1])} bytes, expected {part.size} of another SHA-256)")
         contents[file.name] = b"".join(found)
     if wrong:
         raise CambenchError(f"{folder}: not as packed: {', '.join(wrong)}; copy it again. Nothing was unpacked.")
-    whole = {file.name: piece(file.name, contents[file.name]) for file in manifest.files}
-    if any(whole[f.name] != Piece(name=f.name, size=f.size, sha256=f.sha256) for f in manifest.files):
+    if any(facts_of(f.name, contents[f.name]) != f.model_dump(exclude={"parts"}) for f in manifest.files):
         raise CambenchError(f"{folder / MANIFEST}: its parts do not make its files; copy it again. Nothing was unpacked.")
     return manifest, contents
 
@@ -128,6 +133,6 @@ def read_manifest(path: Path) -> Manifest:
         where = ".".join(str(key) for key in first["loc"]) or "the file"
         raise CambenchError(f"{path}: damaged at {where} ({first['msg']}); copy it again. Nothing was unpacked.") from e
     names = [file.name for file in manifest.files]
-    if not {"run.json", "last.pt"} <= set(names) <= set(FILES) or len(set(names)) < len(names):
+    if not {"run.json", "last.pt"} <= set(names) or len(set(names)) < len(names):
         raise CambenchError(f"{path}: expected run.json, last.pt and a log, got {', '.join(names)}. Nothing was unpacked.")
     return manifest
