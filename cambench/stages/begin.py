@@ -40,8 +40,8 @@ def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path)
     name = objective.until_start
     if name is None or (run.path / "last.pt").exists():
         return run
-    epoch = first_epoch(recipe.objective_settings["start"], recipe.train.epochs) - 1
-    source = next((r for r in read_runs(results) if is_same(r, run, name) and kept(r, epoch).is_dir()), None)
+    epoch = last_shared(recipe)
+    source = keeper(run.info["job"], name, epoch, results)
     if source is None:
         return run
     run = run.save(began_from={"run": source.name, "epoch": epoch})
@@ -53,17 +53,29 @@ def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path)
     return run
 
 
-def is_same(other: Run, run: Run, objective: str) -> bool:
+def last_shared(recipe: TrainingRecipe) -> int:
+    """The last epoch before `start`, below 1 where there is none."""
+    return first_epoch(recipe.objective_settings["start"], recipe.train.epochs) - 1
+
+
+def keeper(identity: dict[str, Any], objective: str, epoch: int, results: Path) -> Run | None:
+    """A run of this objective that is the same training until `start` and keeps its state after the epoch."""
+    return next((r for r in read_runs(results) if is_same(r, identity, objective) and kept(r, epoch).is_dir()), None)
+
+
+def is_same(other: Run, identity: dict[str, Any], objective: str) -> bool:
     """Whether another run, of this objective, is the same training until `start`; one that was rounded on its way is not."""
     if other.info["kind"] != "trained" or other.info["recipe"]["objective"] != objective:
         return False
-    settings = set(objectives.INDEX[objective].settings.model_fields)
-    same = beginning(other.info["job"], settings) == beginning(run.info["job"], settings)
+    same = beginning(other.info["job"], objective) == beginning(identity, objective)
     return same and not other.info.get("rounded_after")
 
 
-def beginning(identity: dict[str, Any], settings: set[str]) -> dict[str, Any]:
-    """What a run's identity says of its epochs before `start`: no names, no explained layer, and only these settings."""
+def beginning(identity: dict[str, Any], objective: str) -> dict[str, Any]:
+    """What a run's identity says of its epochs before `start`, when its objective is this one: no names, no explained layer,
+    and this objective's settings alone.
+    """
+    settings = objectives.INDEX[objective].settings.model_fields
     recipe = {key: value for key, value in identity["recipe"].items() if key not in ("method", "objective")}
     recipe["model"] = {key: value for key, value in recipe["model"].items() if key != "layer"}
     recipe["objective_settings"] = {k: v for k, v in recipe["objective_settings"].items() if k in settings}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cambench import data, models, objectives
 from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.models.weights import torchvision_place
+from cambench.stages.begin import beginning, keeper, last_shared
 from cambench.stages.jobs import Place, slug
 from cambench.stages.plan import Job, Measurement, Network, settled
+from cambench.stages.train import SCHEMA
 from cambench.store.keys import file_hash
 from cambench.store.records import Record, read_record
 from cambench.store.runs import Run, read_run
@@ -160,6 +163,37 @@ def progress(job: Job, run: Run | None, place: Place) -> str:
     done, epochs = len(run.log()), job.network.recipe.train.epochs
     job.left = 1 - done / epochs
     return f"epoch {done} of {epochs}" if done else ""
+
+
+def taken_over(job: Job, jobs: Sequence[Job], place: Place) -> float:
+    """The share of a training that has not begun which `stages.begin` will take over: kept by a run that is there, or by
+    one that is trained before it.
+    """
+    network = job.network
+    if job.measurement is not None or job.state not in ("missing", "blocked") or not network.follows:
+        return 0.0
+    recipe = network.recipe
+    objective, epoch = objectives.INDEX[recipe.objective].until_start or "", last_shared(recipe)
+    if epoch < 1:
+        return 0.0
+    first, epochs = beginning(identity(network, network.dataset), objective), recipe.train.epochs
+
+    def keeps(theirs: Network, left: float) -> bool:
+        coming = epoch in theirs.recipe.train.kept and epoch > (1 - left) * epochs
+        is_it = coming and theirs.recipe.objective == objective
+        return is_it and beginning(identity(theirs, theirs.dataset), objective) == first
+
+    trained = (other for other in jobs if other.measurement is None and other.state != "unknown")
+    if any(keeps(other.network, other.left) for other in trained):
+        return epoch / epochs
+    known = identity(network, fingerprint(network.dataset, "train", place.data))
+    return 0.0 if keeper(known, objective, epoch, place.results) is None else epoch / epochs
+
+
+def identity(network: Network, data: str | None) -> dict[str, Any]:
+    """The identity that the run of a network from scratch will have, its data told by whatever tells two sets apart."""
+    recipe = settled(network.recipe.model_dump(mode="json"))
+    return {"schema": SCHEMA, "recipe": recipe, "data": data, "seed": network.seed}
 
 
 def begun_parts(run: Run, what: Measurement, place: Place) -> list[Path]:

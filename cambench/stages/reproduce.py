@@ -21,7 +21,7 @@ from cambench.stages.explain import open_data
 from cambench.stages.jobs import Place
 from cambench.stages.launch import launch, visible
 from cambench.stages.networks import load_network, open_run
-from cambench.stages.onhand import at_hand, find_network, settle
+from cambench.stages.onhand import at_hand, find_network, settle, taken_over
 from cambench.stages.plan import Job, Network, Wish, make_jobs, places
 from cambench.stages.progress import say
 from cambench.stages.rows import EvalJob
@@ -64,6 +64,8 @@ def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
     jobs = make_jobs(tables, wish, partial(at_hand, place=place))
     for job in jobs:
         settle(job, place)
+    for job in jobs:
+        job.left -= taken_over(job, jobs, place)
     by_key = {job.key: job for job in jobs}
     for job in jobs:  # a measurement waits for what its training waits for
         inherited = [reason for key in job.needs for reason in by_key[key].reasons]

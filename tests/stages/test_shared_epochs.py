@@ -14,6 +14,7 @@ from stages.test_train import KILLED
 from cambench.recipes.load import load
 from cambench.recipes.schema import first_epoch
 from cambench.stages import loop, reproduce, travel
+from cambench.stages.estimate import Known, estimate
 from cambench.stages.jobs import Place
 from cambench.stages.plan import Wish
 from cambench.stages.train import TrainJob, train
@@ -197,3 +198,22 @@ def test_a_plan_trains_supcon_before_what_may_begin_from_it(birds: Path, tmp_pat
     trained = [(job.network.seed, job.network.method) for job in plan.jobs if job.measurement is None]
     methods = ["supcon", "supcon-ori", "excon", "exconb"]
     assert trained == [(seed, method) for seed in (0, 1) for method in methods]
+
+
+def lefts(place: Place, *rows: str) -> dict[str, tuple[float, int]]:
+    """Method -> the share that the plan of a table leaves to do of trainings of 4 epochs, and the images of that."""
+    choice = reproduce.Choice(["excon/1"], rows=rows, on="synthbirds")
+    plan = reproduce.make_plan(choice, Wish("synthbirds", 1, overrides=SMALL), place)
+    own = [job for job in plan.jobs if job.measurement is None]
+    return {job.network.method: (job.left, estimate(job, Known(place)).images) for job in own}
+
+
+def test_a_plan_does_not_count_epochs_that_are_taken_over(birds: Path, tmp_path: Path) -> None:
+    """24 images; of 4 epochs the first is SupCon's, be it planned or there, as long as it keeps it."""
+    place, whole, part = Place(birds, tmp_path, "cpu"), (1.0, 96), (0.75, 72)
+    assert lefts(place) == {"supcon": whole, "supcon-ori": whole, "excon": part, "exconb": part}
+    assert lefts(place, "ExCon") == {"excon": whole}, "nothing of supcon's is planned"
+    supcon = train(lesson("supcon"), place)
+    assert lefts(place, "ExCon") == {"excon": part} and lefts(place)["exconb"] == part
+    shutil.rmtree(supcon.path / "epoch-1")
+    assert lefts(place, "ExCon") == {"excon": whole} and lefts(place)["exconb"] == whole, "it will not keep it any more"
