@@ -1,11 +1,12 @@
-"""What a seed draws from a data set: few-shot episodes, and the few images whose labels may be used.
+"""What a seed draws from a data set: few-shot episodes, the few images whose labels may be used, and images to validate on.
 
-A class draws by itself, from a seed derived of the run's seed and the class: fewer classes leave the others' draws as they
-are, and the images of 1 shot are among those of 5 shots of the same seed.
+Of the first two, a class draws by itself, from a seed derived of the run's seed and the class: fewer classes leave the
+others' draws as they are, and the images of 1 shot are among those of 5 shots of the same seed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,13 +17,16 @@ from cambench.vocabulary import DataError, Dataset, UsageError
 
 EPISODE = "episode"
 """The evaluation split of a few-shot episode: every image that is not trained on."""
+HELD_OUT = "held-out"
+"""The training images that a run validates on and does not learn from."""
 PLACES = (".", "imagenet_subsets")
 OBTAIN = "https://raw.githubusercontent.com/google-research/simclr/master/imagenet_subsets/"
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A few-shot episode (`shots` images a class, 0: none is drawn) or a `labelled` share (1: every image).
+    """A few-shot episode (`shots` images a class, 0: none is drawn), a `labelled` share (1: every image), or a `held_out`
+    share of the train split (0: none), which becomes the split `held-out`.
 
     pool: `all` draws an episode from all splits together, and everything else is its evaluation split; `train` draws it from
     the train split, and the official evaluation split stays as it is.
@@ -32,6 +36,7 @@ class Draw:
     shots: int = 0
     pool: str = "all"
     labelled: float = 1.0
+    held_out: float = 0.0
 
 
 def from_dict(draw: Mapping[str, Any] | None) -> Draw | None:
@@ -57,6 +62,8 @@ def load(
                 f"{pool.name}: expected split train or {EPISODE} of an episode drawn from all images, got {split!r}."
             )
         return take(pool, sorted(set(range(len(pool))) - set(chosen)), EPISODE)
+    if draw.held_out and split in ("train", HELD_OUT):
+        return apart(read("train"), draw, split)
     dataset = read(split)
     if split != "train":
         return dataset
@@ -95,6 +102,30 @@ def take(pool: Dataset, rows: Sequence[int], split: str) -> Dataset:
     if not rows:
         raise UsageError(f"{pool.name}: expected images left for the {split} split, got none; draw fewer a class.")
     return replace(pool, split=split, samples=tuple(pool.samples[row] for row in rows), pool=pool)
+
+
+def apart(dataset: Dataset, draw: Draw, split: str) -> Dataset:
+    """The train split without what is held out of it, which a note says; or (`held-out`) that alone. Both in file order.
+
+    All N rows are shuffled by numpy's legacy generator with the run's seed, and the first ⌊share·N⌋ are held out. Source:
+    ExCon, authors' code (spec §1.7). Raises: UsageError where that is none, or for a seed that the generator does not take.
+    """
+    from numpy.random import RandomState
+
+    total, rows = len(dataset), list(range(len(dataset)))
+    n = math.floor(draw.held_out * total)
+    if not n:
+        raise UsageError(
+            f"{dataset.name}: expected at least one image to hold out, got none: data.held_out={draw.held_out:g} of {total} "
+            "training images; hold out more."
+        )
+    if not 0 <= draw.seed < 2**32:
+        raise UsageError(f"data.held_out: expected a seed from 0 to 4294967295, got {draw.seed}.")
+    RandomState(draw.seed).shuffle(rows)  # noqa: NPY002
+    if split == HELD_OUT:
+        return take(dataset, sorted(rows[:n]), HELD_OUT)
+    note = f"trained on {total - n} of {total} training images, the others held out to validate on"
+    return replace(take(dataset, sorted(rows[n:]), "train"), notes=(*dataset.notes, note))
 
 
 def rows_of_classes(dataset: Dataset) -> list[list[int]]:

@@ -24,9 +24,11 @@ DEFAULT_ARCH = {
     "tiny-imagenet": "resnet18",
 }
 """Small images want small networks; on all other data the method's own word `arch` holds."""
-TASK = ("data.shots", "train.keep")
+HELD_OUT = "data.held_out"
+"""What is set of a training also holds for every training that it begins from, which must not learn what is held out."""
+TASK = ("data.shots", HELD_OUT, "train.keep")
 """Keys whose other values are no departure: they say what is to be learned, as the data set does, or change no number."""
-SHARED = ("input.size", "input.normalisation", "train.epochs", "train.batch_size")
+SHARED = ("input.size", "input.normalisation", "train.epochs", "train.batch_size", HELD_OUT)
 """What is set of a training also holds for the training of its trunk (`model.init = trunk:METHOD`)."""
 NONE: Mapping[str, Any] = MappingProxyType({})
 Values = dict[str, dict[str, Any]]
@@ -95,11 +97,10 @@ Setting = tuple[str, str, Any, str]
 def handed_down(
     recipe: TrainingRecipe, preset: Mapping[str, Any], overrides: Sequence[str]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What of a training's preset and overrides also holds for the run that it begins from: of a trunk, what is `SHARED`."""
-    if not recipe.model.fresh_head:
-        return {}, ()
-    kept = tuple(text for text in overrides if text.partition("=")[0].strip() in SHARED)
-    return {key: value for key, value in preset.items() if key in SHARED}, kept
+    """What of a training's settings also holds for the run that it begins from: `HELD_OUT`, and of a trunk `SHARED`."""
+    keys = SHARED if recipe.model.fresh_head else (HELD_OUT,)
+    kept = tuple(text for text in overrides if text.partition("=")[0].strip() in keys)
+    return {key: value for key, value in preset.items() if key in keys}, kept
 
 
 def resolve(method: str, written: dict[str, dict[str, Any]], facts: dict[str, Any]) -> list[Setting]:

@@ -65,6 +65,8 @@ class Data(Strict):
     `shots` images a class, drawn by the run's seed (0: every image). `pool`: drawn from all splits together, every other
     image being the evaluation split (`all`), or from the official train split (`train`). `labelled`: the share of the
     training images whose labels are used. `unlabelled`: whether the objective also sees training images without labels.
+    `held_out`: the share of the training images that the run's seed takes away, to validate on in place of the evaluation
+    split.
     `masks`: where the object's mask comes from: "" (none), `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's
     root) or a folder of PNGs.
     """
@@ -73,13 +75,22 @@ class Data(Strict):
     pool: Literal["all", "train"]
     labelled: float = Field(gt=0, le=1)
     unlabelled: bool
+    held_out: float = Field(ge=0, lt=1)
     masks: str
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Self:
         if self.shots and (self.labelled < 1 or self.unlabelled):
             raise ValueError("shots go with labelled = 1.0 and unlabelled = false")
+        if self.held_out and (self.shots or self.labelled < 1 or self.unlabelled):
+            raise ValueError("held_out goes with shots = 0, labelled = 1.0 and unlabelled = false")
         return self
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """That nothing is held out goes without saying, so that a run from before the setting is found again."""
+        told: dict[str, Any] = handler(self)
+        return {k: v for k, v in told.items() if k != "held_out" or v}
 
 
 class Input(Strict):

@@ -151,7 +151,8 @@ def of_training(network: Network, known: Known) -> Estimate:
     """A training: every epoch's images and its validation; checkpoints (last, best, kept) with the optimiser's state."""
     recipe, root = network.recipe, known.place.data
     own = training_images(network, root)
-    held_out = images(network.dataset, "eval", root) if recipe.train.validate_epochs else 0
+    split, less = ("train", own) if recipe.data.held_out else ("eval", 0)
+    held_out = images(network.dataset, split, root) - less if recipe.train.validate_epochs else 0
     size, epochs = recipe.input.size, recipe.train.epochs
     cost = forward(recipe.arch, size, tuple(recipe.model.surgery), classes(network.dataset, root))
     passes = TRAINING_PASSES.get(recipe.objective, max(TRAINING_PASSES.values()))
@@ -217,11 +218,12 @@ def made(entry: data.DatasetEntry, name: str) -> int:
 
 
 def training_images(network: Network, root: Path) -> int:
-    """Images of an epoch: the split, or what is drawn from it (shots a class, a share of the labels)."""
+    """Images of an epoch: the split, or what is drawn of it (shots a class, a share of the labels, what is not held out)."""
     part = network.recipe.model_dump().get("data", {})
     if part.get("shots", 0):
         return int(part["shots"]) * classes(network.dataset, root)
-    return math.ceil(float(part.get("labelled", 1.0)) * images(network.dataset, "train", root))
+    n = images(network.dataset, "train", root)
+    return math.ceil(float(part.get("labelled", 1.0)) * n) - math.floor(float(part.get("held_out", 0.0)) * n)
 
 
 def measured_images(network: Network, what: Measurement, root: Path) -> int:

@@ -68,9 +68,9 @@ def initial_weights(network: Network, place: Place) -> Path | None:
 
 
 def whole(network: Network) -> bool:
-    """False for a network that is trained on a drawn part of its data set (few-shot, few labels)."""
+    """False for a network that is trained on a drawn part of its data set (few-shot, few labels, images held out)."""
     part = {} if network.given else network.recipe.model_dump().get("data", {})
-    return bool(part.get("shots", 0) == 0 and part.get("labelled", 1.0) == 1.0)
+    return bool(part.get("shots", 0) == 0 and part.get("labelled", 1.0) == 1.0 and not part.get("held_out", 0.0))
 
 
 def find_record(network: Network, what: Measurement, place: Place) -> Record | None:

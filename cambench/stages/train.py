@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
-from cambench.data.episodes import Draw
+from cambench.data.episodes import HELD_OUT, Draw
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
 from cambench.models.heads import learner
@@ -112,9 +112,9 @@ def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
 def drawn(recipe: TrainingRecipe, seed: int) -> Draw | None:
     """What the run's seed draws from the data set; None where every image counts with its label."""
     wanted = recipe.data
-    if not wanted.shots and wanted.labelled == 1:
+    if not wanted.shots and wanted.labelled == 1 and not wanted.held_out:
         return None
-    return Draw(seed, wanted.shots, wanted.pool, wanted.labelled)
+    return Draw(seed, wanted.shots, wanted.pool, wanted.labelled, wanted.held_out)
 
 
 def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective, place: jobs.Place) -> Lessons:
@@ -246,10 +246,14 @@ def view(kind: str, recipe: Input) -> View:
 
 
 def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> Dataset | None:
-    """The split on which top-1 is followed after every epoch; None where the recipe does without or labels are several."""
+    """The split on which top-1 is followed after every epoch: what is held out, else the evaluation split.
+
+    None where the recipe does without or labels are several.
+    """
     if not recipe.train.validate_epochs or dataset.multilabel:
         return None
-    held_out = data.load(job.dataset, "eval", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
+    split = HELD_OUT if recipe.data.held_out else "eval"
+    held_out = data.load(job.dataset, split, place.data, classes=job.classes, draw=drawn(recipe, job.seed))
     return None if held_out.split == dataset.split else held_out
 
 

@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from data.miniatures import WNIDS, imagenet, write
 
 from cambench import data
 from cambench.data import synthbirds
-from cambench.data.episodes import Draw
+from cambench.data.episodes import HELD_OUT, Draw
 from cambench.data.loader import eval_batches, train_batches
 from cambench.data.views import View
 from cambench.vocabulary import DataError, Dataset, UsageError
@@ -81,7 +82,37 @@ def test_what_cannot_be_drawn_is_said(birds: Path) -> None:
         data.load("synthbirds", "test", birds, draw=Draw(0, 1))
 
 
-@pytest.mark.parametrize("draw", [Draw(2, 5), Draw(2, 5, "train"), Draw(2, labelled=0.5), None])
+def test_what_is_held_out_is_the_beginning_of_numpys_legacy_shuffle(birds: Path) -> None:
+    """ExCon's authors' code shuffles a list of 0..N−1 by the global generator (spec §1.7); 0.3·24 is 7 images."""
+    every = [s.id for s in data.load("synthbirds", "train", birds).samples]
+    indices = list(range(24))
+    np.random.seed(5)  # noqa: NPY002
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.shuffle(indices)  # noqa: NPY002
+    np.random.set_state(before)  # noqa: NPY002
+    kept, out = (data.load("synthbirds", split, birds, draw=Draw(5, held_out=0.3)) for split in ("train", HELD_OUT))
+    assert [s.id for s in out.samples] == [every[i] for i in sorted(indices[:7])]
+    assert [s.id for s in kept.samples] == [every[i] for i in sorted(indices[7:])]
+    assert np.array_equal(before[1], np.random.get_state()[1]) and before[2] == np.random.get_state()[2]  # noqa: NPY002
+    assert (kept.split, out.split) == ("train", "held-out") and kept.drawn_from == out.drawn_from
+    assert kept.notes == (*out.notes, "trained on 17 of 24 training images, the others held out to validate on")
+    other = data.load("synthbirds", HELD_OUT, birds, draw=Draw(6, held_out=0.3))
+    assert len(other) == 7 and ids(other) != ids(out)
+    official = data.load("synthbirds", "eval", birds, draw=Draw(5, held_out=0.3))
+    assert official.fingerprint == data.load("synthbirds", "test", birds).fingerprint
+
+
+def test_what_cannot_be_held_out_is_said(birds: Path) -> None:
+    for split in ("train", HELD_OUT):
+        with pytest.raises(UsageError, match=r"at least one image to hold out, got none: data.held_out=0.04 of 24 training"):
+            data.load("synthbirds", split, birds, draw=Draw(0, held_out=0.04))
+    with pytest.raises(UsageError, match="expected a seed from 0 to 4294967295, got -1"):
+        data.load("synthbirds", "train", birds, draw=Draw(-1, held_out=0.5))
+    with pytest.raises(UsageError, match="expected split train or test or eval, got 'held-out'"):
+        data.load("synthbirds", HELD_OUT, birds, draw=Draw(0, labelled=0.5))
+
+
+@pytest.mark.parametrize("draw", [Draw(2, 5), Draw(2, 5, "train"), Draw(2, labelled=0.5), Draw(2, held_out=0.5), None])
 @pytest.mark.parametrize("split", ["train", "eval"])
 def test_the_origin_loads_the_same_images_again(birds: Path, draw: Draw | None, split: str) -> None:
     import json

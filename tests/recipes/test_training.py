@@ -189,6 +189,8 @@ def test_an_override_is_taken_typed_and_said() -> None:
         ("optimizer.lr=fast", "optimizer.lr: input should be a valid number, got 'fast'"),
         ("optimizer.groups={head={lr=-1}}", "optimizer.groups.head.lr: input should be greater than or equal to 0"),
         ("data.labelled=0", "data.labelled: input should be greater than 0"),
+        ("data.held_out=1", "data.held_out: input should be less than 1, got 1.0"),
+        ("data.held_out=-0.2", "data.held_out: input should be greater than or equal to 0"),
         ("train.epochs=0", "train.epochs: input should be greater than or equal to 1, got 0"),
         ("schedule.name=exponential", "schedule.name"),
         (

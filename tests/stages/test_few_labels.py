@@ -73,7 +73,8 @@ def test_the_gallery_finds_the_episodes_images(there: Place) -> None:
 
 def test_a_run_is_asked_for_its_own_images_again(there: Place) -> None:
     (run, *_) = [r for r in read_runs(there.results) if r.info["data"]["draw"]["shots"] == 5]
-    assert run.info["data"]["draw"] == {"seed": run.info["seed"], "shots": 5, "pool": "all", "labelled": 1.0}
+    drawn = {"shots": 5, "pool": "all", "labelled": 1.0, "held_out": 0.0}
+    assert run.info["data"]["draw"] == {"seed": run.info["seed"], **drawn}
     (record,) = works.evaluate_all(works.Works([run.name], split="train"), [EvalJob("top1")], there)
     assert record.values[""].n == 20 and record.split == "train"
     with pytest.raises(UsageError, match="expected split train or episode"):
