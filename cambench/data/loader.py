@@ -39,8 +39,7 @@ def train_batches(
     images of one size are kept decoded. `masks`: what `Batch.regions` carries; they may move a crop (`masks.focused`).
     workers: None is min(8, cores). Raises: DataError naming an unreadable image.
     """
-    order = torch.randperm(len(dataset), generator=seeds.generator(seed, "order", epoch)).tolist()
-    batches = cut(order, batch_size)
+    batches = cut(shuffled(len(dataset), seed, epoch), batch_size)
     if drop_last and batches and len(batches[-1]) < batch_size:
         batches.pop()
     plan = Plan(tuple(batches[start:stop]), dict(views), seed, epoch, masks)
@@ -66,6 +65,11 @@ def eval_batches(
     wanted = list(range(len(dataset))) if rows is None else list(rows)
     batches = cut(wanted, batch_size) if view.kind != "full" else cut_by_size(dataset, wanted, view.size, batch_size)
     return batches_of(dataset, Plan(tuple(batches), {"image": view}), torch.device(device), workers, cache)
+
+
+def shuffled(n: int, seed: int, epoch: int) -> list[int]:
+    """The rows 0 to n − 1 in the order of an epoch."""
+    return torch.randperm(n, generator=seeds.generator(seed, "order", epoch)).tolist()  # type: ignore[no-any-return]
 
 
 def cut(rows: Sequence[int], size: int) -> list[Rows]:

@@ -75,8 +75,9 @@ class Loop:
                 prefix = f"{phase.name}_" if phase.name else ""
                 values |= {prefix + name: value for name, value in self.train_epoch(epoch, phase).items()}
             values["lr"] = self.optimizer.param_groups[0]["lr"]
-            values["seconds"] = round(time.monotonic() - began, 2)
-            values["images_per_second"] = round(first.images / max(values["seconds"], 1e-9), 1)
+            taken = time.monotonic() - began
+            values["seconds"] = round(taken, 2)
+            values["images_per_second"] = round(first.images / taken, 1)
             if held_out is not None:
                 values |= self.validate(held_out, first.source)
             self.finish(epoch, values)

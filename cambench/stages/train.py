@@ -22,6 +22,7 @@ from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import jobs
 from cambench.stages.batches import Lessons, Phase
 from cambench.stages.begin import begin
+from cambench.stages.features import remembered
 from cambench.stages.focus import check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
@@ -80,7 +81,8 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision, recipe.input.colours)
     loop = Loop(run, recipe, network, seed=job.seed)
     first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
-    loop.train([first, *later_phases(first.lessons, objective, recipe)], validation(job, recipe, dataset, place))
+    phases = [remembered(first, network, recipe), *later_phases(first.lessons, objective, recipe)]
+    loop.train(phases, validation(job, recipe, dataset, place))
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     return run.save(finished=True, seconds=round(seconds, 1), peak_memory_bytes=peak)
