@@ -97,8 +97,12 @@ def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
 def gaussian_blur(image: Tensor, reach: tuple[int, int], sigma: float) -> Tensor:
     """Each channel under e^{−d²/2σ²} of at most `reach` pixels down and across, summing to 1, edges reflected.
 
-    image (N,K,H,W), reach below (H, W) -> same shape.
+    image (N,K,H,W) -> same shape. Raises: UsageError where a side has no more pixels than the reach: too few to reflect.
     """
+    for side, most in zip(image.shape[2:], reach, strict=True):
+        if side <= most:
+            size = "×".join(map(str, image.shape[2:]))
+            raise UsageError(f"blur: expected images of more than {most} pixels a side, got {size}.")
     planes = pad(image, (reach[1], reach[1], reach[0], reach[0]), mode="reflect").flatten(0, 1)[:, None]
     down, across = (gaussian_line(r, sigma, image) for r in reach)
     planes = conv2d(planes, across.view(1, 1, 1, -1))
@@ -116,12 +120,9 @@ def blur_31(maps: Tensor) -> Tensor:
     """M under a 31×31 Gaussian of σ = 0.3·((31 − 1)/2 − 1) + 0.8 = 5, edges reflected.
 
     Source: σ by the rule of CALM's code, whose own kernel is of size 1, which is no blur (spec §1.7).
-    Raises: UsageError for maps of 15 pixels a side or fewer: too small to reflect.
+    Raises: UsageError for maps of 15 pixels a side or fewer, as `gaussian_blur`.
     """
-    reach = 15
-    if min(maps.shape[1:]) <= reach:
-        raise UsageError(f"blur-31: expected maps of more than {reach} pixels a side, got {maps.shape[1]}×{maps.shape[2]}.")
-    return gaussian_blur(maps[:, None], (reach, reach), 5.0)[:, 0]
+    return gaussian_blur(maps[:, None], (15, 15), 5.0)[:, 0]
 
 
 def float64(maps: Tensor) -> Tensor:
