@@ -50,6 +50,16 @@ def candidates(entry: DatasetEntry, path: Path | None, root: Path) -> list[Path]
     return list(dict.fromkeys(bases + [base / folder for base in bases for folder in entry.folders]))
 
 
+def anchored(entry: DatasetEntry, place: Path) -> bool:
+    """Whether a folder has a file that marks the set's root."""
+    return place.is_dir() and (not entry.anchors or any((place / anchor).exists() for anchor in entry.anchors))
+
+
+def is_root(entry: DatasetEntry, place: Path) -> bool:
+    """Whether a folder is the root of the set, and of no other that is laid out alike."""
+    return anchored(entry, place) and (entry.own is None or bool(function(entry.own)(place)))
+
+
 def locate(name: str, root: Path) -> Path:
     """The folder that holds the data set `name`, under the data root `root` or at its own path.
 
@@ -57,12 +67,14 @@ def locate(name: str, root: Path) -> Path:
     """
     entry, path = resolve(name)
     for place in candidates(entry, path, root):
-        if place.is_dir() and (not entry.anchors or any((place / anchor).exists() for anchor in entry.anchors)):
+        if is_root(entry, place):
             return place
     looked = path if path is not None else f"{root} (folder {' or '.join(entry.folders)})"
     wanted = f"a folder with {' or '.join(entry.anchors)}" if entry.anchors else "a folder"
     elsewhere = "" if path is not None else " If it lies elsewhere, say --data-root DIR, CAMBENCH_DATA or NAME:PATH."
-    raise DataError(f"{entry.name}: expected {wanted}, found none in {looked}. Obtain: {entry.obtain}.{elsewhere}")
+    other = next((place for place in candidates(entry, path, root) if anchored(entry, place)), None)
+    seen = f"none in {looked}" if other is None else f"{other}, which is another set in the same layout"
+    raise DataError(f"{entry.name}: expected {wanted}, found {seen}. Obtain: {entry.obtain}.{elsewhere}")
 
 
 def splits(name: str, root: Path) -> tuple[str, ...]:

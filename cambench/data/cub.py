@@ -49,6 +49,11 @@ def read(root: Path, split: str) -> Dataset:
     )
 
 
+def is_photographs(root: Path) -> bool:
+    """Whether a folder in this layout is CUB itself: a procedural set in it says so in synthbirds.json."""
+    return not (root / "synthbirds.json").exists()
+
+
 def by_id(path: Path, value: Callable[[list[str], Path, int], T], *, columns: int = 2, rest: bool = False) -> dict[int, T]:
     """`id …` lines as a dict in file order, the fields after the id read by `value`; an id that comes twice is an error."""
     found: dict[int, T] = {}

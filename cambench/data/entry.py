@@ -20,6 +20,7 @@ class DatasetEntry:
 
     reader: `module:function` or a function (root, split) -> Dataset. splits: `()` where the folder decides.
     folders: names it goes by under a data root; anchors: files of which at least one marks its root.
+    own: `module:function` (root) -> bool, false where a folder with an anchor holds a set that only looks like this one.
     images: folders of the root in which every picture must have a label.
     counts, classes: images a split and classes of the official release.
     make: `module:function` that writes it, where it is procedural.
@@ -40,6 +41,7 @@ class DatasetEntry:
     image_size: int
     folders: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
+    own: str | None = None
     images: tuple[str, ...] = (".",)
     counts: Mapping[str, int] = field(default_factory=dict)
     classes: int | None = None

@@ -83,6 +83,12 @@ def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
     return Dataset("imagenet", split, root, names, tuple(samples), "inclusive", class_sets=sets)
 
 
+def is_imagenet(root: Path) -> bool:
+    """Whether a folder with train/ or val/ is ImageNet: Tiny ImageNet has a wnids.txt, one's own classes are no wnids."""
+    named = readers.subfolders(root / "train") or readers.subfolders(root / "Data" / "CLS-LOC" / "train")
+    return not (root / "wnids.txt").exists() and (not named or any(is_wnid(name) for name in named))
+
+
 def image_folder(root: Path, split: str) -> Path:
     """The folder of a split's images."""
     kaggle = root / "Data" / "CLS-LOC" / split

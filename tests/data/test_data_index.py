@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from data.miniatures import cub, own_folder, tiny_imagenet
 
 from cambench import data
+from cambench.data import synthbirds
 from cambench.vocabulary import DataError, Dataset, UsageError
 
 
@@ -73,9 +75,30 @@ def test_classes_and_limit_leave_notes(tmp_path: Path) -> None:
             data.load("cub", "train", tmp_path, **wrong)
 
 
-def test_a_cub_folder_can_be_read_as_synthbirds_and_is_then_never_comparable(tmp_path: Path) -> None:
-    dataset = data.load(f"synthbirds:{cub(tmp_path)}", "test", tmp_path)
-    assert dataset.name == "synthbirds" and not dataset.comparable and "synthetic" in dataset.notes[0]
+def test_what_only_looks_like_a_set_is_never_taken_for_it(tmp_path: Path) -> None:
+    """CUB's photographs are no synthbirds and synthbirds no CUB: numbers of one alone may stand beside a paper's."""
+    photographs = cub(tmp_path)
+    for name in ("synthbirds", "synthbirds-binary", "synthbirds-multilabel"):
+        with pytest.raises(DataError, match=f"{name}: expected a folder with synthbirds.json, found none"):
+            data.load(f"{name}:{photographs}", "test", tmp_path)
+    drawn = synthbirds.make(tmp_path / "two", classes=2, per_class=1, test_per_class=1, size=32)
+    for name, seen in (("cub", "images.txt"), ("synthbirds-binary", "synthbirds.json")):
+        with pytest.raises(DataError, match=f"{name}: expected .*{seen}, found .*two, which is another set"):
+            data.load(f"{name}:{drawn}", "test", tmp_path)
+    assert data.load(f"synthbirds:{drawn}", "test", tmp_path).classes
+    with pytest.raises(DataError, match="imagenet: expected .* found .*another set in the same layout"):
+        data.load(f"imagenet:{tiny_imagenet(tmp_path)}", "train", tmp_path)
+    with pytest.raises(DataError, match="imagenet-100: expected .* found .*another set in the same layout"):
+        data.load(f"imagenet-100:{own_folder(tmp_path / 'mine', parts=('train', 'val'))}", "train", tmp_path)
+
+
+def test_the_first_use_beside_photographs_makes_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photographs = cub(tmp_path)
+    before = sorted(photographs.rglob("*"))
+    monkeypatch.setattr(synthbirds, "make", partial(synthbirds.make, classes=2, per_class=1, test_per_class=1, size=32))
+    dataset = data.load("synthbirds", "test", tmp_path)
+    assert dataset.root == tmp_path / "synthbirds" and len(dataset) == 2
+    assert data.locate("cub", tmp_path) == photographs and sorted(photographs.rglob("*")) == before
 
 
 def test_synthbirds_is_made_on_first_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +106,8 @@ def test_synthbirds_is_made_on_first_use(tmp_path: Path, monkeypatch: pytest.Mon
 
     def make(dest: Path) -> Path:
         made.append(dest)
-        return cub(dest.parent).rename(dest)
+        (cub(dest.parent).rename(dest) / "synthbirds.json").write_text("{}")
+        return dest
 
     monkeypatch.setattr("cambench.data.synthbirds.make", make)
     assert len(data.load("synthbirds", "train", tmp_path)) == 6

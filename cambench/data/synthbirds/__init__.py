@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cambench.seeds import derive
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import CambenchError, DataError, UsageError
 
 if TYPE_CHECKING:
     from cambench.data.synthbirds.picture import Picture
@@ -191,6 +191,32 @@ def _is_there(dest: Path, settings: dict[str, Any]) -> bool:
         other = ", ".join(f"{k} {there.get(k)} instead of {v}" for k, v in (USUAL | settings).items() if there.get(k) != v)
         raise UsageError(f"{dest}: expected the synthbirds set that was asked for, got one with {other}; {MEND}.")
     return True
+
+
+def is_species(root: Path) -> bool:
+    """Whether a folder says of itself that it is synthbirds; another set in CUB's layout is none."""
+    return _kind_of(root) == "species"
+
+
+def is_binary(root: Path) -> bool:
+    """Whether a folder says of itself that it is synthbirds-binary."""
+    return _kind_of(root) == "binary"
+
+
+def is_multilabel(root: Path) -> bool:
+    """Whether a folder says of itself that it is synthbirds-multilabel."""
+    return _kind_of(root) == "multilabel"
+
+
+def _kind_of(root: Path) -> str | None:
+    """The kind that a folder's parameters state, None where it has none. Raises: DataError where they are no JSON object."""
+    path = root / PARAMETERS
+    if not path.is_file():
+        return None
+    try:
+        return _kind(dict(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, TypeError) as e:
+        raise DataError(f"{path}: expected the parameters of the set as JSON, got {e}; delete this folder.") from e
 
 
 def _seed(settings: dict[str, Any], kind: str, train: bool, label: int, number: int, *which: int) -> int:
