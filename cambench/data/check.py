@@ -123,7 +123,7 @@ def examine_one(dataset: Dataset, row: int) -> tuple[str, str]:
         return "", "images of another size than their annotation states"
     corners = [readers.half_open(b, dataset.box_convention) for b in sample.boxes]
     if any(x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0 for x0, y0, x1, y1 in corners):
-        return "", "images with a box that lies outside the picture"
+        return "", "images with a box wholly outside the picture (it counts as none)"
     if any(x0 < 0 or y0 < 0 or x1 > width or y1 > height for x0, y0, x1, y1 in corners):
         return "", "images with a box that reaches past the picture's edge (it is clipped)"
     return "", ""
@@ -152,8 +152,7 @@ def strays(entry: data.DatasetEntry, root: Path, found: list[Dataset]) -> list[s
 
 def folder_places(root: Path) -> tuple[str, ...]:
     """The folders of one's own images: the splits, or all of it."""
-    parts = folders.splits(root)
-    return (".",) if parts == ("all",) else parts
+    return tuple(folders.parts(root).values()) or (".",)
 
 
 def overlaps(found: list[Dataset]) -> list[str]:

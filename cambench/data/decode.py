@@ -22,7 +22,7 @@ from cambench.vocabulary import IGNORED, DataError, Sample
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 ORIENTATION = 0x0112
 VOC_CLASSES = 20
-DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+DEEP = ("F", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def default_workers() -> int:
@@ -65,19 +65,33 @@ def load_image(path: Path, banner: int = 0) -> Image.Image:
 
 
 def rgb(image: Image.Image, banner: int = 0) -> Image.Image:
-    """Decode as 8-bit RGB: grey is repeated, 16-bit grey keeps its upper byte, CMYK is converted, alpha is dropped.
+    """Decode as 8-bit RGB: grey is repeated, deep grey is scaled (`eight_bits`), CMYK is converted, alpha is dropped.
 
-    Raises: ValueError where the banner leaves nothing.
+    Raises: ValueError where the banner leaves nothing, or where deep grey leaves its range.
     """
     if image.height <= banner:
         raise ValueError(f"{image.height} rows, of which the lower {banner} are no picture")
     if banner:
         image = image.crop((0, 0, image.width, image.height - banner))
     if image.mode in DEEP:
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray(eight_bits(np.asarray(image)))
     if image.mode == "P":  # a palette may carry transparency, which only RGBA takes without a warning
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey of 16 bits, v/257, or of floating-point numbers in [0, 1], 255·v, each rounded half up: (H,W) -> (H,W) uint8.
+
+    Raises: ValueError for values outside the range, of which nobody can say what is white.
+    """
+    white = 1 if grey.dtype.kind == "f" else 65535
+    low, high = grey.min(), grey.max()
+    if not (low >= 0 and high <= white):
+        kind = "floating-point" if white == 1 else "integer"
+        raise ValueError(f"{kind} values from {low:g} to {high:g} where those of a grey image lie in 0 to {white}")
+    scaled: NDArray[np.uint8] = np.floor(grey.astype(np.float64) * (255 / white) + 0.5).astype(np.uint8)
+    return scaled
 
 
 def pixels(path: Path, banner: int = 0) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Anyone's own images, `folder:PATH`: the class is the sub-folder.
 
-PATH/<class>/**/image, one split called `all`; or PATH/train and PATH/val, PATH/test or both, each with class sub-folders.
+PATH/<class>/**/image, one split called `all`; or PATH/train and PATH/val, PATH/test or both (`folder_splits` has their usual
+names), each with class sub-folders. What is not read is counted on stderr.
 Class index: rank of the folder's name in sorted order. PATH/classes.csv sets it instead, so that the outputs of a pretrained
 network line up: a column `index`, a column `folder` or `wnid` (else the first other column), optionally a column `name`.
 There are then max(index) + 1 classes; one without a row is called `class <index>`; a row may lack its folder.
@@ -10,15 +11,18 @@ PATH/boxes.csv (optional): `image,xmin,ymin,xmax,ymax`, image relative to PATH, 
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from cambench.data import readers
+from cambench.data.folder_splits import ALL, class_folders, parts, place, splits
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
-PARTS = ("train", "val", "test")
+log = logging.getLogger("cambench.data")
 MOST = 999_999
 Row = tuple[int, dict[str, str]]
 
@@ -31,18 +35,12 @@ class Classes:
     names: tuple[str, ...]
 
 
-def splits(root: Path) -> tuple[str, ...]:
-    """`all`, or the parts that are there; the last one is for evaluation."""
-    there = [p for p in PARTS if (root / p).is_dir()]
-    return tuple(there) if "train" in there and len(there) > 1 else ("all",)
-
-
 def read(root: Path, split: str) -> Dataset:
     """One split, by class folder and path.
 
     Raises: DataError naming the folder, or the file and line, that is missing or malformed.
     """
-    folder = root if split == "all" else root / split
+    folder = place(root, split)
     classes = class_index(root)
     boxes = read_boxes(root)
     samples = []
@@ -57,6 +55,7 @@ def read(root: Path, split: str) -> Dataset:
         samples += [
             Sample(i, path, classes.index[name], tuple(boxes.get(i, ()))) for i, path in zip(ids, paths, strict=True)
         ]
+    overlooked(root, split)
     if not samples:
         suffixes = " ".join(sorted(readers.IMAGES))
         raise DataError(
@@ -65,18 +64,45 @@ def read(root: Path, split: str) -> Dataset:
     return Dataset("folder", split, root, classes.names, tuple(samples), "inclusive")
 
 
+@cache
+def overlooked(root: Path, split: str) -> None:
+    """Say once what of a split's folder is not read: hidden folders, files that are no pictures, classes without any."""
+    folder = place(root, split)
+    empty = sorted(set(readers.subfolders(folder)) - set(class_folders(folder)))
+    hidden = readers.subfolders(folder, hidden=True)
+    unread = [suffix for name in class_folders(folder) for suffix in readers.other_files(folder / name)]
+    aside = sorted(set(readers.subfolders(root)) - set(parts(root).values())) if split != ALL else []
+    kinds = ", ".join(f"{n} {suffix or 'without a suffix'}" for suffix, n in sorted(Counter(unread).items()))
+    for names, what in (
+        (hidden, "hidden folder"),
+        (unread, f"file of another kind ({kinds})"),
+        (empty, "class folder without a picture"),
+        (aside, "folder beside the splits"),
+    ):
+        if names:
+            shown = "" if names is unread else f", first {names[0]!r}"
+            log.warning("%s: not read: %d %s%s", folder, len(names), what if len(names) == 1 else plural(what), shown)
+
+
+def plural(what: str) -> str:
+    """The plural of `folder …` or `file …`, whatever follows the noun."""
+    return what.replace("folder", "folders", 1) if "folder" in what else what.replace("file", "files", 1)
+
+
 def class_source(root: Path) -> str:
     """Where the classes come from, for messages."""
-    return "classes.csv" if (root / "classes.csv").exists() else "train/"
+    there = parts(root)
+    return "classes.csv" if (root / "classes.csv").exists() else f"{there.get('train', ' or '.join(there.values()))}/"
 
 
 def class_index(root: Path) -> Classes:
-    """Class indices by classes.csv, else by the sorted folder names (of train, where the set has parts)."""
+    """Class indices by classes.csv, else by the sorted folder names (of train, where the set has it, else of all splits)."""
     path = root / "classes.csv"
     if path.exists():
         return read_classes(path)
-    folder = root if splits(root) == ("all",) else root / "train"
-    names = [name for name in readers.subfolders(folder) if readers.images_in(folder / name)]
+    there = splits(root)
+    folders = [place(root, split) for split in (("train",) if "train" in there else there)]
+    names = sorted({name for folder in folders for name in class_folders(folder)})
     return Classes({name: i for i, name in enumerate(names)}, tuple(names))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cambench.vocabulary import Box, BoxConvention, DataError
 
-IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+IMAGES = frozenset({".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 AGAIN = "unpack the archive again"
 
 
@@ -103,21 +103,35 @@ def is_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGES  # noqa: PTH122  (a million names)
 
 
-def images_in(folder: Path) -> list[str]:
-    """Every picture below a folder as a relative path with forward slashes, sorted; [] if there is no such folder."""
-    found = []
+def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every visible folder below one, itself included: its path with forward slashes ("" or "a/b/") and its files' names."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         prefix = Path(place).relative_to(folder).as_posix()
-        found += [name if prefix == "." else f"{prefix}/{name}" for name in files if is_image(name)]
-    return sorted(found)
+        yield "" if prefix == "." else f"{prefix}/", files
 
 
-def subfolders(folder: Path) -> list[str]:
-    """The names of the visible sub-folders, sorted; [] if there is no such folder."""
+def images_in(folder: Path) -> list[str]:
+    """Every picture below a folder as a relative path with forward slashes, sorted; [] if there is no such folder."""
+    return sorted(f"{prefix}{name}" for prefix, files in walk(folder) for name in files if is_image(name))
+
+
+def any_image(folder: Path) -> bool:
+    """Whether there is a picture below a folder."""
+    return any(is_image(name) for _, files in walk(folder) for name in files)
+
+
+def other_files(folder: Path) -> list[str]:
+    """The suffixes, in lower case, of the visible files below a folder that are no pictures."""
+    visible = (Path(name) for _, files in walk(folder) for name in files if not name.startswith("."))
+    return [path.suffix.lower() for path in visible if not is_image(path.name)]
+
+
+def subfolders(folder: Path, *, hidden: bool = False) -> list[str]:
+    """The names of the visible sub-folders, or of the hidden ones, sorted; [] if there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(f.name for f in os.scandir(folder) if f.is_dir() and not f.name.startswith("."))
+    return sorted(f.name for f in os.scandir(folder) if f.is_dir() and f.name.startswith(".") == hidden)
 
 
 def require_images(named: Iterable[str], folder: Path, by: Path) -> None:

@@ -120,7 +120,7 @@ def test_folder_with_index_and_odd_boxes(tmp_path: Path) -> None:
     assert report.rows == [Row("all", 6, 5, 2, 0)]
     assert report.problems == [f"{root}: 1 images without an annotation, first {root / 'loose.png'}"]
     assert "all: 2 classes without images" in report.notes and "all: 4 images without a box" in report.notes
-    assert "all: 1 images with a box that lies outside the picture" in report.notes
+    assert "all: 1 images with a box wholly outside the picture (it counts as none)" in report.notes
     assert "all: 1 images with a box that reaches past the picture's edge (it is clipped)" in report.notes
 
 

@@ -61,6 +61,28 @@ def test_an_orientation_tag_is_ignored(tmp_path: Path) -> None:
     assert pixels(tmp_path / "turned.png").shape == (4, 6, 3)
 
 
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (np.array([[0, 256, 32768, 65407, 65535]], np.uint16), [0, 1, 128, 255, 255]),
+        (np.array([[0, 256, 32768, 65407, 65535]], np.int32), [0, 1, 128, 255, 255]),
+        (np.array([[0, 0.002, 0.5, 0.998, 1]], np.float32), [0, 1, 128, 254, 255]),
+    ],
+)
+def test_deep_grey_is_scaled_to_the_whole_range(tmp_path: Path, values: np.ndarray, wanted: list[int]) -> None:
+    """v/257 of 16 bits, 255·v of floating-point numbers: white is white, and nothing that is not black becomes black."""
+    Image.fromarray(values).save(tmp_path / "x.tiff")
+    assert pixels(tmp_path / "x.tiff")[0].tolist() == [[v] * 3 for v in wanted]
+
+
+@pytest.mark.parametrize("values", [np.array([[0, 200.0]], np.float32), np.array([[-1, 70000]], np.int32),
+                                    np.array([[0, np.nan]], np.float32)], ids=["bytes", "deeper", "nan"])  # fmt: skip
+def test_deep_grey_of_no_known_range_is_an_error(tmp_path: Path, values: np.ndarray) -> None:
+    Image.fromarray(values).save(tmp_path / "x.tiff")
+    with pytest.raises(DataError, match="x.tiff: expected a readable image, got: .* values from .* lie in 0 to "):
+        load_image(tmp_path / "x.tiff")
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated", "huge"])
 def test_unreadable_files_are_named(tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = picture(tmp_path / "x.jpg", (64, 64))

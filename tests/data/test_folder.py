@@ -8,6 +8,7 @@ import pytest
 from data.miniatures import own_folder, picture, write_csv
 
 from cambench.data import load, splits
+from cambench.data.check import check
 from cambench.vocabulary import DataError, UsageError
 
 
@@ -95,3 +96,71 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "mine" / "ant").mkdir(parents=True)
     with pytest.raises(DataError, match="expected a sub-folder a class with images"):
         load(f"folder:{tmp_path / 'mine'}", "eval", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "canonical"),
+    [
+        (("train", "valid"), ("train", "val")),
+        (("Train", "Val"), ("train", "val")),
+        (("training", "validation", "testing"), ("train", "val", "test")),
+        (("TRAIN", "Test"), ("train", "test")),
+        (("train",), ("train",)),
+        (("Testing",), ("test",)),
+    ],
+)
+def test_the_usual_names_in_any_case_are_splits(tmp_path: Path, names: tuple[str, ...], canonical: tuple[str, ...]) -> None:
+    root = own_folder(tmp_path / "mine", parts=names)
+    assert splits(f"folder:{root}", tmp_path) == canonical
+    for split, name in zip(canonical, names, strict=True):
+        dataset = load(f"folder:{root}", split, tmp_path)
+        assert dataset.split == split and dataset.classes == ("ant", "bee", "cat")
+        assert {s.id.partition("/")[0] for s in dataset.samples} == {name} and len(dataset) == 6
+    assert not check(f"folder:{root}", tmp_path).problems
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("train", "holdout"), "holdout: expected a split's usual name .* of a folder with the class 'ant', got 'holdout'"),
+        (("train", "val", "fold2"), "fold2: expected a split's usual name"),
+        (("train", "val", "Valid"), "expected one folder of the split val, got Valid/ and val/|got val/ and Valid/"),
+    ],
+)
+def test_what_looks_like_a_split_and_has_no_known_name(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    root = own_folder(tmp_path / "mine", parts=names)
+    for asked in ("train", "eval"):
+        with pytest.raises(DataError, match=said):
+            load(f"folder:{root}", asked, tmp_path)
+
+
+def test_classes_beside_a_split_are_an_error_and_not_left_out(tmp_path: Path) -> None:
+    root = own_folder(tmp_path / "mine", parts=("val",))
+    picture(root / "dog" / "x.png")
+    with pytest.raises(DataError, match="expected splits .* or classes, got the split val beside dog; move one kind away"):
+        load(f"folder:{root}", "eval", tmp_path)
+
+
+def test_folders_beside_train_and_val_that_are_no_splits_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = own_folder(tmp_path / "mine", parts=("train", "val"))
+    picture(root / "unlabelled" / "x.png")
+    assert splits(f"folder:{root}", tmp_path) == ("train", "val")
+    assert len(load(f"folder:{root}", "train", tmp_path)) == 6
+    assert "train: not read: 1 folder beside the splits, first 'unlabelled'" in caplog.text
+
+
+def test_what_is_not_read_is_counted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = own_folder(tmp_path / "mine")
+    picture(root / "ant" / "x.jpg").rename(root / "ant" / "x.jfif")
+    picture(root / ".old" / "x.png")
+    (root / "empty").mkdir()
+    (root / "ant" / "notes.TXT").write_text("")
+    (root / "bee" / "x.heic").write_text("")
+    (root / "bee" / ".DS_Store").write_text("")
+    for _ in range(2):
+        assert [s.id for s in load(f"folder:{root}", "eval", tmp_path).samples][2] == "ant/x.jfif"
+    assert [line.partition("not read: ")[2] for line in caplog.messages] == [
+        "1 hidden folder, first '.old'",
+        "2 files of another kind (1 .heic, 1 .txt)",
+        "1 class folder without a picture, first 'empty'",
+    ]

@@ -1,0 +1,82 @@
+"""Which sub-folders of anyone's own images are splits: those with a usual name, in any case, that hold class folders.
+
+A folder of such a name that holds pictures itself is a class of that name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cambench.data import readers
+from cambench.vocabulary import DataError
+
+NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""Split -> the names that its folder goes by."""
+SPLIT = {name: split for split, names in NAMES.items() for name in names}
+ALL = "all"
+
+
+def parts(root: Path) -> dict[str, str]:
+    """Split -> the folder that holds it, in the order train, val, test; {} where the sub-folders of `root` are its classes.
+
+    Raises: DataError for two folders of one split, for a folder beside the splits that has their class folders but no
+    name of a split, and for classes beside a split.
+    """
+    found: dict[str, str] = {}
+    others = []
+    for name in readers.subfolders(root):
+        split = SPLIT.get(name.lower())
+        if split is None or not holds_classes(root / name):
+            others.append(name)
+        elif split in found:
+            raise DataError(f"{root}: expected one folder of the split {split}, got {found[split]}/ and {name}/; keep one.")
+        else:
+            found[split] = name
+    if found:
+        refuse_unknown(root, found, others)
+    return {split: found[split] for split in NAMES if split in found}
+
+
+def refuse_unknown(root: Path, found: dict[str, str], others: list[str]) -> None:
+    """Raises: DataError where a folder beside the splits looks like one more, or makes them look like classes."""
+    classes = {name for folder in found.values() for name in class_folders(root / folder)}
+    known = ", ".join(name for names in NAMES.values() for name in names)
+    for name in others:
+        shared = sorted(classes & set(class_folders(root / name)))
+        if shared:
+            raise DataError(
+                f"{root / name}: expected a split's usual name ({known}, in any case) of a folder with the class "
+                f"{shared[0]!r}, got {name!r}; rename it or move it away."
+            )
+    beside = [name for name in others if readers.any_image(root / name)]
+    if beside and not ("train" in found and len(found) > 1):
+        raise DataError(
+            f"{root}: expected splits (train/ and val/ or test/) or classes, got the split "
+            f"{', '.join(found.values())} beside {', '.join(beside[:3])}; move one kind "
+            "away, or rename a class that is called as a split."
+        )
+
+
+def class_folders(folder: Path) -> list[str]:
+    """The sub-folders with a picture, sorted."""
+    return [name for name in readers.subfolders(folder) if readers.any_image(folder / name)]
+
+
+def holds_classes(folder: Path) -> bool:
+    """Whether a folder has pictures in sub-folders and none of its own."""
+    own = any(path.is_file() and readers.is_image(path.name) for path in folder.iterdir())
+    return not own and bool(class_folders(folder))
+
+
+def splits(root: Path) -> tuple[str, ...]:
+    """`all`, or the splits that are there; the last one is for evaluation."""
+    return tuple(parts(root)) or (ALL,)
+
+
+def place(root: Path, split: str) -> Path:
+    """The folder whose sub-folders are the classes of a split."""
+    return root if split == ALL else root / parts(root)[split]
