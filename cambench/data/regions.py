@@ -35,16 +35,30 @@ def window_of(dataset: Dataset, row: int, view: View, uniform: Tensor | None = N
     return found, (int(sizes[0, 0]), int(sizes[0, 1]))
 
 
+def boxes_of(dataset: Dataset, row: int) -> tuple[Box, ...]:
+    """The boxes of an image that reach into its picture: whatever reads boxes takes these, and one wholly outside is none.
+
+    A box is where its convention puts it; it reaches into the picture where the two share an area above 0.
+    """
+    boxes = dataset.samples[row].boxes
+    if not boxes:
+        return ()
+    width, height = size_of(dataset, row)
+    corners = [readers.half_open(b, dataset.box_convention) for b in boxes]
+    inside = [min(x1, width) > max(x0, 0) and min(y1, height) > max(y0, 0) for x0, y0, x1, y1 in corners]
+    return tuple(b for b, kept in zip(boxes, inside, strict=True) if kept)
+
+
 def boxes_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> list[Box]:
     """The boxes of one image in the view's pixels: half-open, clipped to the view; those outside it are left out."""
     found, size = window_of(dataset, row, view, uniform)
-    sample = dataset.samples[row]
-    if not sample.boxes:
+    boxes = boxes_of(dataset, row)
+    if not boxes:
         return []
-    width, height = decode.image_size(sample.path, dataset.banner)
+    width, height = decode.image_size(dataset.samples[row].path, dataset.banner)
     stated = size_of(dataset, row)
     scale = torch.tensor([width / stated[0], height / stated[1]] * 2, dtype=torch.float64)
-    source = torch.tensor([readers.half_open(b, dataset.box_convention) for b in sample.boxes], dtype=torch.float64) * scale
+    source = torch.tensor([readers.half_open(b, dataset.box_convention) for b in boxes], dtype=torch.float64) * scale
     moved = geometry.move_box(source, found, size)
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in moved.tolist() if x1 > x0 and y1 > y0]
 
@@ -119,7 +133,7 @@ def has_region(dataset: Dataset, row: int, source: str) -> bool:
     """Whether the source knows a region of the image."""
     sample = dataset.samples[row]
     if source == BOXES:
-        return bool(sample.boxes) or sample.segmentation is not None
+        return bool(boxes_of(dataset, row)) or sample.segmentation is not None
     return sample.segmentation is not None if source == SEGMENTATION else png_of(sample, source).is_file()
 
 
@@ -137,7 +151,7 @@ def load_regions(dataset: Dataset, row: int, source: str) -> NDArray[np.int16]:
     """
     sample = dataset.samples[row]
     width, height = decode.image_size(sample.path, dataset.banner)
-    if source == BOXES and sample.boxes:
+    if source == BOXES and boxes_of(dataset, row):
         return filled_boxes(dataset, row, (height, width))
     if source in (SEGMENTATION, BOXES):
         regions = decode.load_regions(sample, dataset.segments)

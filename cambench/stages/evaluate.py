@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from cambench import metrics, seeds
-from cambench.data.regions import BOXES, check_source, region_source
+from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, region_source
 from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explainer
 from cambench.metrics import Metric
@@ -31,6 +31,7 @@ from cambench.store.records import Record, read_record, write_record, write_rows
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
 SCHEMA = 1
+NO_BOX = "images without a box, or with boxes wholly outside their picture alone"
 
 
 def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> Record:
@@ -88,19 +89,26 @@ def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
     """Refuse a metric that the data cannot answer, before anything is computed."""
     if metric.pairs:
         check_cues(metric, job, dataset)
-    elif metric.regions:
-        source = region_source(dataset)
-        if source is None:
-            raise UsageError(
-                f"{metric.name} on {dataset.name}: expected segmentations or boxes, found none in its {dataset.split} split."
-            )
-        check_source(dataset, source)
-    elif {"mask", "box"} & set(metrics.needs(metric)) and not any(s.boxes for s in dataset.samples):
+    elif metric.regions and region_source(dataset) is None:
         raise UsageError(
-            f"{metric.name} on {dataset.name}: expected bounding boxes, found none in its {dataset.split} split."
+            f"{metric.name} on {dataset.name}: expected segmentations or boxes, found none in its {dataset.split} split."
+        )
+    elif metric.regions and region_source(dataset) != BOXES:
+        check_source(dataset, SEGMENTATION)
+    elif reads_boxes(metric, dataset) and not any(boxes_of(dataset, row) for row in range(len(dataset))):
+        raise UsageError(
+            f"{metric.name} on {dataset.name}: expected bounding boxes that reach into their pictures, found none in its "
+            f"{dataset.split} split."
         )
     if metric.group and len(dataset) < metric.group:
         raise UsageError(f"{metric.name}: expected at least {metric.group} images (one group), got {len(dataset)}.")
+
+
+def reads_boxes(metric: Metric, dataset: Dataset) -> bool:
+    """Whether the metric's rows come from bounding boxes on this data."""
+    if metric.pairs:
+        return False
+    return metric.at_annotation or "box" in metrics.needs(metric) or (metric.regions and region_source(dataset) == BOXES)
 
 
 def locate_record(
@@ -134,14 +142,17 @@ def order(metric: Metric, dataset: Dataset) -> list[int]:
 
 
 def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, dataset: Dataset) -> dict[str, set[int]]:
-    """The rows that count for nothing where an explainer may give no map, by reason. Source: CGC spec §2.5.
+    """The rows that count for nothing, by reason: without a box where boxes are read; where an explainer may give no map.
 
-    Raises: CambenchError where nothing remains.
+    Source of the latter: CGC spec §2.5. Raises: CambenchError where nothing remains.
     """
+    looked = range(len(dataset)) if reads_boxes(metric, dataset) else ()
+    without = {row for row in looked if not boxes_of(dataset, row)}
+    left = {NO_BOX: without} if without else {}
     if heatmaps is None or not entry.partial:
-        return {}
+        return left
     missing = {row for row, m in enumerate(heatmaps.maps) if not (np.isfinite(m).all() and (m > 0).any())}
-    left = {"images without a map (NaN, or nothing positive)": missing}
+    left["images without a map (NaN, or nothing positive)"] = missing
     if "mask" in metrics.needs(metric):
         left["images whose boxes are all flagged difficult"] = {r for r, s in enumerate(dataset.samples) if s.difficult}
     if len(set().union(*left.values())) == len(dataset):
@@ -207,7 +218,8 @@ def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     info = loaded.run.info
     recipe, seen = info.get("recipe", {}), info.get("data", {})
     saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
-    return {**recipe, "weights": info["weights"], "data": {**recipe.get("data", {}), **saw}}
+    given = {"given": info["given"]} if "given" in info else {}
+    return {**recipe, **given, "weights": info["weights"], "data": {**recipe.get("data", {}), **saw}}
 
 
 def summarise(record: Record) -> str:

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from cambench.data.regions import size_of
+from cambench.data.regions import boxes_of, size_of
 from cambench.metrics.boxes import Mode, box_mask
 from cambench.vocabulary import Dataset
 
@@ -22,14 +22,14 @@ def mask_batches(
     The size is the annotation's; where it states none, the image's own.
     """
     known = [cast(Mode, mode) for mode in modes]
-    annotated = [r for r in rows if dataset.samples[r].boxes]
-    sizes = {r: size_of(dataset, r) for r in annotated}
-    for (width, height), same in groupby(annotated, key=sizes.__getitem__):
+    boxes = {r: found for r in rows if (found := boxes_of(dataset, r))}
+    sizes = {r: size_of(dataset, r) for r in boxes}
+    for (width, height), same in groupby(boxes, key=sizes.__getitem__):
         alike = list(same)
         for start in range(0, len(alike), batch_size):
             part = tuple(alike[start : start + batch_size])
-            boxes = [dataset.samples[r].boxes for r in part]
             masks = [
-                torch.stack([box_mask(b, height, width, dataset.box_convention, mode) for b in boxes]) for mode in known
+                torch.stack([box_mask(boxes[r], height, width, dataset.box_convention, mode) for r in part])
+                for mode in known
             ]
             yield part, (height, width), masks

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
-from cambench.data.regions import region_source, regions_in_view, size_of
+from cambench.data.regions import boxes_of, region_source, regions_in_view, size_of
 from cambench.data.views import View
 from cambench.explainers import all_class_maps, explain_batch, find_explainer, input_gradients
 from cambench.metrics import Metric
@@ -90,11 +90,11 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
 
 
 def scaled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> list[Box]:
-    """The boxes of an image, corners as its authors write them, on the whole image resized to (height, width)."""
+    """An image's boxes that reach into it, corners as its authors write them, on the image resized to (height, width)."""
     width, height = size_of(dataset, row)
     return [
         (x0 * size[1] / width, y0 * size[0] / height, x1 * size[1] / width, y1 * size[0] / height)
-        for x0, y0, x1, y1 in dataset.samples[row].boxes
+        for x0, y0, x1, y1 in boxes_of(dataset, row)
     ]
 
 
@@ -111,7 +111,7 @@ def regions_of(metric: Metric, dataset: Dataset, rows: tuple[int, ...], view: Vi
 
 
 def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
-    """Rows of a metric that compares maps with annotated regions; images without a box are left out and counted."""
+    """Rows of a metric that compares maps with annotated regions."""
     for rows, size, masks in mask_batches(work.dataset, work.rows, metric.variants, job.batch_size):
         heatmap = work.applied(metric, rows, size, loaded.device)
         assert work.heatmaps is not None
