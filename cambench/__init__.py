@@ -1,11 +1,14 @@
 """cambench: a benchmark harness for class-activation-map explanations.
 
 The verbs are `cambench.train`, `cambench.explain`, `cambench.evaluate` and `cambench.report`, as on the command line; the
-rooms `targets`, `explainers`, `losses`, `metrics` hold the pure functions.
+rooms `targets`, `explainers`, `losses`, `metrics` hold the pure functions. `cambench.report` is the verb; the room of that
+name is imported with `from cambench.report import …`.
 """
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,9 +19,25 @@ __all__ = ["evaluate", "explain", "report", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """The verbs, imported when first asked for: `import cambench` stays cheap."""
+    """The verbs, imported when asked for: `import cambench` stays cheap."""
     if name in __all__:
         from cambench.stages import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'cambench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is here, the verbs included."""
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package, in which a verb stays a verb: Python binds a room to its name in the package when it imports it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from cambench.cli import catalogue, data, doctor, evaluate, explain, report, reproduce, search, train, travel
+from cambench.cli import (
+    catalogue,
+    data,
+    doctor,
+    evaluate,
+    explain,
+    report,
+    reproduce,
+    search,
+    streams,
+    train,
+    travel,
+)
+from cambench.cli.strict import Command
 from cambench.vocabulary import CambenchError
 
 INTERRUPTED = 130
@@ -21,22 +34,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
-app.command("explain")(explain.explain)
-app.command("eval")(evaluate.evaluate)
-app.command("evaluate", hidden=True)(evaluate.evaluate)
-app.command("report")(report.report)
-app.command("reproduce")(reproduce.reproduce)
-app.command("search")(search.search)
-app.command("pack")(travel.pack)
-app.command("unpack")(travel.unpack)
-app.command("ls")(catalogue.ls)
+app.command("train", cls=Command)(train.train)
+app.command("explain", cls=Command)(explain.explain)
+app.command("eval", cls=Command)(evaluate.evaluate)
+app.command("evaluate", cls=Command, hidden=True)(evaluate.evaluate)
+app.command("report", cls=Command)(report.report)
+app.command("reproduce", cls=Command)(reproduce.reproduce)
+app.command("search", cls=Command)(search.search)
+app.command("pack", cls=Command)(travel.pack)
+app.command("unpack", cls=Command)(travel.unpack)
+app.command("ls", cls=Command)(catalogue.ls)
 app.add_typer(data.app, name="data")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", cls=Command)(doctor.doctor)
 
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 data, 130 interrupted."""
+    streams.forgive()
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     logging.basicConfig(format="%(message)s")
     logging.getLogger("cambench").setLevel(logging.INFO)
@@ -46,8 +60,13 @@ def main() -> None:
     except CambenchError as e:
         if debug:
             raise
-        sys.stderr.write(f"error: {e}\n")
+        sys.stderr.write(f"error: {streams.one_line(str(e))}\n")
         sys.exit(e.exit_code)
+    except OSError as e:  # of a file that nobody met with a better word
+        if debug:
+            raise
+        sys.stderr.write(f"error: {streams.refusal(e)}\n")
+        sys.exit(1)
     except SystemExit as e:  # typer turns Ctrl-C into this
         if e.code == INTERRUPTED:
             sys.stderr.write("interrupted; run the same command again, it goes on from here\n")

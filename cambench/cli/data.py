@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from cambench.cli import options as o
+from cambench.cli.strict import Command
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, make, where to put them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set: a name, NAME:PATH, or folder:PATH.")]
 
 
-@app.command("ls")
+@app.command("ls", cls=Command)
 def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     """List the data sets and say which are there."""
     from cambench.stages.data import present
@@ -24,7 +25,7 @@ def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     typer.echo(json.dumps(rows)) if as_json else print_rows(rows)
 
 
-@app.command()
+@app.command(cls=Command)
 def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     """Read a whole data set: count files, classes and boxes, decode every image. Exit code 3 if anything is wrong."""
     from cambench.stages.data import check as stage
@@ -38,7 +39,7 @@ def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> No
         raise typer.Exit(3)
 
 
-@app.command()
+@app.command(cls=Command)
 def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="synthbirds, synthbirds-binary or synthbirds-multilabel.")],
     dest: Annotated[Path | None, typer.Argument(help="Folder; by default its place under the data root.")] = None,
@@ -69,7 +70,7 @@ def make(
     typer.echo(stage(name, dest, data_root, {**options, "background": background, "scale": scale}))
 
 
-@app.command()
+@app.command(cls=Command)
 def where(name: Name, data_root: o.Data = o.DATA) -> None:
     """Say where a data set is expected, what its layout is and how to obtain it."""
     from cambench.stages.data import where as stage

@@ -16,8 +16,8 @@ def evaluate(
         list[str], typer.Option("--metric", "-m", help="See cambench ls metrics; may be given several times.")
     ],
     runs: o.Runs = None,
-    explainer: o.Explainer = "grad-cam",
-    target: o.Target = "logit",
+    explainer: o.Explainers = None,
+    target: o.Targets = None,
     class_sets: o.ClassSets = None,
     dataset: o.DatasetName = None,
     split: o.Split = "eval",
@@ -36,14 +36,16 @@ def evaluate(
 ) -> None:
     """Measure metrics of finished runs (of all that lack them, where no RUN is named); makes missing heatmaps itself.
 
+    Each metric is measured with each explainer and target that it looks at.
+
     Example: cambench eval --metric iauc --metric ch
     """
     from cambench.stages import works
-    from cambench.stages.rows import EvalJob
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
-    jobs = [EvalJob(name, explainer, target, batch_size) for name in metric]
+    jobs = works.jobs_of(metric, explainer, target, batch_size)
+    works.check_unused(work, jobs)
     records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download))
     if as_json:
         typer.echo(json.dumps([asdict(r) for r in records]))

@@ -12,8 +12,8 @@ from cambench.cli import options as o
 
 def explain(
     runs: o.Runs = None,
-    explainer: o.Explainer = "grad-cam",
-    target: o.Target = "logit",
+    explainer: o.Explainers = None,
+    target: o.Targets = None,
     class_sets: o.ClassSets = None,
     classes: Annotated[
         str, typer.Option("--classes", help="Explain each image's label, or the network's prediction.")
@@ -45,8 +45,11 @@ def explain(
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
-    job = ExplainJob(explainer, target, classes, view, 1.0, batch_size)
-    made = works.explain_all(work, job, o.place(data_root, results, device, workers, download))
+    pairs = [(e, t) for e in explainer or [works.EXPLAINER] for t in target or [works.TARGET]]
+    jobs = [ExplainJob(e, t, classes, view, 1.0, batch_size) for e, t in pairs]
+    works.check_class_sets(work, [t for _, t in pairs])
+    place = o.place(data_root, results, device, workers, download)
+    made = [path for job in jobs for path in works.explain_all(work, job, place)]
     if as_json:
         typer.echo(json.dumps([str(p) for p in made]))
     else:

@@ -25,7 +25,14 @@ DatasetName = Annotated[
     typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH; by default the run's own."),
 ]
 Split = Annotated[str, typer.Option("--split", help="Split; eval is the data set's evaluation split.")]
-Explainer = Annotated[str, typer.Option("--explainer", "-e", help="See cambench ls explainers.")]
+Explainers = Annotated[
+    list[str] | None,
+    typer.Option("--explainer", "-e", help="See cambench ls explainers; may be given several times. By default grad-cam."),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", help="See cambench ls targets; may be given several times. By default logit."),
+]
 Target = Annotated[str, typer.Option("--target", "-t", help="See cambench ls targets.")]
 Layer = Annotated[str | None, typer.Option("--layer", help="Explained layer; by default the last convolutional stage.")]
 Checkpoint = Annotated[

@@ -10,10 +10,41 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cambench.cli import options as o
+from cambench.cli.strict import refuse_unused
+from cambench.lookup import find
 from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
     from cambench.report import Table
+
+
+TABLE, FIGURE = "report", "--figure {}"
+COMPARED = frozenset({"paired", "metric", "explainer", "target", "csv"})
+PAGES = frozenset({"latex", "markdown", "csv"})
+OF_TABLE = frozenset({"tables", "paper", "on", "arch"})
+PICTURES = frozenset({"run", "dataset", "images"})
+DRAWN = {
+    "qualitative": PICTURES,
+    "consistency": PICTURES,
+    "contrast": PICTURES | {"explainer", "classes"},
+    "blurred": PICTURES | {"explainer", "classes"},
+    "versus": PICTURES | {"explainer", "classes"},
+    "calm": PICTURES | {"class_sets"},
+    "counterfactual": PICTURES | {"explainer"},
+    "lambda": OF_TABLE,
+    "gradient-sign": OF_TABLE,
+    "remove-and-classify": OF_TABLE,
+    "segmentation": OF_TABLE | PAGES,
+    "convergence": frozenset({"run", "dataset", "on"}),
+    "embedding": PICTURES | {"checkpoint"},
+}
+"""Figure -> the options that it uses, beside --figure and --out."""
+MODES = {
+    TABLE: OF_TABLE | PAGES | {"html"},
+    "--paired": COMPARED,
+    **{FIGURE.format(kind): used | {"figure", "out"} for kind, used in DRAWN.items()},
+}
+"""What a command line of `report` means, and the options that it then uses."""
 
 
 Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")]
@@ -58,6 +89,7 @@ Target = Annotated[str | None, typer.Option("--target", "-t", help="Only this ta
 
 
 def report(
+    context: typer.Context,
     tables: Tables = None,
     paper: Paper = None,
     on: On = None,
@@ -86,9 +118,8 @@ def report(
 
     Example: cambench report cgc/1 --latex
     """
+    refuse_unused(context, mode_of(paired is not None, figure), MODES)
     form = one_format(latex, markdown, csv, html, as_json)
-    if figure is None and checkpoint != "last":
-        raise UsageError("--checkpoint: expected --figure embedding beside it; a table chooses its own.")
     names, roots = [*(tables or []), *([paper] if paper else [])], (data_root, results)
     if paired is not None:
         compare(paired, metric or [], results, (one(explainer or []), target), form)
@@ -97,6 +128,13 @@ def report(
         draw((figure, out), (names, on, arch), choice, roots, form)
     else:
         show(made((names, on, arch), roots), form, html, results, data_root)
+
+
+def mode_of(paired: bool, figure: str | None) -> str:
+    """Which of `MODES` was asked for. Raises: UsageError for an unknown figure."""
+    if paired or figure is None:
+        return "--paired" if paired else TABLE
+    return FIGURE.format(find(figure, {kind: kind for kind in DRAWN}, "figure"))
 
 
 Wanted = tuple[list[str], str | None, str | None]
@@ -127,11 +165,13 @@ def one(explainers: list[str]) -> str | None:
 def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:
     """The format that was asked for; terminal where none was.
 
-    Raises: UsageError for more than one.
+    Raises: UsageError for more than one, or a folder in the place of the page.
     """
     asked = {"latex": latex, "markdown": markdown, "csv": csv, "json": as_json, "html": html is not None}
     if sum(asked.values()) > 1:
         raise UsageError("expected one of --latex, --markdown, --csv, --json, --html; give one at a time.")
+    if html is not None and html.is_dir():
+        raise UsageError(f"--html {html}: expected the page's file, got a folder; say {html / 'report.html'}.")
     return next((form for form, wanted in asked.items() if wanted), "terminal")
 
 
@@ -164,12 +204,8 @@ def draw(
     if kind == figures.SEGMENTATION:
         by_class(wanted, path, roots, form)
         return
-    if form not in ("terminal", "json"):
-        raise UsageError(f"--figure {kind}: expected --out FILE and at most --json, got --{form}.")
     if kind in figures.TABLES:
         told = figures.of_table(kind, path, made((wanted[0] or [figures.TABLES[kind]], *wanted[1:]), roots))
-    elif any(wanted):
-        raise UsageError(f"--figure {kind}: expected no TABLE; choose runs with --run and a data set with --dataset.")
     else:
         told = figures.pictures(kind, path, wish, o.place(*roots))
     typer.echo(json.dumps(told) if form == "json" else path)
@@ -180,8 +216,6 @@ def by_class(wanted: Wanted, path: Path, roots: tuple[Path, Path], form: str) ->
     from cambench.stages import class_iou, figures
     from cambench.stages import report as stage
 
-    if form == "html":
-        raise UsageError("--figure segmentation: expected --latex, --markdown, --csv, --json or none, got --html.")
     names = wanted[0] or [figures.TABLES[figures.SEGMENTATION]]
     table = class_iou.table(names, *wanted[1:], o.place(*roots))
     figures.of_table(figures.SEGMENTATION, path, [table])
@@ -194,8 +228,6 @@ def compare(
     """Two runs over the same images, for the terminal, as CSV or as JSON."""
     from cambench.stages import paired as stage
 
-    if form not in ("terminal", "csv", "json"):
-        raise UsageError(f"--paired: expected --csv, --json or neither, got --{form}.")
     names, found = stage.compare(runs, metrics, results, *maps)
     if form == "terminal":
         stage.print_comparisons(names, found)

@@ -9,6 +9,7 @@ import typer
 
 from cambench.cli import options as o
 from cambench.cli.report import one_format, show
+from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="cgc/6; a paper (cgc) for all of its tables.")]
@@ -27,7 +28,11 @@ Weights = Annotated[Path | None, typer.Option("--weights", help="The checkpoint 
 Launcher = Annotated[str, typer.Option("--launcher", help="local: one worker a visible device.")]
 
 
+FORMS = frozenset({"latex", "markdown", "csv", "html"})
+
+
 def reproduce(
+    context: typer.Context,
     tables: Tables,
     dry_run: DryRun = False,
     on: On = None,
@@ -52,6 +57,8 @@ def reproduce(
 
     Example: cambench reproduce cgc/6 --on synthbirds. Exit code 1 where a cell lacks something; its footnote says why.
     """
+    every = frozenset(parameter.name or "" for parameter in context.command.params)
+    refuse_unused(context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every})
     form = one_format(latex, markdown, csv, html)
     if launcher != "local":
         raise UsageError(f"--launcher {launcher}: expected local, the only one there is.")

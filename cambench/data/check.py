@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cambench import data
-from cambench.data import decode, readers
-from cambench.data import folder as folders
+from cambench.data import decode, folder_splits, readers
 from cambench.vocabulary import DataError, Dataset, Sample
 
 Progress = Callable[[int, int], None]
@@ -152,7 +151,7 @@ def strays(entry: data.DatasetEntry, root: Path, found: list[Dataset]) -> list[s
 
 def folder_places(root: Path) -> tuple[str, ...]:
     """The folders of one's own images: the splits, or all of it."""
-    return tuple(folders.parts(root).values()) or (".",)
+    return tuple(folder_splits.parts(root).values()) or (".",)
 
 
 def overlaps(found: list[Dataset]) -> list[str]:

@@ -10,7 +10,6 @@ from cambench.report import Table
 from cambench.stages import jobs, works
 from cambench.stages import report as reporting
 from cambench.stages.explain import ExplainJob
-from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob
 from cambench.stages.train import train as train_job
 from cambench.store.records import Record
@@ -40,14 +39,17 @@ def explain(
 def evaluate(
     metrics: Sequence[str],
     runs: Sequence[str] = (),
-    explainer: str = "grad-cam",
-    target: str = "logit",
+    explainer: str | None = None,
+    target: str | None = None,
     *,
     place: jobs.Place = HERE,
     **options: Any,
 ) -> list[Record]:
-    """Records of the metrics for the runs (none: every finished one). options: as of `explain`."""
-    wanted = [EvalJob(metric, explainer, target) for metric in metrics]
+    """Records of the metrics for the runs (none: every finished one), of `grad-cam` and `logit` where no other is named.
+
+    options: as of `explain`. Raises: UsageError for an explainer or target that a metric does not look at.
+    """
+    wanted = works.jobs_of(metrics, None if explainer is None else [explainer], None if target is None else [target])
     return works.evaluate_all(works.Works(runs, **options), wanted, place)
 
 

@@ -54,6 +54,7 @@ def metrics() -> list[Row]:
             "name": m.name,
             "unit": m.unit,
             "better": "↑" if m.higher_is_better else "↓",
+            "explainer": m.explainer or ("any" if m.looks else "none"),
             "summary": m.summary,
             "source": m.source,
         }
@@ -103,6 +104,7 @@ def runs(results: Path) -> list[Row]:
             "dataset": r.info["dataset"] or "",
             "arch": r.info["arch"],
             "seed": str(r.info["seed"]),
+            "kind": r.info["kind"],
             "state": "finished" if r.finished else f"stopped after epoch {len(r.log())}",
         }
         for r in read_runs(results)

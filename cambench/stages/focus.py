@@ -29,6 +29,16 @@ def check_labels(objective: Objective, dataset: Dataset) -> None:
     )
 
 
+def check_classes(dataset: Dataset) -> None:
+    """See that there is something to tell apart: accuracy on one class says nothing. Raises: UsageError."""
+    shown = {label for sample in dataset.samples for label in sample.right}
+    if len(shown) < 2:
+        raise UsageError(
+            f"{dataset.name} {dataset.split}: expected images of two classes or more to train on, got those of "
+            f"{dataset.classes[min(shown)]!r} alone; add a folder, or what the class is not."
+        )
+
+
 def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fallback: View) -> Masks | None:
     """The masks of a run; None where its objective uses none.
 

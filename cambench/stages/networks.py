@@ -94,12 +94,16 @@ class Loaded:
 
 
 def open_run(spec: str, place: jobs.Place, weights: Path | None = None) -> Run:
-    """The run that RUN names; a given network becomes a run on first use."""
-    return given_run(spec, place, weights) if spec.startswith(GIVEN) else find_run(spec, place.results)
+    """The run that RUN names; a given network becomes a run once it was built (`load_network`)."""
+    if spec.startswith(GIVEN):
+        return given_run(spec, place, weights)
+    if weights is not None:
+        raise UsageError(f"--weights {weights}: expected a given network, got the run {spec}, which has weights of its own.")
+    return find_run(spec, place.results)
 
 
 def given_run(spec: str, place: jobs.Place, weights: Path | None) -> Run:
-    """The folder of a given network, so that its heatmaps and records have a place; nothing is trained."""
+    """The folder of a given network, so that its heatmaps and records have a place; nothing is trained or written yet."""
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
     identity = {"network": spec, "weights": file_hash(weights) if weights else None}
@@ -120,7 +124,7 @@ def given_run(spec: str, place: jobs.Place, weights: Path | None) -> Run:
         "versions": versions(),
         "finished": True,
     }
-    return Run(path, {}).save(**info)
+    return Run(path, info)
 
 
 def load_network(
@@ -131,7 +135,7 @@ def load_network(
     Raises: UsageError for a layer or checkpoint that does not exist; CambenchError for a run that is not finished or a
     foreign checkpoint.
     """
-    known = trained(run, checkpoint) if run.info["kind"] == "trained" else given(run, place, checkpoint)
+    known = given(run, place, checkpoint) if run.info["kind"] == "given" else trained(run, checkpoint)
     model, size, identity = known
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
     named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
@@ -142,11 +146,13 @@ def load_network(
     name = next((n for n, m in model.named_modules() if m is own_head), None)
     head = ready.get_submodule(name) if name else None
     assert head is None or isinstance(head, nn.Linear)
+    if not (run.path / "run.json").exists():
+        run = run.save()
     return Loaded(run, ready, layer, head, size, device, precision, identity, model, named, checkpoint)
 
 
 def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
-    """The network of a finished training run at its last or best epoch, its input size, its checkpoint's hash."""
+    """The network of a finished training at its last or best epoch, or of an added checkpoint, its input size, its hash."""
     path = run.path / f"{checkpoint}.pt"
     if not run.finished:
         raise CambenchError(

@@ -18,6 +18,7 @@ from cambench.stages.networks import load_network
 from cambench.stages.progress import say
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
+from cambench.stages.works import jobs_of
 from cambench.store.runs import Run
 from cambench.targets import find_target
 from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, UsageError
@@ -98,6 +99,7 @@ def prepared(job: SearchJob, place: jobs.Place) -> Wanted:
     if any(text.partition("=")[0].strip() == RATE for text in training.overrides):
         raise UsageError(f"search: it draws {RATE} itself; leave --set {RATE} out.")
     recipe = recipes.load(training.method, training.dataset.partition(":")[0], training.arch, training.overrides)
+    jobs_of([job.metric], [job.explainer] if job.explainer else None, None)
     explainer = job.explainer or ("calm" if recipe.objective == "calm" else "score-map")
     measuring = EvalJob(find_metric(job.metric).name, find_explainer(explainer).name, job.target)
     find_target(job.target)

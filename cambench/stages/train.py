@@ -23,7 +23,7 @@ from cambench.stages import jobs
 from cambench.stages.batches import Lessons, Phase
 from cambench.stages.begin import begin
 from cambench.stages.features import remembered
-from cambench.stages.focus import check_labels, departures, masks_of
+from cambench.stages.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
 from cambench.stages.travel import inherited
@@ -130,6 +130,7 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
     views = {name: view(kind, recipe.input) for name, kind in objective.views.items()}
     dataset = data.load(job.dataset, "train", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
     check_labels(objective, dataset)
+    check_classes(dataset)
     return Lessons(
         dataset,
         views,

@@ -21,6 +21,8 @@ from cambench.targets import find_target
 from cambench.vocabulary import Dataset, UsageError
 
 Made = TypeVar("Made")
+EXPLAINER, TARGET = "grad-cam", "logit"
+"""Where none is named."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,24 @@ def chosen(work: Works, place: jobs.Place) -> list[Run]:
         return [open_run(spec, place, work.weights) for spec in work.runs]
     if work.weights is not None:
         raise UsageError("--weights: expected a RUN that they belong to, for example torchvision:resnet50.")
-    found = [r for r in read_runs(place.results) if r.finished and r.info["kind"] == "trained"]
+    runs = read_runs(place.results)
+    found = [r for r in runs if r.finished and r.info["kind"] != "given"]
     if not found:
-        raise UsageError(
-            f"no finished run under {place.results / 'runs'}; train one with `cambench train`, or set --results."
-        )
+        raise UsageError(none_finished(runs, place.results))
     return found
+
+
+def none_finished(runs: Sequence[Run], results: Path) -> str:
+    """Why no run is meant where none is named, in the words of `cambench ls runs`."""
+    given = [run.name for run in runs if run.info["kind"] == "given"]
+    stopped = [run.name for run in runs if not run.finished]
+    counts = [f"{len(given)} given, which a command must name ({given[0]})" if given else ""]
+    counts += [f"{len(stopped)} stopped ({stopped[0]}), with which `cambench train` goes on" if stopped else ""]
+    here = "; ".join(text for text in counts if text)
+    mend = "train one with `cambench train`, or set --results"
+    if not runs:
+        return f"no finished run under {results / 'runs'}; {mend}."
+    return f"no finished run of a training under {results / 'runs'}, but {here}; name it, or {mend}."
 
 
 def each(work: Works, place: jobs.Place, act: Callable[[Loaded, Dataset], Made]) -> list[Made]:
@@ -83,6 +97,48 @@ def explain_all(work: Works, job: ExplainJob, place: jobs.Place) -> list[Path]:
         return locate(job, loaded, dataset, place)[0]
 
     return each(work, place, act)
+
+
+def jobs_of(
+    names: Sequence[str], explainers: Sequence[str] | None, targets: Sequence[str] | None, batch_size: int = 32
+) -> list[EvalJob]:
+    """Each metric with each explainer and each target that it looks at; None for the defaults.
+
+    Raises: UsageError for an explainer or a target that was named and that a metric does not take, or no metric looks at.
+    """
+    found = [find_metric(name) for name in names]
+    if explainers and not any(metric.looks for metric in found):
+        raise UsageError(f"--explainer {explainers[0]}: {', '.join(names)} looks at no heatmap; leave it out.")
+    if targets and not any(metric.targeted for metric in found):
+        raise UsageError(f"--target {targets[0]}: {', '.join(names)} explains no target of your choice; leave it out.")
+    made = []
+    for metric in found:
+        for wrong in [e for e in explainers or [] if metric.explainer and find_explainer(e).name != metric.explainer]:
+            raise UsageError(
+                f"{metric.name}: always measures {metric.explainer}, got --explainer {wrong}; leave it out for this metric."
+            )
+        if targets and metric.looks and not metric.targeted:
+            raise UsageError(f"{metric.name}: explains targets of its own, got --target {targets[0]}; leave it out for it.")
+        own = [metric.explainer] if metric.explainer else explainers or [EXPLAINER] if metric.looks else [EXPLAINER]
+        chosen_targets = targets or [TARGET] if metric.targeted else [TARGET]
+        made += [EvalJob(metric.name, e, t, batch_size) for e in own for t in chosen_targets]
+    return made
+
+
+def check_unused(work: Works, wanted: Sequence[EvalJob]) -> None:
+    """Raises: UsageError for a layer or class sets that none of the metrics looks at."""
+    if work.layer is not None and not any(find_metric(job.metric).looks for job in wanted):
+        names = ", ".join(dict.fromkeys(job.metric for job in wanted))
+        raise UsageError(f"--layer {work.layer}: {names} looks at no heatmap; leave it out.")
+    check_class_sets(work, [job.target for job in wanted])
+
+
+def check_class_sets(work: Works, targets: Sequence[str]) -> None:
+    """Raises: UsageError for a file of class sets that no target uses."""
+    if work.class_sets is not None and not any(target.partition(":")[0] == "subset" for target in targets):
+        raise UsageError(
+            f"--class-sets: expected --target subset:{work.class_sets.stem} beside it, got {', '.join(targets)}."
+        )
 
 
 def evaluate_all(work: Works, wanted: Sequence[EvalJob], place: jobs.Place) -> list[Record]:

@@ -14,37 +14,57 @@ from typing import Any
 
 from cambench.vocabulary import CambenchError
 
-NO_SPACE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file may not grow",
+FREE, ELSEWHERE = "free some space and repeat the command, it goes on", "choose another place"
+REFUSED = {
+    errno.ENOSPC: ("the disk is full", FREE),
+    errno.EDQUOT: ("the disk quota is used up", FREE),
+    errno.EFBIG: ("the file may not grow", FREE),
+    errno.EACCES: ("it is read-only for you", ELSEWHERE),
+    errno.EPERM: ("it is read-only for you", ELSEWHERE),
+    errno.EROFS: ("its disk is read-only", ELSEWHERE),
+    errno.ENOTDIR: ("a part of its path is a file where a folder is expected", ELSEWHERE),
+    errno.EEXIST: ("a part of its path is a file where a folder is expected", ELSEWHERE),
+    errno.EISDIR: ("there is a folder of this name", ELSEWHERE),
 }
+"""Why a file cannot be written, and the mend."""
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Where a disk or the owner of a folder refuses to take `path`, one line that says so.
+
+    Raises: CambenchError.
+    """
+    try:
+        yield
+    except OSError as e:
+        if e.errno in REFUSED:
+            raise CambenchError(refused(path, e.errno)) from e
+        raise
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name once the block ends without an error.
 
-    Raises: CambenchError where the disk is full; nothing half-written stays.
+    Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as f:
-            os.fsync(f.fileno())
-        temporary.replace(path)
-    except OSError as e:
-        if e.errno in NO_SPACE:
-            raise CambenchError(no_space(path, e.errno)) from e
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as f:
+                os.fsync(f.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
-def no_space(path: Path, code: int) -> str:
-    """What to say where a disk takes no more."""
-    return f"cannot write {path}: {NO_SPACE[code]}; free some space and repeat the command, it goes on."
+def refused(path: Path, code: int) -> str:
+    """What to say where a file cannot be written."""
+    reason, mend = REFUSED[code]
+    return f"cannot write {path}: {reason}; {mend}."
 
 
 @contextmanager
@@ -52,25 +72,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `path`, and of what is there, once the block ends without an error.
 
     It lies one level deeper than `path`, where nobody looks for folders of its kind.
-    Raises: CambenchError where the disk is full; nothing half-written stays.
+    Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
     hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     new, old = hidden / "new", hidden / "old"
-    try:
-        new.mkdir(parents=True)
-        yield new
-        for file in (path for path in new.rglob("*") if path.is_file()):
-            with file.open("rb+") as f:
-                os.fsync(f.fileno())
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-    except OSError as e:
-        if e.errno in NO_SPACE:
-            raise CambenchError(no_space(path, e.errno)) from e
-        raise
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    with refusals(path):
+        try:
+            new.mkdir(parents=True)
+            yield new
+            for file in (path for path in new.rglob("*") if path.is_file()):
+                with file.open("rb+") as f:
+                    os.fsync(f.fileno())
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 @contextmanager

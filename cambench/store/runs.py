@@ -69,7 +69,7 @@ def find_run(name: str, results: Path) -> Run:
     Raises: UsageError with the candidates, or the nearest names and the full list.
     """
     if (Path(name) / "run.json").is_file():
-        return read_run(Path(name))
+        return read_run(Path(name).resolve())
     known = {p.parent.name: p.parent for p in sorted((results / "runs").glob("*/run.json"))}
     matches = [n for n in known if n == name] or [n for n in known if n.startswith(name)]
     if len(matches) == 1:

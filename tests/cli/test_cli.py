@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from interrupts import hear_interrupts
+
+from cambench.data import synthbirds
 
 
 def cambench(*arguments: str, **places: Path) -> subprocess.CompletedProcess[str]:
@@ -64,20 +67,24 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report", "--figure", "lambda"], 2, "expected --out FILE"),
         (["report", "--figure", "lambda", "--out", "x.jpeg"], 2, "unknown picture format"),
         (["report", "--figure", "qualitative", "--out", "x.png"], 2, "no heatmaps to show"),
-        (["report", "cgc/1", "--figure", "qualitative", "--out", "x.png"], 2, "expected no TABLE"),
-        (["report", "--paired", "a", "b", "--latex"], 2, "expected --csv, --json or neither"),
+        (["report", "cgc/1", "--figure", "qualitative", "--out", "x.png"], 2, "qualitative: TABLE is not used here"),
+        (["report", "--paired", "a", "b", "--latex"], 2, "--paired: --latex is not used here"),
         (["report", "--paired", "a", "b"], 2, "no run 'a'"),
         (["report", "--on", "synthbirds"], 2, "expected a TABLE"),
         (["report", "cgc/1", "--arch", "resnet8"], 2, "expected --on DATASET"),
         (["report", "cgc/1", "--on", "synthbird"], 2, "Did you mean synthbirds"),
         (["report", "--figure", "lambda", "--on", "synthbirds", "--out", "x.png"], 2, "nothing of cgc/10 is measured"),
         (["report", "--figure", "convergence", "--on", "cub", "--out", "x.png"], 2, "no validated training to show"),
-        (["report", "excon/1", "--figure", "convergence", "--out", "x.png"], 2, "expected no TABLE"),
+        (["report", "excon/1", "--figure", "convergence", "--out", "x.png"], 2, "TABLE is not used here"),
         (["report", "--figure", "embedding", "--out", "x.png"], 2, "expected --run RUN, once or more often"),
-        (["report", "excon/1", "--checkpoint", "best"], 2, "expected --figure embedding beside it"),
+        (["report", "excon/1", "--checkpoint", "best"], 2, "--checkpoint is not used here, it is for --figure embedding"),
         (["report", "--figure", "contrast", "--out", "x.png"], 2, "expected one --run RUN, got 0"),
         (["report", "--figure", "counterfactual", "--out", "x.png"], 2, "expected --run RUN, once or more often, got none"),
-        (["report", "--figure", "lambda", "--classes", "2", "--out", "x.png"], 2, "are for contrast, blurred, versus"),
+        (
+            ["report", "--figure", "lambda", "--classes", "2", "--out", "x.png"],
+            2,
+            "it is for --figure contrast, --figure blurred",
+        ),
         (
             ["report", "--figure", "gradient-sign", "--on", "synthbirds", "--out", "x.png"],
             2,
@@ -110,7 +117,19 @@ def test_a_figure_and_a_table_for_a_machine(tmp_path: Path) -> None:
     assert "synthbirds stands in" in text and "69.76" not in text
 
 
-def test_an_interrupt_is_said_and_has_its_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ignored", [False, True], ids=["heard", "ignored by the suite"])
+def test_an_interrupt_is_said_and_has_its_code(tmp_path: Path, ignored: bool) -> None:
+    """Also where the suite was started in the background of a script, which ignores SIGINT for all its children."""
+    synthbirds.make(tmp_path / "synthbirds", classes=2, per_class=2, test_per_class=1, size=32)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if ignored else signal.getsignal(signal.SIGINT)
+    try:
+        interrupted(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupted(tmp_path: Path) -> None:
+    """Interrupt a training after its first epoch."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "OMP_NUM_THREADS": "1",
@@ -118,9 +137,8 @@ def test_an_interrupt_is_said_and_has_its_code(tmp_path: Path) -> None:
         "CAMBENCH_RESULTS": str(tmp_path),
     }
     command = [sys.executable, "-m", "cambench", "train", "ce", "--dataset", "synthbirds", "--workers", "0"]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]
-    ) as running:
+    options = {"stderr": subprocess.PIPE, "text": True, "env": environment, "cwd": Path(__file__).parents[2]}
+    with subprocess.Popen([*command, "--epochs", "9999"], preexec_fn=hear_interrupts, **options) as running:  # type: ignore[call-overload]
         assert running.stderr is not None
         for line in running.stderr:
             if "epoch 1/" in line:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from interrupts import hear_interrupts
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "input.size=32", "--set", "train.batch_size=8", "--workers", "0"]
@@ -104,7 +105,13 @@ def test_what_is_typed_wrong_is_one_line_and_code_2(arguments: list[str], said: 
 
 def test_an_interrupt_is_code_130_and_the_next_call_goes_on(birds: Path) -> None:
     arguments = ["cgc/6", "--on", "synthbirds", "--rows", "CGC", "--seeds", "1", "--set", "train.epochs=30", *TINY]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    options = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "cwd": ROOT,
+        "preexec_fn": hear_interrupts,
+    }
     with subprocess.Popen(command(*arguments), env=environment(birds), **options) as running:  # type: ignore[call-overload]
         for line in running.stderr:
             if "epoch 2/" in line:

@@ -1,0 +1,55 @@
+"""What a terminal and a disk refuse: characters that it cannot show, files that cannot be read or written."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+
+LOOKALIKE = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "±": "+-",
+        "×": "x",
+        "…": "...",
+        "→": "->",
+        "←": "<-",
+        "↑": "^",
+        "↓": "v",
+        "≤": "<=",
+        "≥": ">=",
+    }
+    | {"·": ".", "’": "'", "‘": "'", "“": '"', "”": '"', "λ": "lambda", "δ": "delta", "Δ": "Delta", "σ": "sigma"}
+)
+"""What stands for a character where it cannot be shown: a minus must not vanish."""
+HANDLER = "cambench-lookalike"
+
+
+def lookalike(error: UnicodeError) -> tuple[str, int]:
+    """A codec's error handler: what looks most alike in ASCII, else a question mark."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    shown = error.object[error.start : error.end].translate(LOOKALIKE)
+    return shown.encode("ascii", "replace").decode("ascii"), error.end
+
+
+def forgive() -> None:
+    """Let stdout and stderr show what they can, where their encoding lacks a character."""
+    codecs.register_error(HANDLER, lookalike)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=HANDLER)
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, which the name of a file or a class may hold."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def refusal(error: OSError) -> str:
+    """One line of an operating system's error: the file, and why."""
+    reason = error.strerror or str(error) or type(error).__name__
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return one_line(f"{where}{reason} (--debug shows where)")

@@ -1,0 +1,78 @@
+"""No option is ignored: one that a mode does not use, or that is given twice, is an error of one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typed import Typed, typist
+
+from cambench.cli.report import DRAWN, MODES
+from cambench.metrics import INDEX
+from cambench.stages.figures import KINDS
+from cambench.stages.works import jobs_of
+from cambench.vocabulary import UsageError
+
+A_FIGURE = {"--run": "r", "--dataset": "cub", "--images": "2", "--explainer": "cam", "--classes": "2"}
+VALUES = A_FIGURE | {"--class-sets": "x.csv", "--checkpoint": "best", "--metric": "iauc", "--target": "logit", "--on": "cub"}
+VALUES |= {"--arch": "resnet8", "--paper": "cgc", "--latex": "", "--markdown": "", "--csv": "", "--html": "x.html"}
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    return typist(monkeypatch, capsys)
+
+
+def test_every_figure_says_which_options_it_uses() -> None:
+    assert set(DRAWN) == set(KINDS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_option_of_another_mode_is_refused(mode: str, typed: Typed, tmp_path: Path) -> None:
+    how = {"report": [], "--paired": ["--paired", "a", "b"]}.get(mode, [*mode.split(), "--out", "x.png"])
+    for option, value in VALUES.items():
+        name = option.removeprefix("--").replace("-", "_")
+        said = typed("report", *how, option, *([value] if value else []), "--results", tmp_path)
+        refused = f"error: {mode}: {option} is not used here, it is for " in said.err
+        assert refused == (name not in MODES[mode]), (option, said.err)
+        assert said.code == 2 or option in ("--paper", "--on", "--csv", "--latex", "--markdown", "--html", "--arch")
+        assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "ce", "-d", "cub", "--seed", "1", "--seed", "2"], "--seed: expected it once, got it 2 times"),
+        (["report", "--figure", "lambda", "--figure", "calm"], "--figure: expected it once"),
+        (["data", "make", "synthbirds", "--scale", "0.5", "--scale", "1"], "--scale: expected it once"),
+        (["search", "ce", "-d", "cub", "-m", "ch", "-e", "cam", "-e", "calm"], "--explainer: expected it once"),
+        (["reproduce", "cgc/6", "--dry-run", "--csv"], "--dry-run: --csv is not used here, it is for reproduce"),
+        (["eval", "-m", "top1", "-e", "cam"], "--explainer cam: top1 looks at no heatmap"),
+        (["eval", "-m", "top1", "-t", "max"], "--target max: top1 explains no target of your choice"),
+        (["eval", "-m", "top1", "--layer", "layer3"], "--layer layer3: top1 looks at no heatmap"),
+        (["eval", "-m", "drop-increase", "-e", "random"], "drop-increase: always measures grad-cam, got --explainer random"),
+        (["eval", "-m", "ch", "-m", "drop-increase", "-e", "cam"], "drop-increase: always measures grad-cam, got"),
+        (["eval", "-m", "ch", "--class-sets", "x.csv"], "--class-sets: expected --target subset:x beside it, got logit"),
+        (["explain", "--class-sets", "x.csv"], "--class-sets: expected --target subset:x beside it, got logit"),
+        (["search", "ce", "-d", "cub", "-m", "infidelity", "-e", "cam"], "infidelity: always measures grad-cam"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(arguments: list[str], message: str, typed: Typed, tmp_path: Path) -> None:
+    said = typed(*arguments)
+    assert said.code == 2 and f"error: {message}" in said.err and said.err.count("\n") == 1
+
+
+def test_each_metric_is_measured_with_each_explainer_and_target_that_it_looks_at() -> None:
+    found = [(j.metric, j.explainer, j.target) for j in jobs_of(["top1", "ch"], ["cam", "random"], ["logit", "max"])]
+    assert found[0] == ("top1", "grad-cam", "logit") and len(found) == 5
+    assert set(found[1:]) == {("ch", e, t) for e in ("cam", "random") for t in ("logit", "max")}
+    assert [j.explainer for j in jobs_of(["drop-increase"], ["grad_cam"], None)] == ["grad-cam"]
+    with pytest.raises(UsageError, match="relative-probability: explains targets of its own, got --target max"):
+        jobs_of(["ch", "relative-probability"], None, ["max"])
+
+
+def test_the_listing_says_which_explainer_a_metric_fixes(typed: Typed) -> None:
+    rows = {row["name"]: row["explainer"] for row in json.loads(typed("ls", "metrics", "--json").out)}
+    assert rows["drop-increase"] == "grad-cam" and rows["ch"] == "any" and rows["top1"] == "none"
+    assert all(rows[m.name] == m.explainer for m in INDEX.values() if m.explainer)

@@ -1,0 +1,138 @@
+"""Every snippet of the pages: Python is run, and every command names what is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from cambench.cli import app
+from cambench.cli.report import DRAWN
+from cambench.data import resolve
+from cambench.explainers import find_explainer
+from cambench.metrics import find_metric
+from cambench.recipes.load import methods
+from cambench.recipes.presets import presets
+from cambench.recipes.tables import load_tables
+from cambench.targets import find_target
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "datasets/README.md", "CONTRIBUTING.md")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CHOICE = re.compile(r"\{([^{}]*,[^{}]*)\}")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a page in a language."""
+    return [code for name, code in FENCE.findall((ROOT / page).read_text(encoding="utf-8")) if name == language]
+
+
+def spread(line: str) -> list[str]:
+    """`cambench data {ls,check}` -> two commands; a line whose braces are quoted stays one."""
+    if "'" in line or "$" in line:
+        return [line]
+    parts = CHOICE.split(line)
+    return ["".join(chosen) for chosen in product(*(p.split(",") if i % 2 else [p] for i, p in enumerate(parts)))]
+
+
+def commands() -> list[list[str]]:
+    """Every `cambench …` of the pages, as typed: on lines of their own, and in spans of text."""
+    found = []
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        fenced = "\n".join(code for name, code in FENCE.findall(text) if not name)
+        lines = re.findall(r"^(cambench [a-z].*)$", fenced, re.MULTILINE)
+        lines += re.findall(r"^ {4}(cambench [a-z].*)$", text, re.MULTILINE)
+        spans = re.findall(r"`(cambench [^`]*)`", text)
+        found += [shlex.split(one, comments=True)[1:] for line in [*lines, *spans] for one in spread(line.partition("→")[0])]
+    return [command for command in dict.fromkeys(map(tuple, found)) if "…" not in " ".join(command)]  # type: ignore[misc]
+
+
+def parsed(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command's name and its parameters, nothing being run. Raises: a usage error of the command line."""
+    group: Any = typer.main.get_command(app)
+    context = group.make_context("cambench", list(arguments), resilient_parsing=True)
+    name, rest = arguments[0], list(arguments[1:])
+    command = group.get_command(context, name)
+    assert command is not None, f"no command {name}"
+    if hasattr(command, "commands"):
+        name, rest = f"{name} {rest[0]}", rest[1:]
+        command = command.get_command(context, name.split()[1])
+        assert command is not None, f"no command {name}"
+    if not rest:
+        return name, {}
+    return name, command.make_context(name, rest).params
+
+
+def placeholder(text: str) -> bool:
+    """NAME, RUN, FOLDER: what the reader replaces."""
+    return text.upper() == text
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_a_command_of_the_pages_can_be_typed(arguments: tuple[str, ...]) -> None:
+    _, typed = parsed(list(arguments))
+    metrics = typed.get("metric") or []
+    for name in [metrics] if isinstance(metrics, str) else metrics:
+        find_metric(name)
+    explainers = typed.get("explainer") or []
+    for name in [explainers] if isinstance(explainers, str) else explainers:
+        find_explainer(name)
+    targets = typed.get("target") or []
+    for name in [targets] if isinstance(targets, str) else targets:
+        find_target(name)
+    for name in [typed.get("dataset"), typed.get("on")]:
+        if name and not placeholder(name):
+            resolve(name)
+    if (figure := typed.get("figure")) and not placeholder(figure):
+        assert figure in DRAWN
+    for name in typed.get("tables") or []:
+        if not placeholder(name.partition("|")[0]):
+            load_tables(name)
+    for name in typed.get("presets") or []:
+        assert name in presets() or placeholder(name)
+    if (method := typed.get("method")) and not placeholder(method):
+        assert method in methods()
+
+
+def test_there_are_commands() -> None:
+    assert len(commands()) > 50
+
+
+def test_the_python_blocks_run(tmp_path: Path) -> None:
+    """The verbs on a tiny set, then the pure rooms on tensors, as one reader types them, one block after the other."""
+    make = "synthbirds.make(Path('datasets/synthbirds'), classes=4, per_class=2, test_per_class=2, size=32)"
+    small = "cambench.train = partial(cambench.train, overrides=['train.epochs=1', 'input.size=32', 'train.batch_size=8'])"
+    verbs, rooms = blocks("README.md", "python")
+    before = f"from functools import partial\nfrom pathlib import Path\nfrom cambench.data import synthbirds\n{make}\n"
+    before += f"import cambench\n{small}\n"
+    between = "assert tables and tables[0].rows and callable(cambench.report), tables\nimport torch\n"
+    between += "from cambench import models\nmodel = models.build('resnet8', 4)\nimages = torch.rand(2, 3, 32, 32)\n"
+    after = "\nassert maps.shape == (2, 8, 8) and every.shape == (2, 4, 8, 8)\n"
+    code = before + verbs + between + rooms + after
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_verb_stays_a_verb_whatever_is_imported() -> None:
+    code = (
+        "import cambench, cambench.report.html, cambench.stages.report\n"
+        "from cambench.report import Table\n"
+        "assert {'train', 'explain', 'evaluate', 'report'} <= set(dir(cambench)), dir(cambench)\n"
+        "from cambench.stages import api\n"
+        "assert cambench.report is api.report and cambench.train is api.train\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_looking_at_the_package_costs_no_torch() -> None:
+    code = "import sys, cambench; dir(cambench); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
