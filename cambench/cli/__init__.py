@@ -9,6 +9,7 @@ import sys
 import typer
 
 from cambench.cli import (
+    add_run,
     catalogue,
     data,
     doctor,
@@ -43,6 +44,7 @@ app.command("reproduce", cls=Command)(reproduce.reproduce)
 app.command("search", cls=Command)(search.search)
 app.command("pack", cls=Command)(travel.pack)
 app.command("unpack", cls=Command)(travel.unpack)
+app.command("add-run", cls=Command)(add_run.add_run)
 app.command("ls", cls=Command)(catalogue.ls)
 app.add_typer(data.app, name="data")
 app.command("doctor", cls=Command)(doctor.doctor)

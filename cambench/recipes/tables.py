@@ -69,7 +69,8 @@ class Line(Strict):
     `reproduce` trains where the others are not at hand. `mean`: no alternatives, the cell is the mean over them all.
 
     `label`: one text a level. `published`: this line's part of the key into the published values. `published_only`: there is
-    nothing to run (a method of another paper). `ours`: not in the paper's table. unit, direction and decimals say how its
+    nothing to run (a method of another paper); a method in its `select` is one that `add-run` may give. `ours`: not in the
+    paper's table. unit, direction and decimals say how its
     values are printed, where the metric's own index entry should not. `seeds`: how many trainings its cells take, where it
     is not the table's number. `unprinted`: of a row, the published names of the columns in which the paper prints nothing.
     `class_set`: in a table that `counts`, the set of a row, where it is not the last level of its label.
@@ -154,8 +155,8 @@ class TableRecipe(Strict):
 class CellRecipe:
     """One cell: its alternatives in order of preference, the published key (None where the paper has no such cell).
 
-    published_only: there is nothing to run. seeds: how many trainings it takes. mean: the cell is the mean over all its
-    alternatives. class_set: the set whose classes it counts.
+    published_only: there is nothing to run, an added run alone fills it. seeds: how many trainings it takes. mean: the cell
+    is the mean over all its alternatives. class_set: the set whose classes it counts.
     """
 
     alternatives: tuple[Select, ...]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cambench.metrics import INDEX
 from cambench.report.model import Measured
-from cambench.report.select import setting
+from cambench.report.select import recipe_of, setting
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError
 
@@ -53,7 +53,7 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     said = list(first.partial)
     if not first.comparable and not first.partial:
         said.append(f"{first.dataset}: not comparable with published numbers")
-    said += [*first.deviations, *task(first)]
+    said += [*first.deviations, *given(group), *task(first)]
     kind = EPISODE if first.split == EPISODE else "seed"
     said += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
@@ -65,6 +65,12 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}
     said += [f"{name}: {each(numbers)}" for name, numbers in counted.items() if any(numbers)]
     return [sentence.rstrip(".") for sentence in said]
+
+
+def given(group: Sequence[Record]) -> list[str]:
+    """The files of weights that somebody gave, seed by seed."""
+    files = [str(recipe_of(record)["given"]) for record in group if "given" in recipe_of(record)]
+    return [f"Weights: {', '.join(dict.fromkeys(files))}"] if files else []
 
 
 def task(record: Record) -> list[str]:

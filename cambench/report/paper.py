@@ -44,8 +44,8 @@ def paper_table(
     draft = Draft(
         cells=[[cell for cell, _, _ in row] for row in drawn],
         about=[[about for _, about, _ in row] for row in drawn],
-        rows=[spoken(line) for line in recipe.rows],
-        columns=[spoken(line) for line in recipe.columns],
+        rows=[spoken(line, [cell for cell, _, _ in row]) for line, row in zip(recipe.rows, drawn, strict=True)],
+        columns=[spoken(line, [row[c][0] for row in drawn]) for c, line in enumerate(recipe.columns)],
         reasons=reasons,
     )
     shown = [group for row in drawn for cell, _, group in row if cell.measured is not None]
@@ -77,9 +77,10 @@ def legend(recipe: TableRecipe) -> list[str]:
     return [LEGEND if recipe.stand_in is None and not recipe.figure else LEGEND_STAND_IN]
 
 
-def spoken(line: Line) -> list[str]:
-    """The sentences about a whole row or column."""
-    return [*([PUBLISHED_ONLY] if line.published_only else []), *([OURS] if line.ours else []), *line.notes]
+def spoken(line: Line, shown: Sequence[Cell]) -> list[str]:
+    """The sentences about a whole row or column, of which these cells are shown."""
+    only = line.published_only and all(cell.measured is None for cell in shown)
+    return [*([PUBLISHED_ONLY] if only else []), *([OURS] if line.ours else []), *line.notes]
 
 
 def headings(recipe: TableRecipe, grid: Sequence[Sequence[CellRecipe]]) -> tuple[list[Heading], list[Heading]]:
@@ -115,9 +116,10 @@ def draw(
     printed = None if recipe.key is None else find_published(published, recipe.key)
     if recipe.class_set is not None:
         return Cell(decimals, counted(recipe.class_set), printed), [], ()
-    if recipe.mean and not recipe.published_only:
+    nothing = recipe.published_only and any(select.method is None for select in recipe.alternatives)
+    if recipe.mean and not nothing:
         return drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed))
-    found = None if recipe.published_only else chosen(recipe.alternatives, records)
+    found = None if nothing else chosen(recipe.alternatives, records)
     if found is None:
         return Cell(decimals, published=printed), [], ()
     select, its = found

@@ -15,7 +15,7 @@ NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
 T = TypeVar("T")
 LAST = "last"
 """The checkpoint that a selection shows where it names none."""
-NO_NUMBER = ("sources", "deviations", "summary", "source")
+NO_NUMBER = ("sources", "deviations", "summary", "source", "given")
 """Parts of a stored recipe that are words about it, not settings."""
 MEASURED_ON = "measured on"
 """Part of `job["recipe"]["data"]`: the fingerprint of the data that the record was measured on."""

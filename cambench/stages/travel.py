@@ -40,15 +40,14 @@ def pack(name: str, folder: Path, results: Path, *, bf16: bool = False, part: fl
                 state = load_checkpoint(run.path / file, contents[file])
                 contents[file] = checkpoint_bytes(cast(state, torch.float32, torch.bfloat16))
         contents["run.json"] = json_text(rounded(run.info, epoch)).encode()
-    epochs = run.info["recipe"]["train"]["epochs"]
+    epochs = run.info["recipe"].get("train", {}).get("epochs", 0)  # an added checkpoint has none
     manifest = write_pack(folder, Manifest(run=run.name, epoch=epoch, epochs=epochs, bf16=bf16), contents, limit)
     parts = [part for file in manifest.files for part in file.parts]
     total, most = (size / MEGABYTE for size in (sum(p.size for p in parts), max(p.size for p in parts)))
     rounding = " Rounded to bfloat16: a footnote under every table of the unpacked run." if bf16 else ""
-    say(
-        f"{run.name}: packed after epoch {epoch} of {epochs}: {total:.3g} MB in {len(parts)} parts of at most {most:.3g} MB."
-        f"{rounding}"
-    )
+    after = f" after epoch {epoch} of {epochs}" if epochs else ""
+    size = f"{total:.3g} MB in {len(parts)} parts of at most {most:.3g} MB"
+    say(f"{run.name}: packed{after}: {size}.{rounding}")
     return manifest
 
 
@@ -58,7 +57,7 @@ def contents_of(run: Run) -> tuple[dict[str, bytes], int]:
     A training that goes on meanwhile does no harm in this order: what counts is `last.pt`, of which `run.json` may know less
     and the log more, as after a kill.
     """
-    if run.info["kind"] != "trained":
+    if run.info["kind"] == "given":
         raise UsageError(
             f"{run.name}: expected a run of `cambench train`, got a given network, whose weights are not in it."
         )
@@ -107,7 +106,8 @@ def unpack(folder: Path, results: Path) -> Run:
             (temporary / name).write_bytes(data)
     run = read_run(path)
     left = "finished" if run.finished else "`cambench train` with the same arguments goes on with it"
-    say(f"{run.name}: unpacked after epoch {manifest.epoch} of {manifest.epochs}; {left}")
+    after = f" after epoch {manifest.epoch} of {manifest.epochs}" if manifest.epochs else ""
+    say(f"{run.name}: unpacked{after}; {left}")
     return run
 
 

@@ -50,8 +50,8 @@ class Manifest(BaseModel):
 
     version: Literal[1] = 1
     run: str = Field(pattern=r"^[^./\\][^/\\]*$")
-    epoch: int = Field(ge=1)
-    epochs: int = Field(ge=1)
+    epoch: int = Field(ge=0)
+    epochs: int = Field(ge=0)
     bf16: bool
     files: list[File] = []
 

@@ -135,9 +135,14 @@ def test_table_1_takes_each_column_from_its_own_variant_and_explainer(record: An
     ]  # fmt: skip
 
 
-def test_rows_that_are_only_published_say_so_and_take_no_record(record: Any) -> None:
-    gcc = record("gcc", 0, "top1", 10.0, dataset="imagenet", split="val")
-    table = paper_table(load_table("cgc/1"), [gcc], PUBLISHED)
+def test_rows_that_are_only_published_say_so_until_an_added_run_fills_them(record: Any) -> None:
+    gcc = record("gcc", 0, "top1", 74.0, dataset="imagenet", split="val", arch="resnet50", deviations=("Weights given",))
+    filled = paper_table(load_table("cgc/1"), [gcc], PUBLISHED)
+    assert filled.rows[4].cells[0].text == "74.00 [73.00, 75.00] (74.40, −0.40)" and filled.rows[4].cells[1].measured is None
+    said = [filled.footnotes[mark - 1] for mark in (*filled.rows[4].marks, *filled.rows[4].cells[0].marks)]
+    assert "Weights given." in said or "Weights given." in filled.notes
+    assert filled.rows[1].cells[0].measured is None, "the other network's row stays as it is"
+    table = paper_table(load_table("cgc/1"), [replace(gcc, method="gcd")], PUBLISHED)
     assert table.rows[4].cells[0].text == "— (74.40)"
     assert table.footnotes[table.rows[4].marks[0] - 1] == "Published only: there is nothing here to run."
     assert table.rows[1].marks == table.rows[4].marks, "the same sentence is one footnote"
