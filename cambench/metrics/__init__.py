@@ -121,7 +121,6 @@ INDEX: dict[str, Metric] = {
         leaves_out=relative_probability.LEAVES_OUT,
         directions=relative_probability.DIRECTIONS,
         tallies=relative_probability.TALLIES,
-        own_targets=True,
     ),
     "relative-probability-equal-count": Metric(
         "relative-probability-equal-count",
@@ -137,7 +136,6 @@ INDEX: dict[str, Metric] = {
         leaves_out=relative_probability.LEAVES_OUT,
         directions=relative_probability.EQUAL_DIRECTIONS,
         tallies=relative_probability.TALLIES,
-        own_targets=True,
     ),
     "gradient-sign": Metric(
         "gradient-sign",

@@ -34,7 +34,6 @@ class Metric:
     differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
     pairs: it is measured over pairs of classes, a row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a
     variant is the mean of a part of the rows. first: only the first so many images of a split are measured, None for all.
-    own_targets: it asks for maps of targets of its own, whatever target is named.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Metric:
     units: Mapping[str, str] = field(default_factory=dict)
     tallies: tuple[str, ...] = ()
     first: int | None = None
-    own_targets: bool = False
 
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""
@@ -100,7 +98,7 @@ class Metric:
     @property
     def targeted(self) -> bool:
         """True where the value depends on the target that is explained."""
-        return bool({"heatmap", "explain", "differentiate"} & set(needs(self))) and not self.own_targets
+        return bool({"heatmap", "explain", "differentiate"} & set(needs(self)))
 
 
 def needs(metric: Metric) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def jobs_of(
 ) -> list[EvalJob]:
     """Each metric with each explainer and each target that it looks at; None for the defaults.
 
-    Raises: UsageError for an explainer or a target that was named and that a metric does not take, or no metric looks at.
+    Raises: UsageError for an explainer that a metric does not take, or an explainer or target that none of them looks at.
     """
     found = [find_metric(name) for name in names]
     if explainers and not any(metric.looks for metric in found):
@@ -117,11 +117,9 @@ def jobs_of(
             raise UsageError(
                 f"{metric.name}: always measures {metric.explainer}, got --explainer {wrong}; leave it out for this metric."
             )
-        if targets and metric.looks and not metric.targeted:
-            raise UsageError(f"{metric.name}: explains targets of its own, got --target {targets[0]}; leave it out for it.")
-        own = [metric.explainer] if metric.explainer else explainers or [EXPLAINER] if metric.looks else [EXPLAINER]
-        chosen_targets = targets or [TARGET] if metric.targeted else [TARGET]
-        made += [EvalJob(metric.name, e, t, batch_size) for e in own for t in chosen_targets]
+        mapped = [metric.explainer] if metric.explainer else explainers if explainers and metric.looks else [EXPLAINER]
+        aimed = targets if targets and metric.targeted else [TARGET]
+        made += [EvalJob(metric.name, e, t, batch_size) for e in mapped for t in aimed]
     return made
 
 

@@ -68,8 +68,8 @@ def test_each_metric_is_measured_with_each_explainer_and_target_that_it_looks_at
     assert found[0] == ("top1", "grad-cam", "logit") and len(found) == 5
     assert set(found[1:]) == {("ch", e, t) for e in ("cam", "random") for t in ("logit", "max")}
     assert [j.explainer for j in jobs_of(["drop-increase"], ["grad_cam"], None)] == ["grad-cam"]
-    with pytest.raises(UsageError, match="relative-probability: explains targets of its own, got --target max"):
-        jobs_of(["ch", "relative-probability"], None, ["max"])
+    with pytest.raises(UsageError, match="--target max: contrastive-cam-iou explains no target of your choice"):
+        jobs_of(["contrastive-cam-iou"], None, ["max"])
 
 
 def test_the_listing_says_which_explainer_a_metric_fixes(typed: Typed) -> None:
