@@ -68,8 +68,7 @@ def class_folders(folder: Path) -> list[str]:
 
 def holds_classes(folder: Path) -> bool:
     """Whether a folder has pictures in sub-folders and none of its own."""
-    own = any(path.is_file() and readers.is_image(path.name) for path in folder.iterdir())
-    return not own and bool(class_folders(folder))
+    return not readers.any_image(folder, deep=False) and bool(class_folders(folder))
 
 
 def splits(root: Path) -> tuple[str, ...]:

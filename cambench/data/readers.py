@@ -116,9 +116,16 @@ def images_in(folder: Path) -> list[str]:
     return sorted(f"{prefix}{name}" for prefix, files in walk(folder) for name in files if is_image(name))
 
 
-def any_image(folder: Path) -> bool:
-    """Whether there is a picture below a folder."""
-    return any(is_image(name) for _, files in walk(folder) for name in files)
+def any_image(folder: Path, *, deep: bool = True) -> bool:
+    """Whether there is a picture in a folder, or below it as `walk` goes; it looks no further than the first."""
+    below = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                below += [] if entry.is_symlink() or entry.name.startswith(".") else [Path(entry.path)]
+            elif is_image(entry.name):
+                return True
+    return deep and any(any_image(place) for place in below)
 
 
 def other_files(folder: Path) -> list[str]:
