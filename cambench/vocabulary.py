@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -97,12 +97,20 @@ class Sample:
         return self.labels or (self.label,)
 
 
-def file_bytes(path: Path) -> int:
-    """The bytes of an image's file; of the file above it, where that holds many images (`data.arrays`)."""
+def file_digest(path: Path) -> str:
+    """32 hex digits of a file's bytes.
+
+    Raises: DataError naming a file that is not there or cannot be read.
+    """
     try:
-        return path.stat().st_size
-    except NotADirectoryError:
-        return path.parent.stat().st_size
+        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    except OSError as e:
+        raise DataError(f"{path}: expected a readable file, got {e.strerror or e}; put it back or mend its rights.") from e
+
+
+def file_digests(paths: Sequence[Path]) -> list[str]:
+    """The digest of each file, read now (`data.content` remembers them)."""
+    return [file_digest(path) for path in paths]
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,8 @@ class Dataset:
     `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     `class_sets`: name of a family of sets -> the set in which each class is.
-    `content` is a digest of the pixels where all images are in one file, whose size says nothing of them; else "".
+    `content` is a digest of the pixels where all images are in one file; else "", and each image's file is told by its own.
+    `digests` tells files by their contents: 32 hex digits each.
     """
 
     name: str
@@ -147,16 +156,25 @@ class Dataset:
     pool: Dataset | None = field(default=None, repr=False)
     class_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     content: str = ""
+    digests: Callable[[Sequence[Path]], Sequence[str]] = field(default=file_digests, repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """The entry of the index: the name without what tells folders apart for a person (`folder:flowers` is a folder)."""
+        return self.name.partition(":")[0]
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over classes, ids, labels, boxes and file sizes: the same data gives the same digits anywhere."""
+        """16 hex digits over classes, ids, labels and every image's bytes: the same data gives the same digits anywhere.
+
+        Where it lies, dates and sizes say nothing. Annotations are no part of it: what looks at them says so, and has
+        `data.annotated` in its identity.
+        """
         digest = hashlib.blake2b(digest_size=8)
-        digest.update(json.dumps([self.name, self.split, self.classes, self.box_convention, self.banner]).encode())
-        digest.update(self.content.encode())
-        for s in self.samples:
-            seldom = [x for x in (s.labels, s.difficult) if x]
-            digest.update(json.dumps([s.id, s.label, s.boxes, s.size, file_bytes(s.path), *seldom]).encode())
+        digest.update(json.dumps([self.kind, self.split, self.classes, self.banner, self.content]).encode())
+        contents = [""] * len(self) if self.content else self.digests([s.path for s in self.samples])
+        for s, content in zip(self.samples, contents, strict=True):
+            digest.update(json.dumps([s.id, s.label, s.labels, content]).encode())
         return digest.hexdigest()
 
     @property

@@ -27,6 +27,8 @@ def evaluate(
     precision: o.Precision = "float32",
     checkpoint: o.Checkpoint = "last",
     batch_size: o.BatchSize = 32,
+    map_classes: o.MapClasses = False,
+    again: o.Again = False,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
     device: o.Device = "auto",
@@ -43,6 +45,7 @@ def evaluate(
     from cambench.stages import works
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
+    prepared |= {"map_classes": map_classes, "again": again}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
     works.check_unused(work, jobs)

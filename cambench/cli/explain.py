@@ -29,6 +29,8 @@ def explain(
     precision: o.Precision = "float32",
     checkpoint: o.Checkpoint = "last",
     batch_size: o.BatchSize = 32,
+    map_classes: o.MapClasses = False,
+    again: o.Again = False,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
     device: o.Device = "auto",
@@ -44,6 +46,7 @@ def explain(
     from cambench.stages.explain import ExplainJob
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
+    prepared |= {"map_classes": map_classes, "again": again}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     pairs = [(e, t) for e in explainer or [works.EXPLAINER] for t in target or [works.TARGET]]
     jobs = [ExplainJob(e, t, classes, view, 1.0, batch_size) for e, t in pairs]

@@ -41,6 +41,10 @@ Checkpoint = Annotated[
 ClassSets = Annotated[
     Path | None, typer.Option("--class-sets", help="CSV `class,set` for the target subset:NAME, NAME being the file's.")
 ]
+Again = Annotated[bool, typer.Option("--again", help="Do it anew, whatever is there.")]
+MapClasses = Annotated[
+    bool, typer.Option("--map-classes", help="Where the data has other classes than the run: those in common, by name.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images; results are marked partial.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A file of weights (a state dict or a checkpoint).")]
 Precision = Annotated[str, typer.Option("--precision", help="float32, or bf16 for the network's convolutional trunk.")]

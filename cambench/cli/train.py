@@ -24,6 +24,7 @@ def train(
     layer: o.Layer = None,
     precision: Annotated[str | None, typer.Option("--precision", help="float32 or bf16, instead of the recipe's.")] = None,
     weights: o.Weights = None,
+    again: o.Again = False,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
     device: o.Device = "auto",
@@ -40,7 +41,7 @@ def train(
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
     overrides = o.overrides(presets, settings, shortcuts)
-    job = TrainJob(method, dataset, arch, seed, classes, weights, overrides)
+    job = TrainJob(method, dataset, arch, seed, classes, weights, overrides, again=again)
     run = stage(job, o.place(data_root, results, device, workers, download))
     done = summary(run)
     typer.echo(json.dumps(done) if as_json else run.name)

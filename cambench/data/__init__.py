@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cambench.data import episodes
+from cambench.data import content, episodes
+from cambench.data.by_name import in_order_of
 from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
 from cambench.data.index import INDEX
@@ -20,7 +21,19 @@ from cambench.data.subsets import describe, first_classes, first_images
 from cambench.lookup import find
 from cambench.vocabulary import DataError, Dataset, UsageError
 
-__all__ = ["INDEX", "DatasetEntry", "describe", "function", "load", "locate", "reload", "resolve", "splits"]
+__all__ = [
+    "INDEX",
+    "DatasetEntry",
+    "called",
+    "describe",
+    "function",
+    "load",
+    "locate",
+    "reload",
+    "resolve",
+    "settled",
+    "splits",
+]
 
 
 def resolve(name: str) -> tuple[DatasetEntry, Path | None]:
@@ -33,6 +46,18 @@ def resolve(name: str) -> tuple[DatasetEntry, Path | None]:
     if (colon or not entry.folders) and not path:
         raise UsageError(f"data set {name!r}: expected {entry.name}:PATH, got no path.")
     return entry, Path(path).expanduser() if path else None
+
+
+def settled(name: str) -> str:
+    """The same data set, named so that it is found from any working directory."""
+    entry, path = resolve(name)
+    return entry.name if path is None else f"{entry.name}:{path.resolve()}"
+
+
+def called(name: str) -> str:
+    """How a data set is recorded: its entry's name; one's own images with their folder's, `folder:flowers`."""
+    entry, path = resolve(name)
+    return entry.name if path is None or entry.folders else f"{entry.name}:{path.resolve().name}"
 
 
 def function(target: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -108,15 +133,16 @@ def load(
         return first_classes(official(name, wanted, root), classes)
 
     dataset = read(split) if draw is None else episodes.load(draw, split, read, splits(name, root), entry.labelled)
-    origin = {"spec": name, "split": dataset.split, "classes": classes, "limit": limit}
+    origin = {"spec": settled(name), "split": dataset.split, "classes": classes, "limit": limit}
     drawn = {} if draw is None else {"draw": asdict(draw)}
     return replace(first_images(dataset, limit), origin={**origin, **drawn})
 
 
 def reload(origin: Mapping[str, Any], root: Path) -> Dataset:
     """The images that a `Dataset.origin` speaks of."""
-    options = {k: v for k, v in origin.items() if k not in ("spec", "split", "draw")}
-    return load(origin["spec"], origin["split"], root, **options, draw=episodes.from_dict(origin.get("draw")))
+    options = {k: v for k, v in origin.items() if k not in ("spec", "split", "draw", "ordered")}
+    found = load(origin["spec"], origin["split"], root, **options, draw=episodes.from_dict(origin.get("draw")))
+    return in_order_of(found, origin["ordered"]) if "ordered" in origin else found
 
 
 def official(name: str, split: str, root: Path) -> Dataset:
@@ -132,11 +158,12 @@ def official(name: str, split: str, root: Path) -> Dataset:
     part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {wanted} images",)
     return replace(
         dataset,
-        name=entry.name,
+        name=called(name),
         split=wanted,
         notes=(*entry.notes, *dataset.notes, *part),
         comparable=entry.comparable and dataset.comparable,
         class_sets={ALL: one_set(dataset.classes), **dataset.class_sets},
+        digests=content.digests,
     )
 
 

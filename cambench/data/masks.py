@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cambench import geometry
+from cambench.data import annotated
 from cambench.data.plan import Plan, Rows
-from cambench.data.regions import BOXES, SEGMENTATION, png_of
 from cambench.data.views import windows
 from cambench.geometry import Windows
 from cambench.vocabulary import Dataset
@@ -30,19 +30,9 @@ def source_of(dataset: Dataset, masks: str) -> str:
 
 
 def fingerprint(dataset: Dataset, source: str) -> str:
-    """16 hex digits over the masks of all images.
-
-    Of annotations, as of images, the files' sizes count; of a folder of PNGs, which may be made anew, their content.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(f"{SEGMENTATION if source == SEGMENTATION else BOXES if source == BOXES else 'folder'} ".encode())
-    digest.update(f"{dataset.fingerprint} {dataset.segments}".encode())
-    for sample in dataset.samples:
-        if source in (SEGMENTATION, BOXES):
-            digest.update(f" {sample.segmentation.stat().st_size if sample.segmentation is not None else -1}".encode())
-        else:
-            digest.update(hashlib.blake2b(png_of(sample, source).read_bytes(), digest_size=8).digest())
-    return digest.hexdigest()
+    """16 hex digits over the images and their masks, by the contents of their files."""
+    both = f"{dataset.fingerprint} {annotated.digest(dataset, source)}"
+    return hashlib.blake2b(both.encode(), digest_size=8).hexdigest()
 
 
 def shown(dataset: Dataset, rows: Rows, regions: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ class Explainer:
     last convolutional stage. partial: an image may have no map (NaN, or nothing
     positive); metrics of maps then leave it out and count it. points: where else than at the images an explainer of the
     input takes gradients; pool: how the rule's maps of all points, which get the images themselves as x, become one map.
+    version: raise it when the rule changes, so that its maps change: maps of an older version are then made anew.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Explainer:
     each: Callable[[Tensor], Tensor] | None = None
     points: Callable[[Tensor], Iterator[Tensor]] | None = None
     pool: Callable[[Iterable[Tensor]], Tensor] = mean
+    version: int = 1
 
 
 @dataclass(frozen=True)

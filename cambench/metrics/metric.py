@@ -34,6 +34,8 @@ class Metric:
     differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
     pairs: it is measured over pairs of classes, a row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a
     variant is the mean of a part of the rows. first: only the first so many images of a split are measured, None for all.
+    version: raise it when a formula or a protocol changes, so that its values change: what an older version measured then
+    counts no longer, and is measured anew.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Metric:
     units: Mapping[str, str] = field(default_factory=dict)
     tallies: tuple[str, ...] = ()
     first: int | None = None
+    version: int = 1
 
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""

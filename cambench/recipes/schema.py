@@ -202,6 +202,10 @@ class Schedule(Strict):
     warmup_epochs: int = Field(ge=0)
 
 
+WORDS = ("summary", "source", "sources", "deviations", "given")
+"""Fields of a resolved recipe that are words about it: no part of what makes two trainings the same."""
+
+
 class TrainingRecipe(Strict):
     """A resolved training recipe. `objective_settings` belong to the objective and are checked by it.
 

@@ -15,9 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from cambench.lookup import canonical
 from cambench.recipes.published import load_published
+from cambench.recipes.schema import WORDS
 from cambench.report.measure import listed as numbers
 from cambench.report.plots import PLAIN, SMALL, footed, quiet, write_foot
-from cambench.report.select import NO_NUMBER, alike, bare, together
+from cambench.report.select import alike, bare, together
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 
@@ -93,7 +94,7 @@ def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     several = len({bare(group[0].info["arch"]) for group in groups}) > 1
     infos = [group[0].info for group in groups]
     plain = [info["method"] + (f" {bare(info['arch'])}" if several else "") for info in infos]
-    flat = [{k: v for k, v in flattened(info["recipe"]).items() if k.split(".")[0] not in NO_NUMBER} for info in infos]
+    flat = [{k: v for k, v in flattened(info["recipe"]).items() if k.split(".")[0] not in WORDS} for info in infos]
     found = []
     for name, own in zip(plain, flat, strict=True):
         others = [other for other, its in zip(flat, plain, strict=True) if its == name]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cambench.lookup import canonical
+from cambench.recipes.schema import WORDS
 from cambench.recipes.tables import Select
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
@@ -15,8 +16,6 @@ NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
 T = TypeVar("T")
 LAST = "last"
 """The checkpoint that a selection shows where it names none."""
-NO_NUMBER = ("sources", "deviations", "summary", "source", "given")
-"""Parts of a stored recipe that are words about it, not settings."""
 MEASURED_ON = "measured on"
 """Part of `job["recipe"]["data"]`: the fingerprint of the data that the record was measured on."""
 
@@ -86,7 +85,7 @@ def training(record: Record) -> str:
 
 def alike(recipe: Mapping[str, Any]) -> str:
     """The settings of a stored recipe, as text to compare."""
-    settings = {k: v for k, v in recipe.items() if k not in NO_NUMBER}
+    settings = {k: v for k, v in recipe.items() if k not in WORDS}
     if isinstance(settings.get("data"), dict):
         settings["data"] = {k: v for k, v in settings["data"].items() if k != MEASURED_ON}
     return json.dumps(settings, sort_keys=True, default=str)

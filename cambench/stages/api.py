@@ -19,7 +19,7 @@ HERE = jobs.Place()
 
 
 def train(method: str, dataset: str, *, place: jobs.Place = HERE, **options: Any) -> Run:
-    """Train a method on a data set. options: arch, seed, classes, weights, overrides (`a.b=value` texts)."""
+    """Train a method on a data set. options: arch, seed, classes, weights, overrides (`a.b=value` texts), again."""
     return train_job(TrainJob(method, dataset, **options), place)
 
 
@@ -32,7 +32,10 @@ def explain(
     place: jobs.Place = HERE,
     **options: Any,
 ) -> list[Path]:
-    """Heatmap files of the runs (none: every finished one). options: dataset, split, limit, layer, weights, precision."""
+    """Heatmap files of the runs (none: every finished one).
+
+    options: dataset, split, limit, layer, weights, precision, checkpoint, class_sets, map_classes, again.
+    """
     return works.explain_all(works.Works(runs, **options), ExplainJob(explainer, target, view=view), place)
 
 

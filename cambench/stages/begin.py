@@ -1,18 +1,20 @@
-"""Trainings that are the same until some epoch: one keeps its state there, and others begin from it."""
+"""How a run begins: new, anew, or with the epochs of another training that is the same until then and keeps its state."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cambench import objectives
 from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe, first_epoch
+from cambench.stages.networks import CHECKPOINTS, weights_hash
 from cambench.stages.progress import say
-from cambench.store.checkpoints import save_checkpoint
+from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.files import atomic_folder, atomic_path
-from cambench.store.runs import Run, read_runs
+from cambench.store.runs import Run, read_run, read_runs
 
 FILES = ("log.jsonl", "best.pt", "last.pt")
 """What a training goes on from, in the order in which it is written: `last.pt` makes the others count."""
@@ -30,6 +32,23 @@ def keep(run: Run, epoch: int, state: dict[str, Any]) -> None:
             if (run.path / name).exists():
                 shutil.copyfile(run.path / name, folder / name)
         save_checkpoint(folder / "last.pt", state)
+
+
+def checkpoints(run: Run) -> dict[str, str]:
+    """The hash of the weights in each of a run's checkpoints: what its maps and records name."""
+    there = [name for name in CHECKPOINTS if (run.path / f"{name}.pt").exists()]
+    return {name: weights_hash(load_checkpoint(run.path / f"{name}.pt")["model"]) for name in there}
+
+
+def opened(path: Path, info: Mapping[str, Any], *, again: bool) -> Run:
+    """The run of a folder, made with its `run.json` on first use; emptied where it begins again."""
+    if (path / "run.json").exists() and not again:
+        return read_run(path)
+    for name in ("last.pt", "best.pt", "log.jsonl"):  # without last.pt nothing counts, whatever else is there
+        (path / name).unlink(missing_ok=True)
+    for folder in path.glob("epoch-*"):
+        shutil.rmtree(folder)
+    return Run(path, {}).save(**info)
 
 
 def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path) -> Run:

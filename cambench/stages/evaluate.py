@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, r
 from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explainer
 from cambench.metrics import Metric
-from cambench.stages import jobs
+from cambench.stages import identity, jobs
 from cambench.stages.cues import check_cues, pair_name, pair_rows
 from cambench.stages.drift import drifting_rows
 from cambench.stages.explain import ExplainJob, explain, locate
@@ -25,18 +25,19 @@ from cambench.stages.progress import bar, say
 from cambench.stages.rows import EvalJob, Work, collect, image_rows, mask_rows
 from cambench.store.heatmaps import Heatmaps
 from cambench.store.keys import job_key
+from cambench.store.locks import only_writer
 from cambench.store.parts import Parts
 from cambench.store.provenance import device_name, versions
-from cambench.store.records import Record, read_record, write_record, write_rows
+from cambench.store.records import Record, read_record, readable, rows_path, write_record, write_rows
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
-SCHEMA = 1
 NO_BOX = "images without a box, or with boxes wholly outside their picture alone"
 
 
-def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> Record:
+def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place, anew: set[Path] | None = None) -> Record:
     """The record of a metric: read if it is on disk, measured where it is not, going on after a killed call.
 
+    anew: as of `explain`; the record is then measured whatever is there.
     Raises: UsageError where the data lacks what the metric needs; CambenchError naming an image whose value is not finite.
     """
     metric = metrics.find_metric(job.metric)
@@ -44,14 +45,49 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
     entry = find_explainer(job.explainer)
     metric = metric.on(entry.name)
     check(metric, job, dataset)
-    heatmap_job = ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
-    path, described = locate_record(job, metric, loaded, dataset, locate(heatmap_job, loaded, dataset, place)[1])
-    if path.exists():
+    path, described = locate_record(job, metric, loaded, dataset, place)
+    again = anew is not None and path not in anew
+    if path.exists() and not again:
         return read_record(path)
-    began = time.monotonic()
-    heatmaps = explain(heatmap_job, loaded, dataset, place) if metric.explains and metric.train_bn is None else None
-    left = left_out(metric, entry, heatmaps, dataset)
-    parts = Parts(path.with_suffix(".h5"), job_key(described))
+    with only_writer(path):
+        if not path.exists() or again:
+            parts = Parts(path.with_suffix(".h5"), job_key(described))
+            if again:
+                parts.forget()
+            record, rows = measure(metric, job, loaded, Asked(dataset, place, parts, anew))
+            write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows))
+            write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
+            supersede(path)
+            parts.remove()
+    if anew is not None:
+        anew.add(path)
+    return read_record(path)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of which images, under which roots, with the rows that are measured already and the files that --again made."""
+
+    dataset: Dataset
+    place: jobs.Place
+    parts: Parts
+    anew: set[Path] | None
+
+
+def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
+    """The maps that a metric looks at."""
+    return ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
+
+
+def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple[Record, dict[str, Any]]:
+    """The record of a metric without its identity, and its rows: what is left of the images is measured.
+
+    Raises: CambenchError where the rows are not those of the images.
+    """
+    began, dataset, parts, place = time.monotonic(), asked.dataset, asked.parts, asked.place
+    shown = metric.explains and metric.train_bn is None
+    heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.anew) if shown else None
+    left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
     if metric.pairs and not parts.rows:
         rows = pair_rows(metric, job, loaded, dataset, place)
         parts.append(len(rows["row"]), rows)
@@ -60,13 +96,23 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) 
         work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
         measure_images(metric, job, loaded, work, parts)
     rows = parts.read()
+    if len(set(rows["row"].tolist())) != len(rows["row"]):
+        raise parts.disorder(f"each image once, got {len(rows['row'])} rows of {len(set(rows['row'].tolist()))}")
     record = make_record(job, metric, loaded, dataset, rows)
     record.counts.update({reason: len(found) for reason, found in left.items()})
-    seconds = round(time.monotonic() - began, 2)
-    write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows))
-    write_record(path, replace(record, seconds=seconds, job={**described, "recipe": training(loaded, dataset)}))
-    parts.remove()
-    return read_record(path)
+    return replace(record, seconds=round(time.monotonic() - began, 2)), rows
+
+
+def supersede(path: Path) -> None:
+    """Remove the records that a new one takes the place of: of the same run, images and settings, but of weights that are
+    replaced, annotations that were changed, or a formula of another version.
+    """
+    written = read_record(path)
+    for other, record in readable(sorted(path.parent.glob("*.json"))):
+        if other != path and identity.lasting(record.job) == identity.lasting(written.job):
+            say(f"{other.name}: gives way to {path.name}: its weights, annotations or formula are no more")
+            other.unlink()
+            rows_path(other).unlink(missing_ok=True)
 
 
 def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, parts: Parts) -> None:
@@ -112,22 +158,14 @@ def reads_boxes(metric: Metric, dataset: Dataset) -> bool:
 
 
 def locate_record(
-    job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, maps_job: dict[str, Any]
+    job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, place: jobs.Place
 ) -> tuple[Path, dict[str, Any]]:
-    """The record file of a job and the job in full. A metric that looks at no heatmap does not depend on an explainer."""
-    described: dict[str, Any] = {
-        "schema": SCHEMA,
-        "metric": metric.name,
-        "variants": list(metric.variants),
-        "steps": list(metric.steps),
-        **({"train_bn": list(metric.train_bn)} if metric.train_bn else {}),
-    }
-    keep = ("run", "checkpoint", "epoch", "dataset", "split", "data", "view", "precision")
-    kept = maps_job if metric.looks else {k: maps_job[k] for k in keep if k in maps_job}
-    described |= {"maps" if metric.explains else "input": kept}
-    looked = f"{maps_job['explainer']}.{jobs.slug(job.target)}." if metric.looks else ""
+    """The record file of a job and its identity. A metric that looks at no heatmap does not depend on an explainer."""
+    maps, entry = locate(heatmap_job(metric, job), loaded, dataset, place)[1], find_explainer(job.explainer)
+    described = identity.of_record(metric, dataset, maps, partial=entry.partial)
+    looked = f"{entry.name}.{jobs.slug(job.target)}." if metric.looks else ""
     name = f"{dataset.split}.{looked}{metric.name}.{job_key(described)}.json"
-    return loaded.run.path.parents[1] / "records" / loaded.run.name / name, described
+    return place.results / "records" / loaded.run.name / name, described
 
 
 def order(metric: Metric, dataset: Dataset) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,22 @@ import torch
 
 from cambench import data
 from cambench.data import episodes
+from cambench.data.by_name import matched, wrong_count
 from cambench.data.class_sets import with_file
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explanation
 from cambench.pixels import normalisation_of
-from cambench.stages import jobs
-from cambench.stages.class_sets import chosen_sets, tables
-from cambench.stages.networks import LAST, Loaded
+from cambench.stages import identity, jobs
+from cambench.stages.class_sets import tables
+from cambench.stages.networks import Loaded
 from cambench.stages.progress import bar, say
 from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
+from cambench.store.locks import only_writer
 from cambench.store.parts import Parts
 from cambench.vocabulary import Batch, CambenchError, Dataset, UsageError
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -42,26 +42,34 @@ class ExplainJob:
 
 
 def open_data(
-    loaded: Loaded, place: jobs.Place, dataset: str | None, split: str, limit: int | None, sets: Path | None = None
+    loaded: Loaded,
+    place: jobs.Place,
+    dataset: str | None,
+    split: str,
+    limit: int | None,
+    sets: Path | None = None,
+    *,
+    map_classes: bool = False,
 ) -> Dataset:
     """The split on which a run is explained or evaluated: the run's own data set unless another is named.
 
-    sets: a file of class sets, one family more.
-    Raises: UsageError if none is known or the network has another number of classes than the data.
+    Its classes are matched by name with those that the run was trained on, and numbered as the network does.
+    sets: a file of class sets, one family more. map_classes: whether some common classes are enough.
+    Raises: UsageError if no data is known, its classes have other names, or a given network another number of them.
     """
     own = loaded.run.info.get("data", {})
     spec = dataset or own.get("spec")
     if spec is None:
         raise UsageError(f"{loaded.run.name}: expected --dataset, since a given network belongs to no data set.")
+    spec = data.settled(spec)
     mine = own if spec == own.get("spec") else {}
     draw = episodes.from_dict(mine.get("draw"))
     found = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
-    outputs = count_outputs(loaded)
+    names, outputs = loaded.run.info.get("class_names"), count_outputs(loaded)
+    if names is not None:
+        found = matched(found, names, loaded.run.name, some=map_classes)
     if outputs != len(found.classes):
-        raise UsageError(
-            f"{loaded.run.name} on {found.name}: expected {len(found.classes)} outputs, one a class, got {outputs}; "
-            "choose the data set it was trained on, or give the class indices (classes.csv in a folder data set)."
-        )
+        raise wrong_count(found, outputs, loaded.run.name)
     return found if sets is None else with_file(found, sets)
 
 
@@ -83,46 +91,68 @@ def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
     return View(kind=kind, size=size, resize=recipe.get("resize") or None, mean=own.mean, std=own.std)
 
 
-def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> Heatmaps:
-    """The heatmaps of a job: read if they are on disk, computed where they are not, going on after a killed call."""
+def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place, anew: set[Path] | None = None) -> Heatmaps:
+    """The heatmaps of a job: read if they are on disk, computed where they are not, going on after a killed call.
+
+    anew: the files that a command with --again made already; all others are made, whatever is there, and join them.
+    Raises: CambenchError for a file that does not hold these images.
+    """
     path, described = locate(job, loaded, dataset, place)
-    if path.exists():
-        found = read_heatmaps(path)
-        if found.job != described:
-            raise CambenchError(f"{path}: holds another job's maps; delete it and run `cambench explain` again.")
-        return found
-    parts = Parts(path, job_key(described))
-    if parts.rows:
-        say(f"{path.name}: going on after {parts.rows} of {len(dataset)} images")
-    compute(job, loaded, dataset, place, parts)
-    write_heatmaps(path, described, dataset.origin, parts.read())
-    parts.remove()
+    again = anew is not None and path not in anew
+    if path.exists() and not again:
+        return whole(path, described, dataset)
+    with only_writer(path):
+        if path.exists() and not again:
+            return whole(path, described, dataset)
+        parts = Parts(path, job_key(described))
+        if again:
+            parts.forget()
+        if parts.rows:
+            say(f"{path.name}: going on after {parts.rows} of {len(dataset)} images")
+        compute(job, loaded, dataset, place, parts)
+        made = parts.read()
+        check_ids(path, [i.decode() for i in made["id"].tolist()], dataset)
+        write_heatmaps(path, described, dataset.origin, made)
+        parts.remove()
+    if anew is not None:
+        anew.add(path)
     return read_heatmaps(path)
 
 
+def whole(path: Path, described: dict[str, Any], dataset: Dataset) -> Heatmaps:
+    """The maps of a finished file.
+
+    Raises: CambenchError where it holds another job's maps, or other images than the data set.
+    """
+    found = read_heatmaps(path)
+    if found.job != described:
+        raise CambenchError(f"{path}: holds another job's maps; make it anew with `cambench explain --again`, or delete it.")
+    check_ids(path, found.ids, dataset)
+    return found
+
+
+def check_ids(path: Path, ids: list[str], dataset: Dataset) -> None:
+    """See that rows are the data set's images, each once and in order.
+
+    Raises: CambenchError saying how many of them are.
+    """
+    wanted = [sample.id for sample in dataset.samples]
+    if ids != wanted:
+        right = sum(a == b for a, b in zip(ids, wanted, strict=False))
+        raise CambenchError(
+            f"{path}: expected the {len(wanted)} images of {dataset.name} {dataset.split} in order, got {len(ids)} rows, "
+            f"{len(set(ids))} images, {right} in their places; make it anew with --again."
+        )
+
+
 def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place) -> tuple[Path, dict[str, Any]]:
-    """The heatmap file of a job and the job in full, as stored in the file."""
+    """The heatmap file of a job and its identity, as stored in the file."""
     view, entry = make_view(job.view, loaded, job.scale), find_explainer(job.explainer)
-    described = {
-        "schema": SCHEMA,
-        "run": loaded.run.name,
-        "checkpoint": loaded.identity,
-        "dataset": dataset.name,
-        "split": dataset.split,
-        "data": dataset.fingerprint,
-        "explainer": entry.name,
-        "target": job.target,
-        "classes": meant(job, dataset),
-        "layer": loaded.layer_of(entry),
-        "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
-        "precision": loaded.precision,
-        **({"epoch": loaded.checkpoint} if loaded.checkpoint != LAST else {}),
-        **chosen_sets(job.target, dataset),
-    }
+    described = identity.of_heatmaps(loaded, dataset, entry, view, target=job.target, classes=meant(job, dataset))
     chosen = "" if job.classes == "label" else f"@{job.classes}"
     parts = (
         dataset.split,
-        str(described["explainer"]),
+        entry.name,
         jobs.slug(job.target) + chosen,
         f"{job.view}-{view.size}",
         job_key(described),

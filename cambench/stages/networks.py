@@ -14,7 +14,8 @@ from cambench import explainers, models, seeds
 from cambench.explainers.cmwp import Walk
 from cambench.explainers.explanation import Explainer
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
-from cambench.stages import jobs
+from cambench.models.source import source_of
+from cambench.stages import identity, jobs
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
@@ -22,7 +23,7 @@ from cambench.store.runs import Run, find_run, read_run
 from cambench.vocabulary import CambenchError, UsageError
 
 GIVEN = ("torchvision:", "python:")
-LAST, BEST = "last", "best"
+LAST, BEST = identity.LAST, "best"
 CHECKPOINTS = (LAST, BEST)
 """A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
 SIZE = 224
@@ -106,8 +107,8 @@ def given_run(spec: str, place: jobs.Place, weights: Path | None) -> Run:
     """The folder of a given network, so that its heatmaps and records have a place; nothing is trained or written yet."""
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
-    identity = {"network": spec, "weights": file_hash(weights) if weights else None}
-    path = place.results / "runs" / f"{jobs.slug(spec)}-{job_key(identity)}"
+    described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec))
+    path = place.results / "runs" / f"{jobs.slug(spec)}-{job_key(described)}"
     if (path / "run.json").exists():
         return read_run(path)
     info = {
@@ -120,7 +121,7 @@ def given_run(spec: str, place: jobs.Place, weights: Path | None) -> Run:
         "comparable": True,
         "partial": [],
         "deviations": [],
-        "job": identity,
+        "job": described,
         "versions": versions(),
         "finished": True,
     }
@@ -135,8 +136,9 @@ def load_network(
     Raises: UsageError for a layer or checkpoint that does not exist; CambenchError for a run that is not finished or a
     foreign checkpoint.
     """
+    check_source(run)
     known = given(run, place, checkpoint) if run.info["kind"] == "given" else trained(run, checkpoint)
-    model, size, identity = known
+    model, size, weights = known
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
     named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
     find_layer(model, layer)
@@ -148,7 +150,23 @@ def load_network(
     assert head is None or isinstance(head, nn.Linear)
     if not (run.path / "run.json").exists():
         run = run.save()
-    return Loaded(run, ready, layer, head, size, device, precision, identity, model, named, checkpoint)
+    return Loaded(run, ready, layer, head, size, device, precision, weights, model, named, checkpoint)
+
+
+def check_source(run: Run) -> None:
+    """See that a `python:` network is built by the source that the run knows: another one may be another network.
+
+    Raises: CambenchError where its module was edited since, whatever was edited.
+    """
+    known, now = run.info.get("job", {}).get("source"), source_of(run.info["arch"])
+    if known == now:
+        return
+    given = run.info["kind"] == "given"
+    mend = f"name {run.info['arch']} itself" if given else "train again (the edited module is another run)"
+    raise CambenchError(
+        f"{run.name}: expected the source of {run.info['arch']} that the run was made with ({known}), got another ({now}): "
+        f"the module was edited; put it back as it was, or {mend}."
+    )
 
 
 def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
@@ -157,6 +175,11 @@ def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
     if not run.finished:
         raise CambenchError(
             f"{run.name}: expected a finished run, got one that stopped early; run its `cambench train` again."
+        )
+    if not path.is_file() and checkpoint == LAST:
+        raise CambenchError(
+            f"{run.name}: expected {path.name} in {run.path}, found none: it was moved or deleted; put it back, or train "
+            "the run anew with its `cambench train` and --again."
         )
     if not path.is_file():
         raise UsageError(

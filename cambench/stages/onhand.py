@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from cambench import data, models, objectives
+from cambench.data import masks as sources
 from cambench.explainers import find_explainer
-from cambench.lookup import canonical
 from cambench.metrics import find_metric
+from cambench.models.source import source_of
 from cambench.models.weights import torchvision_place
+from cambench.stages import identity
 from cambench.stages.begin import beginning, keeper, last_shared
 from cambench.stages.jobs import Place, slug
-from cambench.stages.plan import Job, Measurement, Network, settled
-from cambench.stages.train import SCHEMA
+from cambench.stages.plan import Job, Measurement, Network
 from cambench.store.keys import file_hash
-from cambench.store.records import Record, read_record
-from cambench.store.runs import Run, read_run
+from cambench.store.records import Record, records_of
+from cambench.store.runs import Run, read_runs
 from cambench.targets import find_target
-from cambench.vocabulary import DataError, UsageError
+from cambench.vocabulary import DataError, Dataset, UsageError
 
 
 def find_network(network: Network, place: Place) -> Run | None:
@@ -35,30 +36,48 @@ def find_network(network: Network, place: Place) -> Run | None:
             recipe = network.recipe
         except UsageError:
             return None
-        parts = (data_name(network.dataset), recipe.method, recipe.arch, f"s{network.seed}")
-        names, fits = "-".join([*(slug(p) for p in parts), "*"]), is_trained
-    runs = [read_run(path.parent) for path in sorted((place.results / "runs").glob(f"{names}/run.json"))]
-    return max((run for run in runs if fits(network, run, place)), key=lambda run: run.finished, default=None)
+        names, fits = "-".join(["*", slug(recipe.method), slug(recipe.arch), f"s{network.seed}", "*"]), is_trained
+    runs = (run for run in read_runs(place.results, names) if fits(network, run, place))
+    return max(runs, key=lambda run: run.finished, default=None)
 
 
 def is_given(network: Network, run: Run, place: Place) -> bool:
-    """Whether a run is the given network with torchvision's weights."""
-    return bool(run.info["kind"] == "given" and run.info["arch"] == network.arch and run.info["weights"] is None)
+    """Whether a run is the given network with its own weights."""
+    known = identity.of_given(network.arch or "", None, source(network.arch or ""))
+    return bool(run.info["kind"] == "given" and run.info["job"] == known)
 
 
 def is_trained(network: Network, run: Run, place: Place) -> bool:
-    """Whether a run is this training: recipe, seed, initial weights and, as far as it can be told, data."""
+    """Whether a run is this training: recipe, seed, initial weights, source and, as far as it can be told, data."""
     info = run.info
     if info["kind"] != "trained" or info["seed"] != network.seed or info["data"]["classes"] is not None:
         return False
+    if info["dataset"] != data.called(network.dataset):
+        return False
     file = initial_weights(network, place)
-    if info["job"].get("weights") != (file_hash(file) if file is not None and file.is_file() else None):
-        return False
-    recipe = network.recipe.model_dump(mode="json")
-    if settled(info["recipe"]) != settled(recipe):
-        return False
-    current = fingerprint(network.dataset, "train", place.data) if whole(network) else None
-    return current in (None, info["data"]["fingerprint"])
+    weights = file_hash(file) if file is not None and file.is_file() else None
+    known = described(network, images(network.dataset, "train", place.data) if whole(network) else None, weights)
+    told = {key: info["job"][key] for key in info["job"] if key != "unlabelled"}
+    return identity.agree(known, told if "masks" in known else {k: v for k, v in told.items() if k != "masks"})
+
+
+def described(network: Network, seen: Dataset | None, weights: str | None = None) -> dict[str, Any]:
+    """The identity that the run of a network will have; None of it where the data is not there."""
+    recipe, masks = network.recipe, None
+    if seen is not None and recipe.data.masks:
+        masks = sources.fingerprint(seen, sources.source_of(seen, recipe.data.masks))
+    facts = {"masks": masks, "weights": weights, "source": source(recipe.arch)}
+    return identity.of_training(
+        recipe.model_dump(mode="json"), seen.fingerprint if seen is not None else None, network.seed, **facts
+    )
+
+
+def source(arch: str) -> str | None:
+    """The digest of a `python:` network's source; None where it is not to be found."""
+    try:
+        return source_of(arch)
+    except UsageError:
+        return None
 
 
 def initial_weights(network: Network, place: Place) -> Path | None:
@@ -78,50 +97,40 @@ def find_record(network: Network, what: Measurement, place: Place) -> Record | N
     run = find_network(network, place)
     if run is None or not run.finished:
         return None
-    paths = sorted((place.results / "records" / run.name).glob("*.json"))
-    fits = (record for record in map(read_record, paths) if is_record(what, record, run))
-    current = fingerprint(what.dataset, what.split, place.data) if what.split != "episode" else None
-    return next((record for record in fits if current in (None, measured_on(record))), None)
+    seen = images(what.dataset, what.split, place.data) if what.split != "episode" else None
+    return next((r for _, r in records_of(place.results, run.name) if is_record(what, r, run, seen)), None)
 
 
-def is_record(what: Measurement, record: Record, run: Run) -> bool:
-    """Whether a record is this measurement, as the metric is defined today."""
+def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None = None) -> bool:
+    """Whether a record is this measurement, as the metric is defined today, of the weights, images and annotations that are
+    there; where these are not there any more, they are not asked.
+    """
     metric, layer = find_metric(what.metric), what.layer or run.info.get("layer") or record.layer
+    entry = find_explainer(record.explainer or what.explainer or "grad-cam")
     explainer = what.explainer and find_explainer(what.explainer).name
-    facts = (metric.name, data_name(what.dataset), explainer, what.target, "float32", what.checkpoint)
+    facts = (metric.name, data.called(what.dataset), explainer, what.target, "float32", what.checkpoint)
     theirs = (record.metric, record.dataset, record.explainer, record.target, record.precision, record.checkpoint)
-    if facts != theirs:
+    if facts != theirs or record.layer not in (None, layer) or (what.split != "eval" and record.split != what.split):
         return False
-    split = what.split if what.split != "eval" else record.split
+    maps = record.job.get("maps") or record.job.get("input") or {}
+    known = run.info.get("checkpoints", {}).get(what.checkpoint, maps.get("checkpoint"))
+    version = {"version": entry.version} if metric.looks else {}
+    now = {**maps, **version, "checkpoint": known, **({"data": seen.fingerprint} if seen is not None else {})}
+    stored = {key: value for key, value in record.job.items() if key != "recipe"}
     metric = metric.on(record.explainer or "")
-    defined = (list(metric.variants), list(metric.steps)) == (record.job.get("variants"), record.job.get("steps"))
-    return record.split == split and record.layer in (None, layer) and defined
+    if seen is None:
+        return {**stored, **identity.defined(metric), "maps" if metric.explains else "input": now} == stored
+    return identity.of_record(metric, seen, now, partial=entry.partial) == stored
 
 
-def measured_on(record: Record) -> str | None:
-    """The fingerprint of the data that a record was measured on."""
-    found = record.job.get("recipe", {}).get("data", {}).get("measured on")
-    return str(found) if found else None
-
-
-def fingerprint(spec: str, split: str, root: Path) -> str | None:
-    """The fingerprint of a split; None where the data is not there or cannot be read."""
+@lru_cache(maxsize=4)
+def images(spec: str, split: str, root: Path) -> Dataset | None:
+    """A split, read once; None where the data is not there or cannot be read."""
     try:
         data.locate(spec, root)
-        return read_fingerprint(spec, split, root)
+        return data.load(spec, split, root)
     except (DataError, UsageError):
         return None
-
-
-@cache
-def read_fingerprint(spec: str, split: str, root: Path) -> str:
-    """The fingerprint of a split that is there."""
-    return data.load(spec, split, root).fingerprint
-
-
-def data_name(spec: str) -> str:
-    """The name under which a data set is recorded."""
-    return canonical(spec.partition(":")[0])
 
 
 def at_hand(network: Network, place: Place) -> bool:
@@ -176,24 +185,24 @@ def taken_over(job: Job, jobs: Sequence[Job], place: Place) -> float:
     objective, epoch = objectives.INDEX[recipe.objective].until_start or "", last_shared(recipe)
     if epoch < 1:
         return 0.0
-    first, epochs = beginning(identity(network, network.dataset), objective), recipe.train.epochs
+    first, epochs = beginning(planned(network, network.dataset), objective), recipe.train.epochs
 
     def keeps(theirs: Network, left: float) -> bool:
         coming = epoch in theirs.recipe.train.kept and epoch > (1 - left) * epochs
         is_it = coming and theirs.recipe.objective == objective
-        return is_it and beginning(identity(theirs, theirs.dataset), objective) == first
+        return is_it and beginning(planned(theirs, theirs.dataset), objective) == first
 
     trained = (other for other in jobs if other.measurement is None and other.state != "unknown")
     if any(keeps(other.network, other.left) for other in trained):
         return epoch / epochs
-    known = identity(network, fingerprint(network.dataset, "train", place.data))
+    known = described(network, images(network.dataset, "train", place.data))
     return 0.0 if keeper(known, objective, epoch, place.results) is None else epoch / epochs
 
 
-def identity(network: Network, data: str | None) -> dict[str, Any]:
-    """The identity that the run of a network from scratch will have, its data told by whatever tells two sets apart."""
-    recipe = settled(network.recipe.model_dump(mode="json"))
-    return {"schema": SCHEMA, "recipe": recipe, "data": data, "seed": network.seed}
+def planned(network: Network, data: str) -> dict[str, Any]:
+    """The identity that two plans' trainings from scratch share, their data told by its name."""
+    recipe = network.recipe
+    return identity.of_training(recipe.model_dump(mode="json"), data, network.seed, source=source(recipe.arch))
 
 
 def begun_parts(run: Run, what: Measurement, place: Place) -> list[Path]:

@@ -18,6 +18,7 @@ from cambench.metrics import find_metric
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
 from cambench.recipes.tables import CellRecipe, Select, TableRecipe, cells
+from cambench.stages import identity
 from cambench.stages.networks import LAST
 from cambench.store.keys import file_hash, job_key
 from cambench.vocabulary import UsageError
@@ -26,14 +27,8 @@ State = Literal["finished", "partly", "missing", "blocked", "unknown"]
 """`blocked`: data or weights are not there. `unknown`: it names a method, setting, metric … that there is not."""
 PRETRAINED = "pretrained"
 STAND_IN_SEEDS = 3
-WORDS = ("summary", "source", "sources", "deviations")
 LABELLED_AS = {"unrel": "imagenet"}
 """Data sets without a training split: whose networks are measured on them (unless `settings.dataset` says it)."""
-
-
-def settled(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved recipe without the words about it: what makes two trainings the same."""
-    return {key: value for key, value in recipe.items() if key not in WORDS}
 
 
 @dataclass(frozen=True)
@@ -95,13 +90,13 @@ class Network:
     def key(self) -> str:
         """Equal networks have equal keys, in whatever words they are asked for."""
         if self.given:
-            return job_key({"given": self.arch})
+            return job_key(identity.of_given(self.arch or "", None, None))
         try:
-            described: dict[str, Any] = settled(self.recipe.model_dump(mode="json"))
+            described: dict[str, Any] = self.recipe.model_dump(mode="json")
             file = file_hash(self.weights) if self.weights and self.weights.is_file() else None
         except UsageError:
             described, file = {"method": self.method, "arch": self.arch, **self.preset}, None
-        return job_key({"recipe": described, "data": self.dataset, "seed": self.seed, "weights": file})
+        return job_key(identity.of_training(described, self.dataset, self.seed, weights=file))
 
     @property
     def label(self) -> str:

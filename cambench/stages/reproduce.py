@@ -26,7 +26,7 @@ from cambench.stages.plan import Job, Network, Wish, make_jobs, places
 from cambench.stages.progress import say
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
-from cambench.store.records import Record, read_record
+from cambench.store.records import Record, records_of
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -159,8 +159,7 @@ def records(plan: Plan, place: Place) -> list[Record]:
     """Every record of the plan's runs."""
     networks = {job.network.key: job.network for job in plan.jobs if job.state != "unknown"}
     runs = {run.name for network in networks.values() if (run := find_network(network, place)) is not None}
-    paths = [path for name in sorted(runs) for path in sorted((place.results / "records" / name).glob("*.json"))]
-    return [read_record(path) for path in paths]
+    return [record for name in sorted(runs) for _, record in records_of(place.results, name)]
 
 
 def lacking(plan: Plan, failed: dict[str, str]) -> dict[str, dict[tuple[int, int], list[str]]]:

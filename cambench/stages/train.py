@@ -15,24 +15,25 @@ from cambench.data.episodes import HELD_OUT, Draw
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
 from cambench.models.heads import learner
+from cambench.models.source import source_of
 from cambench.objectives import AUGMENTED, PLAIN, Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
-from cambench.stages import jobs
+from cambench.stages import identity, jobs
 from cambench.stages.batches import Lessons, Phase
-from cambench.stages.begin import begin
+from cambench.stages.begin import begin, checkpoints, opened
 from cambench.stages.features import remembered
 from cambench.stages.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.loop import Loop
 from cambench.stages.progress import say
 from cambench.stages.travel import inherited
 from cambench.store.keys import file_hash, job_key
+from cambench.store.locks import only_writer
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError
 
-SCHEMA = 1
 SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 
 
@@ -41,6 +42,7 @@ class TrainJob:
     """What `cambench train` was asked for. `overrides` are `a.b=value` texts; `weights` a file for the initial weights.
 
     preset: dotted key of the recipe -> value, what a table recipe asks for; unlike overrides it is no deviation.
+    again: begin the run from its first epoch, whatever is there; a run that it begins from is left as it is.
     """
 
     method: str
@@ -51,6 +53,7 @@ class TrainJob:
     weights: Path | None = None
     overrides: Sequence[str] = ()
     preset: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
 
 
 def train(job: TrainJob, place: jobs.Place) -> Run:
@@ -59,17 +62,29 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
     """
     recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
-    objective, step = objectives.make(recipe.objective, recipe.objective_settings)
+    objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
     told = recipe.model.init if recipe.model.base and job.weights is None else str(job.weights) if job.weights else None
     job = with_base(job, recipe, place)
     lessons = prepare_lessons(job, recipe, objective, place)
-    dataset = lessons.dataset
-    run = open_run(job, recipe, lessons, place, told)
-    if run.finished:
+    path, info = described(job, recipe, lessons, place, told)
+    if (path / "run.json").exists() and not job.again and (run := read_run(path)).finished:
         say(f"{run.name}: finished already ({run.path})")
         return run
-    run = begin(run, objective, recipe, place.results)
+    with only_writer(path):
+        run = opened(path, info, again=job.again)
+        if run.finished:
+            say(f"{run.name}: finished by another process meanwhile ({run.path})")
+            return run
+        if not job.again:
+            run = begin(run, objective, recipe, place.results)
+        return carry_out(run, job, recipe, lessons, place)
+
+
+def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place) -> Run:
+    """Train a run from its last finished epoch to the recipe's last; nobody else is at it."""
+    objective, step = objectives.make(recipe.objective, recipe.objective_settings)
+    dataset = lessons.dataset
     model = build(job, recipe, dataset, place)
     layer, head = explained_layer(model, recipe)
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
@@ -85,7 +100,8 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
     loop.train(phases, validation(job, recipe, dataset, place))
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
-    return run.save(finished=True, seconds=round(seconds, 1), peak_memory_bytes=peak)
+    facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak, "checkpoints": checkpoints(run)}
+    return run.save(finished=True, **facts)
 
 
 def with_base(job: TrainJob, recipe: TrainingRecipe, place: jobs.Place) -> TrainJob:
@@ -154,24 +170,26 @@ def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -
     return [Phase(step, lessons, then.name, then.frozen)]
 
 
-def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place, weights: str | None) -> Run:
-    """The run's folder: made with its `run.json` on first use, read on later calls.
+def described(
+    job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place, weights: str | None
+) -> tuple[Path, dict[str, Any]]:
+    """The run's folder, by its key whatever else it is called, and what its `run.json` says at the beginning.
 
     weights: the initial weights in words that the seeds of a method share.
     """
-    settled = recipe.model_dump(mode="json", exclude={"summary", "source", "sources", "deviations"})
     dataset, draw = lessons.dataset, drawn(recipe, job.seed)
-    identity = {"schema": SCHEMA, "recipe": settled, "data": dataset.fingerprint, "seed": job.seed}
-    if lessons.unlabelled is not None:
-        identity["unlabelled"] = lessons.unlabelled.fingerprint
-    if lessons.masks is not None:
-        identity["masks"] = lessons.masks.fingerprint
-    if job.weights is not None:
-        identity["weights"] = file_hash(job.weights)
-    parts = (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(identity))
-    path = place.results / "runs" / "-".join(jobs.slug(p) for p in parts)
-    if (path / "run.json").exists():
-        return read_run(path)
+    known = identity.of_training(
+        recipe.model_dump(mode="json"),
+        dataset.fingerprint,
+        job.seed,
+        unlabelled=None if lessons.unlabelled is None else lessons.unlabelled.fingerprint,
+        masks=None if lessons.masks is None else lessons.masks.fingerprint,
+        weights=None if job.weights is None else file_hash(job.weights),
+        source=source_of(recipe.arch),
+    )
+    parts = [jobs.slug(p) for p in (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(known))]
+    there = sorted((place.results / "runs").glob(f"*-{parts[-2]}-{parts[-1]}/run.json"))
+    path = there[0].parent if there else place.results / "runs" / "-".join(parts)
     info = {
         "kind": "trained",
         "method": recipe.method,
@@ -179,7 +197,7 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: job
         "seed": job.seed,
         "dataset": dataset.name,
         "data": {
-            "spec": job.dataset,
+            "spec": data.settled(job.dataset),
             "classes": job.classes,
             "draw": None if draw is None else asdict(draw),
             "fingerprint": dataset.fingerprint,
@@ -192,11 +210,11 @@ def open_run(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: job
         "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights)],
         "recipe": recipe.model_dump(mode="json"),
         "weights": weights,
-        "job": identity,
+        "job": known,
         "versions": versions(),
         "finished": False,
     }
-    return Run(path, {}).save(**info)
+    return path, info
 
 
 def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> nn.Module:

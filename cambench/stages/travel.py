@@ -12,6 +12,7 @@ import torch
 from cambench.stages.progress import say
 from cambench.store.checkpoints import cast, checkpoint_bytes, load_checkpoint
 from cambench.store.files import atomic_folder, json_text
+from cambench.store.locks import only_writer
 from cambench.store.packs import Manifest, read_pack, write_pack
 from cambench.store.runs import Run, find_run, read_run
 from cambench.vocabulary import CambenchError, UsageError
@@ -74,7 +75,8 @@ def contents_of(run: Run) -> tuple[dict[str, bytes], int]:
 def rounded(info: Mapping[str, Any], epoch: int) -> dict[str, Any]:
     """A run's facts, to which the rounding is added: the sentence once, the epoch each time."""
     said = info["deviations"] if ROUNDED in info["deviations"] else [*info["deviations"], ROUNDED]
-    return {**info, "deviations": said, "rounded_after": [*info.get("rounded_after", []), epoch]}
+    kept = {key: value for key, value in info.items() if key != "checkpoints"}  # the hashes of weights that it had
+    return {**kept, "deviations": said, "rounded_after": [*info.get("rounded_after", []), epoch]}
 
 
 def inherited(weights: Path | None) -> list[str]:
@@ -97,14 +99,15 @@ def unpack(folder: Path, results: Path) -> Run:
                 state = load_checkpoint(folder / name, contents[name])
                 contents[name] = checkpoint_bytes(cast(state, torch.bfloat16, torch.float32))
     path = results / "runs" / manifest.run
-    if is_here(path, manifest, contents):
-        say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")
-        return read_run(path)
-    with atomic_folder(path) as temporary:
-        for name, data in contents.items():
-            (temporary / name).parent.mkdir(exist_ok=True)
-            (temporary / name).write_bytes(data)
-    run = read_run(path)
+    with only_writer(path):
+        if is_here(path, manifest, contents):
+            say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")
+            return read_run(path)
+        with atomic_folder(path) as temporary:
+            for name, data in contents.items():
+                (temporary / name).parent.mkdir(exist_ok=True)
+                (temporary / name).write_bytes(data)
+        run = read_run(path)
     left = "finished" if run.finished else "`cambench train` with the same arguments goes on with it"
     after = f" after epoch {manifest.epoch} of {manifest.epochs}" if manifest.epochs else ""
     say(f"{run.name}: unpacked{after}; {left}")

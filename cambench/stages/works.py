@@ -27,7 +27,10 @@ EXPLAINER, TARGET = "grad-cam", "logit"
 
 @dataclass(frozen=True)
 class Works:
-    """Which runs (none named: every finished one), on which data, how the network is prepared."""
+    """Which runs (none named: every finished one), on which data, how the network is prepared.
+
+    map_classes: whether some classes in common, by name, are enough. again: make everything anew, whatever is there.
+    """
 
     runs: Sequence[str]
     dataset: str | None = None
@@ -38,6 +41,8 @@ class Works:
     precision: str = "float32"
     checkpoint: str = LAST
     class_sets: Path | None = None
+    map_classes: bool = False
+    again: bool = False
 
 
 def chosen(work: Works, place: jobs.Place) -> list[Run]:
@@ -79,7 +84,8 @@ def each(work: Works, place: jobs.Place, act: Callable[[Loaded, Dataset], Made])
     for run in chosen(work, place):
         prepared = {"precision": work.precision, "checkpoint": work.checkpoint}
         loaded = load_network(run, place, layer=work.layer, **prepared)
-        dataset = open_data(loaded, place, work.dataset, work.split, work.limit, work.class_sets)
+        asked = (work.dataset, work.split, work.limit, work.class_sets)
+        dataset = open_data(loaded, place, *asked, map_classes=work.map_classes)
         say(f"{run.name} on {dataset.name} {dataset.split}: {len(dataset)} images, layer {loaded.layer}, {loaded.device}")
         made.append(act(loaded, dataset))
     return made
@@ -93,7 +99,7 @@ def explain_all(work: Works, job: ExplainJob, place: jobs.Place) -> list[Path]:
         raise UsageError(f"--classes {job.classes}: expected label or prediction.")
 
     def act(loaded: Loaded, dataset: Dataset) -> Path:
-        explain(job, loaded, dataset, place)
+        explain(job, loaded, dataset, place, set() if work.again else None)
         return locate(job, loaded, dataset, place)[0]
 
     return each(work, place, act)
@@ -147,9 +153,10 @@ def evaluate_all(work: Works, wanted: Sequence[EvalJob], place: jobs.Place) -> l
         find_target(job.target)
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
-        found = []
+        found: list[Record] = []
+        anew: set[Path] | None = set() if work.again else None
         for job in wanted:
-            found.append(evaluate(job, loaded, dataset, place))
+            found.append(evaluate(job, loaded, dataset, place, anew))
             announce(found[-1])
         return found
 

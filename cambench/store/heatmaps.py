@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cambench.store import schema
 from cambench.store.files import atomic_buffer
 from cambench.store.parts import Arrays
 from cambench.vocabulary import CambenchError
 
-SCHEMA = 1
 CHUNK = 256
 
 
@@ -48,7 +48,7 @@ def write_heatmaps(path: Path, job: dict[str, Any], origin: Mapping[str, Any], a
     arrays: values (flat), grid (N,2), target, prediction (N,), logits, id. origin: how to load the images again.
     """
     with atomic_buffer(path) as buffer, h5py.File(buffer, "w", libver="latest") as f:
-        f.attrs["schema"] = SCHEMA
+        f.attrs["schema"] = schema.HEATMAPS
         f.attrs["job"] = json.dumps(job)
         f.attrs["origin"] = json.dumps(dict(origin))
         values, grid = arrays["values"], arrays["grid"]
@@ -74,11 +74,11 @@ def read_heatmaps(path: Path) -> Heatmaps:
 
     Raises: CambenchError naming the file if it is truncated, foreign or of another schema.
     """
-    mend = "delete it and run `cambench explain` again."
+    mend = "make it again with `cambench explain`, or delete it."
     try:
         with h5py.File(path, "r") as f:
-            if f.attrs.get("schema") != SCHEMA:
-                raise CambenchError(f"{path}: not a heatmap file of schema {SCHEMA} (got {f.attrs.get('schema')}); {mend}")
+            found = f.attrs.get("schema")
+            schema.check(path, found if found is None else int(found), schema.HEATMAPS, "a heatmap file", mend)
             data = {name: f[name][()] for name in f}
             words = [json.loads(f.attrs[name]) for name in ("job", "origin")]
             return Heatmaps(split(data), data["target"], data["prediction"], data["logits"], decode(data["id"]), *words)

@@ -20,7 +20,11 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 class Parts:
-    """The chunks of one job beside its target file, valid only for the job key they were written for."""
+    """The chunks of one job beside its target file, valid only for the job key they were written for.
+
+    A part is named by its first row and how many rows it holds; they follow one another without a gap or an overlap.
+    Raises: CambenchError where they do not.
+    """
 
     def __init__(self, target: Path, key: str) -> None:
         self.folder = target.with_name(target.name + ".parts")
@@ -30,11 +34,27 @@ class Parts:
         if not stamp.exists():
             write_json(stamp, key)
         self.files = sorted(self.folder.glob("part-*.npz"))
-        self.rows = sum(int(f.stem.split("-")[2]) for f in self.files)
+        self.rows = 0
+        for file in self.files:
+            start, count = rows_of(file)
+            if start != self.rows:
+                raise self.disorder(f"a part from row {self.rows} on, got {file.name}")
+            self.rows += count
+
+    def disorder(self, said: str) -> CambenchError:
+        """The error where the parts are not those of one writer."""
+        mend = "delete that folder and run again, with one process only where the system has no locks."
+        return CambenchError(f"{self.folder}: expected {said}; {mend}")
 
     def append(self, rows: int, arrays: Arrays) -> None:
-        """Commit the next `rows` rows."""
+        """Commit the next `rows` rows.
+
+        Raises: CambenchError where the folder holds a part from that row on, which another process wrote.
+        """
         path = self.folder / f"part-{self.rows:09d}-{rows}.npz"
+        there = sorted(self.folder.glob("part-*.npz"))
+        if there != self.files:
+            raise self.disorder(f"the {len(self.files)} parts of this process, got {len(there)}")
         with atomic_buffer(path) as buffer:
             np.savez(buffer, allow_pickle=False, **arrays)
         self.files.append(path)
@@ -54,6 +74,18 @@ class Parts:
                 raise CambenchError(f"{path}: damaged ({e}); delete the folder {self.folder} and run again.") from e
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]} if chunks else {}
 
+    def forget(self) -> None:
+        """Begin anew: what is finished counts for nothing."""
+        for file in self.files:
+            file.unlink()
+        self.files, self.rows = [], 0
+
     def remove(self) -> None:
         """Delete the parts, once the target holds them."""
         shutil.rmtree(self.folder)
+
+
+def rows_of(path: Path) -> tuple[int, int]:
+    """(first row, number of rows) of a part, by its name."""
+    _, start, count = path.stem.split("-")
+    return int(start), int(count)

@@ -6,6 +6,8 @@ Tables are computed from records only.
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cambench.store import schema
 from cambench.store.files import atomic_buffer, read_json, write_json
 from cambench.store.parts import Arrays
 from cambench.vocabulary import CambenchError, Value
@@ -26,12 +29,15 @@ __all__ = [
     "read_record",
     "read_records",
     "read_rows",
+    "readable",
     "records_of",
+    "rows_path",
     "write_record",
     "write_rows",
 ]
 
-SCHEMA = 1
+log = logging.getLogger("cambench.store")
+MEND = "measure it again with `cambench eval`; or delete it."
 ABOUT_ROWS = ("row", "zero", "counted")
 """Columns of a rows file that are no variant of the metric."""
 
@@ -66,7 +72,7 @@ class Record:
     checkpoint: str = "last"
     versions: dict[str, str] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    schema: int = schema.RECORD
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -80,23 +86,39 @@ def read_record(path: Path) -> Record:
     Raises: CambenchError naming the file if it is not a record of this schema.
     """
     data = read_json(path)
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise CambenchError(f"{path}: not a record of schema {SCHEMA}; delete it and run `cambench eval` again.")
-    data["values"] = {name: Value(**{**v, "interval": tuple(v["interval"])}) for name, v in data["values"].items()}
-    for name in ("partial", "deviations"):
-        data[name] = tuple(data[name])
-    return Record(**data)
+    found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+    schema.check(path, found, schema.RECORD, "a record", MEND)
+    try:
+        data["values"] = {name: Value(**{**v, "interval": tuple(v["interval"])}) for name, v in data["values"].items()}
+        for name in ("partial", "deviations"):
+            data[name] = tuple(data[name])
+        return Record(**data)
+    except (KeyError, TypeError, AttributeError) as e:
+        raise CambenchError(f"{path}: expected a record, got one in which {e} is wrong or missing; {MEND}") from e
 
 
 def read_records(root: Path) -> list[Record]:
     """Every record under a results root, in the order of their paths."""
-    return [read_record(path) for path in sorted((root / "records").glob("*/*.json"))]
+    return [record for _, record in readable(sorted((root / "records").glob("*/*.json")))]
+
+
+def readable(paths: Sequence[Path]) -> list[tuple[Path, Record]]:
+    """The records of the files; those that cannot be read are said and passed over."""
+    found, faults = [], []
+    for path in paths:
+        try:
+            found.append((path, read_record(path)))
+        except CambenchError as e:
+            faults.append(e)
+    if faults:
+        log.warning("%s", schema.summary(faults))
+    return found
 
 
 def write_rows(path: Path, job: dict[str, Any], rows: Arrays, ids: list[str]) -> None:
     """The per-image rows of a record in HDF5: one data set a variant ("value" for the only one), and the image ids."""
     with atomic_buffer(path) as buffer, h5py.File(buffer, "w", libver="latest") as f:
-        f.attrs["schema"] = SCHEMA
+        f.attrs["schema"] = schema.RECORD
         f.attrs["job"] = json.dumps(job)
         for name, column in rows.items():
             f.create_dataset(name or "value", data=column)
@@ -124,8 +146,8 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     mend = "delete the record beside it and run `cambench eval` again."
     try:
         with h5py.File(path, "r") as f:
-            if f.attrs.get("schema") != SCHEMA:
-                raise CambenchError(f"{path}: not per-image rows of schema {SCHEMA} (got {f.attrs.get('schema')}); {mend}")
+            found = f.attrs.get("schema")
+            schema.check(path, found if found is None else int(found), schema.RECORD, "per-image rows", mend)
             names: list[str] = []  # of data sets: a `/` in a variant's name makes a group of what stands before it
             f.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
             return {name: f[name][()] for name in names}
@@ -151,4 +173,4 @@ def read_rows(path: Path) -> Rows:
 
 def records_of(root: Path, run: str) -> list[tuple[Path, Record]]:
     """A run's records with their files, in the order of their paths."""
-    return [(path, read_record(path)) for path in sorted((root / "records" / run).glob("*.json"))]
+    return readable(sorted((root / "records" / run).glob("*.json")))

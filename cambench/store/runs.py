@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cambench.lookup import nearest
+from cambench.store import schema
 from cambench.store.files import atomic_path, read_json, write_json
 from cambench.vocabulary import CambenchError, UsageError
+
+MEND = "train it again (a given network: name it again), or delete the folder."
+log = logging.getLogger("cambench.store")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Run:
 
     def save(self, **changes: Any) -> Run:
         """Write `run.json` with the changes, and return the changed run."""
-        info = {**self.info, **changes}
+        info = {"schema": schema.RUN, **self.info, **changes}
         write_json(self.path / "run.json", info)
         return Run(self.path, info)
 
@@ -54,13 +59,28 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """The run in a folder."""
-    return Run(path, read_json(path / "run.json"))
+    """The run in a folder.
+
+    Raises: CambenchError naming a `run.json` that is broken or of another schema.
+    """
+    info = read_json(path / "run.json")
+    known = isinstance(info, dict) and isinstance(info.get("job", {}), dict)
+    found = info.get("schema", 1 if "job" in info else None) if known else type(info).__name__
+    schema.check(path / "run.json", found, schema.RUN, "a run", MEND)
+    return Run(path, info)
 
 
-def read_runs(results: Path) -> list[Run]:
-    """Every run of a results root, by name."""
-    return [read_run(p.parent) for p in sorted((results / "runs").glob("*/run.json"))]
+def read_runs(results: Path, names: str = "*") -> list[Run]:
+    """Every run of a results root whose folder's name fits, by name; those that cannot be read are said and passed over."""
+    found, faults = [], []
+    for path in sorted((results / "runs").glob(f"{names}/run.json")):
+        try:
+            found.append(read_run(path.parent))
+        except CambenchError as e:
+            faults.append(e)
+    if faults:
+        log.warning("%s", schema.summary(faults))
+    return found
 
 
 def find_run(name: str, results: Path) -> Run:

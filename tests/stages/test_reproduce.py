@@ -234,5 +234,5 @@ def test_a_given_network_is_loaded_and_measured(place: Place, tmp_path: Path, mo
         plan_of(board({"a": '{ method = "pretrained", arch = "torchvision:resnet18" }'}), there), there
     )
     (note,) = cell_notes(made, 0, 0)
-    assert not whole and "expected 4 outputs, one a class, got 1000" in note
+    assert not whole and "expected 1000 classes, one an output of the network, got 4" in note
     assert network_run(Network("pretrained", "torchvision:resnet18"), there).info["kind"] == "given"

@@ -42,7 +42,7 @@ def test_missing_truncated_and_foreign_rows_are_named(tmp_path: Path) -> None:
         read_rows(path)
     with h5py.File(path, "w") as f:
         f.attrs["schema"] = 99
-    with pytest.raises(CambenchError, match=r"not per-image rows of schema 1 \(got 99\)"):
+    with pytest.raises(CambenchError, match=r"not per-image rows of schema 2 \(got 99\)"):
         read_rows(path)
 
 

@@ -137,7 +137,7 @@ def test_records_come_back_as_written_and_others_are_refused(tmp_path: Path) -> 
     assert read_record(path) == record
     assert read_records(tmp_path) == [record]
     write_json(path, {"schema": 99})
-    with pytest.raises(CambenchError, match="not a record of schema 1"):
+    with pytest.raises(CambenchError, match="not a record of schema 2"):
         read_record(path)
 
 

@@ -1,0 +1,63 @@
+"""What tells annotations apart: a digest of those that a metric or a training looks at, by the contents of their files.
+
+They are no part of a data set's fingerprint, so that nothing is measured anew that does not look at them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cambench.data.cub import attribute_names
+from cambench.data.regions import BOXES, SEGMENTATION, png_of
+from cambench.vocabulary import Dataset, Sample
+
+PARTS, ATTRIBUTES = "parts", "attributes"
+
+
+def digest(dataset: Dataset, kind: str) -> str:
+    """16 hex digits over the annotations of all images.
+
+    kind: `segmentation` (masks, those of further instances and of what to ignore), `boxes` (of an image that has none, its
+    segmentation, around which a box is drawn), `parts`, `attributes` (of the classes), else a folder of PNGs.
+    Raises: DataError naming a file that cannot be read.
+    """
+    found = hashlib.blake2b(digest_size=8)
+    known = kind if kind in (SEGMENTATION, BOXES, PARTS, ATTRIBUTES) else "folder"
+    found.update(json.dumps([known, *about(dataset, known)]).encode())
+    files = [files_of(sample, kind) for sample in dataset.samples]
+    contents = iter(dataset.digests([path for paths in files for path in paths]))
+    for sample, paths in zip(dataset.samples, files, strict=True):
+        found.update(json.dumps([*numbers(sample, known), *(next(contents) for _ in paths)]).encode())
+    return found.hexdigest()
+
+
+def about(dataset: Dataset, kind: str) -> Iterator[Any]:
+    """How a kind of annotation is read, and what it says of the classes."""
+    if kind == BOXES:
+        yield dataset.box_convention
+    elif kind == SEGMENTATION:
+        yield dataset.segments
+    elif kind == ATTRIBUTES:
+        yield from (dataset.attributes, attribute_names(dataset.root))
+
+
+def numbers(sample: Sample, kind: str) -> Iterator[Any]:
+    """What an image's annotation says in numbers."""
+    if kind == BOXES:
+        yield from (sample.boxes, sample.size, sample.difficult)
+    elif kind == PARTS:
+        yield sample.parts
+
+
+def files_of(sample: Sample, kind: str) -> list[Path]:
+    """The files of an image's annotation."""
+    drawn = [sample.segmentation, *sample.instances, sample.ignore]
+    if kind == SEGMENTATION:
+        return [path for path in drawn if path is not None]
+    if kind == BOXES:
+        return [sample.segmentation] if sample.segmentation is not None and not sample.boxes else []
+    return [] if kind in (PARTS, ATTRIBUTES) else [png_of(sample, kind)]

@@ -1,0 +1,104 @@
+"""Classes by name: a split as a network numbers its classes, which was trained on the same names or on some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from cambench.data.class_sets import ALL, one_set
+from cambench.vocabulary import Dataset, Sample, UsageError
+
+SHOWN = 5
+BY_CLASS = ("classes", "sbd")
+"""Kinds of segmentation whose files hold numbers of classes: they fit the data set's own order alone."""
+
+
+def in_order_of(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """The images of the classes that both have, labelled by their places in `names`, which become the data set's classes.
+
+    A note says how many classes are common, unless all are.
+    Raises: UsageError where no class is common, or where masks hold numbers of classes that would be others.
+    """
+    if tuple(names) == dataset.classes:
+        return dataset
+    place = {name: i for i, name in enumerate(names)}
+    new = {old: place[name] for old, name in enumerate(dataset.classes) if name in place}
+    moved = any(old != i for old, i in new.items()) or len(new) < len(dataset.classes)
+    if moved and dataset.segments in BY_CLASS and any(s.segmentation for s in dataset.samples):
+        raise UsageError(
+            f"{dataset.name}: expected the classes in its own order, since its masks hold their numbers, got another; "
+            "evaluate a network that was trained on these classes."
+        )
+    if not new:
+        raise UsageError(f"{dataset.name}: expected a class in common, got {differences(dataset.classes, names)}.")
+    some = (f"{len(new)} of its {len(dataset.classes)} classes, by name, among the network's {len(names)}",)
+    old = {i: o for o, i in new.items()}
+    whole = len(old) == len(names)
+    sets = {family: [members[old[i]] if i in old else f"{c} alone" for i, c in enumerate(names)]
+            for family, members in dataset.class_sets.items()}  # fmt: skip
+    return replace(
+        dataset,
+        classes=tuple(names),
+        samples=tuple(s for sample in dataset.samples for s in renumbered(sample, new)),
+        attributes=tuple(dataset.attributes[old[i]] for i in range(len(names))) if whole and dataset.attributes else (),
+        class_sets={k: one_set(names) if k == ALL else tuple(members) for k, members in sets.items()},
+        notes=dataset.notes if set(names) == set(dataset.classes) else (*dataset.notes, *some),
+        origin={**dataset.origin, "ordered": list(names)},
+        pool=None if dataset.pool is None else in_order_of(dataset.pool, names),
+    )
+
+
+def renumbered(sample: Sample, new: dict[int, int]) -> Iterable[Sample]:
+    """The sample with its classes' new numbers; nothing where it shows none of them."""
+    right = tuple(sorted(new[label] for label in sample.right if label in new))
+    if right:
+        yield replace(sample, label=right[0], labels=right if sample.labels else ())
+
+
+def differences(classes: Sequence[str], names: Sequence[str]) -> str:
+    """Which classes only the data set has, and which only the network: in words."""
+    ours = [f"only in the data set: {listed(c for c in classes if c not in set(names))}"]
+    return "; ".join([*ours, f"only in the network: {listed(n for n in names if n not in set(classes))}"])
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more if every else "none"
+
+
+def matched(dataset: Dataset, names: Sequence[str], run: str, *, some: bool = False) -> Dataset:
+    """The split as a run of the classes `names` numbers them. some: also where only some of the classes are common.
+
+    Raises: UsageError listing the classes that only one of them has.
+    """
+    if set(dataset.classes) == set(names) or some:
+        return in_order_of(dataset, names)
+    common = len(set(dataset.classes) & set(names))
+    mend = f"--map-classes takes the {common} common classes by name" if common else "choose other data"
+    raise UsageError(
+        f"{run} on {dataset.name}: expected its {len(names)} classes, got others: {differences(dataset.classes, names)}; "
+        f"{mend}."
+    )
+
+
+def wrong_count(dataset: Dataset, outputs: int, network: str) -> UsageError:
+    """The error for a given network, whose classes have no names, with another number of outputs than there are classes."""
+    path, there = dataset.root / "classes.csv", len(dataset.classes)
+    mend = "choose the data set that it was trained on, or another network"
+    if dataset.kind == "folder" and outputs > there:
+        if path.exists():
+            header = path.read_text(encoding="utf-8-sig").splitlines()[0].split(",")
+            unused = {"index": str(outputs - 1), "name": f"class {outputs - 1}"}
+            row = ",".join(unused.get(column.strip().lower(), "unused") for column in header)
+            mend = f"add the row `{row}` to {path}"
+        else:
+            folder = dataset.samples[0].path.relative_to(dataset.root).parts[0 if dataset.split == "all" else 1]
+            mend = (
+                f"write {path}: the header `index,folder`, then a row a folder with the number of its output, such as "
+                f"`0,{folder}`, and the row `{outputs - 1},unused` unless that output has a folder"
+            )
+    return UsageError(
+        f"{network} on {dataset.name}: expected {outputs} classes, one an output of the network, got {there}; {mend}."
+    )

@@ -1,0 +1,96 @@
+"""The source of a `python:` network: its module's file and the files beside it that it imports, told by their contents.
+
+What counts: the module, the modules of its own package, and, where it lies in a plain folder, other modules of that folder
+that it imports, directly or through one another. What is installed elsewhere is told by no more than the recorded versions.
+The imports are read, not run, so the answer does not depend on what else a process has imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.machinery
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from cambench.models.python import import_module
+from cambench.vocabulary import UsageError
+
+PYTHON = "python:"
+
+
+def source_of(arch: str) -> str | None:
+    """16 hex digits over the source of a `python:` network; None for any other.
+
+    Raises: UsageError for a module that is not there.
+    """
+    if not arch.startswith(PYTHON):
+        return None
+    name = arch.removeprefix(PYTHON).partition(":")[0]
+    root = root_of(name, arch.removeprefix(PYTHON))
+    alone = installed(root)
+    found: dict[str, Path] = {}
+    waiting = [name]
+    while waiting:
+        for module, path in files_of(waiting.pop(), root):
+            if module in found or (alone and module.partition(".")[0] != name.partition(".")[0]):
+                continue
+            found[module] = path
+            waiting += imports(module, path)
+    digest = hashlib.blake2b(digest_size=8)
+    for module in sorted(found):
+        content = found[module].read_bytes()
+        digest.update(f"{module} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def root_of(name: str, spec: str) -> Path:
+    """The folder in which the module's first name is found, as an import would find it.
+
+    Raises: UsageError where there is none.
+    """
+    first = name.partition(".")[0]
+    found = importlib.machinery.PathFinder.find_spec(first, [str(Path.cwd()), *sys.path])
+    if found is None:
+        import_module(name, spec)  # says what is missing
+        raise UsageError(f"python:{spec}: expected a module in a file, got {first}, which is in none; give one of your own.")
+    if found.origin is None or found.submodule_search_locations:
+        places = list(found.submodule_search_locations or [])
+        return Path(places[0]).resolve().parent
+    return Path(found.origin).resolve().parent
+
+
+def installed(root: Path) -> bool:
+    """Whether a folder is one into which packages are installed, where neighbours have nothing to do with one another."""
+    places = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()]
+    return root in {Path(place).resolve() for place in places}
+
+
+def files_of(module: str, root: Path) -> Iterator[tuple[str, Path]]:
+    """The files of a module and of the packages above it, as far as they lie below the root."""
+    parts = module.split(".")
+    for n in range(1, len(parts) + 1):
+        base = root.joinpath(*parts[:n])
+        for path in (base / "__init__.py", base.with_name(base.name + ".py")):
+            if path.is_file():
+                yield ".".join(parts[:n]), path
+                break
+
+
+def imports(module: str, path: Path) -> Iterator[str]:
+    """The names of the modules that a file imports, anywhere in it; a file that is no Python is said when it is imported."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:
+        return
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)

@@ -1,0 +1,125 @@
+"""What makes two jobs the same: the identity of a run, of a heatmap file and of a record, each defined here alone.
+
+An identity is a description whose hash (`store.keys.job_key`) is in the file's name. It names everything that the content
+follows from: images, annotations and weights by their contents, the source of a `python:` network, all settings, and the
+versions of formulas. It never says where something lies, or when it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from cambench.data import annotated
+from cambench.data.regions import BOXES, SEGMENTATION, region_source
+from cambench.data.views import View
+from cambench.explainers.explanation import Explainer
+from cambench.metrics import Metric, needs
+from cambench.recipes.schema import WORDS
+from cambench.stages.class_sets import chosen_sets
+from cambench.store import schema
+from cambench.vocabulary import Dataset
+
+if TYPE_CHECKING:
+    from cambench.stages.networks import Loaded
+
+LAST = "last"
+"""The checkpoint after a run's last epoch, which an identity does not name."""
+INPUT = ("run", "checkpoint", "epoch", "dataset", "split", "data", "view", "precision")
+"""What a metric that looks at no heatmap shares with one that does."""
+
+
+def settled(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved recipe without the words about it: what makes two trainings the same."""
+    return {key: value for key, value in recipe.items() if key not in WORDS}
+
+
+def of_training(recipe: Mapping[str, Any], data: str | None, seed: int, **seen: str | None) -> dict[str, Any]:
+    """A training. data: the fingerprint of its images and labels.
+
+    seen: digests of whatever else it learns from, None for what it does without: `unlabelled` images, `masks`, initial
+    `weights`, the `source` of its network.
+    """
+    known = {name: digest for name, digest in seen.items() if digest is not None}
+    return {"schema": schema.RUN, "recipe": settled(recipe), "data": data, "seed": seed, **known}
+
+
+def of_given(network: str, weights: str | None, source: str | None) -> dict[str, Any]:
+    """A given network: its RUN, the digests of the file of weights and of its source."""
+    return {"schema": schema.RUN, "network": network, "weights": weights, **({"source": source} if source else {})}
+
+
+def agree(known: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether a stored identity is the known one, as far as it is known: facts that are None could not be found out."""
+    unsure = {key for key, value in known.items() if value is None}
+    return all(known.get(key) == stored.get(key) for key in {*known, *stored} - unsure)
+
+
+def of_heatmaps(loaded: Loaded, dataset: Dataset, entry: Explainer, view: View, **asked: str) -> dict[str, Any]:
+    """The maps of a network on a split through a view. asked: `target`, and `classes` that are explained."""
+    return {
+        "schema": schema.HEATMAPS,
+        "run": loaded.run.name,
+        "checkpoint": loaded.identity,
+        "dataset": dataset.kind,
+        "split": dataset.split,
+        "data": dataset.fingerprint,
+        "explainer": entry.name,
+        "version": entry.version,
+        **asked,
+        "layer": loaded.layer_of(entry),
+        "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
+        "precision": loaded.precision,
+        **({"epoch": loaded.checkpoint} if loaded.checkpoint != LAST else {}),
+        **chosen_sets(asked["target"], dataset),
+    }
+
+
+def of_record(metric: Metric, dataset: Dataset, maps: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
+    """A measurement. maps: the identity of the maps; of a metric that looks at none, only the network and its input count.
+
+    partial: whether the explainer may leave an image without a map.
+    """
+    kept = dict(maps) if metric.looks else {key: maps[key] for key in INPUT if key in maps}
+    kinds = annotations_of(metric, dataset, partial)
+    return {
+        **defined(metric),
+        **({"annotations": {kind: annotated.digest(dataset, kind) for kind in kinds}} if kinds else {}),
+        "maps" if metric.explains else "input": kept,
+    }
+
+
+def lasting(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's identity without what can be changed under a run's name: weights, annotations, versions of formulas."""
+    changing = ("checkpoint", "version", "annotations")
+    kept = {key: value for key, value in record.items() if key not in (*changing, "variants", "steps", "recipe")}
+    for part in ("maps", "input"):
+        if isinstance(kept.get(part), dict):
+            kept[part] = {key: value for key, value in kept[part].items() if key not in changing}
+    return kept
+
+
+def defined(metric: Metric) -> dict[str, Any]:
+    """What a metric is today: a record of another definition is another measurement."""
+    return {
+        "schema": schema.RECORD,
+        "metric": metric.name,
+        "version": metric.version,
+        "variants": list(metric.variants),
+        "steps": list(metric.steps),
+        **({"train_bn": list(metric.train_bn)} if metric.train_bn else {}),
+    }
+
+
+def annotations_of(metric: Metric, dataset: Dataset, partial: bool = False) -> list[str]:
+    """The kinds of annotation (`data.annotated`) that a metric looks at. Labels belong to the data set itself."""
+    wanted = needs(metric)
+    if metric.pairs:
+        return [annotated.ATTRIBUTES, annotated.PARTS, SEGMENTATION]
+    found = {
+        BOXES: metric.at_annotation or "box" in wanted or (partial and "mask" in wanted),
+        annotated.PARTS: "parts" in wanted,
+    }
+    regions = region_source(dataset) if metric.regions else None
+    return list(dict.fromkeys([kind for kind, reads in found.items() if reads] + ([regions] if regions else [])))

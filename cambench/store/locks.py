@@ -1,0 +1,69 @@
+"""One writer a job: a lock that ends with its owner, however it ends.
+
+The lock is the kernel's (POSIX record lock), not the file: a process that is killed holds nothing, and a file that is left
+behind locks nobody out. It belongs to one process and is not inherited by its children, such as a loader's workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger("cambench.store")
+
+
+@contextmanager
+def only_writer(target: Path) -> Iterator[None]:
+    """Hold the lock on a file or folder that is to be written; where another process holds it, wait, and say so.
+
+    Whoever waited finds what the other wrote: look again once the lock is held. Without `fcntl` nothing is locked, and said.
+    """
+    if fcntl is None:
+        log.warning("%s: this system has no fcntl, so nothing is locked; run no second process on the same job", target.name)
+        yield
+        return
+    path = target.with_name(f".{target.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = acquire(path, target.name)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: who waits for it sees that it is gone, and takes a new one
+        os.close(file)
+
+
+def acquire(path: Path, name: str) -> int:
+    """Open and lock a lock file. -> its descriptor."""
+    said = False
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                if not said:
+                    log.warning("%s: another process is at it; waiting for what it writes", name)
+                said = True
+                fcntl.lockf(file, fcntl.LOCK_EX)
+            if is_still(path, file):
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def is_still(path: Path, file: int) -> bool:
+    """Whether the path names the open file, which its last owner may have removed."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,35 @@
+"""Schemas: the version of what a run, a heatmap file and a record say of themselves; an older one is refused by name.
+
+Raise a number when what its files say of a job changes its meaning: what an older cambench wrote is then never taken for
+what this one would write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cambench.vocabulary import CambenchError
+
+RUN = 2
+HEATMAPS = 2
+RECORD = 2
+"""2: the contents of images and annotations, the source of a network and the versions of formulas are in every identity."""
+
+
+def check(path: Path, found: Any, wanted: int, what: str, mend: str) -> None:
+    """See that a file is of the schema that this version writes.
+
+    Raises: CambenchError naming the file, its schema and the mend.
+    """
+    if isinstance(found, int) and found < wanted:
+        raise CambenchError(f"{path}: {what} of schema {found}: written by an older cambench; {mend}")
+    if found != wanted:
+        raise CambenchError(f"{path}: not {what} of schema {wanted} (got {found}); {mend}")
+
+
+def summary(faults: Sequence[CambenchError]) -> str:
+    """What a verb that walks over everything says of the files that it passes over."""
+    more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""
+    return f"passed over: {faults[0]}{more}"

@@ -1,0 +1,59 @@
+"""The source of a `python:` network: its file and those beside it that it imports, whatever else was imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cambench.models.source import source_of
+from cambench.vocabulary import UsageError
+
+NET = "import torch\nfrom parts import blocks\ndef build(): return torch.nn.Identity()\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a module, a package that it imports and one that it does not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    (tmp_path / "mynet.py").write_text(NET)
+    (tmp_path / "other.py").write_text("x = 1\n")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("")
+    (tmp_path / "parts" / "blocks.py").write_text("from . import deep\ndef lazy():\n    import late\n")
+    (tmp_path / "parts" / "deep.py").write_text("y = 2\n")
+    (tmp_path / "late.py").write_text("z = 3\n")
+    return tmp_path
+
+
+def test_an_edit_of_what_it_imports_is_another_source_and_of_other_files_is_not(here: Path) -> None:
+    first = source_of("python:mynet:build")
+    assert first == source_of("python:mynet:another") and len(first or "") == 16
+    (here / "other.py").write_text("x = 2\n")
+    assert source_of("python:mynet:build") == first
+    seen = {first}
+    for name in ("mynet.py", "parts/__init__.py", "parts/blocks.py", "parts/deep.py", "late.py"):
+        (here / name).write_text((here / name).read_text() + "# edited\n")
+        seen.add(source_of("python:mynet:build"))
+    assert len(seen) == 6
+
+
+def test_a_module_of_a_package_counts_the_package(here: Path) -> None:
+    first = source_of("python:parts.blocks:lazy")
+    (here / "parts" / "deep.py").write_text("y = 3\n")
+    assert source_of("python:parts.blocks:lazy") != first
+
+
+def test_installed_packages_count_alone_and_nothing_is_imported(here: Path) -> None:
+    before = set(sys.modules)
+    assert source_of("python:mynet:build") and "mynet" not in sys.modules
+    assert source_of("python:h5py.h5f:open") is not None
+    assert set(sys.modules) - before <= {"mynet"}
+
+
+def test_what_is_not_there_is_one_clear_error(here: Path) -> None:
+    with pytest.raises(UsageError, match="no module 'nowhere'"):
+        source_of("python:nowhere:build")
+    assert source_of("torchvision:resnet18") is None and source_of("resnet50") is None

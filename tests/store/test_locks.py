@@ -1,0 +1,85 @@
+"""One writer a job: the second waits and says so, a killed owner locks nobody out, children do not inherit."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cambench.store.locks import only_writer
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from cambench.store.locks import only_writer
+with only_writer(Path(sys.argv[1])):
+    if "child" in sys.argv:
+        import os
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(target: Path, *how: str) -> subprocess.Popen[str]:
+    """A process that holds the lock until its input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(target), *how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_second_waits_says_so_and_finds_nothing_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = tmp_path / "maps.h5"
+    first = holder(target)
+    second = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(target)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert second.stderr is not None and "maps.h5: another process is at it; waiting" in second.stderr.readline()
+    assert second.poll() is None
+    first.communicate("")
+    assert second.stdout is not None and second.stdout.readline() == "held\n"
+    second.communicate("")
+    assert list(tmp_path.iterdir()) == [], "no lock file stays"
+    with only_writer(target):
+        assert len(list(tmp_path.iterdir())) == 1
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("how", [(), ("child",)])
+def test_a_killed_owner_locks_nobody_out(tmp_path: Path, how: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """Not even where a child of it, such as a loader's worker, lives on."""
+    target = tmp_path / "maps.h5"
+    process = holder(target, *how)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL and (tmp_path / ".maps.h5.lock").exists()
+    began = time.monotonic()
+    with only_writer(target):
+        assert time.monotonic() - began < 5
+    assert list(tmp_path.iterdir()) == [] and not caplog.text
+
+
+def test_many_writers_never_write_at_once(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from cambench.store.locks import only_writer
+target = Path(sys.argv[1])
+for _ in range(100):
+    with only_writer(target):
+        n = int(target.read_text())
+        target.write_text(str(n + 1))
+"""
+    target = tmp_path / "count"
+    target.write_text("0")
+    several = [subprocess.Popen([sys.executable, "-c", script, str(target)], stderr=subprocess.DEVNULL) for _ in range(3)]
+    assert [process.wait() for process in several] == [0, 0, 0]
+    assert target.read_text() == "300" and list(tmp_path.iterdir()) == [target]
