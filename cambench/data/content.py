@@ -13,9 +13,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def digests(paths: Sequence[Path]) -> list[str]:
         folders.setdefault(path.parent, []).append(path)
     known = {folder: Remembered(folder) for folder in folders}
     unknown: list[tuple[Path, Stamp]] = []
-    for folder, files in folders.items():
-        for path in files:
+    for folder, there in folders.items():
+        for path in there:
             stamp = stamp_of(path)
             digest = known[folder].get(path.name, stamp)
             if digest is None:
@@ -50,15 +51,29 @@ def digests(paths: Sequence[Path]) -> list[str]:
     if len(unknown) > MANY:
         log.info("reading %d files once, to tell them by their contents", len(unknown))
     now = time.time_ns()
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        made = pool.map(file_digest, [path for path, _ in unknown], chunksize=AT_ONCE)
-        for (path, stamp), digest in zip(unknown, made, strict=True):
-            found[path] = digest
+    made = read_now([path for path, _ in unknown])
+    for folder, files in groupby(unknown, key=lambda file: file[0].parent):
+        for path, stamp in files:
+            found[path] = next(made)
             if now - stamp[2] > YOUNG:
-                known[path.parent].put(path.name, stamp, digest)
-    for remembered in known.values():
-        remembered.save()
+                known[folder].put(path.name, stamp, found[path])
+        known[folder].save()  # folder by folder, so that a call that is stopped has not read them in vain
     return [found[path] for path in paths]
+
+
+def read_now(paths: Sequence[Path]) -> Iterator[str]:
+    """The digest of each file, by a few threads, in order."""
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    try:
+        for digests in pool.map(of_some, [paths[i : i + AT_ONCE] for i in range(0, len(paths), AT_ONCE)]):
+            yield from digests
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def of_some(paths: Sequence[Path]) -> list[str]:
+    """The digests of a few files."""
+    return [file_digest(path) for path in paths]
 
 
 def stamp_of(path: Path) -> Stamp:

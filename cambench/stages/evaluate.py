@@ -51,9 +51,7 @@ def evaluate(job: EvalJob, loaded: Loaded, dataset: Dataset, place: jobs.Place, 
         return read_record(path)
     with only_writer(path):
         if not path.exists() or again:
-            parts = Parts(path.with_suffix(".h5"), job_key(described))
-            if again:
-                parts.forget()
+            parts = Parts(path.with_suffix(".h5"), job_key(described), anew=again)
             record, rows = measure(metric, job, loaded, Asked(dataset, place, parts, anew))
             write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows))
             write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))

@@ -104,9 +104,7 @@ def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place
     with only_writer(path):
         if path.exists() and not again:
             return whole(path, described, dataset)
-        parts = Parts(path, job_key(described))
-        if again:
-            parts.forget()
+        parts = Parts(path, job_key(described), anew=again)
         if parts.rows:
             say(f"{path.name}: going on after {parts.rows} of {len(dataset)} images")
         compute(job, loaded, dataset, place, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from cambench.stages.progress import say
+from cambench.store import schema
 from cambench.store.checkpoints import cast, checkpoint_bytes, load_checkpoint
 from cambench.store.files import atomic_folder, json_text
 from cambench.store.locks import only_writer
@@ -98,7 +100,9 @@ def unpack(folder: Path, results: Path) -> Run:
             if name in contents:
                 state = load_checkpoint(folder / name, contents[name])
                 contents[name] = checkpoint_bytes(cast(state, torch.bfloat16, torch.float32))
-    path = results / "runs" / manifest.run
+    path, info = results / "runs" / manifest.run, json.loads(contents["run.json"])
+    mend = "pack it with the version that trained it, and go on with that."
+    schema.check(folder / "run.json", info.get("schema", 1), schema.RUN, "a packed run", mend)
     with only_writer(path):
         if is_here(path, manifest, contents):
             say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")

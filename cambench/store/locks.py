@@ -6,17 +6,21 @@ behind locks nobody out. It belongs to one process and is not inherited by its c
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cambench.vocabulary import CambenchError
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 log = logging.getLogger("cambench.store")
 
 
@@ -31,8 +35,11 @@ def only_writer(target: Path) -> Iterator[None]:
         yield
         return
     path = target.with_name(f".{target.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = acquire(path, target.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = acquire(path, target.name)
+    except OSError as e:
+        raise CambenchError(f"cannot write {target}: {e.strerror}; mend its rights, or choose another --results.") from e
     try:
         yield
     finally:
@@ -46,19 +53,30 @@ def acquire(path: Path, name: str) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
+            if not taken(file, fcntl.LOCK_NB):
                 if not said:
                     log.warning("%s: another process is at it; waiting for what it writes", name)
                 said = True
-                fcntl.lockf(file, fcntl.LOCK_EX)
+                taken(file, 0)
             if is_still(path, file):
                 return file
         except BaseException:
             os.close(file)
             raise
         os.close(file)
+
+
+def taken(file: int, how: int) -> bool:
+    """Lock a file; False where another process holds it and `how` is not to wait. Where there are no locks, it is said."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | how)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as e:
+        if e.errno not in NO_LOCKS:
+            raise
+        log.warning("this file system has no locks (%s); run no second process on the same job", e.strerror)
+    return True
 
 
 def is_still(path: Path, file: int) -> bool:

@@ -23,13 +23,14 @@ class Parts:
     """The chunks of one job beside its target file, valid only for the job key they were written for.
 
     A part is named by its first row and how many rows it holds; they follow one another without a gap or an overlap.
+    anew: whatever is there counts for nothing.
     Raises: CambenchError where they do not.
     """
 
-    def __init__(self, target: Path, key: str) -> None:
+    def __init__(self, target: Path, key: str, *, anew: bool = False) -> None:
         self.folder = target.with_name(target.name + ".parts")
         stamp = self.folder / "job.json"
-        if stamp.exists() and read_json(stamp) != key:
+        if self.folder.exists() and (anew or (stamp.exists() and read_json(stamp) != key)):
             shutil.rmtree(self.folder)
         if not stamp.exists():
             write_json(stamp, key)
@@ -73,12 +74,6 @@ class Parts:
             except (OSError, ValueError, zipfile.BadZipFile) as e:
                 raise CambenchError(f"{path}: damaged ({e}); delete the folder {self.folder} and run again.") from e
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]} if chunks else {}
-
-    def forget(self) -> None:
-        """Begin anew: what is finished counts for nothing."""
-        for file in self.files:
-            file.unlink()
-        self.files, self.rows = [], 0
 
     def remove(self) -> None:
         """Delete the parts, once the target holds them."""
