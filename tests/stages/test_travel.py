@@ -17,8 +17,10 @@ from cambench.report.summary import summary
 from cambench.stages import travel, works
 from cambench.stages.jobs import Place
 from cambench.stages.loop import Loop
+from cambench.stages.networks import weights_hash
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
+from cambench.store import schema
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.packs import MANIFEST
 from cambench.store.runs import Run, find_run
@@ -212,6 +214,24 @@ def test_what_is_damaged_is_named_and_nothing_is_unpacked(how: str, said: str, p
     with pytest.raises(CambenchError, match=said):
         travel.unpack(tmp_path / "pack", tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_pack_of_an_older_version_is_refused(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "RUN", schema.RUN + 1)
+    with pytest.raises(
+        CambenchError, match=r"run\.json: a packed run of schema 2: written by an older cambench; pack it with"
+    ):
+        travel.unpack(packed, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_hashes_of_weights_travel_with_them_and_not_with_rounded_ones(whole: Run, tmp_path: Path) -> None:
+    for name, bf16 in (("exact", False), ("rounded", True)):
+        travel.pack(whole.name, tmp_path / name, whole.path.parents[1], bf16=bf16)
+        run = travel.unpack(tmp_path / name, tmp_path / "results" / name)
+        assert ("checkpoints" in run.info) == (not bf16)
+        known = {"last": weights_hash(load_checkpoint(run.path / "last.pt")["model"])}
+        assert (run.info.get("checkpoints", {}).items() >= known.items()) == (not bf16)
 
 
 def test_a_run_that_is_as_far_stays_and_one_less_far_gives_way(

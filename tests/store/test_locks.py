@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cambench.store.locks import only_writer
+from cambench.vocabulary import CambenchError
 
 HOLD = """
 import sys, time
@@ -65,6 +66,15 @@ def test_a_killed_owner_locks_nobody_out(tmp_path: Path, how: tuple[str, ...], c
     with only_writer(target):
         assert time.monotonic() - began < 5
     assert list(tmp_path.iterdir()) == [] and not caplog.text
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with (
+        pytest.raises(CambenchError, match=r"cannot write .*maps\.h5: .*choose another --results"),
+        only_writer(tmp_path / "file" / "maps.h5"),
+    ):
+        pass
 
 
 def test_many_writers_never_write_at_once(tmp_path: Path) -> None:

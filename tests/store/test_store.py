@@ -71,6 +71,53 @@ def test_parts_go_on_where_they_stopped_and_forget_another_job(tmp_path: Path) -
     assert Parts(target, "other job").rows == 0
 
 
+def test_parts_of_two_writers_are_noticed(tmp_path: Path) -> None:
+    """Rows that overlap, rows that lack, and a part that another process wrote meanwhile."""
+    target = tmp_path / "maps.h5"
+    first, second = Parts(target, "job"), Parts(target, "job")
+    first.append(2, {"x": np.arange(2)})
+    with pytest.raises(CambenchError, match=r"expected the 0 parts of this process, got 1; delete that folder"):
+        second.append(3, {"x": np.arange(3)})
+    part = first.files[0]
+    for name, said in (
+        ("part-000000001-2.npz", "a part from row 2 on, got part-000000001"),
+        ("part-000000004-2.npz", "a part from row 2 on, got part-000000004"),
+    ):
+        (part.parent / name).write_bytes(part.read_bytes())
+        with pytest.raises(CambenchError, match=f"maps.h5.parts: expected {said}"):
+            Parts(target, "job")
+        assert Parts(target, "another").rows == 0, "another job's are forgotten"
+        first = Parts(target, "job")
+        first.append(2, {"x": np.arange(2)})
+    (part.parent / "part-000000001-2.npz").write_bytes(part.read_bytes())
+    assert Parts(target, "job", anew=True).rows == 0
+
+
+def test_what_an_older_version_wrote_is_refused_by_name(tmp_path: Path) -> None:
+    run = Run(tmp_path / "runs" / "old", {}).save(finished=True)
+    write_json(run.path / "run.json", {"kind": "trained", "job": {"schema": 1}, "finished": True})
+    _, arrays = heatmap_arrays((7, 7))
+    write_heatmaps(tmp_path / "maps.h5", {}, {}, arrays)
+    with h5py.File(tmp_path / "maps.h5", "r+") as f:
+        f.attrs["schema"] = 1
+    write_json(tmp_path / "a.json", {"schema": 1})
+    cases = (
+        (
+            lambda: find_run("old", tmp_path),
+            r"old/run\.json: a run of schema 1: written by an older cambench; train it again",
+        ),
+        (lambda: read_heatmaps(tmp_path / "maps.h5"), r"maps\.h5: a heatmap file of schema 1: written by an older cambench"),
+        (
+            lambda: read_record(tmp_path / "a.json"),
+            r"a\.json: a record of schema 1: .*; measure it again with `cambench eval`",
+        ),
+    )
+    for read, said in cases:
+        with pytest.raises(CambenchError, match=said) as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     parts = Parts(tmp_path / "maps.h5", "job")
     parts.append(2, {"x": np.arange(2)})
