@@ -20,6 +20,8 @@ from cambench.models.python import import_module
 from cambench.vocabulary import UsageError
 
 PYTHON = "python:"
+BEFORE: dict[str, str] = {}
+"""Module -> its source when it was looked at last before it was imported."""
 
 
 def source_of(arch: str) -> str | None:
@@ -44,7 +46,22 @@ def source_of(arch: str) -> str | None:
     for module in sorted(found):
         content = found[module].read_bytes()
         digest.update(f"{module} {len(content)} ".encode() + content)
-    return digest.hexdigest()
+    return as_imported(name, digest.hexdigest())
+
+
+def as_imported(name: str, digest: str) -> str:
+    """The digest, once it is sure that it is that of the module which this process has imported, if it has.
+
+    Raises: UsageError where the file was edited since.
+    """
+    if name not in sys.modules:
+        BEFORE[name] = digest
+    elif BEFORE.setdefault(name, digest) != digest:
+        raise UsageError(
+            f"python:{name}: expected the source that this process imported, got another: it was edited since; "
+            "begin a new process (in a notebook, restart the kernel)."
+        )
+    return digest
 
 
 def root_of(name: str, spec: str) -> Path:

@@ -202,7 +202,7 @@ class Wish:
 
     def spec(self, name: str) -> str:
         """How a data set is loaded: `--on cub:PATH` is recorded as cub, and found at its path."""
-        return self.on if self.on is not None and canonical(self.on.partition(":")[0]) == canonical(name) else name
+        return self.on if self.on is not None and canonical(data.called(self.on)) == canonical(name) else name
 
 
 def measurement(select: Select, wish: Wish) -> Measurement:

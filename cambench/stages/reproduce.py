@@ -85,19 +85,19 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
     loaded = list({recipe.id: recipe for name in choice.tables for recipe in load_tables(name)}.values())
     if choice.on is None:
         return part(loaded, choice.rows, choice.columns)
-    entry = data.resolve(choice.on)[0]
+    entry, own = data.resolve(choice.on)[0], data.called(choice.on)
     arch = choice.arch or DEFAULT_ARCH.get(entry.name)
     split = entry.default_eval_split if entry.splits else data.splits(choice.on, place.data)[-1]
 
-    others = {canonical(name): of_task(entry, name) for recipe in loaded for name in stand_in.datasets(recipe)}
-    names = {old: new for r in loaded for old, new in stand_in.replaced(r, entry.name, arch, others).items()}
+    others = {canonical(name): of_task(entry, name, own) for recipe in loaded for name in stand_in.datasets(recipe)}
+    names = {old: new for r in loaded for old, new in stand_in.replaced(r, own, arch, others).items()}
 
     def renamed(line: Line) -> Line:
         return stand_in.replace(line, split, arch, names)
 
     parts = part(loaded, choice.rows, choice.columns, renamed)
     options: dict[str, Any] = {"split": split, "arch": arch, "others": others}
-    made = [stand_in.stand_in(recipe, entry.name, **options) for recipe in parts if places(recipe)]
+    made = [stand_in.stand_in(recipe, own, **options) for recipe in parts if places(recipe)]
     if not made:
         of = ", ".join(recipe.id for recipe in loaded)
         raise UsageError(
@@ -107,10 +107,10 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
     return made
 
 
-def of_task(entry: data.DatasetEntry, name: str) -> str:
-    """The set of a stand-in's family whose labels are as those of the data set `name`; itself where it names none."""
+def of_task(entry: data.DatasetEntry, name: str, own: str) -> str:
+    """The set of a stand-in's family whose labels are as those of the data set `name`; its `own` name where it has none."""
     known = data.INDEX.get(canonical(name))
-    return entry.name if known is None else entry.for_task.get(known.task, entry.name)
+    return own if known is None else entry.for_task.get(known.task, own)
 
 
 def reproduce(plan: Plan, place: Place) -> tuple[list[Table], bool]:

@@ -6,7 +6,6 @@ Tables are computed from records only.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,7 +35,6 @@ __all__ = [
     "write_rows",
 ]
 
-log = logging.getLogger("cambench.store")
 MEND = "measure it again with `cambench eval`; or delete it."
 ABOUT_ROWS = ("row", "zero", "counted")
 """Columns of a rows file that are no variant of the metric."""
@@ -110,8 +108,7 @@ def readable(paths: Sequence[Path]) -> list[tuple[Path, Record]]:
             found.append((path, read_record(path)))
         except CambenchError as e:
             faults.append(e)
-    if faults:
-        log.warning("%s", schema.summary(faults))
+    schema.pass_over(faults)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from cambench.store.files import atomic_path, read_json, write_json
 from cambench.vocabulary import CambenchError, UsageError
 
 MEND = "train it again (a given network: name it again), or delete the folder."
-log = logging.getLogger("cambench.store")
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,7 @@ def read_runs(results: Path, names: str = "*") -> list[Run]:
             found.append(read_run(path.parent))
         except CambenchError as e:
             faults.append(e)
-    if faults:
-        log.warning("%s", schema.summary(faults))
+    schema.pass_over(faults)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ NET = "import torch\nfrom parts import blocks\ndef build(): return torch.nn.Iden
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a module, a package that it imports and one that it does not."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "mynet.py").write_text(NET)
     (tmp_path / "other.py").write_text("x = 1\n")
     (tmp_path / "parts").mkdir()
@@ -51,6 +52,18 @@ def test_installed_packages_count_alone_and_nothing_is_imported(here: Path) -> N
     assert source_of("python:mynet:build") and "mynet" not in sys.modules
     assert source_of("python:h5py.h5f:open") is not None
     assert set(sys.modules) - before <= {"mynet"}
+
+
+def test_an_edit_after_the_import_is_noticed(here: Path) -> None:
+    source_of("python:other:x")
+    importlib.import_module("other")
+    try:
+        (here / "other.py").write_text("x = 2\n")
+        with pytest.raises(UsageError, match="python:other: expected the source that this process imported, got another"):
+            source_of("python:other:x")
+    finally:
+        del sys.modules["other"]
+    assert source_of("python:other:x")
 
 
 def test_what_is_not_there_is_one_clear_error(here: Path) -> None:

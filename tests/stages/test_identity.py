@@ -18,13 +18,16 @@ from tiny import TINY
 from cambench import metrics
 from cambench.data import load, synthbirds
 from cambench.explainers import find_explainer
+from cambench.recipes.tables import Select
+from cambench.report.select import matches
 from cambench.report.summary import summary
 from cambench.stages import identity, works
 from cambench.stages.explain import ExplainJob, explain
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network, open_run
 from cambench.stages.onhand import find_network, find_record
-from cambench.stages.plan import Measurement, Network
+from cambench.stages.plan import Measurement, Network, Wish
+from cambench.stages.reproduce import Choice, recipes
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
 from cambench.store.heatmaps import read_heatmaps
@@ -207,7 +210,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "code").mkdir()
     monkeypatch.chdir(tmp_path / "code")
     path = tmp_path / "code" / "edited_net.py"
-    path.write_text(NETWORK)
+    edit(path, NETWORK)
     return path
 
 
@@ -382,6 +385,20 @@ def test_plans_know_the_identity(birds_of_ones_own: Place) -> None:
 def load_split_of(image: Path, place: Place) -> str:
     """The split of an image."""
     return next(s for s in ("train", "test") if image in {x.path for x in load("synthbirds", s, place.data).samples})
+
+
+def test_a_folder_that_stands_in_for_a_papers_data_is_found_again(own: Place) -> None:
+    spec = f"folder:{own.data / 'mine'}"
+    trained(own)
+    (record,) = measured(own, "top1")
+    for table in recipes(Choice(["cgc"], on=spec), own):
+        names = {name for cells in (table.rows, table.columns) for line in cells for s in line.select if (name := s.dataset)}
+        assert names | ({table.select.dataset} - {None}) == {"folder:mine"}
+    assert Wish(on=spec).spec("folder:mine") == spec and Wish(on=spec).spec("cub") == "cub"
+    assert matches(Select(dataset="folder:mine", metric="top1"), record)
+    assert (
+        find_record(Network("ce", "resnet8", spec, overrides=tuple(SMALL)), Measurement("top1", spec, "val"), own) == record
+    )
 
 
 STOPPED = """
