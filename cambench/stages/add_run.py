@@ -13,7 +13,8 @@ from cambench import data, models
 from cambench.lookup import canonical
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
-from cambench.stages import jobs
+from cambench.models.source import source_of
+from cambench.stages import identity, jobs
 from cambench.stages.networks import weights_hash
 from cambench.stages.progress import say
 from cambench.store.checkpoints import save_checkpoint
@@ -22,7 +23,6 @@ from cambench.store.provenance import versions
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError
 
-SCHEMA = 1
 KIND, LIKE = "added", "ce"
 """The kind of such a run, and the method whose input settings hold where its own has no recipe."""
 GIVEN = "Weights given, not trained here"
@@ -57,14 +57,14 @@ def add_run(job: Adding, place: jobs.Place) -> Run:
     broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise UsageError(f"{job.checkpoint}: expected finite weights, got NaN or infinity in {broken[0]}.")
-    identity = described(job, recipe, dataset, weights_hash(state))
-    parts = (dataset.name, canonical(job.method), recipe.arch, f"s{job.seed}", job_key(identity))
+    known = described(job, recipe, dataset, weights_hash(state))
+    parts = (dataset.name, canonical(job.method), recipe.arch, f"s{job.seed}", job_key(known))
     path = place.results / "runs" / "-".join(jobs.slug(part) for part in parts)
     if (path / "run.json").exists():
         say(f"{path.name}: there already ({path})")
         return read_run(path)
     save_checkpoint(path / "last.pt", {"model": state, "epoch": 0})
-    return Run(path, {}).save(**facts(job, recipe, dataset, identity))
+    return Run(path, {}).save(**facts(job, recipe, dataset, known))
 
 
 def settings(job: Adding) -> TrainingRecipe:
@@ -88,11 +88,15 @@ def looked_at(job: Adding, recipe: TrainingRecipe) -> dict[str, Any]:
 
 def described(job: Adding, recipe: TrainingRecipe, dataset: Dataset, weights: str) -> dict[str, Any]:
     """The identity of the run."""
-    classes = {"dataset": dataset.name, "classes": list(dataset.classes)}
-    return {"schema": SCHEMA, "added": weights, "recipe": looked_at(job, recipe), **classes, "seed": job.seed}
+    classes = {"dataset": dataset.kind, "classes": list(dataset.classes)}
+    source = source_of(recipe.arch)
+    return {
+        **identity.of_added(looked_at(job, recipe), weights, classes, job.seed),
+        **({"source": source} if source else {}),
+    }
 
 
-def facts(job: Adding, recipe: TrainingRecipe, dataset: Dataset, identity: dict[str, Any]) -> dict[str, Any]:
+def facts(job: Adding, recipe: TrainingRecipe, dataset: Dataset, known: dict[str, Any]) -> dict[str, Any]:
     """What `run.json` says. `given`: the file, which stands in a footnote; seeds of a method differ in it."""
     return {
         "kind": KIND,
@@ -100,7 +104,7 @@ def facts(job: Adding, recipe: TrainingRecipe, dataset: Dataset, identity: dict[
         "arch": recipe.arch,
         "seed": job.seed,
         "dataset": dataset.name,
-        "data": {"spec": job.dataset, "classes": None, "draw": None},
+        "data": {"spec": data.settled(job.dataset), "classes": None, "draw": None},
         "class_names": list(dataset.classes),
         "comparable": dataset.comparable,
         "partial": [],
@@ -109,7 +113,7 @@ def facts(job: Adding, recipe: TrainingRecipe, dataset: Dataset, identity: dict[
         "weights": "given",
         "given": job.checkpoint.name,
         "layer": recipe.model.layer or None,
-        "job": identity,
+        "job": known,
         "versions": versions(),
         "finished": True,
     }

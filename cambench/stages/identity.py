@@ -50,6 +50,11 @@ def of_given(network: str, weights: str | None, source: str | None) -> dict[str,
     return {"schema": schema.RUN, "network": network, "weights": weights, **({"source": source} if source else {})}
 
 
+def of_added(network: Mapping[str, Any], weights: str, classes: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Somebody's own checkpoint: how its network is built and looked at, the hash of its weights, whose classes it tells apart."""
+    return {"schema": schema.RUN, "added": weights, "recipe": dict(network), **classes, "seed": seed}
+
+
 def agree(known: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     """Whether a stored identity is the known one, as far as it is known: facts that are None could not be found out."""
     unsure = {key for key, value in known.items() if value is None}
