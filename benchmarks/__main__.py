@@ -1,10 +1,14 @@
-"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes] [augment]`: all of them without a name."""
+"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes] [augment]`: all of them without a name.
+
+`python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import platform
+from pathlib import Path
 
 import torch
 
@@ -12,14 +16,18 @@ from benchmarks.settings import Settings
 from cambench.models import keep_heap
 
 BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "boxes", "augment")
+LONG = ("stability",)
 
 
 def main() -> None:
     """Parse, say where it runs, run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which to run; all without a name")
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, *LONG, []], help="which to run; all without a name")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that the medians are taken over")
     parser.add_argument("--batch", type=int, default=16, help="images in a batch, for explain")
+    parser.add_argument("--methods", nargs="+", default=[], help="which methods, for stability; all without one")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds from 0 on, for stability")
+    parser.add_argument("--results", type=Path, default=Path("results/stability"), help="folder of stability's runs")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--no-keep-heap", action="store_true", help="let malloc return memory to the system after every batch"
@@ -32,8 +40,9 @@ def main() -> None:
         f"torch {torch.__version__}, {platform.machine()} {capability}, {options.threads} threads, heap kept: {kept}",
         flush=True,
     )
+    settings = Settings(options.rounds, options.batch, tuple(options.methods), options.seeds, options.results)
     for name in options.names or BENCHMARKS:
-        importlib.import_module(f"benchmarks.{name.replace('-', '_')}").run(Settings(options.rounds, options.batch))
+        importlib.import_module(f"benchmarks.{name.replace('-', '_')}").run(settings)
 
 
 if __name__ == "__main__":

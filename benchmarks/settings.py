@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,13 @@ CLASSES = 200
 
 @dataclass(frozen=True)
 class Settings:
-    """Rounds that a median is taken over, images in a batch."""
+    """Rounds that a median is taken over, images in a batch; of `stability` the methods (none: all), seeds and folder."""
 
     rounds: int = 7
     batch: int = 16
+    methods: tuple[str, ...] = ()
+    seeds: int = 10
+    results: Path = Path("results/stability")
 
 
 def resnet50() -> nn.Module:

@@ -178,6 +178,7 @@ class Group(Strict):
 class Optimizer(Strict):
     """SGD or Adam (coupled L2). `momentum` and `nesterov` are read by SGD alone.
 
+    `clip`: a step's gradient over all parameters is scaled down to this Euclidean norm where it is longer; 0: never.
     `groups`: a module's name, or `head` for the classifier -> what differs for its parameters; the longest name decides.
     """
 
@@ -186,7 +187,14 @@ class Optimizer(Strict):
     momentum: float = Field(ge=0, lt=1)
     nesterov: bool
     weight_decay: float = Field(ge=0)
+    clip: float = Field(ge=0)
     groups: dict[str, Group]
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """That no gradient is clipped goes without saying, so that a run from before the setting is found again."""
+        told: dict[str, Any] = handler(self)
+        return {k: v for k, v in told.items() if k != "clip" or v}
 
 
 class Schedule(Strict):

@@ -200,6 +200,7 @@ def notes(shown: Sequence[Training]) -> list[str]:
     frozen = [FROZEN.format(t.label) for t in shown if flattened(t.runs[0].info["recipe"]).get("model.frozen")]
     infos = [t.runs[0].info for t in shown]
     said = [s for key in ("partial", "deviations") for info in infos for s in info.get(key, [])]
+    said += [f"{r.name}: {sentence}" for t in shown for r in t.runs for sentence in r.info.get("warnings", [])]
     theirs = any(t.published is not None for t in shown)
     extra = ["The paper does not say whether its summary is of accuracy, nor how its std divides"] if theirs else []
     sentences = [f"{s.rstrip('.')}." for s in dict.fromkeys([*extra, *frozen, *said])]

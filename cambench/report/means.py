@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from cambench.recipes.tables import Select
-from cambench.report.measure import listed, measure
+from cambench.report.measure import listed, measure, warned
 from cambench.report.model import Cell, Measured
 from cambench.report.select import chosen, variant_of
 from cambench.store.records import Record
@@ -55,6 +55,7 @@ def about(parts: Sequence[Part], measured: Measured) -> list[str]:
     firsts = [group[0] for group, _ in parts]
     said = [sentence for first in firsts for sentence in first.partial]
     said += [f"{r.dataset}: not comparable with published numbers" for r in firsts if not r.comparable and not r.partial]
+    said += warned([record for group, _ in parts for record in group])
     said += [sentence for first in firsts for sentence in first.deviations]
     names = [[f"{r.metric} on {r.dataset}" for r in firsts], [r.arch for r in firsts]]
     told = [", ".join(dict.fromkeys(column)) for column in names if len(set(column)) > 1]

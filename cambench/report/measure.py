@@ -53,7 +53,7 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     said = list(first.partial)
     if not first.comparable and not first.partial:
         said.append(f"{first.dataset}: not comparable with published numbers")
-    said += [*first.deviations, *given(group), *task(first)]
+    said += [*warned(group), *first.deviations, *given(group), *task(first)]
     kind = EPISODE if first.split == EPISODE else "seed"
     said += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
@@ -71,6 +71,18 @@ def given(group: Sequence[Record]) -> list[str]:
     """The files of weights that somebody gave, seed by seed."""
     files = [str(recipe_of(record)["given"]) for record in group if "given" in recipe_of(record)]
     return [f"Weights: {', '.join(dict.fromkeys(files))}"] if files else []
+
+
+def warned(group: Sequence[Record]) -> list[str]:
+    """What went wrong in the trainings of a group, each with the seeds of which it holds."""
+    seeds: dict[str, list[int]] = {}
+    for record in group:
+        for sentence in record.warnings:
+            seeds.setdefault(sentence, []).append(record.seed)
+    return [
+        f"Seed{'s' if len(set(found)) > 1 else ''} {listed(sorted(set(found)))}: {sentence}"
+        for sentence, found in seeds.items()
+    ]
 
 
 def task(record: Record) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cambench.lookup import find
-from cambench.store.runs import read_runs
+from cambench.store.runs import Run, read_runs
 
 Row = dict[str, str]
 
@@ -95,6 +95,11 @@ CATALOGUES: dict[str, Callable[[], list[Row]]] = {
 }
 
 
+def flagged(run: Run) -> str:
+    """`, diverged in epoch 3` or `, ended at chance`, where the run's training went wrong."""
+    return "".join(f", {sentence.partition(':')[0].lower()}" for sentence in run.info.get("warnings", []))
+
+
 def runs(results: Path) -> list[Row]:
     """Runs under a results root."""
     return [
@@ -105,7 +110,7 @@ def runs(results: Path) -> list[Row]:
             "arch": r.info["arch"],
             "seed": str(r.info["seed"]),
             "kind": r.info["kind"],
-            "state": "finished" if r.finished else f"stopped after epoch {len(r.log())}",
+            "state": ("finished" if r.finished else f"stopped after epoch {len(r.log())}") + flagged(r),
         }
         for r in read_runs(results)
     ]

@@ -263,4 +263,5 @@ def notes(shown: Scene, said: str) -> list[str]:
 def sentences(infos: Sequence[Mapping[str, Any]], dataset: Dataset) -> list[str]:
     """Every sentence that must stand under what runs show of a data set, each once."""
     keys = [*(s for info in infos for s in info.get("partial", [])), *dataset.notes]
+    keys += [f"{i['method']}, seed {i['seed']}: {s}" for i in infos for s in i.get("warnings", [])]
     return list(dict.fromkeys(f"{s.rstrip('.')}." for s in (*keys, *(s for i in infos for s in i.get("deviations", [])))))

@@ -188,6 +188,7 @@ def notes(shown: Sequence[Shown]) -> list[str]:
     """Every sentence that must stand under what the runs measure, the data set and its split, the runs."""
     job = shown[0].maps.job
     said = [sentence for s in shown for key in ("partial", "deviations") for sentence in s.run.info.get(key, [])]
+    said += [f"{s.run.name}: {sentence}" for s in shown for sentence in s.run.info.get("warnings", [])]
     runs = ", ".join(dict.fromkeys(s.run.name for s in shown))
     return [*dict.fromkeys(f"{s.rstrip('.')}." for s in said), f"{job['dataset']}, {job['split']} images; runs: {runs}."]
 

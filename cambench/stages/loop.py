@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,17 +18,20 @@ from cambench.explainers import probe
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.models.heads import learner
 from cambench.objectives import Step
-from cambench.objectives.network import Network, differentiate
+from cambench.objectives.network import Network, Terms, differentiate
 from cambench.recipes.schema import TrainingRecipe
-from cambench.stages import optimiser
+from cambench.stages import divergence, optimiser
 from cambench.stages.batches import Phase, split
 from cambench.stages.begin import keep
 from cambench.stages.progress import Bar, bar, say
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
-from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError
+from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, UsageError
 
 CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where each look waits for the device
+GENTLER = "Lower the rate (--set optimizer.lr=…), clip the gradient (--set optimizer.clip=1) or lengthen the warm-up."
+ONE_VALUE = "Expected more than 1 value per channel"
+"""What torch says of a batch norm that is given one value a channel in training."""
 
 
 class Loop:
@@ -80,7 +84,19 @@ class Loop:
             values["images_per_second"] = round(first.images / taken, 1)
             if held_out is not None:
                 values |= self.validate(held_out, first.source)
+            self.check_state(epoch, values)
             self.finish(epoch, values)
+            self.warn(first.dataset, held_out)
+        self.warn(first.dataset, held_out)  # a call that was killed may have left it unsaid
+
+    def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:
+        """Say what has gone wrong, once, and keep it in `run.json`, from where it follows the run into every record."""
+        found, known = divergence.warnings(self.run, dataset, held_out, self.log), self.run.info.get("warnings", [])
+        for sentence in found:
+            if sentence not in known:
+                say(f"{self.run.name}: warning: {sentence}")
+        if found != known:
+            self.run = self.run.save(warnings=found)
 
     def finish(self, epoch: int, values: dict[str, float]) -> None:
         """Put the epoch on disk: first its log line, then the checkpoint that makes it count."""
@@ -116,7 +132,10 @@ class Loop:
                 generator = seeds.generator(lessons.seed, "step", epoch, i)
                 for name, value in self.backward(phase.step, batch, generator).items():
                     totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
+                if i == 0:
+                    self.started(phase, totals["loss"] / len(batch.rows), epoch)
                 self.check(totals["loss"], epoch, i)
+                self.clip()
                 self.optimizer.step()
                 self.show(progress, totals, len(batch.rows))
         self.check(totals["loss"], epoch, 0)
@@ -127,9 +146,39 @@ class Loop:
         sums: dict[str, Tensor] = {}
         for part in split(batch, self.recipe.train.accumulate):
             share = len(part.rows) / len(batch.rows)
-            for name, value in differentiate(step(self.network, part, generator), share).items():
+            for name, value in self.differentiated(step(self.network, part, generator), share, part).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value * share
         return sums
+
+    def differentiated(self, terms: Terms, share: float, part: Batch) -> dict[str, Tensor]:
+        """`differentiate`, for the images of one pass.
+
+        Raises: UsageError where batch norm is given one value a channel, which has no variance.
+        """
+        try:
+            return differentiate(terms, share)
+        except ValueError as e:
+            if ONE_VALUE not in str(e):
+                raise
+            settings, size = self.recipe.train, self.recipe.input.size
+            raise UsageError(
+                f"{self.run.name}: batch norm expected more than 1 value a channel, got 1: a pass over {len(part.rows)} "
+                f"image of {size} px whose map is 1×1 (train.batch_size {settings.batch_size}, train.accumulate "
+                f"{settings.accumulate}, and what they leave of the images). Set another train.batch_size, a smaller "
+                "train.accumulate or a larger input.size (--set)."
+            ) from e
+
+    def started(self, phase: Phase, loss: Tensor, epoch: int) -> None:
+        """Keep the loss of a phase's first batch, against which its epochs are judged."""
+        name, known = f"{phase.name}_loss" if phase.name else "loss", self.run.info.get("loss_at_start", {})
+        if name not in known:
+            self.check(loss, epoch, 0)
+            self.run = self.run.save(loss_at_start={**known, name: float(loss)})
+
+    def clip(self) -> None:
+        """Scale the gradient of the step down to the recipe's greatest norm, where it names one."""
+        if self.recipe.optimizer.clip:
+            nn.utils.clip_grad_norm_(self.network.model.parameters(), self.recipe.optimizer.clip)
 
     def set_rate(self, step: int, steps: int) -> None:
         """The learning rate of a step, for every parameter group from its own first one."""
@@ -142,7 +191,18 @@ class Loop:
         if (total.is_cpu or i % CHECK_EVERY == 0) and not bool(torch.isfinite(total)):
             raise NotFiniteError(
                 f"{self.run.name}: expected a finite loss, got {float(total)} in epoch {epoch + 1}, step {i}; the "
-                f"checkpoint of epoch {self.epoch} is kept. Lower the rate (--set optimizer.lr=…) or lengthen the warm-up."
+                f"checkpoint of epoch {self.epoch} is kept. {GENTLER}"
+            )
+
+    def check_state(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Stop where an epoch's values or the weights it leaves are not finite, before they reach log and checkpoint."""
+        state = self.network.model.state_dict()
+        bad = [f"{name} {value}" for name, value in values.items() if not math.isfinite(value)]
+        bad += [f"{name} with NaN or infinity" for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+        if bad:
+            raise NotFiniteError(
+                f"{self.run.name}: expected finite values and weights, got {bad[0]} after epoch {epoch + 1}; the checkpoint "
+                f"of epoch {epoch} is kept. {GENTLER}"
             )
 
     def show(self, progress: Bar, totals: dict[str, Tensor], n: int) -> None:

@@ -25,7 +25,7 @@ from cambench.stages.explain import make_view
 from cambench.stages.masks import mask_batches
 from cambench.stages.networks import Loaded
 from cambench.store.heatmaps import Heatmaps
-from cambench.vocabulary import Box, CambenchError, Dataset
+from cambench.vocabulary import Box, Dataset, NotFiniteError
 
 COMMIT = 256
 Rows = dict[str, np.ndarray[Any, Any]]
@@ -130,7 +130,7 @@ def collect(found: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
             bad = ~np.isfinite(column.reshape(len(column), -1)).all(1) & counted
             if bad.any():
                 image = dataset.samples[int(rows["row"][bad.argmax()])].id
-                raise CambenchError(f"{image}: expected a finite value, got {column[bad.argmax()]} ({name or 'value'}).")
+                raise NotFiniteError(f"{image}: expected a finite value, got {column[bad.argmax()]} ({name or 'value'}).")
         waiting.append(rows)
         if sum(len(w["row"]) for w in waiting) >= COMMIT:
             yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}

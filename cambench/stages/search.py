@@ -45,11 +45,15 @@ class SearchJob:
 
 @dataclass(frozen=True)
 class Draw:
-    """One learning rate, its run, and the value of the metric; both None where training or network was not finite."""
+    """One learning rate, its run, and the value of the metric; both None where training or network was not finite.
+
+    failed: what went wrong in its training, "" where nothing did.
+    """
 
     lr: float
     run: Run | None = None
     value: float | None = None
+    failed: str = ""
 
 
 def rates(job: SearchJob) -> list[float]:
@@ -76,7 +80,10 @@ def search(job: SearchJob, place: jobs.Place) -> tuple[list[Draw], Draw]:
         )
     best = chosen(drawn, find_metric(job.metric))
     assert best.run is not None
-    told = [{"lr": d.lr, "value": d.value, "run": d.run.name if d.run else None} for d in drawn]
+    told = [
+        {"lr": d.lr, "value": d.value, "run": d.run.name if d.run else None, **({"failed": d.failed} if d.failed else {})}
+        for d in drawn
+    ]
     facts = {"metric": wanted.measuring.metric, "split": job.split, "explainer": wanted.measuring.explainer}
     best.run.save(search={**facts, "target": job.target, "low": job.low, "high": job.high, "draws": told})
     return drawn, best
@@ -116,9 +123,9 @@ def measured(training: TrainJob, lr: float, wanted: Wanted, place: jobs.Place) -
         record = evaluate(wanted.measuring, load_network(run, place), wanted.dataset, place)
     except NotFiniteError as e:
         say(f"{RATE} = {lr:g}: no value: {e}")
-        return Draw(lr)
+        return Draw(lr, failed=str(e))
     announce(record)
-    return Draw(lr, run, next(iter(record.values.values())).value)
+    return Draw(lr, run, next(iter(record.values.values())).value, " ".join(record.warnings))
 
 
 def chosen(drawn: Sequence[Draw], metric: Metric) -> Draw:
@@ -137,6 +144,7 @@ def listed(drawn: Sequence[Draw], best: Draw) -> list[dict[str, str]]:
     """The draws as rows of a listing, by their rates."""
     rows = []
     for draw in sorted(drawn, key=lambda d: d.lr):
-        value = "not finite" if draw.value is None else f"{draw.value:.2f}{' best' if draw is best else ''}"
-        rows.append({"learning rate": f"{draw.lr:g}", "value": value, "run": draw.run.name if draw.run else ""})
+        value = "failed: not finite" if draw.value is None else f"{draw.value:.2f}{' best' if draw is best else ''}"
+        run = draw.run.name if draw.run else ""
+        rows.append({"learning rate": f"{draw.lr:g}", "value": value, "run": run, "note": draw.failed})
     return rows

@@ -23,6 +23,7 @@ from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import identity, jobs
 from cambench.stages.batches import Lessons, Phase
 from cambench.stages.begin import begin, checkpoints, opened
+from cambench.stages.divergence import base_warnings
 from cambench.stages.features import remembered
 from cambench.stages.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.loop import Loop
@@ -101,7 +102,7 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak, "checkpoints": checkpoints(run)}
-    return run.save(finished=True, **facts)
+    return loop.run.save(finished=True, **facts)
 
 
 def with_base(job: TrainJob, recipe: TrainingRecipe, place: jobs.Place) -> TrainJob:
@@ -208,6 +209,7 @@ def described(
         "comparable": dataset.comparable,
         "partial": list(dataset.notes),
         "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights)],
+        "base_warnings": base_warnings(job.weights),
         "recipe": recipe.model_dump(mode="json"),
         "weights": weights,
         "job": known,

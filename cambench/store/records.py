@@ -44,7 +44,9 @@ ABOUT_ROWS = ("row", "zero", "counted")
 class Record:
     """One metric of one run on one split; `values` has an entry for each variant of the metric ("" where there is one).
 
-    `partial` and `deviations` are sentences that must stand under every table that shows a value of this record.
+    `partial` and `deviations` are sentences that must stand under every table that shows a value of this record. So are
+    `warnings`, what went wrong in the run's own training; unlike those they are no condition: seeds that share a recipe are
+    averaged, those that diverged included.
     `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
     weights are, `last` or `best`.
     """
@@ -63,6 +65,7 @@ class Record:
     comparable: bool = True
     partial: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     device: str = "cpu"
@@ -88,7 +91,7 @@ def read_record(path: Path) -> Record:
     schema.check(path, found, schema.RECORD, "a record", MEND)
     try:
         data["values"] = {name: Value(**{**v, "interval": tuple(v["interval"])}) for name, v in data["values"].items()}
-        for name in ("partial", "deviations"):
+        for name in ("partial", "deviations", "warnings"):
             data[name] = tuple(data[name])
         return Record(**data)
     except (KeyError, TypeError, AttributeError) as e:

@@ -56,9 +56,10 @@ def test_a_rate_that_diverges_has_no_value_and_does_not_end_the_search(birds: Pa
     place, job = Place(birds, tmp_path, "cpu"), replace(JOB, draws=1, low=1e30, high=1e31)
     with pytest.raises(CambenchError, match="expected a value of at least one draw, got none of 1; lower --high"):
         search(job, place)
-    assert stage.measured(
+    draw = stage.measured(
         replace(CAM, overrides=[*CAM.overrides, "optimizer.lr=1e30"]), 1e30, stage.prepared(job, place), place
-    ) == Draw(1e30)
+    )
+    assert (draw.lr, draw.run, draw.value) == (1e30, None, None) and "expected a finite loss, got nan" in draw.failed
 
 
 def test_the_best_follows_the_metrics_direction_and_the_first_of_equals() -> None:

@@ -1,0 +1,93 @@
+"""When a training has gone wrong: the sentences that are said at once and follow the run into every record and table.
+
+A loss that is not finite is an error (`NotFiniteError`). Two rules find what stays finite:
+
+- *diverged*: an epoch's mean loss is above `TIMES` · max(l₀, ln C), l₀ the loss of the run's first batch, before its first
+  step, C the number of classes: far worse than the untrained network and than a uniform guess. Each phase of an epoch has
+  its own l₀. A loss that only fails to fall is not called so.
+- *ended at chance*: in the last epoch an accuracy a is at most p + 3·√(p·(1 − p)/n), n what it was counted on, p the share
+  that the best constant answer gets right: the commonest class; with several classes an image, no or yes for each class.
+  Pixels of a segmentation have no such p here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cambench.store.runs import Run, read_run
+from cambench.vocabulary import Dataset
+
+TIMES = 10.0
+"""How many times worse than a guess a loss must be; no healthy training of any recipe goes above 3 (results/measured)."""
+ERRORS = 3.0
+"""Standard errors above chance that an accuracy must exceed."""
+LOSS, ACCURACY, DECISIONS, VALIDATION = "loss", "accuracy", "decisions", "validation_accuracy"
+
+
+def is_loss(name: str) -> bool:
+    """Whether a logged value is the mean training loss of a phase."""
+    return name == LOSS or (name.endswith(f"_{LOSS}") and name != f"validation_{LOSS}")
+
+
+def diverged(epoch: Mapping[str, Any], start: Mapping[str, float], classes: int) -> str | None:
+    """The sentence about an epoch whose mean loss is far above the start's; None for a healthy one."""
+    for name, value in epoch.items():
+        if not is_loss(name) or name not in start:
+            continue
+        guess = max(start[name], math.log(classes))
+        if value > TIMES * guess:
+            shown = name.replace("_", " ")
+            return (
+                f"Diverged in epoch {epoch['epoch']}: mean {shown} {value:,.4g}, more than {TIMES:g} times that of a guess "
+                f"({guess:.3g})"
+            )
+    return None
+
+
+def at_chance(last: Mapping[str, Any], dataset: Dataset, held_out: Dataset | None) -> str | None:
+    """The sentence about a training whose last epoch is no better than a constant answer; None for one that learnt."""
+    for name, value in last.items():
+        measured = held_out if name == VALIDATION else dataset
+        if measured is None or not (name in (DECISIONS, VALIDATION) or name.endswith(ACCURACY)) or name == "pixel_accuracy":
+            continue
+        share = value / 100 if name == VALIDATION else value
+        p, n = constant(measured)
+        if share <= p + ERRORS * math.sqrt(p * (1 - p) / n):
+            shown = name.replace("_", " ") if name != ACCURACY else "training accuracy"
+            return f"Ended at chance: {shown} {100 * share:.3g} % where a constant answer gets {100 * p:.3g} %"
+    return None
+
+
+def constant(dataset: Dataset) -> tuple[float, int]:
+    """The share of answers that the best constant one gets right, and the number of answers (a class's yes or no is one)."""
+    n, classes = len(dataset), len(dataset.classes)
+    counts = np.zeros(classes)
+    for sample in dataset.samples:
+        counts[list(sample.right)] += 1
+    if dataset.multilabel:
+        return float(np.maximum(counts, n - counts).mean() / n), n * classes
+    return float(counts.max() / n), n
+
+
+def warnings(run: Run, dataset: Dataset, held_out: Dataset | None, log: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every sentence about a training so far: what went wrong in the one that it began with, the first of its epochs that
+    diverged and, once it is over, an end at chance.
+    """
+    start, classes = run.info.get("loss_at_start", {}), len(dataset.classes)
+    found = next((said for epoch in log if (said := diverged(epoch, start, classes))), None)
+    over = bool(log) and log[-1]["epoch"] == run.info["recipe"]["train"]["epochs"]
+    ended = at_chance(log[-1], dataset, held_out) if over else None
+    return [*run.info.get("base_warnings", []), *(said for said in (found, ended) if said is not None)]
+
+
+def base_warnings(weights: Path | None) -> list[str]:
+    """What went wrong in the training whose checkpoint another run begins with; nothing of a file that is no run's."""
+    if weights is None or not (weights.parent / "run.json").is_file():
+        return []
+    base = read_run(weights.parent)
+    return [f"Began with the weights of {base.name}: {sentence}" for sentence in base.info.get("warnings", [])]
