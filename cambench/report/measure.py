@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cambench.metrics import INDEX
@@ -133,3 +133,9 @@ def warning(groups: Sequence[Sequence[Record]], shown: int) -> tuple[str, ...]:
         reasons.update(dict.fromkeys(reason.rstrip(".") for reason in group[0].partial or (group[0].dataset,)))
     which = "" if len(groups) == shown else f" ({len(groups)} of {shown} measured cells)"
     return (f"Not comparable with published numbers{which}: {'; '.join(reasons)}.",)
+
+
+def troubles(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
+    """The sentences above a table, in every format, about the trainings behind its numbers that went wrong."""
+    found = {(r.method, r.arch, r.seed, sentence): None for group in groups for r in group for sentence in r.warnings}
+    return tuple(f"{method} {arch}, seed {seed}: {sentence.rstrip('.')}." for method, arch, seed, sentence in found)

@@ -11,7 +11,7 @@ from cambench.recipes.tables import CellRecipe, Line, Select, TableRecipe, cells
 from cambench.report.counts import counted, sets_and_classes
 from cambench.report.draft import Draft, finish
 from cambench.report.means import drawn_mean
-from cambench.report.measure import measure, sentences, warning
+from cambench.report.measure import measure, sentences, troubles, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import chosen, variant_of
 from cambench.store.records import Record
@@ -59,7 +59,11 @@ def paper_table(
         columns=tuple(Column(tuple(c.label), *s) for c, s in zip(recipe.columns, by_column, strict=True)),
         rows=tuple(Row(tuple(r.label), (), *s) for r, s in zip(recipe.rows, by_row, strict=True)),
         wrap=recipe.wrap,
-        banner=(*([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []), *warning(incomparable, len(shown))),
+        banner=(
+            *([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []),
+            *warning(incomparable, len(shown)),
+            *troubles(shown),
+        ),
         notes=(
             *legend(recipe),
             *recipe.notes,

@@ -9,7 +9,7 @@ from cambench import metrics
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.report.draft import Draft, finish
-from cambench.report.measure import measure, sentences, warning
+from cambench.report.measure import measure, sentences, troubles, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import LAST, groups, training
 from cambench.store.records import Record
@@ -61,7 +61,7 @@ def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
         row_headers=tuple(h.capitalize() for h in headers),
         columns=tuple(column(key, entries[key[0]], columns) for key in columns),
         rows=tuple(Row(tuple(line.facts[h] for h in headers), ()) for line in lines),
-        banner=warning(incomparable, len(draft.measured())),
+        banner=(*warning(incomparable, len(draft.measured())), *troubles(g for line in lines for g in line.groups.values())),
     )
     return finish(table, draft)
 

@@ -125,8 +125,9 @@ def test_a_run_that_diverges_says_so_in_its_epoch_and_under_every_number(
         evaluate(measure, load_network(trained, place), dataset, place)
     (table,) = summarise(read_records(tmp_path))
     assert table.rows[0].cells[0].measured is not None and table.rows[0].cells[0].measured.seeds == (0, 1), "averaged"
-    for form in ("csv", "markdown", "json"):
-        assert f"Seed 0: {sentence.partition(':')[0]}" in render([table], form)
+    assert any(f"Seed 0: {sentence}" in note for note in (*table.notes, *table.footnotes))
+    for form in ("csv", "markdown", "json", "latex"):
+        assert f"ce resnet8, seed 0: {sentence.partition(':')[0]}" in render([table], form)
 
 
 def test_what_was_left_unsaid_by_a_call_that_was_killed_is_said_by_the_next(
