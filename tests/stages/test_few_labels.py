@@ -91,7 +91,7 @@ def test_few_labels_are_measured_on_the_official_split(method: str, place: Place
     assert {r.split for r in records} == {"test"} and len(groups(records)) == 1
     said = sentences(records[:1], measure(records[:1], ""))
     assert "Labels of 34 % of the training images" in said
-    assert any("data.labelled = 0.34 instead of 0.1" in text for text in said)
+    assert any("data.labelled = 0.34 instead of 0.3" in text for text in said)
 
 
 def test_all_labels_leave_two_loaders(place: Place, tmp_path: Path) -> None:
