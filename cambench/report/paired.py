@@ -35,7 +35,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A metric's variant in two runs, in its unit. lacking: images that only the other run has a value for."""
+    """A metric's variant in two runs, in its unit. lacking: images that only the other run has a value for.
+
+    warnings: what went wrong in either training.
+    """
 
     metric: str
     variant: str
@@ -45,6 +48,7 @@ class Comparison:
     target: str | None
     numbers: paired.Paired
     lacking: tuple[int, int]
+    warnings: tuple[str, ...] = ()
     p_holm: float = 1.0
 
 
@@ -110,12 +114,13 @@ def of_records(a: Side, b: Side) -> list[Comparison]:
     at_a, at_b = aligned(a.record, b.record, rows_a.ids, rows_b.ids)
     lacking = (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a))
     scale, record = find_metric(a.record.metric).scale, a.record
+    warnings = tuple(f"{name}: {said}" for name, side in (("A", a), ("B", b)) for said in side.record.warnings)
     found = []
     for variant in (name for name in rows_a.values if name in rows_b.values):
         left, right = (torch.from_numpy(rows.values[variant][at] * scale) for rows, at in ((rows_a, at_a), (rows_b, at_b)))
         numbers = paired.compare(left, right, seeds.generator("paired"))
         facts = (record.dataset, record.split, record.explainer, record.target)
-        found.append(Comparison(record.metric, variant, *facts, numbers, lacking))
+        found.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings))
     return found
 
 
@@ -186,6 +191,7 @@ def notes(found: Sequence[Comparison]) -> list[str]:
     lacking = {c.metric: c.lacking for c in found if any(c.lacking)}
     return [
         *METHOD,
+        *dict.fromkeys(f"{said.rstrip('.')}." for c in found for said in c.warnings),
         *(f"{m}: without {of_a} images that A lacks and {of_b} that B lacks." for m, (of_a, of_b) in lacking.items()),
     ]
 
@@ -199,6 +205,7 @@ def tidy(found: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
             "n": c.numbers.n, "mean_a": c.numbers.a, "mean_b": c.numbers.b, "difference": c.numbers.difference,
             "low": c.numbers.interval[0], "high": c.numbers.interval[1], "a_higher": c.numbers.higher,
             "a_lower": c.numbers.lower, "equal": c.numbers.equal, "p": c.numbers.p, "p_holm": c.p_holm,
+            "warnings": " ".join(c.warnings),
         }
         for c in found
     ]  # fmt: skip

@@ -13,12 +13,14 @@ from tiny import TINY
 
 from cambench import data
 from cambench.recipes import load as recipes
+from cambench.report import paired
 from cambench.stages import divergence, loop
 from cambench.stages.catalogue import runs as listed_runs
 from cambench.stages.divergence import TIMES, at_chance, constant, diverged, is_loss
 from cambench.stages.evaluate import evaluate
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
+from cambench.stages.paired import compare
 from cambench.stages.report import render, summarise
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
@@ -128,6 +130,17 @@ def test_a_run_that_diverges_says_so_in_its_epoch_and_under_every_number(
     assert any(f"Seed 0: {sentence}" in note for note in (*table.notes, *table.footnotes))
     for form in ("csv", "markdown", "json", "latex"):
         assert f"ce resnet8, seed 0: {sentence.partition(':')[0]}" in render([table], form)
+
+
+def test_a_comparison_of_two_runs_says_which_went_wrong(birds: Path, tmp_path: Path) -> None:
+    place, dataset = Place(birds, tmp_path, "cpu"), data.load("synthbirds", "eval", birds)
+    runs = [train(job("train.epochs=1", seed=seed), place) for seed in (0, 1)]
+    runs = [runs[0].save(warnings=[]), runs[1].save(warnings=["Diverged in epoch 1: mean loss 1e+05"])]
+    for run in runs:
+        evaluate(EvalJob("top1"), load_network(run, place), dataset, place)
+    _, found = compare((runs[0].name, runs[1].name), ["top1"], tmp_path)
+    assert "B: Diverged in epoch 1: mean loss 1e+05." in paired.notes(found)
+    assert paired.tidy(found, "A", "B")[0]["warnings"] == "B: Diverged in epoch 1: mean loss 1e+05"
 
 
 def test_what_was_left_unsaid_by_a_call_that_was_killed_is_said_by_the_next(
