@@ -14,6 +14,7 @@ log="$CAMBENCH_RESULTS/second-core.log"
 echo "(on the other core at the same time: cgc with seed 2, ce with seeds 0, 1, 2)"
 (train cgc 2; train ce 0; train ce 1; train ce 2) >"$log" 2>&1 &
 other=$!
+trap 'kill "$other" 2>/dev/null || true' EXIT
 train cgc 0
 train cgc 1
 wait "$other" || { cat "$log"; exit 1; }
