@@ -113,14 +113,24 @@ def file_digests(paths: Sequence[Path]) -> list[str]:
     return [file_digest(path) for path in paths]
 
 
+def number_of(n: int, noun: str) -> str:
+    """`1 image`, `5,794 images`, `191 pairs of classes`: a count with its noun, whose first word takes the plural."""
+    first, space, rest = noun.partition(" ")
+    plural = first if n == 1 else f"{first}es" if first.endswith("s") else f"{first}s"
+    return f"{n:,} {plural}{space}{rest}"
+
+
 @dataclass(frozen=True)
 class Value:
-    """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval."""
+    """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval.
+
+    One image tells nothing of the spread: both are None.
+    """
 
     value: float
     n: int
-    standard_error: float
-    interval: tuple[float, float]
+    standard_error: float | None
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from cambench import data
 from cambench.data import decode, folder_splits, readers
-from cambench.vocabulary import DataError, Dataset, Sample
+from cambench.vocabulary import DataError, Dataset, Sample, number_of
 
 Progress = Callable[[int, int], None]
 CHUNK = 64
@@ -90,12 +90,12 @@ def check_split(dataset: Dataset, entry: data.DatasetEntry, report: Report, prog
     if entry.classes not in (None, len(dataset.classes)):
         report.notes.append(f"{dataset.split}: {len(dataset.classes)} classes, the official set has {entry.classes}")
     if facts["empty classes"]:
-        report.notes.append(f"{dataset.split}: {facts['empty classes']} classes without images")
+        report.notes.append(f"{dataset.split}: {number_of(int(facts['empty classes']), 'class')} without images")
     ids = Counter(s.id for s in dataset.samples)
     report.problems += shortened([f"{dataset.split}: {i} is listed {n} times" for i, n in ids.items() if n > 1])
     boxless = sum(not s.boxes for s in dataset.samples)
     if boxes and boxless:
-        report.notes.append(f"{dataset.split}: {boxless} images without a box")
+        report.notes.append(f"{dataset.split}: {number_of(boxless, 'image')} without a box")
 
 
 def examine(dataset: Dataset) -> Iterator[tuple[str, str]]:

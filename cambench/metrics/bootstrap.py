@@ -13,15 +13,18 @@ from cambench.vocabulary import CambenchError
 AT_ONCE = 4_000_000
 
 
-def interval(rows: Tensor, generator: torch.Generator, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
+def interval(rows: Tensor, generator: torch.Generator, draws: int = 2000, level: float = 0.95) -> tuple[float, float] | None:
     """Percentile bootstrap interval of the mean: quantiles (1±level)/2 of the means of `draws` resamples of the rows.
 
     Source: Efron & Tibshirani 1993, §13.3. rows (N,) on the CPU -> (low, high) in the rows' unit. Rows of only two values
-    (hits) are drawn as binomial counts, which has the same distribution.
+    (hits) are drawn as binomial counts, which has the same distribution. None for a single row, every resample of which
+    is itself.
     Raises: CambenchError without rows or for rows that are not finite.
     """
     rows = check_rows(rows)
     n, low, high = len(rows), rows.min(), rows.max()
+    if n == 1:
+        return None
     if bool(((rows == low) | (rows == high)).all()):
         share = (rows == high).double().mean()
         counts = torch.binomial(
@@ -43,19 +46,21 @@ def resampled(
     generator: torch.Generator,
     draws: int = 400,
     level: float = 0.95,
-) -> dict[str, tuple[float, tuple[float, float]]]:
+) -> dict[str, tuple[float, tuple[float, float]] | tuple[None, None]]:
     """Name -> bootstrap standard error and percentile interval of a statistic that is no mean, over resamples of the images.
 
-    Source: Efron & Tibshirani 1993, §6.2 and §13.3. columns: name -> rows (N, …) on the CPU.
+    Source: Efron & Tibshirani 1993, §6.2 and §13.3. columns: name -> rows (N, …) on the CPU. None for a single row.
     """
     n = len(next(iter(columns.values())))
+    if n == 1:
+        return dict.fromkeys(statistic(columns), (None, None))
     found: dict[str, list[float]] = {}
     for _ in range(draws):
         rows = torch.randint(n, (n,), generator=generator)
         for name, value in statistic({k: column[rows] for k, column in columns.items()}).items():
             found.setdefault(name, []).append(value)
     tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    spread = {}
+    spread: dict[str, tuple[float, tuple[float, float]] | tuple[None, None]] = {}
     for name, values in found.items():
         drawn = check_rows(torch.tensor(values, dtype=torch.float64))
         low, high = torch.quantile(drawn, tail).tolist()
@@ -63,13 +68,13 @@ def resampled(
     return spread
 
 
-def standard_error(rows: Tensor) -> float:
-    """Standard error of the mean: s/√N with the sample deviation s (ddof 1); 0 for a single row.
+def standard_error(rows: Tensor) -> float | None:
+    """Standard error of the mean: s/√N with the sample deviation s (ddof 1); None for a single row, which has no deviation.
 
     Raises: CambenchError without rows or for rows that are not finite.
     """
     rows = check_rows(rows)
-    return float(rows.std(correction=1) / len(rows) ** 0.5) if len(rows) > 1 else 0.0
+    return float(rows.std(correction=1) / len(rows) ** 0.5) if len(rows) > 1 else None
 
 
 def check_rows(rows: Tensor) -> Tensor:

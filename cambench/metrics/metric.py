@@ -136,8 +136,10 @@ def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable
         return found
     values, n, scale = metric.mean(columns), len(next(iter(columns.values()))), metric.scale
     spread = bootstrap.resampled(metric.mean, columns, generator())
-    return {
-        v: Value(values[v] * scale, n, spread[v][0] * scale, (spread[v][1][0] * scale, spread[v][1][1] * scale))
-        for v in metric.variants
-        if v in values
-    }
+    return {v: scaled(values[v], n, *spread[v], scale) for v in metric.variants if v in values}
+
+
+def scaled(value: float, n: int, error: float | None, interval: tuple[float, float] | None, scale: float) -> Value:
+    """A value with its spread, in the metric's unit."""
+    ends = None if interval is None else (interval[0] * scale, interval[1] * scale)
+    return Value(value * scale, n, None if error is None else error * scale, ends)

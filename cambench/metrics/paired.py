@@ -20,7 +20,8 @@ EXACT = 50
 
 @dataclass(frozen=True)
 class Paired:
-    """a, b: means. difference: a − b with its 95 % interval. higher, lower, equal: images on which a is above b, …
+    """a, b: means. difference: a − b with its 95 % interval, None of one image. higher, lower, equal: images on which a is
+    above b, …
 
     p: two-sided Wilcoxon signed-rank test.
     """
@@ -29,7 +30,7 @@ class Paired:
     a: float
     b: float
     difference: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     higher: int
     lower: int
     equal: int

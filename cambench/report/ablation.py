@@ -55,7 +55,7 @@ def point(row: Row, cell: Cell, x: float) -> Point:
     published = cell.published.value if cell.published and (measured is None or measured.comparable) else None
     if measured is None:
         return Point(name, x, None, None, None, published)
-    low, high = measured.interval or (measured.mean - (measured.std or 0), measured.mean + (measured.std or 0))
+    low, high = measured.ends or (None, None)
     return Point(name, x, measured.mean, low, high, published)
 
 

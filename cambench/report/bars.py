@@ -47,8 +47,7 @@ def bars(table: Table) -> list[Bar]:
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             m = cell.measured
-            spread = (m.std or 0) if m else 0
-            low, high = (m.interval or (m.mean - spread, m.mean + spread)) if m else (None, None)
+            low, high = (m.ends if m else None) or (None, None)
             size, steps, quantity = column.label
             found.append(Bar(row.label[0], row.label[1], size, steps, quantity, m.mean if m else None, low, high))
     return found

@@ -78,8 +78,7 @@ def point(dataset: str, method: str, k: float, cell: Cell) -> Point:
     theirs = cell.published.value if cell.published and (ours is None or ours.comparable) else None
     if ours is None:
         return Point(dataset, method, k, None, None, None, theirs)
-    spread = ours.std or 0
-    low, high = ours.interval or (ours.mean - spread, ours.mean + spread)
+    low, high = ours.ends or (None, None)
     return Point(dataset, method, k, ours.mean, low, high, theirs)
 
 

@@ -11,7 +11,7 @@ from cambench.metrics import INDEX
 from cambench.report.model import Measured
 from cambench.report.select import recipe_of, setting
 from cambench.store.records import Record
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, number_of
 
 LAYER = "Explained layer: "
 EPISODE = "episode"
@@ -42,7 +42,7 @@ def over_seeds(group: Sequence[Record], values: Sequence[float], counts: Sequenc
         seeds=tuple(record.seed for record in group),
         images=tuple(counts),
         std=statistics.stdev(values) if len(values) > 1 else None,
-        over="pairs of classes" if group[0].metric in INDEX and INDEX[group[0].metric].pairs else "images",
+        over="pair of classes" if group[0].metric in INDEX and INDEX[group[0].metric].pairs else "image",
         comparable=all(record.comparable and not record.partial for record in group),
     )
 
@@ -98,15 +98,17 @@ def task(record: Record) -> list[str]:
 def spread(measured: Measured, kind: str = "seed") -> str:
     """Which kind of spread is printed. kind: what was repeated, a seed or an episode (whose number is its seed)."""
     seeds = listed(measured.seeds)
+    if measured.std is None and measured.images == (1,):
+        return f"One {kind} ({seeds}); n = 1, no interval"
     if measured.std is None:
-        return f"One {kind} ({seeds}); 95 % bootstrap interval over the {measured.over}"
+        return f"One {kind} ({seeds}); 95 % bootstrap interval over the {number_of(0, measured.over).removeprefix('0 ')}"
     return f"Mean ± std (ddof 1) over {len(measured.seeds)} {kind}s ({seeds})"
 
 
 def images(measured: Measured) -> str:
-    """`5,794 images` (or `191 pairs of classes`), or a range where the seeds saw different numbers."""
+    """`1 image`, `5,794 images` (or `191 pairs of classes`), or a range where the seeds saw different numbers."""
     low, high = min(measured.images), max(measured.images)
-    return f"{low:,} {measured.over}" if low == high else f"{low:,} to {high:,} {measured.over}"
+    return number_of(high, measured.over) if low == high else f"{low:,} to {number_of(high, measured.over)}"
 
 
 def listed(numbers: Sequence[int]) -> str:

@@ -18,7 +18,8 @@ ARROWS = {"up": "↑", "down": "↓", "none": ""}
 class Measured:
     """A measured number: its mean, and either the std over seeds (ddof 1) or, for one seed, the interval over images.
 
-    seeds: the seeds in order. images: images behind each seed's value, or what else `over` says. values: each seed's value.
+    One seed and one image have neither. seeds: the seeds in order. images: images behind each seed's value, or what else
+    `over` says. values: each seed's value.
     A count has neither seeds nor images.
     """
 
@@ -29,7 +30,14 @@ class Measured:
     std: float | None = None
     interval: tuple[float, float] | None = None
     comparable: bool = True
-    over: str = "images"
+    over: str = "image"
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Where a line for the spread begins and ends: the interval, or one std around the mean; None without a spread."""
+        if self.interval is not None or self.std is None:
+            return self.interval
+        return self.mean - self.std, self.mean + self.std
 
 
 @dataclass(frozen=True)

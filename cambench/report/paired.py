@@ -16,7 +16,7 @@ from cambench.metrics import find_metric, paired
 from cambench.report.model import Cell, with_unit
 from cambench.report.select import MEASURED_ON, preference, setting
 from cambench.store.records import Record, Rows
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import CambenchError, UsageError, number_of
 
 LEFT_OUT = "images left out"
 METHOD = (
@@ -158,14 +158,14 @@ def aligned(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) ->
 
 def counted(record: Record) -> str:
     """`5,794 images`."""
-    return f"{max(value.n for value in record.values.values()):,} images"
+    return number_of(max(value.n for value in record.values.values()), "image")
 
 
 def printed(comparison: Comparison) -> dict[str, str]:
     """One line of the table for a person."""
     metric, numbers = find_metric(comparison.metric), comparison.numbers
     cell = Cell(metric.decimals)
-    low, high = (cell.number(end) for end in numbers.interval)
+    interval = "n = 1" if numbers.interval is None else f"[{', '.join(cell.number(end) for end in numbers.interval)}]"
     name = " ".join(filter(None, (comparison.metric, comparison.variant)))
     return {
         "metric": with_unit(name, metric.unit, metric.direction(comparison.variant)),
@@ -175,7 +175,7 @@ def printed(comparison: Comparison) -> dict[str, str]:
         "A": cell.number(numbers.a),
         "B": cell.number(numbers.b),
         "A − B": cell.signed(numbers.difference),
-        "95 %": f"[{low}, {high}]",
+        "95 %": interval,
         "p": probability(numbers.p),
         "Holm": probability(comparison.p_holm),
     }
@@ -192,7 +192,10 @@ def notes(found: Sequence[Comparison]) -> list[str]:
     return [
         *METHOD,
         *dict.fromkeys(f"{said.rstrip('.')}." for c in found for said in c.warnings),
-        *(f"{m}: without {of_a} images that A lacks and {of_b} that B lacks." for m, (of_a, of_b) in lacking.items()),
+        *(
+            f"{m}: without {number_of(of_a, 'image')} that A lacks and {of_b:,} that B lacks."
+            for m, (of_a, of_b) in lacking.items()
+        ),
     ]
 
 
@@ -203,7 +206,7 @@ def tidy(found: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
             "a": a, "b": b, "metric": c.metric, "variant": c.variant, "unit": find_metric(c.metric).unit,
             "dataset": c.dataset, "split": c.split, "explainer": c.explainer, "target": c.target,
             "n": c.numbers.n, "mean_a": c.numbers.a, "mean_b": c.numbers.b, "difference": c.numbers.difference,
-            "low": c.numbers.interval[0], "high": c.numbers.interval[1], "a_higher": c.numbers.higher,
+            **dict(zip(("low", "high"), c.numbers.interval or (None, None), strict=True)), "a_higher": c.numbers.higher,
             "a_lower": c.numbers.lower, "equal": c.numbers.equal, "p": c.numbers.p, "p_holm": c.p_holm,
             "warnings": " ".join(c.warnings),
         }

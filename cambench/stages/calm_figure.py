@@ -26,6 +26,7 @@ from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network, open_run
 from cambench.targets import coefficients
+from cambench.vocabulary import number_of
 
 KIND = "calm"
 JOINT, COUNTERFACTUAL = "joint", "counterfactual"
@@ -60,7 +61,7 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
         name = shown.dataset.classes[sample.label]
         made.append(Row(pixels(image.cpu(), shown.view), plain(name), groups, object_mask(shown, row)))
         told.append({"image": sample.id, "class": name, **listed})
-    return made, told, f"{min(images, n)} of {n} images, evenly spaced."
+    return made, told, f"{min(images, n)} of {number_of(n, 'image')}, evenly spaced."
 
 
 def explained(shown: Scene, image: Tensor, label: int) -> tuple[list[Group], dict[str, Any]]:

@@ -31,7 +31,7 @@ from cambench.stages.gallery import pixels, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import Loaded, Ready, load_network, open_run
 from cambench.stages.progress import bar, say
-from cambench.vocabulary import Dataset, UsageError
+from cambench.vocabulary import Dataset, UsageError, number_of
 
 CONTRASTS = {"original": "logit", "mean": "mean", "max": "max", "weighted": "weighted"}
 """Wang & Wang's name -> target."""
@@ -108,7 +108,7 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
     Raises: UsageError where no image is undecided enough for `contrast` and `blurred`.
     """
     n, wanted = len(shown.dataset), list(range(len(shown.dataset)))
-    said = f"{min(images, n)} of {n} images, evenly spaced."
+    said = f"{min(images, n)} of {number_of(n, 'image')}, evenly spaced."
     if STYLES[shown.kind].contrasts:
         wanted = undecided(shown, place)
         rule = f"p > {THRESHOLD:g} for their {ORDINALS[shown.classes - 1]} best class"

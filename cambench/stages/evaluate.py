@@ -29,7 +29,7 @@ from cambench.store.locks import only_writer
 from cambench.store.parts import Parts
 from cambench.store.provenance import device_name, versions
 from cambench.store.records import Record, read_record, readable, rows_path, write_record, write_rows
-from cambench.vocabulary import CambenchError, Dataset, UsageError
+from cambench.vocabulary import CambenchError, Dataset, UsageError, Value
 
 NO_BOX = "images without a box, or with boxes wholly outside their picture alone"
 
@@ -261,10 +261,14 @@ def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
 
 def summarise(record: Record) -> str:
     """One line for a person: the metric and its values."""
-    shown = [
-        f"{k + ' ' if k else ''}{v.value:.4g} [{v.interval[0]:.4g}, {v.interval[1]:.4g}]" for k, v in record.values.items()
-    ]
+    shown = [" ".join(filter(None, (name, spread_out(value)))) for name, value in record.values.items()]
     return f"{record.run}  {record.metric}  " + "  ".join(shown) + f"  (n={next(iter(record.values.values())).n})"
+
+
+def spread_out(value: Value) -> str:
+    """`54.77 [54.33, 55.21]`; a value of one image has no interval."""
+    ends = "" if value.interval is None else " [{:.4g}, {:.4g}]".format(*value.interval)
+    return f"{value.value:.4g}{ends}"
 
 
 def announce(record: Record) -> None:

@@ -26,7 +26,7 @@ from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_
 from cambench.store.keys import job_key
 from cambench.store.locks import only_writer
 from cambench.store.parts import Parts
-from cambench.vocabulary import Batch, CambenchError, Dataset, UsageError
+from cambench.vocabulary import Batch, CambenchError, Dataset, UsageError, number_of
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def explain(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place
             return whole(path, described, dataset)
         parts = Parts(path, job_key(described), anew=again)
         if parts.rows:
-            say(f"{path.name}: going on after {parts.rows} of {len(dataset)} images")
+            say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
         compute(job, loaded, dataset, place, parts)
         made = parts.read()
         check_ids(path, [i.decode() for i in made["id"].tolist()], dataset)

@@ -33,7 +33,7 @@ from cambench.store.keys import file_hash, job_key
 from cambench.store.locks import only_writer
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import Run, read_run
-from cambench.vocabulary import Dataset, UsageError
+from cambench.vocabulary import Dataset, UsageError, number_of
 
 SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 
@@ -89,7 +89,8 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     model = build(job, recipe, dataset, place)
     layer, head = explained_layer(model, recipe)
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
-    say(f"{run.name}: {len(dataset)} images{others}, {len(dataset.classes)} classes, explained layer {layer}")
+    counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
+    say(f"{run.name}: {counts}, explained layer {layer}")
     for sentence in departures(recipe):
         say(f"{run.name}: note: {sentence}")
     device = jobs.device(place.device)

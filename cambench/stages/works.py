@@ -18,7 +18,7 @@ from cambench.stages.rows import EvalJob
 from cambench.store.records import Record
 from cambench.store.runs import Run, read_runs
 from cambench.targets import find_target
-from cambench.vocabulary import Dataset, UsageError
+from cambench.vocabulary import Dataset, UsageError, number_of
 
 Made = TypeVar("Made")
 EXPLAINER, TARGET = "grad-cam", "logit"
@@ -86,7 +86,8 @@ def each(work: Works, place: jobs.Place, act: Callable[[Loaded, Dataset], Made])
         loaded = load_network(run, place, layer=work.layer, **prepared)
         asked = (work.dataset, work.split, work.limit, work.class_sets)
         dataset = open_data(loaded, place, *asked, map_classes=work.map_classes)
-        say(f"{run.name} on {dataset.name} {dataset.split}: {len(dataset)} images, layer {loaded.layer}, {loaded.device}")
+        images = number_of(len(dataset), "image")
+        say(f"{run.name} on {dataset.name} {dataset.split}: {images}, layer {loaded.layer}, {loaded.device}")
         made.append(act(loaded, dataset))
     return made
 

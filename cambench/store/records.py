@@ -90,7 +90,9 @@ def read_record(path: Path) -> Record:
     found = data.get("schema") if isinstance(data, dict) else type(data).__name__
     schema.check(path, found, schema.RECORD, "a record", MEND)
     try:
-        data["values"] = {name: Value(**{**v, "interval": tuple(v["interval"])}) for name, v in data["values"].items()}
+        data["values"] = {
+            name: Value(**{**v, "interval": v["interval"] and tuple(v["interval"])}) for name, v in data["values"].items()
+        }
         for name in ("partial", "deviations", "warnings"):
             data[name] = tuple(data[name])
         return Record(**data)

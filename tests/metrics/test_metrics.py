@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics import INDEX, cue_localisation, find_metric, needs, reduce
+from cambench.metrics import INDEX, cue_localisation, find_metric, needs, reduce, summarise
 from cambench.metrics.bootstrap import interval, standard_error
 from cambench.metrics.top_k import top1, top5
-from cambench.vocabulary import ARGUMENTS, CambenchError, UsageError
+from cambench.vocabulary import ARGUMENTS, CambenchError, UsageError, Value
 
 LOGITS = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [0, 9, 1, 2, 3, 4]])
 
@@ -34,7 +36,14 @@ def test_standard_error_and_mean() -> None:
     rows = torch.tensor([1.0, 2.0, 4.0, 9.0])
     assert reduce(rows) == 4.0
     assert standard_error(rows) == pytest.approx(np.std(rows.numpy(), ddof=1) / 2)
-    assert standard_error(torch.tensor([3.0])) == 0.0
+
+
+def test_one_image_has_no_spread() -> None:
+    one = torch.tensor([1.0])
+    assert standard_error(one) is None and interval(one, torch.Generator()) is None
+    assert summarise(INDEX["top1"], {"": one}, torch.Generator) == {"": Value(100.0, 1, None, None)}
+    over_all = replace(INDEX["top1"], mean=lambda columns: {"": float(columns[""].mean())})
+    assert summarise(over_all, {"": one}, torch.Generator) == {"": Value(100.0, 1, None, None)}
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
@@ -248,3 +249,12 @@ def test_a_folder_appears_whole_or_not_at_all_and_takes_the_place_of_another(tmp
         with atomic_folder(path) as temporary:
             (temporary / name).write_text(name)
         assert list(tmp_path.iterdir()) == [path] and [p.name for p in path.iterdir()] == [name]
+
+
+def test_a_value_of_one_image_is_stored_and_read_without_a_spread(tmp_path: Path) -> None:
+    facts = {"dataset": "d", "split": "test", "method": "ce", "arch": "resnet8", "seed": 0, "metric": "top1"}
+    record = Record(run="r", values={"": Value(100.0, 1, None, None)}, **facts)
+    write_record(tmp_path / "r.json", record)
+    stored = json.loads((tmp_path / "r.json").read_text())["values"][""]
+    assert stored == {"value": 100.0, "n": 1, "standard_error": None, "interval": None}
+    assert read_record(tmp_path / "r.json") == record
