@@ -74,6 +74,17 @@ class View:
         return self.kind in augment.INDEX
 
 
+def in_words(view: View) -> str:
+    """What a view that is the same every time shows of an image, for whoever looks at a picture of it."""
+    size, resized = f"{view.size}×{view.size}", f"{view.shorter}×{view.shorter}"
+    return {
+        "resize-center-crop": f"the middle {size} pixels of each image, its shorter side first resized to {view.shorter}",
+        "squash-center-crop": f"the middle {size} pixels of each image, first squeezed to {resized} whatever its shape",
+        "resize": f"each whole image squeezed to {size} pixels, distorted where it is not square",
+        "full": f"each whole image, its shorter side resized to {view.size} pixels",
+    }.get(view.kind, view.kind)
+
+
 def altered(view: View, name: str) -> View:
     """The random view under an augmentation: its colours change (`colour.INDEX`), or a pipeline makes it (`augment.INDEX`).
 

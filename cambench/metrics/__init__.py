@@ -19,9 +19,25 @@ CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
 CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC spec §2.5: no epsilon; the metric itself divides by the sum
 
 INDEX: dict[str, Metric] = {
-    "top1": Metric("top1", top_k.top1, "%", True, "CGC §4", "share of images whose best class is the label", scale=100),
+    "top1": Metric(
+        "top1",
+        top_k.top1,
+        "%",
+        True,
+        "CGC §4",
+        "share of images whose best class is the label",
+        scale=100,
+        asks="How often is the network right?",
+    ),
     "top5": Metric(
-        "top5", top_k.top5, "%", True, "CGC Table 9", "share of images with the label among five best", scale=100
+        "top5",
+        top_k.top5,
+        "%",
+        True,
+        "CGC Table 9",
+        "share of images with the label among five best",
+        scale=100,
+        asks="How often is the right class among the network's five best?",
     ),
     "top1-any": Metric(
         "top1-any",
@@ -31,6 +47,7 @@ INDEX: dict[str, Metric] = {
         "CGC Table 3",
         "share of images whose best class is any of the right ones",
         scale=100,
+        asks="How often is the network's answer one of the right ones?",
     ),
     "ch": Metric(
         "ch",
@@ -46,6 +63,7 @@ INDEX: dict[str, Metric] = {
         variants=("official", "correct"),
         aliases=("content-heatmap",),
         steps_on=CH_STEPS_ON,
+        asks="How much of the heat lies on the object, inside the outlined box?",
     ),
     "ch-224": Metric(
         "ch-224",
@@ -69,6 +87,7 @@ INDEX: dict[str, Metric] = {
         "CGC §4, Table 1",
         "how far heatmaps are from following a random crop, told from 31 others",
         group=32,
+        asks="How much does the heatmap change when the picture is cropped?",
     ),
     "iauc": Metric(
         "iauc",
@@ -81,6 +100,7 @@ INDEX: dict[str, Metric] = {
         decimals=4,
         steps=PERTURBATION_STEPS,
         aliases=("insertion-auc", "insertion"),
+        asks="Shown the hottest pixels first, how soon is the network sure?",
     ),
     "iauc-train-bn": Metric(
         "iauc-train-bn",
@@ -106,6 +126,7 @@ INDEX: dict[str, Metric] = {
         decimals=4,
         steps=PERTURBATION_STEPS,
         aliases=("deletion-auc", "deletion"),
+        asks="With the hottest pixels taken away first, how long does the network stay sure?",
     ),
     "relative-probability": Metric(
         "relative-probability",

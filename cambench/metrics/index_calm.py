@@ -63,6 +63,7 @@ CALM: dict[str, Metric] = {
         steps=remove_and_classify.STEPS,
         variants=remove_and_classify.VARIANTS,
         mean=remove_and_classify.mean,
+        asks="How much accuracy is left without the hottest pixels?",
     ),
     "remove-and-classify-zero": Metric(
         "remove-and-classify-zero",

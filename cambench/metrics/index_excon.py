@@ -20,6 +20,7 @@ EXCON: dict[str, Metric] = {
         variants=drop_increase.VARIANTS,
         explainer="grad-cam",
         directions=drop_increase.DIRECTIONS,
+        asks="How sure does the network stay if it sees only the hottest pixels?",
     ),
     "infidelity": Metric(
         "infidelity",
@@ -33,6 +34,7 @@ EXCON: dict[str, Metric] = {
         variants=infidelity.VARIANTS,
         explainer="grad-cam",
         first=infidelity.IMAGES,
+        asks="How badly does the heatmap foretell what a disturbance does?",
     ),
     "infidelity-small": Metric(
         "infidelity-small",

@@ -28,6 +28,7 @@ REGIONS: dict[str, Metric] = {
         "top1 with the object's pixels gray: what the surroundings alone give away",
         scale=100,
         mask="dilated",
+        asks="How often is the network right with the object painted over?",
     ),
     "top1-gray-box": Metric(
         "top1-gray-box",
@@ -61,6 +62,7 @@ REGIONS: dict[str, Metric] = {
         aliases=("relative-foreground-sensitivity",),
         mean=rfs.mean,
         mask="dilated",
+        asks="Does noise on the object cost more accuracy than noise around it?",
     ),
     "rfs-sweep": Metric(
         "rfs-sweep",
@@ -86,6 +88,7 @@ REGIONS: dict[str, Metric] = {
         leaves_out=grad_cam_iou.LEAVES_OUT,
         mask="dilated",
         explainer="grad-cam",
+        asks="How well does the hot region cover the object?",
     ),
     "contrastive-cam-iou": Metric(
         "contrastive-cam-iou",
@@ -111,6 +114,7 @@ REGIONS: dict[str, Metric] = {
         leaves_out=hires_cam_iou.LEAVES_OUT,
         mean=hires_cam_iou.mean,
         explainer="hires-cam",
+        asks="How well does each class's hot region cover that class's objects?",
     ),
     "redundancy": Metric(
         "redundancy",
@@ -148,5 +152,6 @@ REGIONS: dict[str, Metric] = {
         scale=100,
         variants=("", "with-background"),
         mean=segmentation_iou.mean,
+        asks="How well does each pixel's class fit the annotated one?",
     ),
 }

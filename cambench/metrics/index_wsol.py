@@ -29,6 +29,7 @@ WSOL: dict[str, Metric] = {
         variants=max_box_acc.VARIANTS,
         aliases=("maxboxaccv2", "max-box-acc-v2"),
         mean=max_box_acc.mean,
+        asks="How often does a box drawn around the heat fit the object?",
     ),
     "max-box-acc-bilinear": Metric(
         "max-box-acc-bilinear",
@@ -56,6 +57,7 @@ WSOL: dict[str, Metric] = {
         steps_on=ON_CALM,
         aliases=("pixel-average-precision",),
         mean=px_ap.mean,
+        asks="How well do hot pixels tell the object from its surroundings?",
     ),
     "px-ap-bilinear": Metric(
         "px-ap-bilinear",

@@ -35,7 +35,8 @@ class Metric:
     pairs: it is measured over pairs of classes, a row a pair (stages/cues.py). spread: columns -> {variant: rows}, where a
     variant is the mean of a part of the rows. first: only the first so many images of a split are measured, None for all.
     version: raise it when a formula or a protocol changes, so that its values change: what an older version measured then
-    counts no longer, and is measured anew.
+    counts no longer, and is measured anew. asks: the question that it answers, for someone who has read no paper; "" where
+    `summary` says it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Metric:
     tallies: tuple[str, ...] = ()
     first: int | None = None
     version: int = 1
+    asks: str = ""
 
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""
@@ -136,10 +138,11 @@ def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable
         return found
     values, n, scale = metric.mean(columns), len(next(iter(columns.values()))), metric.scale
     spread = bootstrap.resampled(metric.mean, columns, generator())
-    return {v: scaled(values[v], n, *spread[v], scale) for v in metric.variants if v in values}
+    return {v: scaled(Value(values[v], n, *spread[v]), scale) for v in metric.variants if v in values}
 
 
-def scaled(value: float, n: int, error: float | None, interval: tuple[float, float] | None, scale: float) -> Value:
+def scaled(found: Value, scale: float) -> Value:
     """A value with its spread, in the metric's unit."""
-    ends = None if interval is None else (interval[0] * scale, interval[1] * scale)
-    return Value(value * scale, n, None if error is None else error * scale, ends)
+    error, ends = found.standard_error, found.interval
+    interval = None if ends is None else (ends[0] * scale, ends[1] * scale)
+    return Value(found.value * scale, found.n, None if error is None else error * scale, interval)

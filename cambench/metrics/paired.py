@@ -60,6 +60,20 @@ def compare(a: Tensor, b: Tensor, generator: torch.Generator) -> Paired:
     )
 
 
+def over_seeds(differences: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Mean d̄ of the differences of networks of equal seeds, and its 95 % interval d̄ ± t·s/√n.
+
+    Student's t with n − 1 degrees of freedom, s with ddof 1: it speaks of the methods, where the interval over images speaks
+    of two networks. Raises: CambenchError for fewer than two seeds.
+    """
+    n = len(differences)
+    if n < 2:
+        raise CambenchError(f"interval over seeds: expected at least 2, got {n}.")
+    mean = float(np.mean(differences))
+    half = float(stats.t.ppf(0.975, n - 1) * np.std(differences, ddof=1) / n**0.5)
+    return mean, (mean - half, mean + half)
+
+
 def wilcoxon(differences: NDArray[np.float64]) -> float:
     """Two-sided p of the signed-rank test; differences of zero are left out, and without any other p is 1.
 

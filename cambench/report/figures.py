@@ -5,20 +5,53 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cambench import maps
 from cambench.vocabulary import Box, CambenchError, DataError
 
-SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
-FAINT, STRONG = 0.25, 0.8
-"""Opacity of the overlay where the map is zero and where it is largest: the image shows where the map says nothing."""
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a map lies over its image.
+
+    weak, strong: opacity where it is 0 and where it is largest; between them it grows with |M|^power, so that what is weak
+    is still seen. towards, away: colours of positive and of negative values, from weak to strong. grey: how far the image
+    loses its own colours, so that all colour is the map's. percentile: of |M| over the pixels, which takes the strongest
+    colour; a single pixel that stands out does not make all others pale.
+    """
+
+    weak: float = 0.0
+    strong: float = 0.85
+    power: float = 0.75
+    towards: Sequence[Colour] = ((215, 25, 20), (245, 70, 0), (255, 150, 0), (255, 225, 40))
+    away: Sequence[Colour] = ((20, 60, 200), (20, 110, 240), (30, 170, 250), (120, 230, 255))
+    grey: float = 0.8
+    percentile: float = 99.0
+
+    def colours(self, share: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shares (…) in [−1, 1] of the strongest value -> colours (…,3) in [0,255] and opacities (…)."""
+        size = np.abs(share)
+        towards, away = (ramp(size, stops) for stops in (self.towards, self.away))
+        opacity = self.weak + (self.strong - self.weak) * size**self.power
+        return np.where(share[..., None] < 0, away, towards), opacity
+
+
+def ramp(size: NDArray[np.float64], stops: Sequence[Colour]) -> NDArray[np.float64]:
+    """Numbers (…) in [0, 1] -> colours (…,3), linear between equally spaced stops."""
+    at = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(size, at, [stop[k] for stop in stops]) for k in range(3)], -1)
+
+
+LOOK = Look()
 HALO, OUTLINE = (0, 0, 0), (80, 255, 120)
 
 
@@ -46,21 +79,15 @@ def fit(image: Image.Image, side: int) -> Image.Image:
 
 
 def signed(heatmap: NDArray[np.float32]) -> bool:
-    """True where a map needs a diverging colour scale."""
+    """True where a map has a negative value."""
     return bool((heatmap < 0).any())
 
 
-def overlay(
-    image: Image.Image,
-    heatmap: NDArray[np.float32],
-    diverging: bool | None = None,
-    opacity: tuple[float, float] = (FAINT, STRONG),
-    scale: str = DIVERGING,
-) -> Image.Image:
-    """The map over its image: (1 − a)·image + a·colour, with a growing with |M| / max |M| between the two of `opacity`.
+def overlay(image: Image.Image, heatmap: NDArray[np.float32], look: Look = LOOK) -> Image.Image:
+    """The map over its image: (1 − a)·image + a·colour, for and against in colours of their own on one scale.
 
-    heatmap: (h,w), raw, covering the whole image; it is resized bilinearly. It is drawn on a sequential scale from 0 to its
-    maximum, or `diverging` from −max |M| to max |M| (None: where it has a negative value), then in the colours of `scale`.
+    heatmap: (h,w), raw, covering the whole image; it is resized bilinearly, and each map has the scale of its own largest
+    values, whatever their sign. A map of zeros leaves the image as it is but for its colours.
     Raises: CambenchError for a map that is not 2-D or not finite.
     """
     if heatmap.ndim != 2 or not np.isfinite(heatmap).all():
@@ -68,15 +95,19 @@ def overlay(
             f"gallery heatmap: expected (h,w) finite numbers, got shape {heatmap.shape} or a value that is not finite."
         )
     native = torch.from_numpy(np.ascontiguousarray(heatmap, dtype=np.float32))[None]
-    fine = maps.resize(native, (image.height, image.width))[0].numpy()
-    largest = float(np.abs(heatmap).max())
-    share = fine / largest if largest > 0 else fine
-    both = signed(heatmap) if diverging is None else diverging
-    colour = colormaps[scale](share / 2 + 0.5) if both else colormaps[SEQUENTIAL](share)
-    faint, strong = opacity
-    covered = (faint + (strong - faint) * np.abs(share))[..., None]
-    pixels = (1 - covered) * np.asarray(image, dtype=np.float64) + covered * 255 * colour[..., :3]
+    fine = maps.resize(native, (image.height, image.width))[0].numpy().astype(np.float64)
+    largest = float(np.percentile(np.abs(fine), look.percentile)) or float(np.abs(fine).max()) or 1.0
+    colour, opacity = look.colours((fine / largest).clip(-1, 1))
+    plain = np.asarray(image, dtype=np.float64)
+    faded = (1 - look.grey) * plain + look.grey * np.asarray(image.convert("L"), dtype=np.float64)[..., None]
+    pixels = (1 - opacity[..., None]) * faded + opacity[..., None] * colour
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+
+
+def on_grey(share: NDArray[np.float64], look: Look = LOOK) -> NDArray[np.float64]:
+    """What shares (n,) of the strongest value look like over a middle grey, for a colour bar: (n,3) in [0,255]."""
+    colour, opacity = look.colours(share)
+    return (1 - opacity[:, None]) * 128 + opacity[:, None] * colour
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[Box], scale: float = 1.0) -> Image.Image:
@@ -100,7 +131,7 @@ def data_uri(image: Image.Image, quality: int = 88) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def gradient(name: str, stops: int = 9) -> str:
-    """A colour scale as a CSS gradient, for the legend."""
-    colours = [tuple(round(255 * v) for v in colormaps[name](i / (stops - 1))[:3]) for i in range(stops)]
+def gradient(low: float, look: Look = LOOK, stops: int = 17) -> str:
+    """The colours from `low` (−1 or 0) to 1 as a CSS gradient, for the legend."""
+    colours = (tuple(map(round, colour)) for colour in on_grey(np.linspace(low, 1, stops), look).tolist())
     return f"linear-gradient(90deg, {', '.join(f'rgb{c}' for c in colours)})"

@@ -42,7 +42,7 @@ def grid(rows: Sequence[GalleryRow], notes: Sequence[str] = ()) -> Figure:
     side = max(NAMES, LINE * (1 + max(name.count("\n") for name in names.values())) + 0.12)
     width = side + 0.35 + CELL * len(rows)
     lines = [line for text in foot for line in wrapped(text, int(width * 20), 9).splitlines()]
-    titles = [wrapped(row.name or row.caption, 22) for row in rows]
+    titles = [wrapped(row.name, 22) for row in rows]
     head, low = (LINE * n + 0.1 for n in (1 + max(title.count("\n") for title in titles), len(lines)))
     high = head + (CELL + WORDS) * (1 + len(labels)) + low
     figure = Figure(figsize=(width, high))
@@ -114,4 +114,4 @@ def sentence(shared: str, rows: Sequence[GalleryRow]) -> str:
 
 def listed(rows: Sequence[GalleryRow]) -> list[dict[str, Any]]:
     """What the figure shows, for a machine."""
-    return [{"image": row.name or row.caption, "maps": list(row.maps), "wrong": dict(row.wrong)} for row in rows]
+    return [{"image": row.name, "maps": list(row.maps), "wrong": dict(row.wrong)} for row in rows]

@@ -1,8 +1,8 @@
-"""One self-contained page: tables, training curves and a gallery. Nothing on it asks for anything outside of it."""
+"""One self-contained page: findings, a gallery, tables, training curves. Nothing on it asks for anything outside of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from cambench.report import curves, figures
 from cambench.report.curves import Curve
+from cambench.report.headline import Headline
+from cambench.report.introduction import Trained
 from cambench.report.model import Table, group_starts
+from cambench.report.plots import without_common
+from cambench.report.varied import SPACE
 from cambench.vocabulary import Box
 
 THUMBNAIL = 288
@@ -21,19 +25,48 @@ QUANTITIES = ("loss", "accuracy", "top1")
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a network says of an image: the class, whether it is a right one, its probability where there is one."""
+
+    name: str
+    right: bool
+    probability: float | None = None
+
+    @property
+    def text(self) -> str:
+        """`✓ Blue Jay, 93 %`, or `✗ says Crow, 41 %`."""
+        sure = "" if self.probability is None else f", {percent(self.probability)}"
+        return f"✓ {self.name}{sure}" if self.right else f"✗ says {self.name}{sure}"
+
+
+@dataclass(frozen=True)
 class GalleryRow:
     """One image and its maps. `image`: a file or (H,W,3) uint8, as the network saw it, so that each map covers all of it.
 
     `boxes`: half-open (xmin, ymin, xmax, ymax) in the image's own pixels. `maps`: label -> raw (h,w). `name`: its class;
-    `wrong`: label of a map -> the class that its network predicts, where that is another one.
+    `says`: label of a map -> what its network says. `why`: why this image is shown, where that is not the gallery's rule.
     """
 
     image: Path | NDArray[np.uint8]
-    caption: str
+    name: str
     boxes: Sequence[Box] = ()
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    name: str = ""
-    wrong: Mapping[str, str] = field(default_factory=dict)
+    says: Mapping[str, Said] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def wrong(self) -> dict[str, str]:
+        """Label of a map -> the class that its network says, where that is not a right one."""
+        return {label: said.name for label, said in self.says.items() if not said.right}
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images of one data set; `notes` say which images these are, what is seen of each and whose maps."""
+
+    name: str
+    rows: Sequence[GalleryRow]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -43,23 +76,28 @@ class Page:
     title: str
     tables: Sequence[Table] = ()
     curves: Sequence[Curve] = ()
-    gallery: Sequence[GalleryRow] = ()
+    galleries: Sequence[Gallery] = ()
+    headlines: Sequence[Headline] = ()
+    introduction: Sequence[Trained] = ()
     quantities: Sequence[str] = QUANTITIES
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture ready for the page; `scale` says which values its colours span."""
+    """A picture ready for the page: `label` above the words beneath it, `scale` says what its strongest colours are."""
 
     uri: str
     alt: str
+    label: str = ""
+    says: str = ""
+    right: bool = True
     scale: str = ""
 
 
 def html(page: Page) -> str:
     """The page as text. Every name that comes from data is escaped by the template engine."""
-    diverging = {label for row in page.gallery for label, heatmap in row.maps.items() if figures.signed(heatmap)}
+    every = [heatmap for shown in page.galleries for row in shown.rows for heatmap in row.maps.values()]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cambench.report"),
         autoescape=True,
@@ -72,13 +110,10 @@ def html(page: Page) -> str:
         banner=banner(page),
         starts=[group_starts(table) for table in page.tables],
         panels=panels(page),
-        labels=list(dict.fromkeys(label for row in page.gallery for label in row.maps)),
-        gallery=[(row, pictures(row, diverging)) for row in page.gallery],
-        scales={
-            "sequential": figures.gradient(figures.SEQUENTIAL),
-            "diverging": figures.gradient(figures.DIVERGING),
-        },
-        any_signed=bool(diverging),
+        galleries=[drawn(shown) for shown in page.galleries],
+        signed=any(map(figures.signed, every)),
+        boxed=any(row.boxes for shown in page.galleries for row in shown.rows),
+        scales={"towards": figures.gradient(0), "both": figures.gradient(-1)},
     )
 
 
@@ -104,18 +139,39 @@ def panels(page: Page) -> list[tuple[str, dict[str, int], list[Markup]]]:
     return found
 
 
-def pictures(row: GalleryRow, diverging: Set[str]) -> dict[str, Picture]:
-    """The image with its boxes under "", and one overlay under each map's label.
+def drawn(shown: Gallery) -> tuple[Gallery, str, int, list[tuple[GalleryRow, list[Picture]]]]:
+    """A gallery with the words that all labels share, how many pictures stand side by side, and the pictures of each row."""
+    labels = list(dict.fromkeys(label for row in shown.rows for label in row.maps))
+    short, shared = without_common(labels)
+    return shown, shared, 1 + len(labels), [(row, pictures(row, short)) for row in shown.rows]
 
-    diverging: labels with a negative value in any row; one label's maps share one kind of colour scale.
-    """
+
+def pictures(row: GalleryRow, short: Mapping[str, str]) -> list[Picture]:
+    """The photograph with its boxes, then an overlay for each map. short: label of a map -> what stands beneath it."""
     full = figures.read_image(row.image)
     small = figures.fit(full, THUMBNAIL)
     scale = small.width / full.width
-    found = {"": Picture(figures.data_uri(figures.with_boxes(small, row.boxes, scale)), row.caption)}
+    outlined = f", {len(row.boxes)} outlined" if row.boxes else ""
+    found = [Picture(figures.data_uri(figures.with_boxes(small, row.boxes, scale)), f"Photograph of {row.name}{outlined}")]
     for label, heatmap in row.maps.items():
-        drawn = figures.with_boxes(figures.overlay(small, heatmap, label in diverging), row.boxes, scale)
-        largest = float(np.abs(heatmap).max())
-        spread = f"±{largest:.2g}" if label in diverging else f"0 to {largest:.2g}"
-        found[label] = Picture(figures.data_uri(drawn), f"{label}: {row.caption}", spread)
+        uri = figures.data_uri(figures.with_boxes(figures.overlay(small, heatmap), row.boxes, scale))
+        said, strongest = row.says.get(label), strength(heatmap)
+        says = "" if said is None else said.text
+        alt = f"{label}: heatmap of {row.name}; {strongest}{'; ' if says else ''}{says}"
+        found.append(Picture(uri, alt, short[label], says, said is None or said.right, strongest))
     return found
+
+
+def strength(heatmap: NDArray[np.float32]) -> str:
+    """The largest values of a map: `up to 0.031`, with `, against −0.012` where it has negative ones."""
+    high, low = float(heatmap.max()), float(heatmap.min())
+    if not heatmap.any():
+        return "zero everywhere"
+    against = f"against up to {-low:.2g}" if low < 0 else ""
+    return ", ".join(filter(None, (f"for up to {high:.2g}" if high > 0 else "", against)))
+
+
+def percent(probability: float) -> str:
+    """`93 %`, `<1 %`, `>99 %`, none of which is broken over two lines."""
+    whole = round(100 * probability)
+    return f"{'<1' if whole < 1 else '>99' if whole > 99 else whole}{SPACE}%"

@@ -136,7 +136,7 @@ class Table:
     """A table. `banner`: sentences that stand above it in every format. `notes`: about the whole table.
 
     `footnotes`: numbered from 1, referred to by the `marks` of rows, columns and cells. `wrap`: columns side by side, where
-    the others stand in blocks beneath (0: all).
+    the others stand in blocks beneath (0: all). `summary`: whether it holds all that was measured on a data set.
     """
 
     id: str
@@ -149,6 +149,7 @@ class Table:
     notes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = field(default=())
     wrap: int = 0
+    summary: bool = False
 
     def blocks(self) -> list[Table]:
         """The table in blocks of at most `wrap` columns; itself where it needs one."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cambench import seeds
 from cambench.lookup import canonical
@@ -109,19 +110,34 @@ def of_records(a: Side, b: Side) -> list[Comparison]:
 
     Raises: UsageError if they saw different images.
     """
-    check_data(a.record, b.record)
-    rows_a, rows_b = a.read(), b.read()
-    at_a, at_b = aligned(a.record, b.record, rows_a.ids, rows_b.ids)
-    lacking = (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a))
-    scale, record = find_metric(a.record.metric).scale, a.record
+    rows, lacking = matched(a, b)
+    record, found = a.record, []
     warnings = tuple(f"{name}: {said}" for name, side in (("A", a), ("B", b)) for said in side.record.warnings)
-    found = []
-    for variant in (name for name in rows_a.values if name in rows_b.values):
-        left, right = (torch.from_numpy(rows.values[variant][at] * scale) for rows, at in ((rows_a, at_a), (rows_b, at_b)))
+    for variant, (left, right) in rows.items():
         numbers = paired.compare(left, right, seeds.generator("paired"))
         facts = (record.dataset, record.split, record.explainer, record.target)
         found.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings))
     return found
+
+
+def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[int, int]]:
+    """Variant -> the rows (N,) of the two records over their shared images, in the metric's unit; how many each lacks.
+
+    Raises: UsageError if they saw different images.
+    """
+    check_data(a.record, b.record)
+    rows_a, rows_b = a.read(), b.read()
+    at_a, at_b = aligned(a.record, b.record, rows_a.ids, rows_b.ids)
+    scale = find_metric(a.record.metric).scale
+    both = {
+        variant: (
+            torch.from_numpy(rows_a.values[variant][at_a] * scale),
+            torch.from_numpy(rows_b.values[variant][at_b] * scale),
+        )
+        for variant in rows_a.values
+        if variant in rows_b.values
+    }
+    return both, (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a))
 
 
 def check_data(a: Record, b: Record) -> None:

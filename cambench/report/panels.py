@@ -6,11 +6,10 @@ A map that is never negative may stand among them on a scale of one colour, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -21,10 +20,11 @@ from cambench.report.grid import enlarged
 from cambench.report.plots import PLAIN, SMALL, wrapped
 from cambench.vocabulary import CambenchError
 
-OPACITY = 0.5
-"""Of every overlay, everywhere the same (weighted contrast spec §5)."""
-COLOURS = "bwr"
-"""Its ends are the purest blue and red: half transparent over grey, darker ones would look like no colour at all."""
+WHITE = (255, 255, 255)
+SIGNED = figures.Look(0.5, 0.5, towards=(WHITE, (255, 0, 0)), away=(WHITE, (0, 0, 255)), grey=1.0, percentile=100)
+"""An opacity of 0.5 everywhere, the range ±max |M| (weighted contrast spec §5); the ends are the purest blue and red: half
+transparent over grey, darker ones would look like no colour at all."""
+POSITIVE = replace(figures.LOOK, grey=1.0)
 CELL, GAP, LINE, EDGE = 1.35, 0.16, 0.13, 0.12
 """Inches: a picture with its share of white, what parts two groups, a line of text, the margin."""
 LETTERS = 21
@@ -205,8 +205,8 @@ def coloured(grey: Image.Image, panel: Panel) -> NDArray[np.uint8]:
     if panel.kind == "positive":
         if figures.signed(panel.heatmap):
             raise CambenchError(f"figure of signed maps: expected {panel.title!r} positive, got {panel.heatmap.min():.3g}.")
-        return np.asarray(figures.overlay(grey, panel.heatmap, diverging=False))
-    return np.asarray(figures.overlay(grey, panel.heatmap, diverging=True, opacity=(OPACITY, OPACITY), scale=COLOURS))
+        return np.asarray(figures.overlay(grey, panel.heatmap, POSITIVE))
+    return np.asarray(figures.overlay(grey, panel.heatmap, SIGNED))
 
 
 def draw_below(sheet: Sheet, below: Below, left: float, top: float) -> None:
@@ -240,22 +240,15 @@ class Bar:
 
 def colour_bars(rows: Sequence[Row], signs: tuple[str, str], amount: str) -> list[Bar]:
     """The scales of the maps that are shown, as they look over a middle grey."""
-    kinds, share = {panel.kind for row in rows for group in row.groups for panel in group.panels}, np.linspace(0, 1, 256)
+    kinds = {panel.kind for row in rows for group in row.groups for panel in group.panels}
     found = []
     if "signed" in kinds:
-        signed = blended(COLOURS, share, np.full(256, OPACITY))
+        signed = figures.on_grey(np.linspace(-1, 1, 256), SIGNED)
         found.append(Bar(signed, signs, [(0.0, "−m"), (0.5, "0"), (1.0, "m")]))
     if "positive" in kinds:
-        positive = blended(figures.SEQUENTIAL, share, figures.FAINT + (figures.STRONG - figures.FAINT) * share)
+        positive = figures.on_grey(np.linspace(0, 1, 256), POSITIVE)
         found.append(Bar(positive, ("", amount), [(0.0, "0"), (1.0, "m")]))
     return found
-
-
-def blended(scale: str, share: NDArray[np.float64], opacity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Colours of a scale over a middle grey: (n,) shares and opacities -> (n,3)."""
-    a = opacity[:, None]
-    mixed: NDArray[np.float64] = (1 - a) * 128 + a * 255 * colormaps[scale](share)[:, :3]
-    return mixed
 
 
 def colour_bar(sheet: Sheet, top: float, bar: Bar) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from cambench.metrics import find_metric
@@ -14,6 +15,7 @@ from cambench.report.means import drawn_mean
 from cambench.report.measure import measure, sentences, troubles, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import chosen, variant_of
+from cambench.report.varied import labelled, told_apart
 from cambench.store.records import Record
 
 Heading = tuple[str, str | None]
@@ -40,16 +42,18 @@ def paper_table(
     Raises: UsageError where the recipe names a published value that is not there.
     """
     grid = cells(recipe)
-    drawn = [[draw(cell, records, published) for cell in row] for row in grid]
+    lines = [line for r, row in enumerate(grid) for line in drawn_lines(r, row, records, published)]
+    first = {r: n for n, (r, _, _) in reversed(list(enumerate(lines)))}
+    drawn = [row for _, _, row in lines]
     draft = Draft(
-        cells=[[cell for cell, _, _ in row] for row in drawn],
-        about=[[about for _, about, _ in row] for row in drawn],
-        rows=[spoken(line, [cell for cell, _, _ in row]) for line, row in zip(recipe.rows, drawn, strict=True)],
-        columns=[spoken(line, [row[c][0] for row in drawn]) for c, line in enumerate(recipe.columns)],
-        reasons=reasons,
+        cells=[[shown.cell for shown in row] for row in drawn],
+        about=[[shown.about for shown in row] for row in drawn],
+        rows=[spoken(recipe.rows[r], [shown.cell for shown in row]) for r, _, row in lines],
+        columns=[spoken(line, [row[c].cell for row in drawn]) for c, line in enumerate(recipe.columns)],
+        reasons={(first[r], c): why for (r, c), why in reasons.items()},
     )
-    shown = [group for row in drawn for cell, _, group in row if cell.measured is not None]
-    incomparable = [g for row in drawn for cell, _, g in row if cell.measured is not None and not cell.measured.comparable]
+    measured = [shown for row in drawn for shown in row if shown.cell.measured is not None]
+    incomparable = [shown.group for shown in measured if shown.cell.measured and not shown.cell.measured.comparable]
     by_row, by_column = headings(recipe, grid)
     table = Table(
         id=recipe.id,
@@ -57,18 +61,18 @@ def paper_table(
         caption=f"{recipe.caption} Source: {recipe.source}, {recipe.paper}.",
         row_headers=tuple(recipe.row_headers),
         columns=tuple(Column(tuple(c.label), *s) for c, s in zip(recipe.columns, by_column, strict=True)),
-        rows=tuple(Row(tuple(r.label), (), *s) for r, s in zip(recipe.rows, by_row, strict=True)),
+        rows=tuple(Row(row_label(recipe.rows[r], words), (), *by_row[r]) for r, words, _ in lines),
         wrap=recipe.wrap,
         banner=(
             *([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []),
-            *warning(incomparable, len(shown)),
-            *troubles(shown),
+            *warning(incomparable, len(measured)),
+            *troubles(shown.group for shown in measured),
         ),
         notes=(
             *legend(recipe),
             *recipe.notes,
             *recipe.caveats,
-            *(() if shown else ("Nothing of this table has been measured yet.",)),
+            *(() if measured else ("Nothing of this table has been measured yet.",)),
         ),
     )
     return finish(table, draft)
@@ -112,34 +116,59 @@ def shown_as(cell: CellRecipe) -> tuple[str, str | None, int]:
     return unit, direction, entry.decimals if cell.decimals is None else cell.decimals
 
 
-def draw(
-    recipe: CellRecipe, records: Sequence[Record], published: Mapping[Key, Published]
-) -> tuple[Cell, list[str], Sequence[Record]]:
-    """The cell, the sentences about it, and the records it shows."""
+@dataclass(frozen=True)
+class Drawn:
+    """A cell, the sentences about it, the records it shows; further: words -> the same cell under other conditions."""
+
+    cell: Cell
+    about: list[str] = field(default_factory=list)
+    group: Sequence[Record] = ()
+    further: Mapping[str, Drawn] = field(default_factory=dict)
+
+
+def drawn_lines(
+    number: int, row: Sequence[CellRecipe], records: Sequence[Record], published: Mapping[Key, Published]
+) -> list[tuple[int, str, list[Drawn]]]:
+    """The row of the recipe, then one more for each set of conditions under which some cell was measured as well.
+
+    Each with the recipe row's number and the words that tell it from the first.
+    """
+    first = [draw(cell, records, published) for cell in row]
+    words = dict.fromkeys(word for shown in first for word in shown.further)
+    others = [(number, word, [s.further.get(word, Drawn(Cell(s.cell.decimals))) for s in first]) for word in words]
+    return [(number, "", first), *others]
+
+
+def row_label(line: Line, words: str) -> tuple[str, ...]:
+    """The label of a row, the words of other conditions behind its last level."""
+    return (*line.label[:-1], labelled(line.label[-1], words))
+
+
+def draw(recipe: CellRecipe, records: Sequence[Record], published: Mapping[Key, Published]) -> Drawn:
+    """The cell of a recipe."""
     decimals = shown_as(recipe)[2]
     printed = None if recipe.key is None else find_published(published, recipe.key)
     if recipe.class_set is not None:
-        return Cell(decimals, counted(recipe.class_set), printed), [], ()
+        return Drawn(Cell(decimals, counted(recipe.class_set), printed))
     nothing = recipe.published_only and any(select.method is None for select in recipe.alternatives)
     if recipe.mean and not nothing:
-        return drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed))
+        return Drawn(*drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed)))
     found = None if nothing else chosen(recipe.alternatives, records)
     if found is None:
-        return Cell(decimals, published=printed), [], ()
+        return Drawn(Cell(decimals, published=printed))
     select, its = found
-    return drawn_from(its, select, recipe, Cell(decimals, published=printed))
+    words = told_apart([group[0] for group in its])
+    one, *others = (drawn_from(group, select, recipe, Cell(decimals, published=printed)) for group in its)
+    if not others:
+        return one
+    about = [*one.about, *([f"Of several settings that were measured, this is {words[0]}"] if words[0] else [])]
+    return replace(one, about=about, further=dict(zip(words[1:], others, strict=True)))
 
 
-def drawn_from(
-    found: Sequence[Sequence[Record]], select: Select, recipe: CellRecipe, cell: Cell
-) -> tuple[Cell, list[str], Sequence[Record]]:
-    """The cell of the preferred group; the others are counted in a footnote, never averaged in."""
-    group = found[0]
+def drawn_from(group: Sequence[Record], select: Select, recipe: CellRecipe, cell: Cell) -> Drawn:
+    """The cell of one group of records."""
     measured = measure(group, variant_of(select, group[0]))
     about = sentences(group, measured)
     if len(recipe.alternatives) > 1:
         about.insert(0, f"Measured on {group[0].method} {group[0].arch}")
-    left = sum(len(other) for other in found[1:])
-    if left:
-        about.append(f"{left} further record(s) under other conditions are not shown; see the summary table")
-    return Cell(cell.decimals, measured, cell.published), about, group
+    return Drawn(Cell(cell.decimals, measured, cell.published), about, group)

@@ -73,6 +73,8 @@ def without_common(labels: Sequence[str]) -> tuple[dict[str, str], str]:
 
     A label that would be empty keeps its first word, as does every other one.
     """
+    if not labels:
+        return {}, ""
     words = [label.split(" ") for label in labels]
     shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else words[0][1:]
     if any(set(other) <= set(shared) for other in words):

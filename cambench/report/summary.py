@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cambench import metrics
 from cambench.lookup import canonical
@@ -12,6 +12,7 @@ from cambench.report.draft import Draft, finish
 from cambench.report.measure import measure, sentences, troubles, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import LAST, groups, training
+from cambench.report.varied import labelled, told_apart
 from cambench.store.records import Record
 
 NONE = "–"
@@ -25,6 +26,11 @@ class Line:
 
     facts: dict[str, str]
     groups: dict[ColumnKey, list[Record]]
+
+    @property
+    def first(self) -> Record:
+        """A record that stands for all of the row."""
+        return next(iter(self.groups.values()))[0]
 
 
 def summary(records: Iterable[Record]) -> list[Table]:
@@ -42,7 +48,7 @@ def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
     """The summary of one data set."""
     columns = column_keys(records)
     entries = {metric: find_metric(metric) for metric, _ in columns}
-    lines = [line for cluster in clusters(records) for line in cluster_lines(cluster, columns)]
+    lines = lines_of(records, columns)
     several = {fact for fact in ("arch", "split") if len({line.facts[fact] for line in lines}) > 1}
     headers = ["method", *(f for f in ("arch", "split") if f in several), "explainer", "target"]
     constant = [f"{fact} {lines[0].facts[fact]}" for fact in ("arch", "split") if fact not in several]
@@ -62,8 +68,23 @@ def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
         columns=tuple(column(key, entries[key[0]], columns) for key in columns),
         rows=tuple(Row(tuple(line.facts[h] for h in headers), ()) for line in lines),
         banner=(*warning(incomparable, len(draft.measured())), *troubles(g for line in lines for g in line.groups.values())),
+        summary=True,
     )
     return finish(table, draft)
+
+
+def lines_of(records: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:
+    """The rows of one data set; those of one label say behind the method's name what tells them apart."""
+    lines = [line for cluster in clusters(records) for line in cluster_lines(cluster, columns) if line.groups]
+    alike: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        alike.setdefault(tuple(line.facts.values()), []).append(line)
+    words = {
+        id(line): word
+        for same in alike.values()
+        for line, word in zip(same, told_apart([line.first for line in same]), strict=True)
+    }
+    return [replace(row, facts={**row.facts, "method": labelled(row.facts["method"], words[id(row)])}) for row in lines]
 
 
 def column_keys(records: Sequence[Record]) -> list[ColumnKey]:

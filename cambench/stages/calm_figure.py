@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambench.data.class_sets import with_file
+from cambench.data.views import in_words
 from cambench.explainers import find_explainer
 from cambench.report.panels import Group, Panel, Row
 from cambench.stages.class_sets import numbered, together
-from cambench.stages.contrasts import Scene, each, headings, native_map, object_mask, plain, sentences
+from cambench.stages.contrasts import Scene, each, headings, native_map, object_mask, sentences
 from cambench.stages.explain import make_view, open_data
-from cambench.stages.gallery import pixels, spaced
+from cambench.stages.gallery import pixels, plain, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network, open_run
 from cambench.targets import coefficients
@@ -110,5 +111,6 @@ def notes(shown: Scene, said: str, outlined: bool) -> list[str]:
     return [
         f"Above an image its label. Each map on a range of its own, m its largest |value|. {MEANING}{outlines}",
         *sentences([loaded.run.info], dataset),
-        f"{dataset.name}, {dataset.split}: {said} Run {loaded.run.name}, layer {shown.ready.layer}.",
+        f"{dataset.name}, {dataset.split}: {said} Run {loaded.run.name}, layer {shown.ready.layer}. "
+        f"Shown is {in_words(shown.view)}.",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from cambench.data.loader import eval_batches
 from cambench.explainers import explain_batch
 from cambench.losses.cgc import paired_windows
 from cambench.pixels import to_input, to_pixels
-from cambench.report.html import GalleryRow
-from cambench.stages.gallery import Shown, open_data, pixels, rows, spaced, view_of
+from cambench.report.html import GalleryRow, Said
+from cambench.stages.gallery import Shown, cut, of_classes, open_data, photograph, plain, rows, view_of
 from cambench.stages.jobs import Place
 from cambench.stages.networks import LAST, load_network
 from cambench.vocabulary import Box
@@ -30,23 +31,32 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
     first = shown[0].maps
     dataset = open_data(first, place.data)
     view = view_of(first)
-    chosen = spaced(range(len(dataset)), images)
+    chosen = of_classes(dataset, images)
     source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
     batch = next(eval_batches(dataset, view, batch_size=len(chosen), rows=chosen, **source))
     size = (batch.image.shape[2], batch.image.shape[3])
     windows = paired_windows(len(chosen), size, seeds.generator("consistency figure"))
     crops = geometry.resample(batch.image, windows, size)
-    plain = to_pixels(crops, view.mean, view.std)
-    told = {s.label: explained(s, plain, batch.rows, place) for s in shown}
+    wholes = [photograph(dataset, row, view) for row in batch.rows]
+    unit = to_pixels(crops, view.mean, view.std)
+    told = {s.label: explained(s, unit, batch.rows, place) for s in shown}
     made = []
     for i, original in enumerate(originals):
         maps = {label: found[i].numpy() for label, (found, _) in told.items()}
-        says = {label: int(prediction[i]) for label, (_, prediction) in told.items()}
-        target = int(first.target[batch.rows[i]])
-        wrong = {label: dataset.classes[c] for label, c in says.items() if c != target}
-        boxes = [box for b in original.boxes if (box := moved(b, windows, i, size))]
-        made += [original, GalleryRow(pixels(crops[i], view), original.caption, boxes, maps, CROP, wrong)]
+        right, best = dataset.samples[batch.rows[i]].right, {label: int(found[i]) for label, (_, found) in told.items()}
+        says = {label: Said(plain(dataset.classes[c]), c in right) for label, c in best.items()}
+        whole, factor = wholes[i]
+        fine = times(windows, factor)
+        large = (whole.shape[0], whole.shape[1])
+        boxes = [box for b in original.boxes if (box := moved(b, fine, i, large))]
+        made += [original, GalleryRow(cut(whole, fine[i : i + 1], large), CROP, boxes, maps, says)]
     return made
+
+
+def times(windows: geometry.Windows, factor: int) -> geometry.Windows:
+    """The windows of images that are `factor` times as fine."""
+    edges = {name: factor * getattr(windows, name) for name in ("top", "left", "height", "width")}
+    return replace(windows, **edges)
 
 
 def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> tuple[Tensor, Tensor]:

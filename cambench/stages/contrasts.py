@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cambench.data.loader import eval_batches
 from cambench.data.regions import has_region, region_source, regions_in_view
-from cambench.data.views import View
+from cambench.data.views import View, in_words
 from cambench.explainers import explain_batch, find_explainer
 from cambench.explainers.explanation import Explainer
 from cambench.maps import resize_corners
@@ -27,7 +27,7 @@ from cambench.metrics.relative_probability import BLUR_SIGMA, THRESHOLD, best, b
 from cambench.report.panels import Below, Group, Panel, Row
 from cambench.stages.class_sets import tables
 from cambench.stages.explain import make_view, open_data
-from cambench.stages.gallery import pixels, spaced
+from cambench.stages.gallery import pixels, plain, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import Loaded, Ready, load_network, open_run
 from cambench.stages.progress import bar, say
@@ -127,11 +127,6 @@ def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[
         made.append(Row(pixels(image.cpu(), shown.view), plain(name[sample.label]), found, outline(shown, row), aside))
         told.append({"image": sample.id, "class": name[sample.label], **listed})
     return made, told, said
-
-
-def plain(name: str) -> str:
-    """A class's name in words."""
-    return name.replace("_", " ")
 
 
 def each(shown: Scene, chosen: Sequence[int], place: Place, batch_size: int) -> Iterator[tuple[int, Tensor]]:
@@ -256,7 +251,8 @@ def notes(shown: Scene, said: str) -> list[str]:
     return [
         f"Above an image its label. {rule}. {MEANING[shown.kind]}{masks}",
         *sentences([info], dataset),
-        f"{dataset.name}, {dataset.split}: {said} Run {shown.loaded.run.name}, {shown.entry.name}{layer}.",
+        f"{dataset.name}, {dataset.split}: {said} Run {shown.loaded.run.name}, {shown.entry.name}{layer}. "
+        f"Shown is {in_words(shown.view)}.",
     ]
 
 

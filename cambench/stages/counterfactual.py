@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cambench.data import cues
 from cambench.data.loader import eval_batches
-from cambench.data.views import View
+from cambench.data.views import View, in_words
 from cambench.explainers import find_explainer
 from cambench.explainers.calm import has_head
 from cambench.explainers.explanation import Explainer, Query
@@ -23,10 +23,10 @@ from cambench.metrics import find_metric
 from cambench.metrics.cue_localisation import COUNTS
 from cambench.report.panels import Group, Panel, Row
 from cambench.report.plots import without_common
-from cambench.stages.contrasts import plain, sentences
+from cambench.stages.contrasts import sentences
 from cambench.stages.cues import Look, check_cues, differences, looks_of, pairs_of
 from cambench.stages.explain import make_view, open_data
-from cambench.stages.gallery import pixels, spaced
+from cambench.stages.gallery import pixels, plain, spaced
 from cambench.stages.jobs import Place
 from cambench.stages.networks import LAST, Loaded, Ready, load_network, open_run
 from cambench.stages.rows import EvalJob
@@ -68,8 +68,8 @@ def scene(runs: Sequence[str], explainers: Sequence[str], dataset: str | None, p
     """The networks, ready to be compared. Each run has its own map; beside it those of the named explainers that fit it.
 
     A map of CALM fits a run with a CALM head, any other explainer a run without one: the baselines look at CAM's network.
-    Raises: UsageError without a run, where runs look at different data, the data has no such pairs, or an explainer fits no
-    run.
+    Raises: UsageError without a run, where runs look at different data, the data has no such pairs, an explainer fits no
+    run, or they see the images at other sizes.
     """
     networks, data = together(KIND, runs, dataset, place)
     metric = find_metric(METRIC)
@@ -85,6 +85,10 @@ def scene(runs: Sequence[str], explainers: Sequence[str], dataset: str | None, p
         Column(loaded, entry, loaded.ready_for(entry), make_view(metric.view, loaded), short[label(loaded, entry)])
         for loaded, entry in found
     ]
+    sizes = {column.label: column.view.size for column in columns}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{title} {size} px" for title, size in sizes.items())
+        raise UsageError(f"--figure {KIND}: expected runs that see the images alike, got {told}; show them apart.")
     return Scene(data, columns, shared)
 
 
@@ -191,5 +195,6 @@ def notes(shown: Scene, said: str) -> list[str]:
     return [
         f"{MEANING}{shared}",
         *sentences(list(runs.values()), shown.dataset),
-        f"{shown.dataset.name}, {shown.dataset.split}: {said} Runs: {', '.join(runs)}.",
+        f"{shown.dataset.name}, {shown.dataset.split}: {said} Runs: {', '.join(runs)}. "
+        f"Shown is {in_words(shown.columns[0].view)}.",
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cambench.data.views import in_words
 from cambench.lookup import canonical, find
 from cambench.report import Table, ablation, bars, class_bars, erasing, grid, panels
 from cambench.report import convergence as curves
@@ -14,7 +15,7 @@ from cambench.report import embedding as scatter
 from cambench.report.plots import form, save
 from cambench.stages import calm_figure, contrasts, convergence, counterfactual, embedding
 from cambench.stages.consistency import pairs
-from cambench.stages.gallery import ROWS, Shown, first_seeds, rows, side_by_side
+from cambench.stages.gallery import ROWS, Shown, by_view, first_seeds, of_other_views, plain, rows, side_by_side, view_of
 from cambench.stages.jobs import Place
 from cambench.stages.networks import CHECKPOINTS, LAST
 from cambench.stages.paired import run_of
@@ -103,7 +104,8 @@ def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
     """
     named = [run_of(name, results) for name in wish.runs]
     runs = named or sorted(read_runs(results), key=lambda run: run.info["method"])
-    sets = side_by_side(runs, results)
+    groups = by_view(runs, results)
+    sets = side_by_side(groups)
     names = list(dict.fromkeys(found[0].maps.job["dataset"] for found in sets))
     wanted = None if wish.dataset is None else canonical(wish.dataset)
     chosen = [found for found in sets if wanted in (None, canonical(found[0].maps.job["dataset"]))]
@@ -112,7 +114,27 @@ def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
         raise UsageError(f"--figure {kind}: no heatmaps to show, {here}; make some with `cambench explain`.")
     if len({found[0].maps.job["dataset"] for found in chosen}) > 1:
         raise UsageError(f"--figure {kind}: heatmaps of {', '.join(names)}; choose with --dataset.")
+    check_views(kind, chosen[0], groups)
     return first_seeds(chosen[0])
+
+
+def check_views(kind: str, chosen: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> None:
+    """See that no maps of the same images are left out because they were made from another view of them.
+
+    Raises: UsageError that names them.
+    """
+    job, labels = chosen[0].maps.job, {s.label for s in chosen}
+    others = {s.label: s for s in of_other_views(chosen, groups)}
+    if others:
+        other = next(iter(others.values()))
+        ours, theirs = (
+            f"{view['kind']} {view['size']} ({', '.join(sorted(names))})"
+            for view, names in ((job["view"], labels), (other.maps.job["view"], others))
+        )
+        raise UsageError(
+            f"--figure {kind}: expected maps of one view, got {ours} and {theirs}; choose with --run, or make what lacks: "
+            f"cambench explain {other.run.name} --explainer {other.maps.job['explainer']} --view {job['view']['kind']}"
+        )
 
 
 def pictures(kind: str, out: Path, wish: Wish, place: Place) -> dict[str, Any]:
@@ -180,7 +202,7 @@ def embedded(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     scene = embedding.scene(wish.runs, wish.dataset, wish.checkpoint, place)
     clouds, told = embedding.clouds(scene, wish.images or embedding.SAMPLES, place)
     said, names = embedding.notes(scene, told), [scene.dataset.classes[c] for c in scene.classes]
-    save(scatter.embedding(clouds, [contrasts.plain(name) for name in names], said), out)
+    save(scatter.embedding(clouds, [plain(name) for name in names], said), out)
     return {"file": str(out), "dataset": scene.dataset.name, "classes": names, "said": said, "panels": told}
 
 
@@ -190,7 +212,9 @@ def notes(shown: Sequence[Shown]) -> list[str]:
     said = [sentence for s in shown for key in ("partial", "deviations") for sentence in s.run.info.get(key, [])]
     said += [f"{s.run.name}: {sentence}" for s in shown for sentence in s.run.info.get("warnings", [])]
     runs = ", ".join(dict.fromkeys(s.run.name for s in shown))
-    return [*dict.fromkeys(f"{s.rstrip('.')}." for s in said), f"{job['dataset']}, {job['split']} images; runs: {runs}."]
+    seen = f"Shown is {in_words(view_of(shown[0].maps))}."
+    last = f"{job['dataset']}, {job['split']} images; runs: {runs}. {seen}"
+    return [*dict.fromkeys(f"{s.rstrip('.')}." for s in said), last]
 
 
 def of_table(kind: str, out: Path, made: Sequence[Table]) -> dict[str, Any]:

@@ -14,24 +14,28 @@ from cambench.recipes.tables import load_tables
 from cambench.report import Table
 from cambench.report.curves import Curve
 from cambench.report.frame import as_json, csv
+from cambench.report.headline import Headline, headlines
 from cambench.report.html import Page, html
+from cambench.report.introduction import introduction
 from cambench.report.latex import latex
 from cambench.report.markdown import markdown
 from cambench.report.paper import paper_table
+from cambench.report.select import LAST
 from cambench.report.summary import summary
 from cambench.report.terminal import terminal
-from cambench.stages.gallery import gallery
+from cambench.stages.gallery import gallery, labelled_runs
 from cambench.stages.jobs import Place
 from cambench.stages.reproduce import Choice, recipes
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
-from cambench.store.records import Record, read_records
+from cambench.store.records import Record, Rows, read_records, read_rows, records_of, rows_path
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 FORMATS = {"latex": latex, "markdown": markdown, "csv": csv, "json": as_json}
 QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
 WIDTH = 100
+TITLE = "Do the heatmaps show what they should?"
 
 
 def tables(wanted: Sequence[str], paper: str | None, results: Path) -> list[Table]:
@@ -96,16 +100,28 @@ def print_rows(rows: Sequence[dict[str, str]]) -> None:
 
 
 def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path) -> Path:
-    """The report as one self-contained HTML page."""
-    runs = read_runs(results)
-    curves = [Curve(r.name, f"{r.info['method']} {r.info['arch']}", r.log(), r.info["dataset"] or "") for r in runs]
+    """The report as one self-contained HTML page; the summary is introduced and has its findings in words."""
+    runs, summed = read_runs(results), all(table.summary for table in made)
+    curves = [Curve(run.name, label, run.log(), run.info["dataset"] or "") for run, label in labelled_runs(runs)]
     page = Page(
-        title="cambench report",
+        title=TITLE,
+        introduction=introduction([run.info for run in runs]) if summed else (),
+        headlines=headline_of(results) if summed else (),
         tables=made,
         curves=[curve for curve in curves if curve.epochs],
-        gallery=gallery(runs, results, data_root),
+        galleries=gallery(runs, results, data_root),
         quantities=QUANTITIES,
         provenance=versions(),
     )
     write_text(path, html(page))
     return path
+
+
+def headline_of(results: Path) -> list[Headline]:
+    """Each method against the baseline, from all records and their rows."""
+    found = [pair for folder in sorted((results / "records").glob("*")) for pair in records_of(results, folder.name)]
+
+    def rows(record: Record) -> Rows:
+        return read_rows(next(rows_path(path) for path, other in found if other is record))
+
+    return headlines([record for _, record in found if record.checkpoint == LAST], rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib import colormaps
 from PIL import Image
 
 from cambench.report import curves, figures
@@ -17,29 +18,52 @@ from cambench.vocabulary import CambenchError, DataError
 GREY = Image.new("RGB", (8, 8), (100, 100, 100))
 
 
-def blend(colour: tuple[float, ...], opacity: float) -> list[int]:
-    return [round((1 - opacity) * 100 + opacity * 255 * c) for c in colour[:3]]
+PALE = Image.new("RGB", (8, 8), (160, 100, 40))
 
 
-def test_a_zero_map_only_dims_and_a_constant_map_is_the_top_of_the_scale() -> None:
-    zero = np.asarray(figures.overlay(GREY, np.zeros((2, 2), np.float32)))
-    assert (zero == blend(colormaps["inferno"](0.0), 0.25)).all()
+def blend(colour: Sequence[float], opacity: float) -> list[int]:
+    return [round((1 - opacity) * 100 + opacity * c) for c in colour]
+
+
+def test_a_map_of_zeros_only_takes_colours_away_and_a_constant_map_is_the_top_of_the_scale() -> None:
+    zero = np.asarray(figures.overlay(PALE, np.zeros((2, 2), np.float32)))
+    grey = np.asarray(PALE.convert("L"))[0, 0]
+    assert zero[0, 0].tolist() == [round(0.2 * c + 0.8 * grey) for c in (160, 100, 40)]
     full = np.asarray(figures.overlay(GREY, np.full((2, 2), 1e-9, np.float32)))
-    assert (full == blend(colormaps["inferno"](1.0), 0.8)).all()
+    assert (full == blend(figures.LOOK.towards[-1], 0.85)).all()
 
 
-def test_a_signed_map_is_diverging_and_symmetric() -> None:
-    drawn = np.asarray(figures.overlay(GREY, np.array([[-2.0, 1.0]], np.float32)))
-    assert drawn[0, 0].tolist() == blend(colormaps["RdBu_r"](0.0), 0.8)
-    assert drawn[0, -1].tolist() == blend(colormaps["RdBu_r"](0.75), 0.25 + 0.55 / 2)
-    assert drawn[0, 0, 2] > drawn[0, 0, 0] and drawn[0, -1, 0] > drawn[0, -1, 2], "negative is blue, positive is red"
+def test_for_and_against_are_seen_on_one_scale() -> None:
+    drawn = np.asarray(figures.overlay(GREY, np.array([[-2.0, 1.0]], np.float32), replace(figures.LOOK, percentile=100)))
+    assert drawn[0, 0].tolist() == blend(figures.LOOK.away[-1], 0.85)
+    half = figures.ramp(np.array(0.5), figures.LOOK.towards).tolist()
+    assert drawn[0, -1].tolist() == blend(half, 0.85 * 0.5**0.75)
+    assert int(drawn[0, 0, 2]) - drawn[0, 0, 0] > 100 and int(drawn[0, -1, 0]) - drawn[0, -1, 2] > 100, (
+        "blue against, warm for"
+    )
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 1.0, -0.2, -0.5, -1.0])
+@pytest.mark.parametrize("shade", [0, 60, 128, 200, 255])
+def test_a_fifth_of_the_strongest_value_is_seen_on_any_ground(share: float, shade: int) -> None:
+    ground = Image.new("RGB", (8, 8), (shade, shade, shade))
+    drawn = np.asarray(figures.overlay(ground, np.array([[share, 1.0]], np.float32), replace(figures.LOOK, percentile=100)))
+    assert np.abs(drawn[0, 0].astype(int) - shade).max() >= 25
+    assert np.ptp(drawn[0, 0].astype(int)) >= 20, "a colour, where the ground has none"
+
+
+def test_one_pixel_that_stands_out_does_not_make_all_others_pale() -> None:
+    heatmap = np.ones((20, 20), np.float32)
+    heatmap[0, 0] = 1000
+    drawn = np.asarray(figures.overlay(Image.new("RGB", (20, 20), (100, 100, 100)), heatmap))
+    assert drawn[10, 10].tolist() == blend(figures.LOOK.towards[-1], 0.85)
 
 
 def test_the_peak_lies_where_the_map_has_it() -> None:
     heatmap = np.zeros((4, 4), np.float32)
     heatmap[0, 3] = 1
     drawn = np.asarray(figures.overlay(GREY, heatmap)).astype(int).sum(2)
-    assert np.unravel_index(drawn.argmax(), drawn.shape) == (0, 7)
+    assert drawn[0, 7] == drawn.max() > drawn[7, 0] and (drawn[4:, :4] == 300).all()
 
 
 @pytest.mark.parametrize("heatmap", [np.zeros((1, 2, 2), np.float32), np.array([[np.nan]], np.float32)])

@@ -61,7 +61,7 @@ def test_red_is_positive_blue_is_negative_and_zero_is_grey() -> None:
     assert (image == 100).all() and image.shape == (320, 320, 3)
     # half of (100,100,100) and half of pure red, which is the map's own maximum; −1 of ±2 is half way to blue
     assert original[0, 0].tolist() == [178, 50, 50] and original[-1, 0].tolist() == [114, 114, 178]
-    assert weighted[0, 0].tolist() == [50, 50, 178] and weighted[-1, 0].tolist() == [178, 113, 113]  # of 256 colours
+    assert weighted[0, 0].tolist() == [50, 50, 178] and weighted[-1, 0].tolist() == [178, 114, 114]
     (zero,) = shown(panels.panels([Row(GREY, "", [Group("", [Panel("", np.zeros((2, 2), np.float32))])])], SIGNS))[1:2]
     assert np.ptp(zero, axis=2).max() <= 1, "no colour where nothing speaks"
     assert bar[0, 0, 2] > bar[0, 0, 0] and bar[0, -1, 0] > bar[0, -1, 2]
@@ -72,8 +72,8 @@ def test_a_positive_map_has_one_colour_scale_and_a_mask_is_black_and_white() -> 
     kinds = [Panel("joint", positive, kind="positive"), Panel("parts", positive, kind="mask"), Panel("less", UPPER)]
     figure = panels.panels([Row(GREY, "a dog", [Group("a cat", kinds)])], SIGNS, amount="probability")
     _, joint, mask, less, *bars = shown(figure)
-    # 0.8 of the scale's last colour (252,255,164) over a grey of 100, and 0.25 of its first, black but for 4 of blue
-    assert joint[0, 0].tolist() == pytest.approx([222, 224, 152], abs=1) and joint[-1, 0].tolist() == [75, 75, 76]
+    # 0.85 of the scale's last colour (255,225,40) over a grey of 100, and nothing where the map is zero
+    assert joint[0, 0].tolist() == pytest.approx([232, 206, 49], abs=1) and joint[-1, 0].tolist() == [100, 100, 100]
     assert (mask[:160] == 255).all() and (mask[160:] == 0).all()
     assert less[0, 0].tolist() == [178, 50, 50]
     assert len(bars) == 2 and {"probability", "−m", *SIGNS} <= set(words(figure))

@@ -18,7 +18,7 @@ from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import load_table
 from cambench.report import ablation, grid, plots
-from cambench.report.html import GalleryRow
+from cambench.report.html import GalleryRow, Said
 from cambench.report.paper import paper_table
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -38,10 +38,10 @@ def words(figure: Figure) -> list[str]:
 def rows() -> list[GalleryRow]:
     """Two images under two methods, one of which has no map of the second image and errs on the first."""
     maps = {"ce resnet8 grad-cam": HEAT, "cgc resnet8 grad-cam": HEAT}
-    wrong = {"ce resnet8 grad-cam": "a cat"}
+    says = {"ce resnet8 grad-cam": Said("a cat", False), "cgc resnet8 grad-cam": Said("a dog", True)}
     return [
-        GalleryRow(IMAGE, "a dog (ce says a cat)", [(5.0, 5.0, 30.0, 30.0)], maps, "a dog", wrong),
-        GalleryRow(IMAGE, "a bird", (), {"cgc resnet8 grad-cam": HEAT}, "a bird"),
+        GalleryRow(IMAGE, "a dog", [(5.0, 5.0, 30.0, 30.0)], maps, says),
+        GalleryRow(IMAGE, "a bird", (), {"cgc resnet8 grad-cam": HEAT}),
     ]
 
 
@@ -84,7 +84,7 @@ def test_long_names_are_wrapped_and_cut() -> None:
 def test_names_of_methods_are_whole_and_neither_cut_nor_overlapping() -> None:
     names = ["cam resnet8 score-map", "cam resnet8 min-max-cam subset:supersets", "calm-em resnet8 calm subset:supersets"]
     names.append("cgc-no-negatives-released resnet8 integrated-vanilla-gradient versus:second")
-    figure = grid.grid([GalleryRow(IMAGE, "a dog", (), dict.fromkeys(names, HEAT), "a dog")] * 2)
+    figure = grid.grid([GalleryRow(IMAGE, "a dog", (), dict.fromkeys(names, HEAT))] * 2)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
@@ -108,7 +108,7 @@ def test_an_empty_grid_is_an_error() -> None:
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 def test_a_file_is_a_picture_and_the_same_every_time(ending: str, tmp_path: Path) -> None:
     nasty = NASTY.replace("中", "")
-    row = GalleryRow(IMAGE, nasty, (), {f"$x^2 {nasty}": HEAT}, f"$\\frac{{ {nasty}", {f"$x^2 {nasty}": "$_$"})
+    row = GalleryRow(IMAGE, f"$\\frac{{ {nasty}", (), {f"$x^2 {nasty}": HEAT}, {f"$x^2 {nasty}": Said("$_$", False)})
     for name in ("a", "b"):
         plots.save(grid.grid([row], ["100 % $sure$"]), tmp_path / f"{name}.{ending}")
     first = (tmp_path / f"a.{ending}").read_bytes()

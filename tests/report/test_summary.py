@@ -90,3 +90,22 @@ def test_banner_names_each_reason_once_and_no_note_repeats_it(record: Any) -> No
     (table,) = summary(records)
     assert table.banner == ("Not comparable with published numbers: synthetic images.",)
     assert not any("synthetic" in note for note in (*table.notes, *table.footnotes))
+
+
+def test_two_settings_of_a_method_carry_two_labels(record: Any) -> None:
+    jobs = [{"recipe": {"train": {"epochs": e}, "optimizer": {"lr": 0.1}, "summary": str(e)}} for e in (6, 18)]
+    (table,) = summary([record("cgc", 0, "top1", 1.0 + i, job=job) for i, job in enumerate(jobs)])
+    assert [label[0].replace("\N{NO-BREAK SPACE}", " ") for label in labels(table)] == ["cgc (epochs 18)", "cgc (epochs 6)"]
+    (table,) = summary([record("cgc", 0, "top1", 1.0, job=jobs[0])])
+    assert labels(table)[0][0] == "cgc", "a single setting needs no words"
+
+
+@pytest.mark.parametrize(("facts", "words"), [
+    ({"precision": "bf16"}, "bf16"), ({"checkpoint": "best"}, "best epoch"), ({"partial": ("8 images",)}, "8 images"),
+    ({"deviations": ("lr = 1",)}, "lr = 1"), ({"run": "other"}, "run other"),
+    ({"job": {"recipe": {"data": {"measured on": "ab"}}}}, "data ab"),
+])  # fmt: skip
+def test_what_else_differs_is_named_as_well(record: Any, facts: dict[str, Any], words: str) -> None:
+    (table,) = summary([record("ce", 0, "top1", 10.0), record("ce", 0, "top1", 20.0, **facts)])
+    found = [label[0].replace("\N{NO-BREAK SPACE}", " ") for label in labels(table)]
+    assert f"ce ({words})" in found and len(set(found)) == 2

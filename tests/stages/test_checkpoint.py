@@ -14,7 +14,7 @@ from cambench.report.select import groups, matches
 from cambench.report.summary import summary
 from cambench.stages import works
 from cambench.stages.explain import ExplainJob
-from cambench.stages.gallery import first_seeds, side_by_side
+from cambench.stages.gallery import by_view, first_seeds, side_by_side
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
 from cambench.stages.onhand import is_record
@@ -114,7 +114,7 @@ def test_heatmaps_and_paired_tests(records: dict[tuple[str, str], Record], place
     paths = [works.explain_all(w, ExplainJob(view="resize"), place)[0] for w in (LAST, BEST)]
     assert [read_heatmaps(p).job.get("epoch") for p in paths] == [None, "best"]
     run = find_run(RUN, place.results)
-    labels = [shown.label for shown in first_seeds(side_by_side([run], place.results)[0])]
+    labels = [shown.label for shown in first_seeds(side_by_side(by_view([run], place.results))[0])]
     assert sorted(labels) == ["ce resnet8 grad-cam", "ce resnet8 grad-cam best epoch"]
     assert {side.record.checkpoint for side in sides(run, place.results, None, None)} == {"last"}
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from cambench.data.views import View, in_words
 from cambench.lookup import nearest
 from cambench.stages import figures, paired
 from cambench.stages.explain import ExplainJob
+from cambench.stages.gallery import gallery, open_data, view_of
 from cambench.stages.jobs import Place
 from cambench.stages.rows import EvalJob
 from cambench.stages.works import Works, evaluate_all, explain_all
-from cambench.store.runs import Run, find_run
+from cambench.store.runs import Run, find_run, read_runs
 from cambench.vocabulary import UsageError
 
 NAMES = ("synthbirds-cgc", "synthbirds-ce")
@@ -66,6 +68,45 @@ def test_grids_show_both_methods(kind: str, measured: Place, tmp_path: Path) -> 
     assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == figures.QUALITATIVE else 4)
     if kind == figures.CONSISTENCY:
         assert [row["image"] == "its crop" for row in told["images"]] == [False, True] * 2
+
+
+def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_path: Path) -> None:
+    shown = figures.pick(figures.QUALITATIVE, figures.Wish(), measured.results)
+    kind = shown[0].maps.job["view"]["kind"]
+    assert figures.notes(shown)[-1].endswith(f"Shown is {in_words(view_of(shown[0].maps))}.")
+    other = next(v for v in ("resize", "resize-center-crop") if v != kind)
+    alone = Place(measured.data, tmp_path / "results", "cpu")
+    for run in measured.results.glob("runs/*"):
+        shutil.copytree(run, alone.results / "runs" / run.name)
+    for name, view in zip(NAMES, (kind, other), strict=True):
+        explain_all(Works([name]), ExplainJob("grad-cam", "logit", view=view), alone)
+    with pytest.raises(
+        UsageError, match=f"expected maps of one view, got .* and .*; .*cambench explain .* --view ({kind}|{other})"
+    ):
+        figures.pick(figures.QUALITATIVE, figures.Wish(), alone.results)
+    (one,) = figures.pick(figures.QUALITATIVE, figures.Wish([NAMES[0]]), alone.results)
+    assert one.label == "cgc resnet8 grad-cam"
+    (page,) = gallery(read_runs(alone.results), alone.results, alone.data)
+    assert any("another view was explained" in note for note in page.notes), "the page shows the others, and says so"
+
+
+def test_every_view_is_said_in_words() -> None:
+    for kind in ("resize-center-crop", "squash-center-crop", "resize", "full"):
+        words = in_words(View(kind, 32, 36))
+        assert "32" in words and words != kind
+        assert ("36" in words) == ("crop" in kind) and ("distorted" in words) == (kind == "resize")
+
+
+def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common(measured: Place) -> None:
+    (shown,) = gallery(read_runs(measured.results), measured.results, measured.data)
+    dataset = open_data(figures.pick(figures.QUALITATIVE, figures.Wish(), measured.results)[0].maps, measured.data)
+    assert [row.why for row in shown.rows[:-2]] == [""] * 8
+    assert {row.name for row in shown.rows} == set(dataset.classes)
+    least, most = (float(row.why.split("most: ")[1].split(" %")[0]) for row in shown.rows[-2:])
+    assert "differ most" in shown.rows[-2].why and "agree most" in shown.rows[-1].why and least < most
+    for row in shown.rows:
+        for said in row.says.values():
+            assert said.right == (said.name == row.name) and 0.25 <= said.probability <= 1, "the best of four classes"
 
 
 def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from cambench.recipes.load import load
 from cambench.stages import consistency, contrasts, counterfactual
 from cambench.stages.evaluate import evaluate
 from cambench.stages.explain import ExplainJob, explain, make_view
-from cambench.stages.gallery import Shown, pixels, rows, side_by_side
+from cambench.stages.gallery import Shown, by_view, pixels, rows, side_by_side
 from cambench.stages.jobs import Place
 from cambench.stages.networks import Loaded, load_network
 from cambench.stages.onhand import find_network
@@ -142,7 +142,7 @@ def explained(own: Loaded, usual: Loaded, place: Place, dataset: Dataset) -> lis
     """The maps of both runs that may stand side by side, labelled by run."""
     for loaded in (own, usual):
         explain(ExplainJob(), loaded, dataset, place)
-    (found,) = side_by_side([own.run, usual.run], place.results)
+    (found,) = side_by_side(by_view([own.run, usual.run], place.results))
     return [replace(shown, label=shown.run.name) for shown in found if shown.maps.job["explainer"] == "grad-cam"]
 
 

@@ -1,4 +1,5 @@
 "use strict";
+document.documentElement.classList.add("scripted"); // what only a script can do is shown only with one
 // Sorting: ascending, descending, original order. Unmeasured cells stay last. Labels that repeat the row above are hidden.
 for (const table of document.querySelectorAll("table.data")) {
   const body = table.tBodies[0], original = [...body.rows], heads = [...table.querySelectorAll("tr.leaf th")];
@@ -34,9 +35,3 @@ for (const table of document.querySelectorAll("table.data")) {
   }));
   hideRepeats();
 }
-
-document.getElementById("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-});

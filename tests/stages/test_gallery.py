@@ -1,0 +1,53 @@
+"""Which images a gallery shows, what its maps have in common, and what its labels say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cambench.stages.gallery import Shown, common, labelled_runs, of_classes
+from cambench.store.heatmaps import Heatmaps
+from cambench.store.runs import Run
+from cambench.vocabulary import Dataset, Sample
+
+
+def dataset(labels: list[int]) -> Dataset:
+    """A set without pictures."""
+    samples = tuple(Sample(f"{i}.png", Path(f"{i}.png"), label) for i, label in enumerate(labels))
+    return Dataset("d", "test", Path(), tuple(map(str, range(max(labels) + 1))), samples, "half-open")
+
+
+@pytest.mark.parametrize(("labels", "n", "expected"), [
+    ([1, 0, 1, 0, 2], 3, [1, 0, 4]),
+    ([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 0, 0, 1, 1], 4, [0, 1, 3, 4]), ([0, 1], 8, [0, 1]),
+])  # fmt: skip
+def test_images_are_the_first_of_each_class(labels: list[int], n: int, expected: list[int]) -> None:
+    assert of_classes(dataset(labels), n) == expected
+
+
+def shown(*heat: list[list[float]]) -> Shown:
+    """A heatmap file with such maps."""
+    maps = [np.array(m, np.float32) for m in heat]
+    zeros = np.zeros(len(maps), np.int32)
+    return Shown(Run(Path("r"), {}), Heatmaps(maps, zeros, zeros, np.zeros((len(maps), 2), np.float32), [], {}, {}), "l")
+
+
+def test_what_maps_have_in_common_is_the_least_share_of_each_pixel() -> None:
+    same, half, apart = [[4.0, 0.0]], [[1.0, 1.0]], [[-9.0, 3.0]]
+    shares = common([shown(same, same, same), shown([[2.0, -1.0]], half, apart)])
+    assert shares == pytest.approx([1.0, 0.5, 0.0]), "a map's scale and its negative part do not count"
+    assert common([shown([[-1.0]]), shown([[1.0]])]) == [], "a map without heat has nothing in common with any"
+
+
+def test_settings_of_one_method_are_told_apart_and_one_setting_is_not() -> None:
+    def run(name: str, **recipe: Any) -> Run:
+        facts = {"dataset": "d", "method": "cgc", "arch": "torchvision:resnet18"}
+        return Run(Path(name), {**facts, "recipe": {**recipe, "sources": {"x": name}}})
+
+    runs = [run("a", train={"epochs": 6}), run("b", train={"epochs": 18}), run("c", train={"epochs": 18})]
+    labels = [label.replace("\N{NO-BREAK SPACE}", " ") for _, label in labelled_runs(runs)]
+    assert labels == ["cgc (epochs 6) resnet18", "cgc (epochs 18) resnet18", "cgc (epochs 18) resnet18"]
+    assert [label for _, label in labelled_runs(runs[1:])] == ["cgc resnet18"] * 2
