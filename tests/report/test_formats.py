@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,10 +18,13 @@ from sample_table import NASTY, SAMPLE
 
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_tables
-from cambench.report.frame import csv, tidy, to_frame
+from cambench.report.frame import as_json, csv, tidy, to_frame
+from cambench.report.html import Page, html
 from cambench.report.latex import escape, latex
 from cambench.report.markdown import markdown
+from cambench.report.model import Table
 from cambench.report.paper import paper_table
+from cambench.report.summary import summary
 from cambench.report.terminal import terminal
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -123,3 +128,37 @@ def test_tidy_numbers_are_bare_and_unrounded() -> None:
 def test_csv_reads_back() -> None:
     frame = pd.read_csv(io.StringIO(csv([SAMPLE])), comment="#", skip_blank_lines=True, nrows=1)
     assert frame.loc[0, "measured"] == 80.0 and frame.loc[0, "seeds"] == 2
+
+
+WRONG = "Diverged in epoch 3: mean loss 142,000, more than 10 times that of a guess (2.3)"
+
+
+@pytest.mark.parametrize(
+    "draw", [latex, markdown, csv, as_json, lambda made: drawn_page(made), lambda made: on_terminal(made)]
+)
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_training_that_went_wrong_is_told_by_every_format(record: Any, draw: Callable[..., str], seeds: int) -> None:
+    values = {"ce": 10.0, "cgc": 80.0}
+    wrong = {("ce", 0): (WRONG,)}
+    records = [record(m, s, "top1", v + s, warnings=wrong.get((m, s), ())) for m, v in values.items() for s in range(seeds)]
+    (table,) = made = summary(records)
+    text = " ".join(draw(made).replace("\\textgreater{}", ">").split())
+    assert f"seed 0: {WRONG}" in text
+    measured = table.rows[0].cells[0].measured
+    assert measured is not None and measured.seeds == tuple(range(seeds)), "it is averaged in, not left out"
+    assert any(WRONG in note for note in table.footnotes) and table.rows[0].marks, "and its row has the footnote"
+    assert not set(table.rows[0].marks) & set(table.rows[1].marks)
+
+
+def drawn_page(made: list[Table]) -> str:
+    """The page, as a reader sees its text."""
+    return unescape(html(Page("t", made)))
+
+
+def on_terminal(made: list[Table]) -> str:
+    """What a wide terminal shows."""
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    for table in made:
+        console.print(terminal(table, 200))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
