@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -233,3 +234,18 @@ class Batch:
         """
         (view,) = self.views.values()
         return view
+
+
+def refusal(error: BaseException) -> str:
+    """Why torch.load(…, weights_only=True) refused a file, in one whole sentence part: what it holds, and the mend."""
+    text = str(error)
+    held = re.search(r"Unsupported (?:global|class|type)[^:]*: (?:GLOBAL )?([\w.]+)|GLOBAL ([\w.]+)", text)
+    if held is not None:
+        name = (held[1] or held[2]).rstrip(".")
+        mend = "in the program that wrote it, save the state_dict alone (torch.save(model.state_dict(), FILE))"
+        return f"one that holds {name}, which is code and not weights, and code is never run; {mend}"
+    inner = re.search(r"WeightsUnpickler error: ([^\n]*)", text)
+    if inner is not None:
+        return f"a file that is not torch.save's ({' '.join(inner[1].split())[:120].rstrip('. ')})"
+    first = next(iter(text.splitlines()), "").split(". ")[0].rstrip(". ")
+    return f"a damaged file ({first[:120]})" if first else "an empty file"

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.cmwp import Walk
-from cambench.explainers.gradients import input_gradient
+from cambench.explainers.gradients import differentiated, input_gradient
+from cambench.explainers.outputs import logits_of
 from cambench.explainers.points import mean
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.maps import widened
@@ -162,7 +163,7 @@ def of_head(
     with torch.enable_grad(), Probe(model, named(query.layer)) as probe:
         logits = predict(model, images, query.precision)
         score = (coefficients_of(logits) * logits).sum()
-        (gradient,) = torch.autograd.grad(score, probe.activation)
+        gradient = differentiated(score, probe.activation, f"layer {query.layer}")
         return query.explainer.rule(probe.activation.detach(), gradient), logits.detach()
 
 
@@ -208,7 +209,7 @@ def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
             return closed_maps(query, probe.activation)
         found = []
         for score in logits.sum(0):
-            (gradient,) = torch.autograd.grad(score, probe.activation, retain_graph=True)
+            gradient = differentiated(score, probe.activation, f"layer {query.layer}", again=True)
             found.append(query.explainer.rule(probe.activation.detach(), gradient))
     return torch.stack(found, 1)
 
@@ -234,7 +235,7 @@ def closed_bias(query: Query) -> Tensor | None:
     return widened(bias.detach()) if query.explainer.biased and bias is not None else None
 
 
-def predict(model: Callable[[Tensor], Tensor], images: Tensor, precision: str) -> Tensor:
+def predict(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> Tensor:
     """Logits (N,C) in at least float32; `bf16` runs the model under autocast.
 
     Raises: UsageError for an unknown precision or an output that is not (N,C), NotFiniteError where it is not finite.
@@ -242,10 +243,7 @@ def predict(model: Callable[[Tensor], Tensor], images: Tensor, precision: str) -
     if precision not in PRECISIONS:
         raise UsageError(f"expected precision {' or '.join(PRECISIONS)}, got {precision!r}.")
     with torch.autocast(images.device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
-        logits = model(images)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UsageError(f"expected a model that returns logits (N,C), got {got}; wrap it in a module that does.")
+        logits = logits_of(model(images))
     if not bool(torch.isfinite(logits).all()):
         bad = int((~torch.isfinite(logits)).any(1).sum())
         raise NotFiniteError(

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from cambench.vocabulary import UsageError
+
 Coefficients = Callable[[Tensor], Tensor]
 """logits (N,C) -> detached v (N,C)."""
 
@@ -37,5 +39,18 @@ def input_gradient(predict: Callable[[Tensor], Tensor], x: Tensor, coefficients:
     """
     leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
     logits = predict(leaf)
-    (g,) = torch.autograd.grad((coefficients(logits.detach()) * logits).sum(), leaf)
-    return g, logits.detach()
+    return differentiated((coefficients(logits.detach()) * logits).sum(), leaf, "input"), logits.detach()
+
+
+def differentiated(score: Tensor, at: Tensor, place: str, *, again: bool = False) -> Tensor:
+    """∂S/∂A of the scalar S at a tensor, which the error names by its place; `again`: the graph is kept for another score.
+
+    Raises: UsageError where no graph leads from the one to the other.
+    """
+    found = torch.autograd.grad(score, at, allow_unused=True, retain_graph=again)[0] if score.requires_grad else None
+    if found is None:
+        raise UsageError(
+            f"{place}: expected a gradient of the logits, got none: the network's forward cuts it (torch.no_grad(), "
+            "detach), or nothing above uses it; mend the forward, or use an explainer without gradients (random, center)."
+        )
+    return found

@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 
 from torch import nn
+from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from cambench.vocabulary import UsageError
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside a data-parallel wrapper, else the network itself."""
-    if isinstance(model, DataParallel | DistributedDataParallel):
-        inner: nn.Module = model.module
-        return inner
+    """The network inside data-parallel wrappers and torch.compile's, else the network itself."""
+    while isinstance(model, DataParallel | DistributedDataParallel | OptimizedModule):
+        model = model._orig_mod if isinstance(model, OptimizedModule) else model.module
     return model
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.layers import find_layer, layer_names, unwrapped
+from cambench.explainers.default import check_layer, default_layer, map_layers
+from cambench.explainers.layers import find_layer, layer_names
+from cambench.explainers.layout import Layout, recognise
+from cambench.explainers.modes import evaluating, frozen, hooked
+from cambench.explainers.outputs import described, logits_of, two_classes
 from cambench.vocabulary import CambenchError, UsageError
 
-__all__ = ["Probe", "default_layer", "evaluating", "find_layer", "frozen", "gap_linear_head", "layer_names"]
-
-PASSIVE = re.compile(r"(pool|pool\dd|pooling|dropout|dropout\dd|flatten|identity|droppath)$", re.IGNORECASE)
-"""Class names of modules without features of their own: they are never the explained layer."""
+__all__ = ["Probe", "check_layer", "default_layer", "evaluating", "find_layer", "frozen", "gap_linear_head", "layer_names"]
 
 
 class Probe:
     """Captures the activation (N,K,h,w) of one layer in the forward passes made inside `with`.
 
+    Channels-last outputs and tokens become such a map too (`layout`), and gradients flow back through it; class tokens and
+    the like are left out of the map and stay in what the rest of the model gets. Of a tuple the first entry counts.
     `trunk_graph=False`: parameters require no gradient inside, so the trunk runs without a graph; the activation is a
     float32 leaf from which the head's graph grows in the same forward pass, and an autocast ends at the layer.
     `trunk_graph=True`: nothing is detached; the activation is part of the training graph.
@@ -38,6 +39,8 @@ class Probe:
         self.module = find_layer(model, layer)
         self.captured: Tensor | None = None
         self.version = 0
+        self.images: Tensor | None = None
+        self.looking = False
         self.stack: ExitStack | None = None
         self.autocast: tuple[str, bool] | None = None
 
@@ -47,6 +50,7 @@ class Probe:
         self.stack = ExitStack()
         if not self.trunk_graph:
             self.stack.enter_context(frozen(self.model))
+        self.stack.callback(self.model.register_forward_pre_hook(self.see).remove)
         self.stack.callback(self.module.register_forward_hook(self.capture).remove)
         self.stack.callback(self.model.register_forward_hook(self.resume_autocast, always_call=True).remove)
         return self
@@ -55,7 +59,7 @@ class Probe:
         assert self.stack is not None
         self.stack.close()
         self.resume_autocast()
-        self.stack = self.captured = None
+        self.stack = self.captured = self.images = None
 
     @property
     def activation(self) -> Tensor:
@@ -66,16 +70,41 @@ class Probe:
             raise CambenchError(f"layer {self.layer}: its output was overwritten in place; use Probe(…, guard=True).")
         return self.captured
 
-    def capture(self, module: nn.Module, arguments: Any, output: Any) -> Tensor:
-        """The layer's hook: keep the output, hand on what the rest of the model may use."""
-        if not isinstance(output, Tensor) or output.ndim != 4:
-            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise UsageError(f"layer {self.layer}: expected an output (N,K,h,w), got {got}; name a convolutional layer.")
-        kept = output if self.trunk_graph else self.leaf(output)
+    def see(self, model: nn.Module, arguments: tuple[Any, ...]) -> None:
+        """The model's hook: the images of this forward pass."""
+        if not self.looking:
+            self.images = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
+
+    def capture(self, module: nn.Module, arguments: Any, output: Any) -> Any:
+        """The layer's hook: keep the output as a map, hand on what the rest of the model may use."""
+        if self.looking:
+            return None
+        several = isinstance(output, tuple) and bool(output)
+        first = output[0] if several else output
+        layout = self.layout(first)
+        found = layout.to_map(first)
+        kept = found if self.trunk_graph else self.leaf(found)
         self.captured, self.version = kept, kept._version
-        if not self.guard:
-            return kept
-        return kept.clone()
+        handed_on = layout.restore(first, kept)
+        if self.guard and handed_on is kept:
+            handed_on = kept.clone()
+        return (handed_on, *output[1:]) if several else handed_on
+
+    def layout(self, output: Any) -> Layout:
+        """How the layer's output lies over the images; where that is not clear the model is asked once more.
+
+        Raises: UsageError for an output that is no map, naming layers that have one.
+        """
+        self.looking = True
+        try:
+            found = recognise(output, self.module, self.model, self.images)
+            others = [] if found is not None or self.images is None else map_layers(self.model, self.images[:1].detach())
+        finally:
+            self.looking = False
+        if found is None:
+            named = f"name a layer that has one: {', '.join(others)}" if others else "name a convolutional layer"
+            raise UsageError(f"layer {self.layer}: expected an output (N,K,h,w), got {described(output)}, no map; {named}.")
+        return found
 
     def leaf(self, output: Tensor) -> Tensor:
         """The output cut from its trunk, as the float32 leaf of the head's graph, which runs without autocast."""
@@ -93,65 +122,6 @@ class Probe:
             self.autocast = None
 
 
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """No parameter requires a gradient; those that did do again on leaving, after an error too."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    try:
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-@contextmanager
-def evaluating(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
-    """The model in eval mode (or train mode); each module's own mode is restored on leaving, after an error too."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield model.train(training)
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-@contextmanager
-def hooked(hooks: dict[nn.Module, Any]) -> Iterator[None]:
-    """Forward hooks on modules for as long as the context lasts."""
-    with ExitStack() as stack:
-        for module, hook in hooks.items():
-            stack.callback(module.register_forward_hook(hook).remove)
-        yield
-
-
-def default_layer(model: nn.Module, image: Tensor) -> str:
-    """The last convolutional stage: the outermost of the modules that end last with a map (N,K,h,w), h·w > 1.
-
-    Pooling, dropout and the like do not count. image (1,3,H,W), run once in eval mode.
-    Raises: UsageError if no module gives such a map.
-    """
-    ended: list[str] = []
-
-    def watch(name: str) -> Any:
-        def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-                ended.append(name)
-
-        return hook
-
-    modules = {n: m for n, m in unwrapped(model).named_modules() if n and not PASSIVE.search(type(m).__name__)}
-    with evaluating(model), torch.no_grad(), hooked({m: watch(n) for n, m in modules.items()}):
-        model(image)
-    if not ended:
-        known = ", ".join(n for n in layer_names(model) if "." not in n)
-        raise UsageError(
-            f"expected a layer whose output is a map (N,K,h,w), found none; name one with --layer. Known: {known}."
-        )
-    return ended[-1]
-
-
 def gap_linear_head(model: nn.Module, layer: str, image: Tensor, *, training: bool = True) -> nn.Linear | None:
     """The linear layer of a head that is global average pooling + linear, None for any other head.
 
@@ -164,6 +134,8 @@ def gap_linear_head(model: nn.Module, layer: str, image: Tensor, *, training: bo
         head = holds_for_noise(model, layer, image)
         if head is None or not training:
             return head
+        if all(head is not module for module in model.modules()):
+            return None  # the two-class head of one logit: a copy, without the graph of the weight
         for module in model.modules():  # dropout, also the functional kind, follows the mode of a module without state
             module.training = not [*module.parameters(recurse=False), *module.buffers(recurse=False)]
         return holds_for_noise(model, layer, image)
@@ -174,27 +146,47 @@ def holds_for_noise(model: nn.Module, layer: str, image: Tensor) -> nn.Linear | 
     """The only module with state above the layer, if it is linear and y = W·mean_hw(A) + b holds for noise A and −A."""
     noise: list[Tensor] = []
     above: list[nn.Module] = []
+    explained = find_layer(model, layer)
 
-    def replace(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
+    def replace(module: nn.Module, arguments: Any, output: Any) -> Any:
+        several = isinstance(output, tuple) and bool(output)
+        first = output[0] if several else output
+        layout = recognise(first, explained, model, image.expand(len(first), -1, -1, -1))
+        if layout is None:
+            return None
         above.clear()
-        half = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(0)).to(output)
-        noise[:] = [torch.stack([half, -half])]
-        return noise[0].clone()
+        half = torch.randn(first.shape[1:], generator=torch.Generator().manual_seed(0)).to(first)
+        handed_on = torch.stack([half, -half])
+        noise[:] = [layout.to_map(handed_on).clone()]
+        return (handed_on, *output[1:]) if several else handed_on
 
     def record(module: nn.Module, arguments: Any, output: Any) -> None:
         above.append(module)
 
-    explained = find_layer(model, layer)
     inside = set(explained.modules())
     leaves = [m for m in model.modules() if m not in inside and not [*m.children()]]
     with torch.autocast(image.device.type, enabled=False), hooked({**dict.fromkeys(leaves, record), explained: replace}):
-        logits = model(image.expand(2, -1, -1, -1))
+        logits = logits_of(model(image.expand(2, -1, -1, -1)))
     stateful = [m for m in above if [*m.parameters(), *m.buffers()]]
-    if len(stateful) != 1 or not isinstance(stateful[0], nn.Linear) or not isinstance(logits, Tensor) or not noise:
+    if len(stateful) != 1 or not isinstance(stateful[0], nn.Linear) or not noise:
         return None
     head, mean = stateful[0], noise[0].mean((2, 3))
-    if mean.shape[1] != head.in_features or logits.shape != (2, head.out_features):
+    if mean.shape[1] != head.in_features:
+        return None
+    if head.out_features == 1 and logits.shape[1] == 2:
+        head = of_two_classes(head)
+    if logits.shape != (2, head.out_features):
         return None
     expected = head(mean)
     tolerance = 1e-4 * float((expected[0] - expected[1]).abs().max())
     return head if bool(((logits - expected).abs() <= tolerance).all()) else None
+
+
+def of_two_classes(head: nn.Linear) -> nn.Linear:
+    """The head of one logit z as that of two classes with the logits (0, z)."""
+    found = nn.utils.skip_init(nn.Linear, head.in_features, 2, bias=head.bias is not None, device=head.weight.device)
+    found = found.to(head.weight.dtype).requires_grad_(False)
+    found.weight.copy_(two_classes(head.weight.T).T)
+    if head.bias is not None:
+        found.bias.copy_(two_classes(head.bias[:, None])[0])
+    return found

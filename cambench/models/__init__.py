@@ -58,7 +58,7 @@ def build(
         network = create(arch, num_classes)
         whole = set(network.state_dict())
         operate(network, surgery, arch)
-        if weights is not None and uncut(Path(weights), whole - set(network.state_dict())):
+        if weights is not None and uncut(Path(weights), whole, whole - set(network.state_dict())):
             network = create(arch, num_classes)
             fit_head(network, num_classes, arch, head)
             load_weights(network, Path(weights), arch=arch, head=head)
@@ -71,9 +71,9 @@ def build(
     return network
 
 
-def uncut(path: Path, removed: set[str]) -> bool:
-    """Whether a file of weights holds what surgery took away: it then belongs to the uncut network."""
-    return bool(removed) and removed <= set(read_weights(path))
+def uncut(path: Path, whole: set[str], removed: set[str]) -> bool:
+    """Whether a file of weights holds what surgery took away from the whole network: it then belongs to the uncut one."""
+    return bool(removed) and removed <= set(read_weights(path, whole))
 
 
 def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:

@@ -4,30 +4,97 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from cambench.explainers.layers import unwrapped
+from cambench.explainers.outputs import logits_of, two_classes
 from cambench.lookup import nearest
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import CambenchError, UsageError
+
+log = logging.getLogger("cambench")
 
 
 def call_function(spec: str, num_classes: int | None = None) -> nn.Module:
     """Call the function `pkg.mod:function`, with `num_classes=…` if its signature has that name, else with nothing.
 
-    The current directory can be imported from, as with `python -m`. What the function itself raises is passed on.
-    Raises: UsageError if there is no such module or function, or it does not return an nn.Module.
+    The current directory can be imported from, as with `python -m`. The network is unwrapped, in float32, and whatever it
+    returns becomes logits (N,C); one sigmoid logit z becomes the logits (0, z) of two classes.
+    Raises: UsageError if there is no such module or function, it wants arguments or raises, or it does not return an
+    nn.Module in Python.
     """
     function = find_function(spec)
-    wants = "num_classes" in inspect.signature(function).parameters
-    network = function(num_classes=num_classes) if wants and num_classes is not None else function()
+    parameters = signature(function)
+    wants = "num_classes" in parameters
+    arguments = {"num_classes": num_classes} if wants and num_classes is not None else {}
+    lacking = [
+        p.name for p in parameters.values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    lacking = [name for name in lacking if name not in arguments]
+    if lacking:
+        raise UsageError(
+            f"python:{spec}: expected a function without arguments (num_classes aside), got one that wants "
+            f"{', '.join(lacking)}; write one that calls it with them, or give them defaults."
+        )
+    try:
+        network = function(**arguments)
+    except CambenchError:
+        raise
+    except Exception as e:
+        raise UsageError(f"python:{spec}: expected a network, but the function raised {in_one_line(e)}.") from e
     if not isinstance(network, nn.Module):
-        raise UsageError(f"python:{spec}: expected the function to return a torch.nn.Module, got {type(network).__name__}.")
+        got = type(network).__name__
+        raise UsageError(f"python:{spec}: expected the function to return a torch.nn.Module, got {got}.")
+    if isinstance(network, torch.jit.ScriptModule):
+        raise UsageError(f"python:{spec}: expected a network in Python, got a scripted one, whose layers cannot be watched.")
+    return adopted(network, spec, one_class=num_classes == 1)
+
+
+def signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a callable; none where it has no signature, as some classes written in C."""
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:
+        return {}
+
+
+def in_one_line(error: BaseException) -> str:
+    """`RuntimeError: its first line`."""
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def adopted(network: nn.Module, spec: str, *, one_class: bool = False) -> nn.Module:
+    """The network itself, out of its wrappers, in float32, with a hook that makes logits (N,C) of what it returns."""
+    network = unwrapped(network)
+    for module in network.modules():
+        module._compiled_call_impl = None  # module.compile() would run past hooks
+    tensors = [*network.parameters(), *network.buffers()]
+    foreign = {t.dtype for t in tensors if t.is_floating_point() and t.dtype != torch.float32}
+    if foreign:
+        names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in foreign))
+        log.warning("python:%s: its weights are %s; it runs in float32.", spec, names)
+        network = network.float()
+    network.register_forward_hook(logits_alone if one_class else as_logits)
     return network
+
+
+def logits_alone(module: nn.Module, arguments: Any, output: Any) -> Tensor:
+    """The hook on a network of one class: its output as logits (N,1)."""
+    return logits_of(output)
+
+
+def as_logits(module: nn.Module, arguments: Any, output: Any) -> Tensor:
+    """The hook on a network: its output as logits (N,C), C ≥ 2."""
+    logits = logits_of(output)
+    return two_classes(logits) if logits.shape[1] == 1 else logits
 
 
 def find_function(spec: str) -> Callable[..., Any]:

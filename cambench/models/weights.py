@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from cambench.models.heads import PROJECTION, SEGMENTER, find_head
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.models.spellings import KEYS, spelled, state_in
+from cambench.vocabulary import CambenchError, UsageError, refusal
 
 Head = Literal["keep", "replace", "fresh"]
 
-KEYS = ("model", "state_dict", "network")
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 SHOWN = 3
@@ -25,8 +25,8 @@ SHOWN = 3
 log = logging.getLogger("cambench")
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file: bare, or under `model`, `state_dict` or `network`; a prefix `module.` is taken off.
+def read_weights(path: Path, own: Collection[str] = ()) -> dict[str, Tensor]:
+    """The state dict in a file, bare or under one of `KEYS`, spelled as the network's own names where they are given.
 
     Only tensors and plain containers are unpickled (`weights_only=True`); a checkpoint of cambench is read like any other.
     Raises: UsageError if the file is missing, is damaged, holds code, or holds no state dict.
@@ -36,15 +36,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except OSError as e:
         raise UsageError(f"weights {path}: cannot be read ({e.strerror}).") from e
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as e:
-        reason = next(iter(str(e).splitlines()), "an empty file")[:160]
-        raise UsageError(f"weights {path}: expected a file of tensors by torch.save, got: {reason}") from e
-    state = held
-    if isinstance(held, Mapping):
-        state = next((held[key] for key in KEYS if isinstance(held.get(key), Mapping)), held)
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise UsageError(f"weights {path}: expected a file of tensors by torch.save, got {refusal(e)}.") from e
+    state = state_in(held)
+    if not state:
         raise UsageError(f"weights {path}: expected a state dict, bare or under {', '.join(KEYS)}; got {described(held)}.")
-    shared = all(key.startswith("module.") for key in state)
-    return {key.removeprefix("module.") if shared else key: tensor for key, tensor in state.items()}
+    return spelled(state, own)
 
 
 def described(held: Any) -> str:
@@ -67,11 +63,13 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
     the network keeps its own new head in any case.
     Raises: UsageError listing the first missing and unexpected keys and the shapes that differ.
     """
-    state, own = classifier(known_spellings(read_weights(path)), path), network.state_dict()
+    own = network.state_dict()
+    state = classifier(known_spellings(read_weights(path, own)), path)
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in own]
     differing = [key for key in own if key in state and own[key].shape != state[key].shape]
-    kept, left_out = own_head(network, missing, differing, state), foreign_heads(unexpected, own)
+    kept = own_head(network, missing, differing, state)
+    left_out = foreign_heads(unexpected, own, find_head(network) if kept <= set(missing) else None)
     kept |= {key for key in missing if key.startswith((f"{SEGMENTER}.", f"{PROJECTION}."))}  # new, above loaded layers
     if head == "fresh":
         kept |= {key for key in own if key.startswith(f"{find_head(network)}.")}
@@ -106,10 +104,13 @@ def classifier(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     return {key.replace("projection_head.", "fc."): tensor for key, tensor in state.items()}
 
 
-def foreign_heads(unexpected: list[str], own: Mapping[str, Tensor]) -> list[str]:
-    """The unexpected keys that belong to top-level modules which the network does not have."""
+def foreign_heads(unexpected: list[str], own: Mapping[str, Tensor], head: str | None) -> list[str]:
+    """The unexpected keys that belong to top-level modules which the network does not have, or stand in its head's place.
+
+    head: its name where the file has no such layer (MoCo v2's projection is `fc.0` and `fc.2`).
+    """
     known = {key.partition(".")[0] for key in own}
-    return [key for key in unexpected if key.partition(".")[0] not in known]
+    return [k for k in unexpected if k.partition(".")[0] not in known or (head is not None and k.startswith(f"{head}."))]
 
 
 def own_head(network: nn.Module, missing: list[str], differing: list[str], state: Mapping[str, Tensor]) -> set[str]:

@@ -11,9 +11,9 @@ import torch
 
 from cambench import data, models
 from cambench.lookup import canonical
+from cambench.models.source import source_of
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
-from cambench.models.source import source_of
 from cambench.stages import identity, jobs
 from cambench.stages.networks import weights_hash
 from cambench.stages.progress import say
@@ -89,11 +89,7 @@ def looked_at(job: Adding, recipe: TrainingRecipe) -> dict[str, Any]:
 def described(job: Adding, recipe: TrainingRecipe, dataset: Dataset, weights: str) -> dict[str, Any]:
     """The identity of the run."""
     classes = {"dataset": dataset.kind, "classes": list(dataset.classes)}
-    source = source_of(recipe.arch)
-    return {
-        **identity.of_added(looked_at(job, recipe), weights, classes, job.seed),
-        **({"source": source} if source else {}),
-    }
+    return identity.of_added(looked_at(job, recipe), weights, classes, job.seed, source_of(recipe.arch))
 
 
 def facts(job: Adding, recipe: TrainingRecipe, dataset: Dataset, known: dict[str, Any]) -> dict[str, Any]:

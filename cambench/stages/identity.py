@@ -50,9 +50,12 @@ def of_given(network: str, weights: str | None, source: str | None) -> dict[str,
     return {"schema": schema.RUN, "network": network, "weights": weights, **({"source": source} if source else {})}
 
 
-def of_added(network: Mapping[str, Any], weights: str, classes: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Somebody's own checkpoint: how its network is built and looked at, the hash of its weights, whose classes it tells apart."""
-    return {"schema": schema.RUN, "added": weights, "recipe": dict(network), **classes, "seed": seed}
+def of_added(
+    network: Mapping[str, Any], weights: str, classes: Mapping[str, Any], seed: int, source: str | None
+) -> dict[str, Any]:
+    """Somebody's own checkpoint. network: how it is built and looked at. weights: their hash. classes: which it tells apart."""
+    known = {"schema": schema.RUN, "added": weights, "recipe": dict(network), **classes, "seed": seed}
+    return {**known, **({"source": source} if source else {})}
 
 
 def agree(known: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:

@@ -13,9 +13,11 @@ from torch import nn
 from cambench import explainers, models, seeds
 from cambench.explainers.cmwp import Walk
 from cambench.explainers.explanation import Explainer
-from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
+from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
+from cambench.models.habits import first_pass, habits
 from cambench.models.source import source_of
 from cambench.stages import identity, jobs
+from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
@@ -42,7 +44,7 @@ class Loaded:
     """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None).
 
     original: the network as it was built, on the CPU. named: whether the command named the layer.
-    checkpoint: of which epoch its weights are, `last` or `best`.
+    checkpoint: of which epoch its weights are, `last` or `best`. notes: sentences that must stand beside its numbers.
     """
 
     run: Run
@@ -56,6 +58,7 @@ class Loaded:
     original: nn.Module
     named: bool = False
     checkpoint: str = LAST
+    notes: tuple[str, ...] = ()
 
     def layer_of(self, explainer: Explainer) -> str:
         """The layer that an explainer explains: the one named, else the explainer's own default, else the run's."""
@@ -140,17 +143,31 @@ def load_network(
     known = given(run, place, checkpoint) if run.info["kind"] == "given" else trained(run, checkpoint)
     model, size, weights = known
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
-    named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
-    find_layer(model, layer)
+    with first_pass(run.info["arch"], size):
+        notes = habits(model, size) if run.info["arch"].startswith("python:") else []
+        named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
+        if named:
+            check_layer(model, layer, image)
+        find_layer(model, layer)
+        own_head = gap_linear_head(model, layer, image, training=False)
+    for sentence in notes:
+        say(f"{run.name}: note: {sentence}.")
     device = jobs.device(place.device)
-    own_head = gap_linear_head(model, layer, image, training=False)
     ready = models.for_inference(model, layer=layer, precision=precision).to(device)  # type: ignore[arg-type]
-    name = next((n for n, m in model.named_modules() if m is own_head), None)
-    head = ready.get_submodule(name) if name else None
-    assert head is None or isinstance(head, nn.Linear)
+    head = head_in(ready, model, own_head, device)
     if not (run.path / "run.json").exists():
         run = run.save()
-    return Loaded(run, ready, layer, head, size, device, precision, weights, model, named, checkpoint)
+    return Loaded(run, ready, layer, head, size, device, precision, weights, model, named, checkpoint, tuple(notes))
+
+
+def head_in(ready: nn.Module, model: nn.Module, head: nn.Linear | None, device: str) -> nn.Linear | None:
+    """The GAP + linear head of a model in its copy for inference; one that is made of a single logit is in neither."""
+    name = next((n for n, m in model.named_modules() if m is head), None)
+    if head is None or name is None:
+        return head if head is None else head.to(device)
+    found = ready.get_submodule(name)
+    assert isinstance(found, nn.Linear)
+    return found
 
 
 def check_source(run: Run) -> None:

@@ -13,7 +13,8 @@ from torch import nn
 from cambench import data, models, objectives, seeds
 from cambench.data.episodes import HELD_OUT, Draw
 from cambench.data.views import RANDOM, View, altered
-from cambench.explainers.probe import default_layer, find_layer, gap_linear_head
+from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
+from cambench.models.habits import first_pass
 from cambench.models.heads import learner
 from cambench.models.source import source_of
 from cambench.objectives import AUGMENTED, PLAIN, Objective
@@ -239,9 +240,11 @@ def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.P
 def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.Linear | None]:
     """The layer that is explained, and the GAP + linear head above it (None where the head is anything else)."""
     image = torch.randn(1, 3, recipe.input.size, recipe.input.size, generator=seeds.generator("layer"))
-    layer = recipe.model.layer or default_layer(model, image)
-    find_layer(model, layer)
-    return layer, gap_linear_head(model, layer, image)
+    with first_pass(recipe.arch, recipe.input.size):
+        layer = recipe.model.layer or default_layer(model, image)
+        if recipe.model.layer:
+            check_layer(model, layer, image)
+        return layer, gap_linear_head(model, layer, image)
 
 
 def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cambench.store.files import atomic_buffer
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, refusal
 
 
 def rng_states() -> dict[str, Any]:
@@ -74,9 +74,8 @@ def load_checkpoint(path: Path, data: bytes | None = None) -> dict[str, Any]:
     """
     try:
         state = torch.load(path if data is None else BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as e:
-        reason = str(e).splitlines()[0][:160] if str(e) else "an empty file"
-        raise CambenchError(f"{path}: expected a checkpoint, got {reason}; delete it to train again from the start.") from e
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as e:
+        raise CambenchError(f"{path}: expected a checkpoint, got {refusal(e)}; delete it to train again.") from e
     if not isinstance(state, dict):
         raise CambenchError(
             f"{path}: expected a checkpoint dictionary, got {type(state).__name__}; delete it to train again."

@@ -192,7 +192,7 @@ def test_names_aliases_and_errors() -> None:
             all_class_maps(net, x, name)
     with pytest.raises(UsageError, match="each of 3 images"):
         explain(net, x, classes=torch.tensor([1]))
-    with pytest.raises(UsageError, match=r"logits \(N,C\), got tuple"):
+    with pytest.raises(UsageError, match=r"logits \(N,C\), got a list of \(3, 5, 1\); return"):
         explain_batch(Tupled(net), x, explainer="grad-cam", layer="net.stage")
     assert explainers.explain_batch(net, x, explainer="grad-cam").maps.shape == (3, 6, 6)
 
@@ -211,5 +211,5 @@ class Tupled(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> tuple[Tensor]:
-        return (self.net(x),)
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.net(x)[:, :, None]]

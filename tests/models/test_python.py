@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cambench.models import build
+from cambench.models.habits import CHANCE, LOG_PROBABILITIES, ONE_LOGIT, PROBABILITIES, first_pass, habits
 from cambench.vocabulary import UsageError
 
 SOURCE = """
@@ -17,8 +18,38 @@ import torch
 def plain(): return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 4))
 def asks(num_classes=9): return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, num_classes))
 def nothing(): pass
-def fails(): raise ZeroDivisionError("inside")
+def fails(): raise ZeroDivisionError("inside\\nand more")
+def wants(cfg, size, num_classes=2): return plain()
+def scripted(): return torch.jit.script(torch.nn.Linear(3, 2))
 number = 3
+class Form(torch.nn.Module):
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.fc = torch.nn.Linear(12, 4)
+    def forward(self, x):
+        y = self.fc(x.flatten(1))
+        return self.form(y)
+class Held:
+    def __init__(self, logits): self.logits = logits
+identity, functional = (lambda y: y), torch.nn.functional
+def form(): return Form(identity)
+def tuple_(): return Form(lambda y: (y, y[:1]))
+def dict_(): return Form(lambda y: {"loss": 0, "logits": y})
+def out_(): return Form(lambda y: {"out": y, "aux": None})
+def object_(): return Form(Held)
+def map_(): return Form(lambda y: y[:, :, None, None])
+def one(): return Form(lambda y: y[:, :1])
+def other(): return Form(lambda y: {"scores": y})
+def soft(): return Form(lambda y: y.softmax(1))
+def logsoft(): return Form(lambda y: y.log_softmax(1))
+def chance(): return Form(lambda y: functional.dropout(y, training=True))
+def parallel(): return torch.nn.DataParallel(torch.compile(form(), backend="eager"))
+def compiled(): return torch.compile(form(), backend="eager")
+def half(): return form().half()
+def double(): return form().double()
 """
 
 
@@ -68,6 +99,9 @@ def test_weights_from_a_file_and_the_seed_reach_it(tmp_path: Path) -> None:
         ("python:mynets:plane", "mynets has no 'plane': .*Did you mean plain"),
         ("python:mynets:number", "expected a function, got int"),
         ("python:mynets:nothing", "to return a torch.nn.Module, got NoneType"),
+        ("python:mynets:fails", "the function raised ZeroDivisionError: inside"),
+        ("python:mynets:wants", "without arguments .*, got one that wants cfg, size; write one"),
+        ("python:mynets:scripted", "expected a network in Python, got a scripted one"),
     ],
 )
 def test_one_sentence_for_what_is_missing(spec: str, text: str) -> None:
@@ -78,9 +112,52 @@ def test_one_sentence_for_what_is_missing(spec: str, text: str) -> None:
         assert caught.value.__cause__ is not None
 
 
-def test_what_the_function_raises_is_passed_on() -> None:
-    with pytest.raises(ZeroDivisionError, match="inside"):
-        build("python:mynets:fails")
+def test_outputs_of_every_form_become_logits() -> None:
+    image = torch.ones(2, 3, 2, 2)
+    expected = build("python:mynets:form")(image)
+    assert expected.shape == (2, 4)
+    for form in ("tuple", "dict", "out", "object", "map"):
+        torch.testing.assert_close(build(f"python:mynets:{form}_")(image), expected, rtol=0, atol=0)
+    z = build("python:mynets:one")(image)
+    torch.testing.assert_close(z, torch.stack([torch.zeros(2), expected[:, 0]], 1))
+    torch.testing.assert_close(z.softmax(1)[:, 1], expected[:, 0].sigmoid())
+    with pytest.raises(UsageError, match="got a dictionary of scores; return a tensor") as caught:
+        build("python:mynets:other")(image)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrappers_come_off_and_weights_become_float32(caplog: pytest.LogCaptureFixture) -> None:
+    keys = list(build("python:mynets:form").state_dict())
+    for name in ("parallel", "compiled"):
+        network = build(f"python:mynets:{name}")
+        assert list(network.state_dict()) == keys and type(network).__name__ == "Form"
+    assert not caplog.records
+    for name in ("half", "double"):
+        caplog.clear()
+        network = build(f"python:mynets:{name}")
+        assert {p.dtype for p in network.parameters()} == {torch.float32}
+        assert "it runs in float32" in caplog.text
+
+
+def test_softmax_chance_and_one_logit_are_noticed() -> None:
+    found = {name: habits(build(f"python:mynets:{name}"), 2) for name in ("form", "soft", "logsoft", "chance", "one")}
+    assert found == {
+        "form": [],
+        "soft": [PROBABILITIES],
+        "logsoft": [LOG_PROBABILITIES],
+        "chance": [CHANCE],
+        "one": [ONE_LOGIT],
+    }
+
+
+def test_an_input_that_the_network_cannot_take_is_one_line() -> None:
+    network = build("python:mynets:plain")
+    with (
+        pytest.raises(UsageError, match=r"plain: expected .* 3×5×5, but .*RuntimeError: .*input.size=N") as e,
+        first_pass("plain", 5),
+    ):
+        network(torch.ones(1, 3, 5, 5))
+    assert "\n" not in str(e.value)
 
 
 def test_no_torchvision_weights_for_it() -> None:

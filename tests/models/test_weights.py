@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import re
 from pathlib import Path
@@ -30,12 +31,73 @@ def loaded_equals(path: Path, state: dict[str, Tensor]) -> bool:
     return all(torch.equal(model[k], state[k]) for k in state if not k.endswith("num_batches_tracked"))
 
 
-@pytest.mark.parametrize("key", [None, "model", "state_dict", "network"])
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("key", [None, "model", "state_dict", "network", "net", "model_state_dict", "ema", "ema_state_dict"])
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod.", "model.", "net.backbone."])
 def test_every_form_loads(tmp_path: Path, state: dict[str, Tensor], key: str | None, prefix: str) -> None:
     named = {prefix + k: v for k, v in state.items()}
-    held = named if key is None else {key: named, "epoch": 3, "optimizer": {"lr": 0.1}}
-    assert loaded_equals(saved(tmp_path / "w.pt", held), state)
+    beside = {"epoch": 3, "optimizer": {"lr": 0.1}, "best_acc1": torch.tensor(0.5)}
+    assert loaded_equals(saved(tmp_path / "w.pt", named if key is None else {key: named, **beside}), state)
+
+
+def test_numbers_beside_bare_weights_are_left_out_but_nothing_else(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    beside = {"epoch": 3, "arch": "resnet8", "optimizer": {"state": {0: torch.ones(2)}}, "n_averaged": torch.tensor(4)}
+    assert loaded_equals(saved(tmp_path / "w.pt", {**state, **beside}), state)
+    with pytest.raises(UsageError, match="expected a state dict"):
+        read_weights(saved(tmp_path / "w.pt", {**state, "trunk": {"conv.weight": torch.ones(2)}}))
+
+
+def test_of_weights_and_their_average_the_weights_are_taken(
+    tmp_path: Path, state: dict[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cambench")
+    average = {key: torch.zeros_like(tensor) for key, tensor in state.items()}
+    assert loaded_equals(saved(tmp_path / "w.pt", {"ema": {"module": 3, "model": average}, "model": state}), state)
+    assert "under model and ema; those under model are taken" in caplog.text
+
+
+def test_a_prefix_that_is_the_networks_own_stays(tmp_path: Path) -> None:
+    from cambench.models.weights import load_weights
+
+    own = torch.nn.ModuleDict({"model": torch.nn.ModuleDict({"backbone": torch.nn.Linear(3, 2)})})
+    kept = {key: torch.full_like(tensor, 7) for key, tensor in own.state_dict().items()}
+    for prefix in ("", "module.", "model."):
+        own["model"]["backbone"].weight.data.zero_()
+        path = saved(tmp_path / "w.pt", {prefix + key: tensor for key, tensor in kept.items()})
+        load_weights(own, path, arch="own")
+        assert bool((own["model"]["backbone"].weight == 7).all()), prefix
+
+
+@pytest.mark.parametrize("projection", ["fc.", "fc.0."])
+def test_moco_gives_its_query_encoder_and_a_new_head(
+    tmp_path: Path, state: dict[str, Tensor], caplog: pytest.LogCaptureFixture, projection: str
+) -> None:
+    caplog.set_level(logging.INFO, "cambench")
+    trunk = {key: tensor for key, tensor in state.items() if not key.startswith("fc.")}
+    heads = {f"{projection}weight": torch.zeros(9, 64), f"{projection}bias": torch.zeros(9)}
+    query = {f"module.encoder_q.{key}": tensor for key, tensor in {**trunk, **heads}.items()}
+    twin = {f"module.encoder_k.{key}": torch.zeros_like(tensor) for key, tensor in trunk.items()}
+    held = {"state_dict": {**query, **twin, "module.queue": torch.zeros(4, 4), "module.queue_ptr": torch.zeros(1)}}
+    path = saved(tmp_path / "moco.pt", held)
+    model = build("resnet8", 5, weights=path, head="replace").state_dict()
+    assert all(torch.equal(model[key], tensor) for key, tensor in trunk.items() if not key.endswith("num_batches_tracked"))
+    assert model["fc.weight"].shape == (5, 64) and bool(model["fc.weight"].any())
+    assert "read without module.encoder_q." in caplog.text and "new head fc" in caplog.text
+    with pytest.raises(UsageError, match="do not fit resnet8"):
+        build("resnet8", 5, weights=path)
+
+
+def test_a_refusal_is_one_whole_line_that_names_what_is_held(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    from cambench.store.checkpoints import load_checkpoint
+
+    for held, name in (({"args": argparse.Namespace(lr=1)}, "argparse.Namespace"), (torch.nn.Linear(2, 2), "linear.Linear")):
+        path = saved(tmp_path / "w.pt", held)
+        for read in (read_weights, load_checkpoint):
+            with pytest.raises(
+                CambenchError, match=rf"holds \S*{name}, which is code .*save the state_dict alone"
+            ) as caught:
+                read(path)
+            assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value)
+            assert str(caught.value).endswith(".")
 
 
 def test_old_files_without_batch_counters_load(tmp_path: Path, state: dict[str, Tensor]) -> None:

@@ -1,0 +1,51 @@
+"""What a network returns, as logits (N,C)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cambench.vocabulary import UsageError
+
+KEYS = ("logits", "out")
+WAYS = "a tensor (N,C), a tuple that begins with one, a dictionary with 'logits' or 'out', or an object with .logits"
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits (N,C) in a network's output.
+
+    That is a tensor (N,C) or (N,C,1,1), a tuple or list whose first entry is one, a dictionary that has one under
+    `logits` or `out`, or an object that has one as `.logits`.
+    Raises: UsageError for anything else.
+    """
+    found = output
+    if isinstance(output, Mapping):
+        found = next((output[key] for key in KEYS if key in output), None)
+    elif isinstance(output, tuple | list):
+        found = output[0] if output else None
+    elif not isinstance(output, Tensor):
+        found = getattr(output, "logits", None)
+    if isinstance(found, Tensor) and found.ndim == 4 and found.shape[2:] == (1, 1):
+        return found.flatten(1)
+    if not isinstance(found, Tensor) or found.ndim != 2:
+        raise UsageError(f"expected a model that returns logits (N,C), got {described(output)}; return {WAYS}.")
+    return found
+
+
+def two_classes(logits: Tensor) -> Tensor:
+    """One sigmoid logit z (N,1) as the logits (0, z) of two classes (N,2): their softmax is (1 − σ(z), σ(z))."""
+    return torch.cat([torch.zeros_like(logits), logits], 1)
+
+
+def described(output: Any) -> str:
+    """An output in a few words."""
+    if isinstance(output, Tensor):
+        return str(tuple(output.shape))
+    if isinstance(output, Mapping):
+        return f"a dictionary of {', '.join(map(str, list(output)[:4])) or 'nothing'}"
+    if isinstance(output, tuple | list):
+        return f"a {type(output).__name__} of {', '.join(described(entry) for entry in output[:3]) or 'nothing'}"
+    return type(output).__name__

@@ -1,0 +1,82 @@
+"""The spellings of one network's weights: under which key a file holds them, and what stands before their names."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from torch import Tensor
+
+log = logging.getLogger("cambench")
+
+KEYS = ("model", "state_dict", "model_state_dict", "network", "net", "ema_state_dict", "ema")
+"""Where a checkpoint holds its weights, the plain ones before their moving average."""
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder_q.", "net.")
+BESIDE = ("epoch", "optimizer", "scheduler", "lr_scheduler", "scaler", "args", "config", "hparams", "hyper_parameters")
+"""What bare dictionaries of weights hold besides, with tensors of its own or without."""
+TWIN = re.compile(r"(module\.|_orig_mod\.)*(encoder_k\.|queue(_ptr)?$)")
+"""MoCo's second encoder and its queue."""
+DEPTH = 4
+
+
+def state_in(held: Any) -> dict[str, Tensor] | None:
+    """The state dict in what a file holds: itself, or under one of `KEYS`, also under two; None where there is none.
+
+    Numbers and texts beside tensors are left out, and so is what `BESIDE` names; anything else makes it no state dict.
+    """
+    if not isinstance(held, Mapping):
+        return None
+    found = {key: state for key in KEYS if (state := state_in(held.get(key)))}
+    if len(found) > 1:
+        log.info("the file holds weights under %s; those under %s are taken", " and ".join(found), next(iter(found)))
+    if found:
+        return next(iter(found.values()))
+    weights = {}
+    for key, value in held.items():
+        if isinstance(value, Tensor) and isinstance(key, str):
+            weights[key] = value
+        elif not (value is None or isinstance(value, str | int | float) or key in BESIDE):
+            return None
+    weights.pop("n_averaged", None)  # the count of torch's moving average
+    return weights
+
+
+def spelled(state: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
+    """The state dict without the prefixes that keep it from the names `own` of the network.
+
+    Of all ways to take off up to 4 prefixes, the one under which most names are the network's, the shortest of equals; keys
+    without the prefix keep their names. MoCo's second encoder and queue are left out where `encoder_q.` was taken off.
+    """
+    ways: list[tuple[str, dict[str, Tensor]]] = [("", dict(state))]
+    best = ways[0]
+    for _ in range(DEPTH):
+        ways = [
+            (before + prefix, without(prefix, found)) for before, found in ways for prefix in PREFIXES if led(prefix, found)
+        ]
+        for way in ways:
+            if fit(way[1], own) > fit(best[1], own):
+                best = way
+    taken, found = best
+    if "encoder_q." in taken:
+        found = {key: tensor for key, tensor in found.items() if not TWIN.match(key)}
+    if taken not in ("", "module.", "_orig_mod."):
+        log.info("names of weights are read without %s", taken)
+    return found
+
+
+def led(prefix: str, state: Mapping[str, Tensor]) -> bool:
+    """Whether a name begins with the prefix."""
+    return any(key.startswith(prefix) for key in state)
+
+
+def without(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names without the prefix; one that another entry has then is that entry's no longer."""
+    renamed = {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+    return {**{key: tensor for key, tensor in state.items() if not key.startswith(prefix)}, **renamed}
+
+
+def fit(state: Mapping[str, Tensor], own: Collection[str]) -> int:
+    """How many names are the network's."""
+    return sum(key in state for key in own)
