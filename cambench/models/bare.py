@@ -1,16 +1,21 @@
-"""The last block of a ResNet without its last batch norm and its last ReLU, so that a convolution meets the average.
+"""The end of a network without its last batch norm and its last activation, so that a convolution meets the average.
 
-torchvision's blocks share one ReLU module among all their ReLUs, so the forward pass is written out: the inner ones stay.
+A residual block gives way to one that adds its shortcut to its last convolution; torchvision's blocks share one ReLU module
+among all their ReLUs, so the forward pass is written out: the inner ones stay. Of any other network that ends convolution,
+batch norm, activation, average (EfficientNet, MobileNet v2) the two give way to identities.
 Source: ContrastiveCAM, architecture changes (spec §1.3).
 """
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 from torch import Tensor, nn
 
+from cambench.explainers.calls import Call, calls, once
 from cambench.models.cifar_resnet import BasicBlock
+from cambench.models.ending import Ending, find_ending, remove, same
 from cambench.models.inference import fold_pair
 
 
@@ -45,18 +50,87 @@ def depth(block: nn.Module) -> int | None:
     return 3 if isinstance(block, resnet.Bottleneck) else None
 
 
-def bare_last_block(block: nn.Module) -> nn.Module | None:
-    """The block without its last batch norm and ReLU, all other modules and weights kept; None for no residual block."""
-    convolutions = depth(block)
-    return None if convolutions is None else BareBlock(block, convolutions)
+def bare_block(block: nn.Module, fold: bool) -> nn.Module | None:
+    """The block without its last batch norm and ReLU, all other modules and weights kept; None for no residual block.
 
-
-def folded_last_block(block: nn.Module) -> nn.Module | None:
-    """As `bare_last_block`, the batch norm's eval-mode arithmetic moved into the convolution before it (it gets a bias)."""
+    fold: the batch norm's eval-mode arithmetic moves into the convolution before it (which gets a bias).
+    """
     convolutions = depth(block)
     if convolutions is None:
         return None
-    convolution = f"conv{convolutions}"
-    fold_pair(block, convolution, f"bn{convolutions}")
-    block.get_submodule(convolution).requires_grad_(True)
+    if fold:
+        fold_last(block, f"conv{convolutions}", f"bn{convolutions}")
     return BareBlock(block, convolutions)
+
+
+def fold_last(network: nn.Module, convolution: str, norm: str) -> None:
+    """Fold a batch norm into a convolution that goes on learning."""
+    fold_pair(network, convolution, norm)
+    network.get_submodule(convolution).requires_grad_(True)
+
+
+def bare_end(network: nn.Module, fold: bool = False) -> bool:
+    """The network's end without its last batch norm, its last activation, and dropout between average and linear layer.
+
+    A logit then is the sum of its class map while it trains, too. fold: the batch norm is folded, not dropped.
+    """
+    ending = find_ending(network)
+    if ending is None:
+        return False
+    run = calls(network, ending.size)
+    end = max(i for i, call in enumerate(run) if call.name == ending.layer)  # a shared activation: its last call
+    block = next((c for c in reversed(run[: end + 1]) if depth(c.module) is not None and c.made is run[end].made), None)
+    if block is None:
+        cut = bare_tail(network, ending, fold)
+    else:
+        bare = bare_block(block.module, fold)
+        assert bare is not None
+        network.set_submodule(block.name, bare)
+        cut = True
+    remove(network, ending.between)
+    return cut
+
+
+def bare_tail(network: nn.Module, ending: Ending, fold: bool) -> bool:
+    """Identities in the place of the batch norm and the activation between the last convolution and the average.
+
+    An activation that also runs elsewhere stays there: it moves to the end of each module before it. The result is checked:
+    the average must see what the convolution (fold: the batch norm) made before.
+    """
+    channels = getattr(network.get_submodule(ending.head), "in_features", 0)
+    run = calls(network, ending.size, channels)
+    end = max(i for i, call in enumerate(run) if call.name == ending.layer)
+    leaves = [call for call in run[: end + 1] if call.is_leaf]
+    if ending.rectified or len(leaves) < 3 or leaves[-1].made is not run[end].made:
+        return False
+    convolution, norm, activation = leaves[-3:]
+    if not (isinstance(convolution.module, nn.Conv2d) and isinstance(norm.module, nn.BatchNorm2d)):
+        return False
+    chained = norm.given is convolution.made and activation.given is norm.made
+    if not chained or [*activation.module.parameters()] or not part_from(network, run, leaves[-1]):
+        return False
+    expected = (norm if fold else convolution).value
+    if fold:
+        fold_last(network, convolution.name, norm.name)
+    remove(network, (norm.name, activation.name))
+    after = find_ending(network)
+    assert expected is not None
+    seen = [c.value for c in calls(network, ending.size, channels) if after is not None and c.name == after.layer]
+    return bool(seen) and seen[-1] is not None and same(seen[-1], expected)
+
+
+def part_from(network: nn.Module, run: list[Call], last: Call) -> bool:
+    """Have an activation's other calls made by the modules before them, in place; False where one has no such module."""
+    others = [call for call in run if call.module is last.module and call is not last]
+    before = [next((c for c in run if c.is_leaf and c is not call and c.made is call.given), None) for call in others]
+    for call in before:
+        if call is None or not once(run, call.module):
+            return False
+        network.set_submodule(call.name, nn.Sequential(call.module, copy.deepcopy(last.module)))
+    return True
+
+
+BARE_NEEDS = (
+    "a ResNet whose last block is a basic block or a bottleneck, or a network that ends in a convolution, a batch norm and "
+    "an activation as modules, then the average and one linear layer"
+)

@@ -53,3 +53,27 @@ class CalmHead(nn.Module):
         latent = self.latent(self.classes(features), self.location(features))
         probability = (latent[:, :-1].exp() * latent[:, -1:]).sum((2, 3), keepdim=True)
         return cast(Tensor, probability.clamp(min=TINY).log())
+
+
+class InlineCalmHead(CalmHead):
+    """CALM's head amid a network whose average is a function: features (N,L,h,w) -> −log p(y|x) (N,C,1,1).
+
+    An average, a flattening and a ReLU leave these numbers as they are, so the functions that follow need not be known;
+    `Negative` in the linear layer's place turns them. rectified: a function rectifies the features, so here too.
+    """
+
+    def __init__(self, channels: int, classes: int, activation: Activation, attached: bool, rectified: bool) -> None:
+        super().__init__(channels, classes, activation, attached)
+        self.rectified = rectified
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N,L,h,w) -> (N,C,1,1), not negative."""
+        return -super().forward(features.relu() if self.rectified else features)
+
+
+class Negative(nn.Module):
+    """−x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…) -> (…)."""
+        return -x

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 
-from torch import nn
+from torch import Tensor, nn
 
+from cambench.models.calm_head import CalmHead
 from cambench.vocabulary import UsageError
 
 SEGMENTER = "segmenter"
@@ -14,11 +15,42 @@ PROJECTION = "projection"
 """The name of a projection head beside the classifier (models/projection.py)."""
 
 
+class WithHeads(nn.Sequential):
+    """A Sequential beside whose modules hang heads, which are no part of its forward pass."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The modules one after another, those heads left out."""
+        for name, module in self.named_children():
+            if name not in (SEGMENTER, PROJECTION):
+                input = module(input)
+        return input
+
+
+def hang(network: nn.Module, name: str, head: nn.Module) -> None:
+    """Hang a head beside the classifier, in place; it runs only when it is asked."""
+    if type(network).forward is nn.Sequential.forward:
+        network.__class__ = WithHeads
+    network.add_module(name, head)
+
+
+def calm_part(network: nn.Module) -> str | None:
+    """The name of a network's CALM head, None of a network without."""
+    return next((name for name, module in network.named_modules() if isinstance(module, CalmHead)), None)
+
+
+def head_module(network: nn.Module) -> str | None:
+    """The name of the module that classifies, with all that it learns: CALM's head, else the classifier."""
+    return calm_part(network) or find_head(network)
+
+
 def find_head(network: nn.Module) -> str | None:
     """The name of the classifier: the last linear layer or, where there is none (SqueezeNet), the last 1×1 convolution.
 
-    A projection head beside it does not count.
+    Of a CALM head it is the convolution that scores the classes. A projection head beside it does not count.
     """
+    calm = calm_part(network)
+    if calm is not None:
+        return f"{calm}.classes"
     modules = [(name, m) for name, m in network.named_modules() if not name.startswith(f"{PROJECTION}.")]
     linear = [name for name, m in modules if isinstance(m, nn.Linear)]
     pointwise = [name for name, m in modules if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]

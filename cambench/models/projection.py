@@ -9,29 +9,39 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers.probe import Probe
-from cambench.models.heads import PROJECTION
+from cambench.models.ending import find_ending
+from cambench.models.heads import PROJECTION, hang
 from cambench.vocabulary import UsageError
 
 WIDTH = 128
-POOL = "avgpool"
 
 
 class ProjectionHead(nn.Sequential):
     """Linear d→d, ReLU, Linear d→128, with torch's default initialisation: (N,d) -> (N,128), of any length.
 
+    source: the layer that feeds it, a pooling module or, where a function averages, the last map (rectified: its ReLU).
     Source: ExCon, authors' code, after SupContrast (spec §1.5).
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, source: str, rectified: bool) -> None:
         super().__init__(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, WIDTH))
+        self.source, self.rectified = source, rectified
+
+    def pooled(self, activation: Tensor) -> Tensor:
+        """The classifier's features (N,d) from what the source made: a pooling's (N,d,1,1) or the last map (N,d,h,w)."""
+        if activation.shape[2] * activation.shape[3] == 1:
+            return activation.flatten(1)
+        return (activation.relu() if self.rectified else activation).mean((2, 3))
 
 
 def projection_head(network: nn.Module) -> bool:
-    """Hang a projection head beside the linear classifier of a ResNet, in place."""
-    fc = getattr(network, "fc", None)
-    if not isinstance(fc, nn.Linear) or not isinstance(getattr(network, POOL, None), nn.AdaptiveAvgPool2d):
+    """Hang a projection head beside the linear classifier, in place; it is fed by the same average, before any dropout."""
+    ending = find_ending(network)
+    if ending is None:
         return False
-    network.add_module(PROJECTION, ProjectionHead(fc.in_features))
+    features = network.get_submodule(ending.head).in_features
+    assert isinstance(features, int)
+    hang(network, PROJECTION, ProjectionHead(features, ending.pool or ending.layer, ending.rectified))
     return True
 
 
@@ -41,12 +51,12 @@ def project(model: nn.Module, image: Tensor) -> Tensor:
     Raises: UsageError for a network without a projection head.
     """
     head = dict(model.named_children()).get(PROJECTION)
-    if head is None:
+    if not isinstance(head, ProjectionHead):
         raise UsageError(
             "contrastive training needs a network with a projection head, got one without; add the surgery projection "
             "(--set 'model.surgery=[\"projection\"]')."
         )
-    with Probe(model, POOL, trunk_graph=torch.is_grad_enabled(), guard=False) as probe:
+    with Probe(model, head.source, trunk_graph=torch.is_grad_enabled(), guard=head.rectified) as probe:
         model(image)
-        projected: Tensor = head(probe.activation.flatten(1))
+        projected: Tensor = head(head.pooled(probe.activation))
     return projected

@@ -11,7 +11,8 @@ from torch.nn.functional import interpolate
 
 from cambench.explainers.probe import Probe
 from cambench.maps import widened
-from cambench.models.heads import SEGMENTER
+from cambench.models.ending import find_ending
+from cambench.models.heads import SEGMENTER, hang
 from cambench.vocabulary import UsageError
 
 WIDTH, DROPOUT = 512, 0.1
@@ -34,11 +35,13 @@ class SegmentationHead(nn.Sequential):
 
 
 def segmentation_head(network: nn.Module) -> bool:
-    """Hang a segmentation head beside the linear classifier of a ResNet, in place."""
-    fc = getattr(network, "fc", None)
-    if not isinstance(fc, nn.Linear):
+    """Hang a segmentation head beside the linear classifier, in place, for a layer with the classifier's channels."""
+    ending = find_ending(network)
+    if ending is None:
         return False
-    network.add_module(SEGMENTER, SegmentationHead(fc.in_features, fc.out_features))
+    linear = network.get_submodule(ending.head)
+    assert isinstance(linear, nn.Linear)
+    hang(network, SEGMENTER, SegmentationHead(linear.in_features, linear.out_features))
     return True
 
 

@@ -64,7 +64,8 @@ class Network:
         if self.head is None:
             raise UsageError(
                 f"layer {self.layer}: expected global average pooling + one linear layer above it, whose class maps have a "
-                "closed form, got another head; train another architecture (a ResNet, say) or name the last stage (--layer)."
+                "closed form, got another; name the last stage (--set model.layer=…), take dropout out (no-dropout), "
+                "or train another architecture (a ResNet, say)."
             )
         _, activation = self.forward(image)
         with torch.autocast(image.device.type, enabled=False):

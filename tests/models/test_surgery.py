@@ -6,17 +6,19 @@ import pytest
 import torch
 from torch import nn
 
+from cambench.explainers.calm import latent_layer
 from cambench.models import SURGERIES, build
 from cambench.vocabulary import UsageError
 
-LAST = {"resnet18": "layer4", "resnet50": "layer4", "resnet8": "layer3", "vgg11": "features", "densenet121": "features"}
+LAST = {"resnet18": "layer4", "resnet50": "layer4", "resnet8": "layer3", "regnet_y_400mf": "trunk_output"}
+"""The last stage where it is not called `features`."""
 
 
 def grid(arch: str, *surgery: str, size: int = 64) -> tuple[int, ...]:
     """The side of the last stage's map, as a share of the image's: 32 means a 2×2 map at 64 px."""
     model = build(arch, 3, surgery=surgery).eval()
     seen: list[torch.Size] = []
-    model.get_submodule(LAST[arch]).register_forward_hook(lambda _m, _i, out: seen.append(out.shape[2:]))
+    model.get_submodule(LAST.get(arch, "features")).register_forward_hook(lambda _m, _i, out: seen.append(out.shape[2:]))
     with torch.inference_mode():
         assert model(torch.randn(1, 3, size, size)).shape == (1, 3)
     return tuple(size // side for side in seen[0])
@@ -41,6 +43,13 @@ def grid(arch: str, *surgery: str, size: int = 64) -> tuple[int, ...]:
         ("vgg11", ("large-map",), 16),
         ("vgg11", ("large-map-28",), 8),
         ("densenet121", ("small-stem",), 8),
+        ("densenet121", ("large-map",), 16),
+        ("densenet121", ("large-map-28",), 8),
+        ("mobilenet_v2", ("large-map",), 16),
+        ("mobilenet_v3_small", ("large-map",), 16),
+        ("efficientnet_b0", ("large-map",), 16),
+        ("convnext_tiny", ("large-map",), 16),
+        ("regnet_y_400mf", ("large-map-28",), 8),
     ],
 )
 def test_grid(arch: str, surgery: tuple[str, ...], factor: int) -> None:
@@ -74,7 +83,11 @@ def test_all_but_the_new_stem_keep_every_weight(surgery: str) -> None:
 @pytest.mark.parametrize(
     ("arch", "surgery"),
     [
-        ("mobilenet_v3_small", "large-map"),
+        ("mobilenet_v3_small", "calm-head"),
+        ("vit_b_32", "large-map"),
+        ("swin_t", "large-map"),
+        ("regnet_y_400mf", "bare-last-block"),
+        ("convnext_tiny", "stride-1-stem"),
         ("resnet8", "small-stem"),
         ("vgg11", "stride-1-stem"),
         ("vgg11", "no-max-pool"),
@@ -84,6 +97,23 @@ def test_all_but_the_new_stem_keep_every_weight(surgery: str) -> None:
 def test_refusal_names_the_architecture_and_the_need(arch: str, surgery: str) -> None:
     with pytest.raises(UsageError, match=f"surgery {surgery} does not apply to {arch}: it needs "):
         build(arch, 3, surgery=(surgery,))
+
+
+@pytest.mark.parametrize(
+    ("arch", "latent"),
+    [
+        ("resnet18", "avgpool.latent"),
+        ("efficientnet_b0", "avgpool.latent"),
+        ("regnet_y_400mf", "avgpool.latent"),
+        ("mobilenet_v2", "features.calm.latent"),
+        ("densenet121", "features.calm.latent"),
+    ],
+)
+def test_calms_head_on_torchvisions_networks(arch: str, latent: str) -> None:
+    model = build(arch, 3, surgery=("large-map", "calm-head")).eval()
+    assert latent_layer(model) == latent
+    with torch.inference_mode():
+        assert model(torch.randn(1, 3, 64, 64)).exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
 def test_the_same_cut_twice_is_refused() -> None:
