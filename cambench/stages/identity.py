@@ -53,7 +53,7 @@ def of_given(network: str, weights: str | None, source: str | None) -> dict[str,
 def of_added(
     network: Mapping[str, Any], weights: str, classes: Mapping[str, Any], seed: int, source: str | None
 ) -> dict[str, Any]:
-    """Somebody's own checkpoint. network: how it is built and looked at. weights: their hash. classes: which it tells apart."""
+    """Somebody's own checkpoint. network: how it is built and looked at. weights: their hash. classes: those it knows."""
     known = {"schema": schema.RUN, "added": weights, "recipe": dict(network), **classes, "seed": seed}
     return {**known, **({"source": source} if source else {})}
 

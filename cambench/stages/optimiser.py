@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from cambench.lookup import nearest
-from cambench.models.heads import find_head
+from cambench.models.heads import head_module
+from cambench.models.strides import last_stage
 from cambench.recipes.schema import Optimizer, Schedule
 from cambench.vocabulary import UsageError
 
-HEAD = "head"
+HEAD, TRUNK, LAST_STAGE = "head", "trunk", "last-stage"
+"""The groups that every network has, by its structure."""
 
 
 def build(model: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
@@ -30,22 +32,48 @@ def groups(model: nn.Module, recipe: Optimizer) -> list[dict[str, Any]]:
 
     Raises: UsageError naming a group that fits no module.
     """
-    rates = {prefix(model, name): group.rate(recipe.lr) for name, group in recipe.groups.items()}
-    members: dict[str, list[nn.Parameter]] = {"": [], **{name: [] for name in rates}}
+    parts = [part(model, name) for name in recipe.groups]
+    rates = {p.key: group.rate(recipe.lr) for p, group in zip(parts, recipe.groups.values(), strict=True)}
+    members: dict[str, list[nn.Parameter]] = {"": [], **{p.key: [] for p in parts}}
     for key, parameter in model.named_parameters():
-        owners = [name for name in rates if key.startswith(f"{name}.")]
-        members[max(owners, key=len, default="")].append(parameter)
+        owner = max((p for p in parts if key in p.parameters), key=lambda p: p.rank, default=None)
+        members["" if owner is None else owner.key].append(parameter)
     rates = {"": recipe.lr, **rates}
     return [{"params": found, "lr": rates[n], "initial_lr": rates[n]} for n, found in members.items() if found]
 
 
-def prefix(model: nn.Module, name: str) -> str:
-    """The module that a group means; `head` is the classifier, whatever its name."""
-    module = find_head(model) if name == HEAD else name
+class Part(NamedTuple):
+    """What a group means: its key, the names of its parameters, and its rank where groups overlap (the highest decides)."""
+
+    key: str
+    parameters: set[str]
+    rank: int
+
+
+def part(model: nn.Module, name: str) -> Part:
+    """The parameters that a group means, whatever the network's modules are called.
+
+    `head`: the classifier, or CALM's head. `trunk`: all others. `last-stage`: of those, what runs from the last reduction of
+    the map on (layer4 of a ResNet). Else a module by its name; where groups overlap the longest name decides, after it
+    `last-stage`, then `trunk`.
+    Raises: UsageError for a name that fits no module, or a network without reductions.
+    """
+    keys, head = [key for key, _ in model.named_parameters()], head_module(model)
+    if name == TRUNK:
+        return Part(name, {key for key in keys if head is None or not key.startswith(f"{head}.")}, 0)
+    if name == LAST_STAGE:
+        stage = last_stage(model)
+        if not stage:
+            raise UsageError(
+                f"optimizer.groups: {name} is what runs from the last convolution or pooling with a stride on; this network "
+                "has none, so name its modules."
+            )
+        return Part(name, stage, 1)
+    module = head if name == HEAD else name
     known = [n for n, m in model.named_modules() if n and any(True for _ in m.parameters())]
     if module is None or module not in known:
-        raise UsageError(f"optimizer.groups: {nearest(name, [HEAD, *known], 'module')}")
-    return module
+        raise UsageError(f"optimizer.groups: {nearest(name, [HEAD, TRUNK, LAST_STAGE, *known], 'module')}")
+    return Part(module, {key for key in keys if key.startswith(f"{module}.")}, 2 + len(module))
 
 
 def learning_rate(recipe: Schedule, base: float, *, step: int, steps: int, epochs: int) -> float:

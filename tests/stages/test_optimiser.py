@@ -94,7 +94,56 @@ def test_a_group_may_be_so_many_times_the_rate_of_all_others() -> None:
     )
     assert wanted.model_dump()["groups"] == {"head": {"times": 10.0}, "layer3": {"lr": 0.5}}
     moved = load("cam", "cub", overrides=["optimizer.lr=0.001"]).optimizer
-    assert moved.groups["layer4"].rate(moved.lr) == pytest.approx(0.01), "the groups follow the rate"
+    assert moved.groups["last-stage"].rate(moved.lr) == pytest.approx(0.01), "the groups follow the rate"
+
+
+OLD = {"layer4": Group(times=10.0), "head": Group(times=10.0)}
+"""What the recipes of CALM's tables said when their groups were names of a ResNet's modules."""
+
+
+def rates_of(model: torch.nn.Module, groups: dict[str, Group]) -> dict[str, float]:
+    """Each parameter's learning rate, where all others learn at 1."""
+    wanted = recipe().model_copy(update={"lr": 1.0, "groups": groups})
+    rate = {id(p): group["lr"] for group in build(model, wanted).param_groups for p in group["params"]}
+    return {key: rate[id(p)] for key, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("surgery", [(), ("large-map",), ("large-map-28",), ("large-map-28", "calm-head")])
+def test_a_resnet50_learns_at_the_rates_that_it_had_when_groups_were_names(surgery: tuple[str, ...]) -> None:
+    model = models.build("resnet50", 4, surgery=surgery)
+    old = {**OLD, "avgpool": Group(times=10.0)} if "calm-head" in surgery else OLD
+    groups = load("calm-em" if "calm-head" in surgery else "cam", "cub").optimizer.groups
+    found = rates_of(model, groups)
+    assert found == rates_of(model, old)
+    tens = {key.partition(".")[0] for key, rate in found.items() if rate == 10}
+    assert tens == {"layer4", "avgpool" if "calm-head" in surgery else "fc"}
+
+
+@pytest.mark.parametrize(
+    ("arch", "first"),
+    [
+        ("resnet8", "layer3"),
+        ("mobilenet_v2", "features.14"),
+        ("densenet121", "features.transition3"),
+        ("efficientnet_b0", "features.6"),
+    ],
+)
+def test_the_last_stage_begins_with_the_block_of_the_last_reduction(arch: str, first: str) -> None:
+    for surgery in ((), ("large-map",)):
+        model = models.build(arch, 4, surgery=surgery)
+        found = rates_of(model, {"last-stage": Group(lr=3.0), "head": Group(lr=5.0), "trunk": Group(lr=2.0)})
+        order = list(found)
+        start = next(i for i, key in enumerate(order) if key.startswith(f"{first}."))
+        assert set(order[:start]) == {key for key, rate in found.items() if rate == 2}, surgery
+        assert {found[key] for key in order[start:-2]} == {3.0} and {found[key] for key in order[-2:]} == {5.0}
+
+
+def test_a_network_without_reductions_has_no_last_stage() -> None:
+    flat = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 2)
+    )
+    with pytest.raises(UsageError, match="optimizer.groups: last-stage is what runs .* this network has none"):
+        build(flat, recipe().model_copy(update={"groups": {"last-stage": Group(lr=1.0)}}))
 
 
 @pytest.mark.parametrize("text", ["{head={}}", "{head={lr=1.0, times=2.0}}"])
