@@ -32,8 +32,11 @@ MEAN, STD = DEFAULT
 
 
 def normalisation_of(recipe: Mapping[str, Any]) -> Normalisation:
-    """The normalisation of a stored recipe's `input`, which says its name only where it is not ImageNet's."""
-    return NORMALISATIONS[recipe.get("normalisation", IMAGENET)]
+    """The normalisation of a stored recipe's `input`: a name, or the numbers themselves; ImageNet's goes without saying."""
+    told = recipe.get("normalisation", IMAGENET)
+    if isinstance(told, str):
+        return NORMALISATIONS[told]
+    return Normalisation(tuple(told["mean"]), tuple(told["std"]))
 
 
 def channels(values: tuple[float, ...], like: Tensor) -> Tensor:

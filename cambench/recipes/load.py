@@ -24,6 +24,8 @@ DEFAULT_ARCH = {
     "tiny-imagenet": "resnet18",
 }
 """Small images want small networks; on all other data the method's own word `arch` holds."""
+SMALL = ("resnet8", "resnet20", "resnet18-small")
+"""The architectures of our own (`models.ARCHS`), which nobody has trained on ImageNet."""
 HELD_OUT = "data.held_out"
 """What is set of a training also holds for every training that it begins from, which must not learn what is held out."""
 TASK = ("data.shots", HELD_OUT, "train.keep")
@@ -61,6 +63,7 @@ def load(
     told: dict[str, Any] = {"task": "full", "batch_size": 0}
     for _ in range(3):  # these two facts depend on settings, and some settings depend on them
         layers = resolve(method, written, {"dataset": dataset, "arch": arch, **told})
+        layers += beginning(arch, layers)
         values, sources, deviations = settle(layers, overrides, preset)
         task = "few-shot" if values["data"].get("shots") else "full"
         found = {"task": task, "batch_size": values["train"].get("batch_size")}
@@ -73,6 +76,19 @@ def load(
         return TrainingRecipe.model_validate({**facts, **words, **values})
     except ValidationError as e:
         raise UsageError(explain(e, f"training recipe {method}")) from e
+
+
+def beginning(arch: str, layers: Sequence[Setting]) -> list[Setting]:
+    """How the weights begin of an architecture without ImageNet weights of torchvision's, where a recipe would have them.
+
+    A `python:` network brings its own, in place of random ones too; the small embedded ones begin from scratch.
+    """
+    init = next((value for _, key, value, _ in reversed(layers) if key == "model.init"), None)
+    if arch.startswith("python:") and init in ("imagenet", "scratch"):
+        return [(arch, "model.init", "own", "the network's own weights, as its function gives it")]
+    if canonical(arch) in SMALL and init == "imagenet":
+        return [(arch, "model.init", "scratch", f"our choice: there are no ImageNet weights of {canonical(arch)}")]
+    return []
 
 
 def settle(

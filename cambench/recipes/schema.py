@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from cambench.lookup import canonical, nearest
-from cambench.pixels import IMAGENET, NORMALISATIONS, Normalisation
+from cambench.pixels import IMAGENET, NORMALISATIONS, Normalisation, normalisation_of
 from cambench.vocabulary import UsageError
 
 EPOCHS = 200
@@ -37,6 +37,7 @@ class Strict(BaseModel):
 class Model(Strict):
     """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
 
+    `own`: those that a `python:` function gives its network, which `scratch` draws anew; without `python:` neither applies.
     `swav` weights are a file that is named with --weights; `run:METHOD` are those of that method's run on the same data set,
     architecture and seed, which is trained first where it is not there; `trunk:METHOD` are those but for the classifier,
     which begins anew, and what is set of size, normalisation, epochs and batch size holds for both runs. `frozen`: all but
@@ -45,7 +46,7 @@ class Model(Strict):
 
     surgery: list[str]
     layer: str
-    init: str = Field(pattern="^(scratch|imagenet|swav|(run|trunk):[a-z0-9-]+)$")
+    init: str = Field(pattern="^(scratch|own|imagenet|swav|(run|trunk):[a-z0-9-]+)$")
     frozen: bool
 
     @property
@@ -93,6 +94,13 @@ class Data(Strict):
         return {k: v for k, v in told.items() if k != "held_out" or v}
 
 
+class Colouring(Strict):
+    """Mean and deviation of red, green and blue, of pixels in [0, 1]."""
+
+    mean: tuple[float, float, float] = Field(strict=False)
+    std: tuple[float, float, float] = Field(strict=False)
+
+
 class Input(Strict):
     """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip.
 
@@ -100,7 +108,8 @@ class Input(Strict):
     crop is made, with the image's ratio or (squash) without; `resize` is the whole image at the output size, no crop.
     `augment`: what becomes of the random views of training: a named pipeline on the whole picture instead of the crop
     (cambench/data/augment.py), or a change of colours after it (cambench/data/colour.py); "": crop and flip alone.
-    `normalisation`: whose mean and deviation of the colours, by a name of `pixels.NORMALISATIONS`, in every view of the run.
+    `normalisation`: mean and deviation of the colours in every view of the run: a name of `pixels.NORMALISATIONS`, or the
+    numbers themselves, { mean = […], std = […] }, as a `python:` network declares them.
     """
 
     size: int = Field(ge=8)
@@ -111,11 +120,13 @@ class Input(Strict):
     crop: Literal["random-resized-crop", "squash-random-crop", "evaluation"]
     evaluation: Literal["resize-center-crop", "squash-center-crop", "resize"]
     augment: str
-    normalisation: str
+    normalisation: str | Colouring
 
     @field_validator("normalisation")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _known(cls, name: str | Colouring) -> str | Colouring:
+        if isinstance(name, Colouring):
+            return name
         if canonical(name) not in NORMALISATIONS:
             raise UsageError(nearest(name, NORMALISATIONS, "normalisation"))
         return canonical(name)
@@ -129,7 +140,7 @@ class Input(Strict):
     @property
     def colours(self) -> Normalisation:
         """The normalisation by its numbers."""
-        return NORMALISATIONS[self.normalisation]
+        return normalisation_of(self.model_dump(include={"normalisation"}))
 
 
 class Train(Strict):
@@ -179,7 +190,8 @@ class Optimizer(Strict):
     """SGD or Adam (coupled L2). `momentum` and `nesterov` are read by SGD alone.
 
     `clip`: a step's gradient over all parameters is scaled down to this Euclidean norm where it is longer; 0: never.
-    `groups`: a module's name, or `head` for the classifier -> what differs for its parameters; the longest name decides.
+    `groups`: `head` (the classifier), `trunk` (all others), `last-stage` (of those, what runs from the last reduction of the
+    map on) or a module's name -> what differs for its parameters; where they overlap the longest name of a module decides.
     """
 
     name: Literal["sgd", "adam"]

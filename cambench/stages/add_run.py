@@ -16,6 +16,7 @@ from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import identity, jobs
 from cambench.stages.networks import weights_hash
+from cambench.stages.own import load_recipe
 from cambench.stages.progress import say
 from cambench.store.checkpoints import save_checkpoint
 from cambench.store.keys import job_key
@@ -76,7 +77,7 @@ def settings(job: Adding) -> TrainingRecipe:
         if not text.strip().startswith(READ):
             raise UsageError(f"--set {text}: expected {', '.join(READ)}…, since nothing is trained; leave it out.")
     known = canonical(job.method) in recipes.methods()
-    return recipes.load(job.method if known else LIKE, job.dataset.partition(":")[0], job.arch, job.overrides)
+    return load_recipe(job.method if known else LIKE, job.dataset.partition(":")[0], job.arch, job.overrides)
 
 
 def looked_at(job: Adding, recipe: TrainingRecipe) -> dict[str, Any]:

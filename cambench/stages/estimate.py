@@ -20,9 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cambench import data, models
 from cambench.metrics import INDEX, infidelity
+from cambench.models.preprocessing import SIZE
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import jobs
-from cambench.stages.networks import SIZE
 from cambench.stages.plan import Job, Measurement, Network
 from cambench.store.provenance import device_name
 from cambench.store.records import Record, read_records

@@ -82,9 +82,9 @@ def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
     """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one.
 
     A central crop is made as the run's own evaluation makes it, and colours are normalised as in its training; those of a
-    given network as ImageNet's.
+    given network as it declares, else as ImageNet's.
     """
-    recipe = loaded.run.info.get("recipe", {}).get("input", {})
+    recipe = loaded.input
     if kind == "resize-center-crop":
         kind = recipe.get("evaluation", kind)
     size, own = round(loaded.size * scale), normalisation_of(recipe)

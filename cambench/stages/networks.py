@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from cambench.explainers.cmwp import Walk
 from cambench.explainers.explanation import Explainer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
 from cambench.models.habits import first_pass, habits
+from cambench.models.preprocessing import preprocessing_of
 from cambench.models.source import source_of
 from cambench.stages import identity, jobs
 from cambench.stages.progress import say
@@ -28,7 +30,6 @@ GIVEN = ("torchvision:", "python:")
 LAST, BEST = identity.LAST, "best"
 CHECKPOINTS = (LAST, BEST)
 """A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
-SIZE = 224
 
 
 class Ready(NamedTuple):
@@ -44,7 +45,8 @@ class Loaded:
     """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None).
 
     original: the network as it was built, on the CPU. named: whether the command named the layer.
-    checkpoint: of which epoch its weights are, `last` or `best`. notes: sentences that must stand beside its numbers.
+    checkpoint: of which epoch its weights are, `last` or `best`. input: what its recipe says of the input, or what a given
+    network declares, in the same keys. notes: sentences that must stand beside its numbers.
     """
 
     run: Run
@@ -56,6 +58,7 @@ class Loaded:
     precision: str
     identity: str
     original: nn.Module
+    input: Mapping[str, Any]
     named: bool = False
     checkpoint: str = LAST
     notes: tuple[str, ...] = ()
@@ -141,7 +144,8 @@ def load_network(
     """
     check_source(run)
     known = given(run, place, checkpoint) if run.info["kind"] == "given" else trained(run, checkpoint)
-    model, size, weights = known
+    model, given_input, weights = known
+    size = given_input["size"]
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
     with first_pass(run.info["arch"], size):
         notes = habits(model, size) if run.info["arch"].startswith("python:") else []
@@ -157,7 +161,8 @@ def load_network(
     head = head_in(ready, model, own_head, device)
     if not (run.path / "run.json").exists():
         run = run.save()
-    return Loaded(run, ready, layer, head, size, device, precision, weights, model, named, checkpoint, tuple(notes))
+    facts = (size, device, precision, weights, model, given_input, named, checkpoint, tuple(notes))
+    return Loaded(run, ready, layer, head, *facts)
 
 
 def head_in(ready: nn.Module, model: nn.Module, head: nn.Linear | None, device: str) -> nn.Linear | None:
@@ -186,8 +191,8 @@ def check_source(run: Run) -> None:
     )
 
 
-def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
-    """The network of a finished training at its last or best epoch, or of an added checkpoint, its input size, its hash."""
+def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
+    """The network of a finished training at its last or best epoch, or of an added checkpoint, its input, its hash."""
     path = run.path / f"{checkpoint}.pt"
     if not run.finished:
         raise CambenchError(
@@ -205,17 +210,21 @@ def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
         )
     recipe = run.info["recipe"]
     model = models.build(recipe["arch"], len(run.info["class_names"]), surgery=recipe["model"]["surgery"], weights=path)
-    return model, recipe["input"]["size"], weights_hash(load_checkpoint(path)["model"])
+    return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
 
 
-def given(run: Run, place: jobs.Place, checkpoint: str = LAST) -> tuple[nn.Module, int, str]:
-    """A given network with its own head; torchvision's weights are loaded unless a file is named."""
+def given(run: Run, place: jobs.Place, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
+    """A given network with its own head and preprocessing; torchvision's weights are loaded unless a file is named."""
     if checkpoint != LAST:
         raise UsageError(f"{run.name}: expected --checkpoint {LAST}, got {checkpoint}; a given network has only one.")
     arch, file = run.info["arch"], run.info["weights"]
     weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
     model = models.build(arch, weights=weights, download=place.download)
-    return model, SIZE, weights_hash(model.state_dict())
+    own = preprocessing_of(arch, model)
+    if not own.source or arch.startswith("python:"):
+        say(f"{arch}: {own}")
+    colours = {"mean": list(own.normalisation.mean), "std": list(own.normalisation.std)}
+    return model, {"size": own.size, "resize": own.resize or 0, "normalisation": colours}, weights_hash(model.state_dict())
 
 
 def weights_hash(state: dict[str, torch.Tensor]) -> str:

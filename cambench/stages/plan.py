@@ -20,6 +20,7 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.recipes.tables import CellRecipe, Select, TableRecipe, cells
 from cambench.stages import identity
 from cambench.stages.networks import LAST
+from cambench.stages.own import load_recipe
 from cambench.store.keys import file_hash, job_key
 from cambench.vocabulary import UsageError
 
@@ -58,7 +59,7 @@ class Network:
 
         Raises: UsageError for a method or a setting that is not there.
         """
-        return recipes.load(self.method, self.dataset.partition(":")[0], self.arch, self.overrides, self.preset)
+        return load_recipe(self.method, self.dataset.partition(":")[0], self.arch, self.overrides, self.preset)
 
     @property
     def weights(self) -> Path | None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from cambench import data, seeds
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, find_metric
-from cambench.recipes import load as recipes
 from cambench.stages import jobs
 from cambench.stages.evaluate import announce, check, evaluate
 from cambench.stages.networks import load_network
+from cambench.stages.own import load_recipe
 from cambench.stages.progress import say
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
@@ -105,7 +105,7 @@ def prepared(job: SearchJob, place: jobs.Place) -> Wanted:
     training = job.training
     if any(text.partition("=")[0].strip() == RATE for text in training.overrides):
         raise UsageError(f"search: it draws {RATE} itself; leave --set {RATE} out.")
-    recipe = recipes.load(training.method, training.dataset.partition(":")[0], training.arch, training.overrides)
+    recipe = load_recipe(training.method, training.dataset.partition(":")[0], training.arch, training.overrides)
     jobs_of([job.metric], [job.explainer] if job.explainer else None, None)
     explainer = job.explainer or ("calm" if recipe.objective == "calm" else "score-map")
     measuring = EvalJob(find_metric(job.metric).name, find_explainer(explainer).name, job.target)

