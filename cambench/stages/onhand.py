@@ -257,7 +257,7 @@ def data_lacks(spec: str, place: Place) -> list[str]:
 def weights_lack(network: Network, place: Place) -> list[str]:
     """The initial weights that are not there, and how to give them."""
     init = "imagenet" if network.given else network.recipe.model.init
-    if init == "scratch" or ":" in init:
+    if init in ("scratch", "own") or ":" in init:
         return []
     if init != "imagenet":
         if network.weights is None:

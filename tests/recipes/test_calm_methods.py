@@ -26,9 +26,8 @@ from cambench.store.checkpoints import load_checkpoint
 def test_the_recipe(method: str, dataset: str, lr: float) -> None:
     recipe = recipes.load(method, dataset)
     optimizer, schedule = recipe.optimizer, recipe.schedule
-    new = "head" if method == "cam" else "avgpool"
     assert (optimizer.name, optimizer.momentum, optimizer.nesterov, optimizer.weight_decay) == ("sgd", 0.9, True, 1e-4)
-    assert optimizer.lr == lr and set(optimizer.groups) == {"layer4", new}
+    assert optimizer.lr == lr and set(optimizer.groups) == {"last-stage", "head"}
     assert [group.rate(lr) for group in optimizer.groups.values()] == pytest.approx([10 * lr] * 2)
     assert (recipe.train.epochs, recipe.train.batch_size, recipe.model.init) == (40, 64, "imagenet")
     assert (schedule.name, schedule.step, schedule.gamma, schedule.warmup_epochs) == ("step", 30, 0.1, 0)
