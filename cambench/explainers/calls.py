@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.layers import unwrapped
 from cambench.explainers.probe import PASSIVE, evaluating, hooked
 
 SIZES = (64, 224)
@@ -68,15 +67,14 @@ def calls(model: nn.Module, size: int, channels: int = 0) -> list[Call]:
 
         return hook
 
-    network = unwrapped(model)
-    weight = next(network.parameters(), torch.zeros(()))
+    weight = next(model.parameters(), torch.zeros(()))
     image = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0), device="cpu").to(weight)
     with torch.random.fork_rng(devices=[]), evaluating(model), torch.no_grad():
         try:
-            with hooked({module: watch(name) for name, module in network.named_modules()}):
-                network(image)
+            with hooked({module: watch(name) for name, module in model.named_modules()}):
+                model(image)
         except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as e:
-            log.debug("%s does not run at %d px: %s", type(network).__name__, size, e)
+            log.debug("%s does not run at %d px: %s", type(model).__name__, size, e)
             return []
     return found
 
