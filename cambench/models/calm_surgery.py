@@ -40,8 +40,13 @@ def calm_head(network: nn.Module, activation: Activation = "relu", attached: boo
 
 @torch.no_grad()
 def gives_probabilities(network: nn.Module, ending: Ending, classes: int) -> bool:
-    """Whether the outputs (N,C) are logarithms of probabilities, with dropout active too (of batch norms none is)."""
+    """Whether the outputs (N,C) are logarithms of probabilities, with dropout active too (of batch norms none is).
+
+    Of a network on the meta device, which has no values, it is taken as said.
+    """
     weight = next(network.parameters())
+    if weight.is_meta:
+        return True
     image = torch.zeros(2, 3, ending.size, ending.size).to(weight)
     with torch.random.fork_rng(devices=[]), evaluating(network):
         for module in network.modules():
@@ -49,6 +54,4 @@ def gives_probabilities(network: nn.Module, ending: Ending, classes: int) -> boo
         logits = network(image)
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         return False
-    if logits.is_meta:
-        return True
     return bool(((logits.exp().sum(1) - 1).abs() < 1e-3).all())
