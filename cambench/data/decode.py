@@ -40,7 +40,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with arrays.picture(path) if arrays.inside(path) else Image.open(path) as image:
             yield image
     except BROKEN as e:
-        reason = str(e).replace(str(path), "").replace("\n", " ").strip() or type(e).__name__
+        reason = str(e).replace(f" {str(path)!r}", "").replace(str(path), "").replace("\n", " ").strip() or type(e).__name__
         raise DataError(
             f"{path}: expected a readable image, got: {reason}; replace the file or unpack the archive again."
         ) from e
