@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.probe import PASSIVE, evaluating, hooked
+from cambench.explainers.default import PASSIVE
+from cambench.explainers.modes import evaluating, hooked
 
 SIZES = (64, 224)
 """The sides in pixels of the images that a network is tried with: the first at which something is found decides."""

@@ -32,7 +32,8 @@ class Layout:
         if self.kind == "channels-last":
             return output.permute(0, 3, 1, 2)
         if self.kind == "tokens":
-            return output[:, self.extra :].transpose(1, 2).unflatten(2, self.grid)
+            placed = output[:, self.extra :].transpose(1, 2)
+            return placed.reshape(*placed.shape[:2], *self.grid)
         return output
 
     def restore(self, output: Tensor, found: Tensor) -> Tensor:

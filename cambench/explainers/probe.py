@@ -184,7 +184,9 @@ def holds_for_noise(model: nn.Module, layer: str, image: Tensor) -> nn.Linear | 
 
 def of_two_classes(head: nn.Linear) -> nn.Linear:
     """The head of one logit z as that of two classes with the logits (0, z)."""
-    found = nn.utils.skip_init(nn.Linear, head.in_features, 2, bias=head.bias is not None, device=head.weight.device)
+    found: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, head.in_features, 2, bias=head.bias is not None, device=head.weight.device
+    )
     found = found.to(head.weight.dtype).requires_grad_(False)
     found.weight.copy_(two_classes(head.weight.T).T)
     if head.bias is not None:

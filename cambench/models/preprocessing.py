@@ -87,7 +87,8 @@ def declared(holder: object) -> Preprocessing | None:
         return as_dictionary(OWN, value)
     for name in TORCHVISION:
         value = getattr(holder, name, None)
-        made = value.transforms() if callable(getattr(value, "transforms", None)) else value
+        transforms = getattr(value, "transforms", None)
+        made = transforms() if callable(transforms) else value
         if hasattr(made, "crop_size") and hasattr(made, "mean"):
             return as_torchvision(name, made)
     return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cambench.report.select import LAST, MEASURED_ON, NO_NUMBER, recipe_of, setting
+from cambench.recipes.schema import WORDS
+from cambench.report.select import LAST, MEASURED_ON, recipe_of, setting
 from cambench.store.records import Record
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -20,7 +21,7 @@ def flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in recipe.items():
         key = f"{above}{name}"
-        if key not in NO_NUMBER and name != MEASURED_ON:
+        if key not in WORDS and name != MEASURED_ON:
             found |= flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
     return found
 
