@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cambench.explainers.layers import find_layer, layer_names, unwrapped
 from cambench.explainers.layout import Layout, recognise
@@ -67,7 +68,10 @@ def last_tokens(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> st
 
 
 def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[str]:
-    """Those of the modules whose map carries a gradient to the logits, in their order. image (1,3,H,W)."""
+    """Those of the modules whose map carries a gradient to the logits, in their order. image (1,3,H,W).
+
+    A linear layer of zeros, as the heads of fresh networks are, stands for one of noise.
+    """
     network = unwrapped(model)
     seen: dict[str, Tensor] = {}
 
@@ -78,7 +82,8 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
 
         return hook
 
-    hooks = {network.get_submodule(name): watch(name) for name in ended}
+    zeros = [m for m in network.modules() if isinstance(m, nn.Linear) and not bool(m.weight.any())]
+    hooks = {**dict.fromkeys(zeros, noisy), **{network.get_submodule(name): watch(name) for name in ended}}
     leaf = image.detach().clone().requires_grad_()
     with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model), hooked(hooks):
         logits = logits_of(model(leaf))
@@ -87,6 +92,12 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
         gradients = torch.autograd.grad((logits * weights).sum(), [*kept.values()], allow_unused=True) if kept else ()
     found = {name: g for name, g in zip(kept, gradients, strict=True) if g is not None}
     return [name for name in ended if name in found and bool(ended[name].to_map(found[name]).any())]
+
+
+def noisy(module: nn.Linear, arguments: tuple[Tensor], output: Tensor) -> Tensor:
+    """The output of a linear layer with weights of noise in place of its own."""
+    noise = torch.randn(module.weight.shape, generator=torch.Generator().manual_seed(0))
+    return functional.linear(arguments[0], noise.to(module.weight))
 
 
 def map_layers(model: nn.Module, image: Tensor) -> list[str]:
