@@ -26,6 +26,7 @@ from torch.nn import functional
 from cambench.explainers import excitation
 from cambench.explainers.excitation import Operation
 from cambench.explainers.layers import find_layer, unwrapped
+from cambench.explainers.outputs import entry
 from cambench.maps import widened
 from cambench.vocabulary import UsageError
 
@@ -175,7 +176,10 @@ def trace(model: nn.Module, layer: str) -> fx.Graph:
     Raises: UsageError where it depends on the data.
     """
     try:
-        return Tracer(layer).trace(model)
+        graph = Tracer(layer).trace(model)
+        last = next(reversed(graph.nodes))
+        last.args = (last.args[0] if isinstance(last.args[0], fx.Node) else entry(last.args[0]),)
+        return graph
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, KeyError) as e:
         reason = next(iter(str(e).splitlines()), type(e).__name__)
         raise UsageError(f"cmwp: {type(model).__name__} cannot be traced ({reason}); use grad-cam here.") from e
@@ -202,6 +206,8 @@ def walk(model: nn.Module, layer: str, size: int, like: Tensor) -> Walk:
     found = Walk(model, layer)
     with torch.no_grad():
         found(like.new_zeros(1, 3, size, size))
+    if found.values[found.top].shape[1] < 2:
+        raise UsageError("cmwp: expected logits of two classes or more, got one logit; use grad-cam here.")
     (grid,), pooled = found.inputs(found.steps[found.contrast]), found.values[found.contrast]
     return Walk(model, layer, (grid.shape[2], grid.shape[3])) if pooled.numel() == grid.shape[1] else found
 

@@ -21,18 +21,21 @@ def logits_of(output: Any) -> Tensor:
     `logits` or `out`, or an object that has one as `.logits`.
     Raises: UsageError for anything else.
     """
-    found = output
-    if isinstance(output, Mapping):
-        found = next((output[key] for key in KEYS if key in output), None)
-    elif isinstance(output, tuple | list):
-        found = output[0] if output else None
-    elif not isinstance(output, Tensor):
-        found = getattr(output, "logits", None)
+    found = entry(output)
     if isinstance(found, Tensor) and found.ndim == 4 and found.shape[2:] == (1, 1):
         return found.flatten(1)
     if not isinstance(found, Tensor) or found.ndim != 2:
         raise UsageError(f"expected a model that returns logits (N,C), got {described(output)}; return {WAYS}.")
     return found
+
+
+def entry(output: Any) -> Any:
+    """The entry of an output where its logits stand, None where there is no such entry; what is in none is itself."""
+    if isinstance(output, Mapping):
+        return next((output[key] for key in KEYS if key in output), None)
+    if isinstance(output, tuple | list):
+        return output[0] if output else None
+    return getattr(output, "logits", None if not isinstance(output, Tensor) else output)
 
 
 def two_classes(logits: Tensor) -> Tensor:

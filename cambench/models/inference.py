@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
@@ -21,6 +21,11 @@ class Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether the module is not looked into."""
         return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)
+
+    def create_arg(self, a: Any) -> Any:
+        """A value of the graph; of an object that a network returns, its `.logits`."""
+        held = None if isinstance(a, fx.Proxy) else getattr(a, "logits", None)
+        return super().create_arg(held if isinstance(held, fx.Proxy) else a)
 
 
 def for_inference(

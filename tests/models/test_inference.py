@@ -157,6 +157,19 @@ def test_only_what_is_exact_is_folded(model: nn.Module, left: int) -> None:
     assert close(fast(images), model(images), 1e-10)
 
 
+def test_a_network_that_returns_an_object_with_logits_is_folded() -> None:
+    class Held:
+        def __init__(self, logits: Tensor) -> None:
+            self.logits = logits
+
+    class Wrapped(nn.Sequential):
+        def forward(self, x: Tensor) -> Held:  # type: ignore[override]
+            return Held(super().forward(x))
+
+    fast = for_inference(Wrapped(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()), layer=None)
+    assert isinstance(fast[1], nn.Identity)
+
+
 def test_a_network_that_cannot_be_traced_stays_whole_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     model, images = DataDependent().eval(), torch.randn(2, 3, 8, 8)
     with caplog.at_level(logging.WARNING, "cambench"):
