@@ -18,7 +18,7 @@ from cambench.vocabulary import DataError, Dataset, UsageError
 def test_entries_are_whole() -> None:
     for name, entry in data.INDEX.items():
         assert entry.name == name and entry.obtain and entry.licence and entry.layout and entry.title
-        for target in (entry.reader, entry.make, entry.audit):
+        for target in (entry.reader, entry.make, entry.audit, entry.own):
             assert target is None or callable(data.function(target))
         assert not entry.splits or entry.default_eval_split in entry.splits
         assert set(entry.counts) <= set(entry.splits)
