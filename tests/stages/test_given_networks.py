@@ -64,6 +64,6 @@ def test_one_class_is_nothing_to_train_on(place: Place) -> None:
             for path in (root / split / name).iterdir():
                 path.unlink()
     job = TrainJob("ce", f"folder:{root}", arch="resnet8", overrides=["model.init=scratch"])
-    with pytest.raises(UsageError, match="folder train: expected images of two classes .* of .bee. alone"):
+    with pytest.raises(UsageError, match="folder:one train: expected images of two classes .* of .bee. alone"):
         train(job, place)
     assert not (place.results / "runs").exists()
