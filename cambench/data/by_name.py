@@ -76,7 +76,7 @@ def matched(dataset: Dataset, names: Sequence[str], run: str, *, some: bool = Fa
     if set(dataset.classes) == set(names) or some:
         return in_order_of(dataset, names)
     common = len(set(dataset.classes) & set(names))
-    mend = f"--map-classes takes the {common} common classes by name" if common else "choose other data"
+    mend = f"--map-classes takes those in common, by name ({common})" if common else "choose other data"
     raise UsageError(
         f"{run} on {dataset.name}: expected its {len(names)} classes, got others: {differences(dataset.classes, names)}; "
         f"{mend}."

@@ -36,7 +36,7 @@ def test_others_are_an_error_that_lists_both(own: Dataset) -> None:
     with pytest.raises(UsageError) as caught:
         matched(own, ["bee", "cat", "dog"], "the-run")
     assert "only in the data set: ant; only in the network: dog" in str(caught.value)
-    assert "--map-classes takes the 2 common classes" in str(caught.value) and "\n" not in str(caught.value)
+    assert "--map-classes takes those in common, by name (2)" in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(UsageError, match=r"only in the network: x0, x1, x2, x3, x4 and 3 more; choose other data"):
         matched(own, [f"x{i}" for i in range(8)], "the-run")
 
