@@ -39,7 +39,7 @@ def of_training(recipe: Mapping[str, Any], data: str | None, seed: int, **seen: 
     """A training. data: the fingerprint of its images and labels.
 
     seen: digests of whatever else it learns from, None for what it does without: `unlabelled` images, `masks`, initial
-    `weights`, the `source` of its network.
+    `weights` of a file or the network's `own`, the `source` of its network.
     """
     known = {name: digest for name, digest in seen.items() if digest is not None}
     return {"schema": schema.RUN, "recipe": settled(recipe), "data": data, "seed": seed, **known}

@@ -57,7 +57,7 @@ def is_trained(network: Network, run: Run, place: Place) -> bool:
     file = initial_weights(network, place)
     weights = file_hash(file) if file is not None and file.is_file() else None
     known = described(network, images(network.dataset, "train", place.data) if whole(network) else None, weights)
-    told = {key: info["job"][key] for key in info["job"] if key != "unlabelled"}
+    told = {key: info["job"][key] for key in info["job"] if key not in ("unlabelled", "own")}
     return identity.agree(known, told if "masks" in known else {k: v for k, v in told.items() if k != "masks"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +11,28 @@ import torch
 from torch import nn
 
 from cambench import data, models, objectives, seeds
-from cambench.data.episodes import HELD_OUT, Draw
+from cambench.data.episodes import HELD_OUT
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.calm import LATENT, has_head, latent_layer
 from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
 from cambench.models.backbones import PYTHON
 from cambench.models.habits import first_pass
 from cambench.models.heads import learner
-from cambench.models.source import source_of
 from cambench.objectives import AUGMENTED, PLAIN, Objective
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
-from cambench.stages import identity, jobs
+from cambench.stages import jobs
 from cambench.stages.batches import Lessons, Phase
 from cambench.stages.begin import begin, checkpoints, opened
-from cambench.stages.divergence import base_warnings
 from cambench.stages.features import remembered
 from cambench.stages.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.loop import Loop
-from cambench.stages.own import declared, footnotes, load_recipe
+from cambench.stages.new_run import described, drawn
+from cambench.stages.own import declared, load_recipe
 from cambench.stages.progress import say
-from cambench.stages.travel import inherited
-from cambench.store.keys import file_hash, job_key
 from cambench.store.locks import only_writer
-from cambench.store.provenance import device_name, versions
+from cambench.store.provenance import device_name
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError, number_of
 
@@ -137,14 +134,6 @@ def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
         raise UsageError(f"--weights {job.weights}: expected a file of weights, found none there.")
 
 
-def drawn(recipe: TrainingRecipe, seed: int) -> Draw | None:
-    """What the run's seed draws from the data set; None where every image counts with its label."""
-    wanted = recipe.data
-    if not wanted.shots and wanted.labelled == 1 and not wanted.held_out:
-        return None
-    return Draw(seed, wanted.shots, wanted.pool, wanted.labelled, wanted.held_out)
-
-
 def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective, place: jobs.Place) -> Lessons:
     """The images of the run, through the views of its objective.
 
@@ -178,54 +167,6 @@ def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -
     views = {name: view(kind, recipe.input) for name, kind in then.views.items()}
     lessons = replace(first, views=views, seed=seeds.derive(first.seed, then.name), unlabelled=None, masks=None)
     return [Phase(step, lessons, then.name, then.frozen)]
-
-
-def described(
-    job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place, weights: str | None
-) -> tuple[Path, dict[str, Any]]:
-    """The run's folder, by its key whatever else it is called, and what its `run.json` says at the beginning.
-
-    weights: the initial weights in words that the seeds of a method share.
-    """
-    dataset, draw = lessons.dataset, drawn(recipe, job.seed)
-    known = identity.of_training(
-        recipe.model_dump(mode="json"),
-        dataset.fingerprint,
-        job.seed,
-        unlabelled=None if lessons.unlabelled is None else lessons.unlabelled.fingerprint,
-        masks=None if lessons.masks is None else lessons.masks.fingerprint,
-        weights=None if job.weights is None else file_hash(job.weights),
-        source=source_of(recipe.arch),
-    )
-    parts = [jobs.slug(p) for p in (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(known))]
-    there = sorted((place.results / "runs").glob(f"*-{parts[-2]}-{parts[-1]}/run.json"))
-    path = there[0].parent if there else place.results / "runs" / "-".join(parts)
-    info = {
-        "kind": "trained",
-        "method": recipe.method,
-        "arch": recipe.arch,
-        "seed": job.seed,
-        "dataset": dataset.name,
-        "data": {
-            "spec": data.settled(job.dataset),
-            "classes": job.classes,
-            "draw": None if draw is None else asdict(draw),
-            "fingerprint": dataset.fingerprint,
-            "drawn_from": dataset.drawn_from,
-            "images": len(dataset),
-        },
-        "class_names": list(dataset.classes),
-        "comparable": dataset.comparable,
-        "partial": list(dataset.notes),
-        "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights), *footnotes(recipe, weights)],
-        "base_warnings": base_warnings(job.weights),
-        "recipe": recipe.model_dump(mode="json"),
-        "weights": weights,
-        "job": known,
-        "versions": versions(),
-        "finished": False,
-    }
-    return path, info
 
 
 def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: jobs.Place) -> nn.Module:

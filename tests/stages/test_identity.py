@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from data.miniatures import own_folder
 from PIL import Image
 from tiny import TINY
 
-from cambench import metrics
+from cambench import metrics, models
 from cambench.data import load, synthbirds
 from cambench.explainers import find_explainer
 from cambench.recipes.tables import Select
@@ -50,6 +51,12 @@ def build():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Net()
+"""
+LOADED = """
+def loaded():
+    net = build()
+    net.load_state_dict(torch.load("w.pt"))
+    return net
 """
 EDITED = NETWORK.replace("return self.head(", "return -self.head(")
 
@@ -243,6 +250,17 @@ def test_the_source_of_a_trained_network_is_in_its_identity(own: Place, module: 
     assert train(job, own).name != first.name
     edit(module, NETWORK)
     assert train(job, own).name == first.name and measured(own, "top1", runs=(first.name,)) == [before]
+
+
+def test_the_weights_that_a_network_brings_are_in_the_identity_of_its_training(own: Place, module: Path) -> None:
+    """Its function reads them from a file that nothing else names."""
+    edit(module, NETWORK + LOADED)
+    job = TrainJob("ce", f"folder:{own.data / 'mine'}", "python:edited_net:loaded", overrides=SMALL[1:])
+    first, names = models.build("python:edited_net:build").state_dict(), []
+    for scale in (1.0, 2.0, 1.0):
+        torch.save({name: weight * scale for name, weight in first.items()}, module.with_name("w.pt"))
+        names.append(train(job, own).name)
+    assert names[0] == names[2] != names[1]
 
 
 def test_eval_again_and_explain_again_make_everything_anew(own: Place) -> None:
