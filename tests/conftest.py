@@ -13,7 +13,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # the tests' own modules, and `benchmarks`, which is not installed
 
 
 @pytest.fixture(autouse=True)
