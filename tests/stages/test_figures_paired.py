@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from cambench.data.views import View, in_words
 from cambench.lookup import nearest
+from cambench.report.model import Cell
 from cambench.stages import figures, paired
 from cambench.stages.explain import ExplainJob
 from cambench.stages.gallery import gallery, open_data, view_of
 from cambench.stages.jobs import Place
+from cambench.stages.report import tables, write_page
 from cambench.stages.rows import EvalJob
 from cambench.stages.works import Works, evaluate_all, explain_all
 from cambench.store.runs import Run, find_run, read_runs
@@ -107,6 +110,20 @@ def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common
     for row in shown.rows:
         for said in row.says.values():
             assert said.right == (said.name == row.name) and 0.25 <= said.probability <= 1, "the best of four classes"
+
+
+def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none(measured: Place, tmp_path: Path) -> None:
+    path = write_page(tmp_path / "r.html", tables([], None, measured.results), measured.results, measured.data)
+    text = " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
+    _, found = paired.compare(NAMES, ["ch"], measured.results)
+    numbers, cell = found[0].numbers, Cell(2)
+    low, high = (cell.number(end) for end in numbers.interval or ())
+    assert (
+        f"cgc {cell.number(numbers.a)} %, ce {cell.number(numbers.b)} %" in text and f"95 % interval {low} to {high}" in text
+    )
+    assert "From 24 images of synthbirds (procedural birds" in text and "(1 seed: 0)" in text
+    path = write_page(tmp_path / "t.html", tables(["cgc/1"], None, measured.results), measured.results, measured.data)
+    assert 'id="findings"' not in path.read_text(encoding="utf-8")
 
 
 def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_path: Path) -> None:
