@@ -93,7 +93,7 @@ def test_imagenet_annotations_that_do_not_match(tmp_path: Path) -> None:
         "annotations of images that are not there: 1, first ILSVRC2012_val_00000099",
         "no annotation for val images: 1, first ILSVRC2012_val_00000002",
     ]
-    assert "val: 1 images without a box" in report.notes
+    assert "val: 1 image without a box" in report.notes
 
 
 def test_an_image_in_two_splits_is_a_problem(tmp_path: Path) -> None:
