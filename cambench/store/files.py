@@ -14,7 +14,7 @@ from typing import Any
 
 from cambench.vocabulary import CambenchError
 
-FREE, ELSEWHERE = "free some space and repeat the command, it goes on", "choose another place"
+FREE, ELSEWHERE = "free some space and repeat the command, it goes on", "choose another --results (or --out, --html)"
 REFUSED = {
     errno.ENOSPC: ("the disk is full", FREE),
     errno.EDQUOT: ("the disk quota is used up", FREE),

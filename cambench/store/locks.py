@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cambench.vocabulary import CambenchError
+from cambench.store.files import refusals
 
 try:
     import fcntl
@@ -35,11 +35,9 @@ def only_writer(target: Path) -> Iterator[None]:
         yield
         return
     path = target.with_name(f".{target.name}.lock")
-    try:
+    with refusals(target):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = acquire(path, target.name)
-    except OSError as e:
-        raise CambenchError(f"cannot write {target}: {e.strerror}; mend its rights, or choose another --results.") from e
     try:
         yield
     finally:

@@ -37,7 +37,9 @@ def test_a_results_root_that_is_a_file(typed: Typed, tmp_path: Path) -> None:
     said = typed("train", "ce", "-d", f"folder:{root}", *small, "--results", tmp_path / "results")
     assert said.code == 1 and "Traceback" not in said.err
     assert said.err.splitlines()[-1].startswith(f"error: cannot write {tmp_path / 'results'}")
-    assert said.err.endswith("a part of its path is a file where a folder is expected; choose another place.\n")
+    assert said.err.endswith(
+        "a part of its path is a file where a folder is expected; choose another --results (or --out, --html).\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_a_place_that_is_read_only(
         raise OSError(code, os.strerror(code), str(self))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(CambenchError, match=f"cannot write .*run.json: {reason}; choose another place"):
+    with pytest.raises(CambenchError, match=f"cannot write .*run.json: {reason}; choose another --results"):
         a_run(tmp_path)
     with pytest.raises(CambenchError, match=reason), files.atomic_folder(tmp_path / "x"):
         pass
