@@ -22,9 +22,12 @@ CHANCE = "two passes of the network in eval mode differ (dropout that is always 
 ONE_LOGIT = "the network gives one logit z, read as two classes with the logits (0, z): class 0 has probability 1 − σ(z)"
 
 
+OWN_SIZE = "give it images of its own size (train: --set input.size=N), or build it for this size"
+
+
 @contextmanager
-def first_pass(arch: str, size: int) -> Iterator[None]:
-    """Whatever a network's forward raises here on images size×size becomes one line.
+def first_pass(arch: str, size: int, mend: str = OWN_SIZE) -> Iterator[None]:
+    """Whatever a network's forward raises here on images size×size becomes one line, with its mend.
 
     Raises: UsageError.
     """
@@ -35,8 +38,7 @@ def first_pass(arch: str, size: int) -> Iterator[None]:
     except Exception as e:
         raised = in_one_line(e).rstrip(".")
         raise UsageError(
-            f"{arch}: expected a network that takes images 3×{size}×{size}, but its forward raised {raised}; "
-            "give it images of its own size (train: --set input.size=N), or build it for this size."
+            f"{arch}: expected a network that takes images 3×{size}×{size}, but its forward raised {raised}; {mend}."
         ) from e
 
 

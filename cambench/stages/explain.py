@@ -177,6 +177,7 @@ def explained_classes(job: ExplainJob, batch: Batch, loaded: Loaded, dataset: Da
 def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: jobs.Place, parts: Parts) -> None:
     """Explain the images that no part holds yet, and commit them about 256 at a time."""
     view = make_view(job.view, loaded, job.scale)
+    loaded.check_size(view.size)
     rows = range(parts.rows, len(dataset))
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []
     entry = find_explainer(job.explainer)

@@ -32,6 +32,9 @@ CHECKPOINTS = (LAST, BEST)
 """A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
 
 
+OTHER_SIZE = "choose a metric that looks at images of its own size (ch-224 in place of ch, say)"
+
+
 class Ready(NamedTuple):
     """A network, the layer to explain, and its head or what the explainer prepared of it."""
 
@@ -81,6 +84,15 @@ class Loaded:
         image = torch.zeros(1, 3, self.size, self.size, device=self.device)
         with self.autocast():
             return Ready(model, *explainers.place(model, image, explainer, layer, self.size))
+
+    def check_size(self, size: int) -> None:
+        """See that the network takes images of another size than its own.
+
+        Raises: UsageError where it does not, as most vision transformers.
+        """
+        if size != self.size:
+            with first_pass(self.run.info["arch"], size, OTHER_SIZE):
+                self.logits(torch.zeros(1, 3, size, size, device=self.device))
 
     def autocast(self) -> torch.autocast:
         """The precision in which the network runs."""

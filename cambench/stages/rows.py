@@ -62,6 +62,7 @@ class Work:
 def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
     """Rows of a metric that looks at the network's input."""
     view = make_view(metric.view, loaded, metric.view_scale)
+    loaded.check_size(view.size)
     size = metric.group or job.batch_size
     wanted = metrics.needs(metric)
     offered = functions(job, loaded, wanted, work.dataset)

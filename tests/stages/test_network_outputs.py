@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.miniatures import write_csv
 from PIL import Image
 
 from cambench.models.habits import ONE_LOGIT, PROBABILITIES
@@ -31,6 +32,11 @@ def plain(): return Net(lambda y: y)
 def held(): return Net(lambda y: {"logits": y, "features": 0})
 def soft(): return Net(lambda y: y.softmax(1))
 def one(): return Net(lambda y: y, 1)
+class Fixed(Net):
+    def forward(self, x):
+        torch._assert(x.shape[2] == 224, "expected height 224")
+        return super().forward(x)
+def fixed(): return Fixed(lambda y: y)
 """
 
 
@@ -67,3 +73,12 @@ def test_a_layer_that_is_no_map_is_refused_before_anything_is_measured(roots: Pl
     with pytest.raises(UsageError, match=r"layer fc: .*got \(1, 2\), no map; .* can be explained: conv\."):
         evaluate_all(works("plain", "fc"), [EvalJob("top1")], roots)
     assert not list(roots.results.glob("records/*/*"))
+
+
+def test_a_network_of_one_size_is_not_run_at_another(roots: Place) -> None:
+    write_csv(Path("own") / "boxes.csv", "image,xmin,ymin,xmax,ymax", *((f"{name}/0.png", 1, 1, 6, 6) for name in "ab"))
+    told = r"fixed: expected .* 3×448×448, .* AssertionError: expected height 224; .*ch-224 in place of ch"
+    with pytest.raises(UsageError, match=told):
+        evaluate_all(works("fixed"), [EvalJob("ch")], roots)
+    (record,) = evaluate_all(works("fixed"), [EvalJob("ch-224")], roots)
+    assert record.values
