@@ -83,7 +83,8 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
         return hook
 
     zeros = [m for m in network.modules() if isinstance(m, nn.Linear) and not bool(m.weight.any())]
-    hooks = {**dict.fromkeys(zeros, noisy), **{network.get_submodule(name): watch(name) for name in ended}}
+    hooks: dict[nn.Module, Any] = {**dict.fromkeys(zeros, noisy)}
+    hooks |= {network.get_submodule(name): watch(name) for name in ended}
     leaf = image.detach().clone().requires_grad_()
     with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model), hooked(hooks):
         logits = logits_of(model(leaf))

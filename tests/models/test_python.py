@@ -105,7 +105,7 @@ def test_a_new_last_layer_follows_the_seed_and_the_weights_of_a_run_fit_it(tmp_p
 
 
 def test_a_1x1_convolution_is_replaced_and_what_is_no_classifier_is_an_error() -> None:
-    assert build("python:mynets:pointwise", 6)(torch.ones(1, 3, 2, 2)).shape == (1, 6, 1, 1)
+    assert build("python:mynets:pointwise", 6)(torch.ones(1, 3, 2, 2)).shape == (1, 6)
     with pytest.raises(
         UsageError, match=r"expected 6 outputs after a new layer late, got \(4,\).* let the function take num_"
     ):
