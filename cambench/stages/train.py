@@ -95,7 +95,8 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     say(f"{run.name}: {counts}, explained layer {layer}")
     if recipe.arch.startswith(PYTHON):
         weights = run.info["weights"] or recipe.model.init
-        say(f"{run.name}: {recipe.arch}: {BEGINS.get(weights, weights)}; {declared(recipe.arch)}")
+        begun = BEGINS.get(weights, weights)
+        say(f"{run.name}: {recipe.arch}: {begun}; {declared(recipe.arch)}; trained at {recipe.input.size} px")
     for sentence in departures(recipe):
         say(f"{run.name}: note: {sentence}")
     device = jobs.device(place.device)
