@@ -36,7 +36,8 @@ def normalisation_of(recipe: Mapping[str, Any]) -> Normalisation:
     told = recipe.get("normalisation", IMAGENET)
     if isinstance(told, str):
         return NORMALISATIONS[told]
-    return Normalisation(tuple(told["mean"]), tuple(told["std"]))
+    mean, std = ((red, green, blue) for red, green, blue in (told["mean"], told["std"]))
+    return Normalisation(mean, std)
 
 
 def channels(values: tuple[float, ...], like: Tensor) -> Tensor:

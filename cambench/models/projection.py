@@ -39,9 +39,9 @@ def projection_head(network: nn.Module) -> bool:
     ending = find_ending(network)
     if ending is None:
         return False
-    features = network.get_submodule(ending.head).in_features
-    assert isinstance(features, int)
-    hang(network, PROJECTION, ProjectionHead(features, ending.pool or ending.layer, ending.rectified))
+    linear = network.get_submodule(ending.head)
+    assert isinstance(linear, nn.Linear)
+    hang(network, PROJECTION, ProjectionHead(linear.in_features, ending.pool or ending.layer, ending.rectified))
     return True
 
 

@@ -17,6 +17,7 @@ from cambench.models.heads import head_module
 CUT = "cut_reduction"
 """The attribute that a module keeps which was a reduction: its group's number from the end. It is in no state dict."""
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+REDUCING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 RGB = 3
 
 
@@ -39,7 +40,7 @@ def largest(value: int | Iterable[int]) -> int:
 
 def reduces(call: Call) -> bool:
     """Whether a call is a convolution or pooling that makes its map smaller."""
-    if not isinstance(call.module, (nn.Conv2d, *POOLS)) or largest(call.module.stride) == 1:
+    if not isinstance(call.module, REDUCING) or largest(call.module.stride) == 1:
         return False
     return side(call.made) < side(call.given)
 
