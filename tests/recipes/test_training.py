@@ -143,7 +143,7 @@ def test_wang_and_wangs_recipe(dataset: str) -> None:
     assert recipes.load("ce-augmented", dataset, "resnet50").model.layer == ""
 
 
-@pytest.mark.parametrize(("dataset", "arch", "size"), [("synthbirds", "resnet8", 48), ("tiny-imagenet", "resnet18", 64)])
+@pytest.mark.parametrize(("dataset", "arch", "size"), [("synthbirds", "resnet8", 40), ("tiny-imagenet", "resnet18", 64)])
 def test_small_images_keep_the_augmentation_and_their_own_network(dataset: str, arch: str, size: int) -> None:
     recipe = recipes.load("ce-augmented", dataset)
     assert (recipe.arch, recipe.input.augment, recipe.input.size, recipe.input.scale) == (arch, "wang", size, (0.7, 1.0))
