@@ -24,6 +24,7 @@ from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
 from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
+from cambench.store.runs import read_runs
 from cambench.vocabulary import CambenchError
 
 ONE, TWO, SEVERAL = "synthbirds", "synthbirds-binary", "synthbirds-multilabel"
@@ -77,7 +78,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """One run: its value in percent, CPU seconds of training (0: trained before), what went wrong."""
+    """One run: its value in percent, CPU seconds of training, also of one that it begins with (0: trained before), what went wrong."""
 
     dataset: str
     method: str
@@ -100,10 +101,10 @@ def jobs(methods: Sequence[str], seeds: int) -> Iterator[Job]:
 
 def measured(job: Job, place: Place) -> Done:
     """Train and measure one run; a training that fails has no value, and its note says why."""
-    began = time.process_time()
+    trained, began = {run.name for run in read_runs(place.results) if run.finished}, time.process_time()
     try:
         run = train(TrainJob(job.method, job.dataset, seed=job.seed), place)
-        seconds = round(time.process_time() - began, 1)
+        seconds = 0.0 if run.name in trained else round(time.process_time() - began, 1)
         dataset = data.load(job.dataset, "eval", place.data)
         record = evaluate(EvalJob(job.metric), load_network(run, place), dataset, place)
     except CambenchError as e:

@@ -10,6 +10,7 @@ from benchmarks import stability
 from benchmarks.settings import Settings
 from benchmarks.stability import Done, Job, jobs, table
 from cambench.recipes import load as recipes
+from cambench.stages.jobs import Place
 from cambench.vocabulary import NotFiniteError
 
 
@@ -59,6 +60,6 @@ def test_a_second_call_goes_on_and_a_failure_is_a_line(
         raise NotFiniteError("loss nan")
 
     monkeypatch.setattr(stability, "train", broken)
-    assert stability.measured(Job("synthbirds", "ce", 0), None) == Done(  # type: ignore[arg-type]
+    assert stability.measured(Job("synthbirds", "ce", 0), Place(tmp_path, tmp_path)) == Done(
         "synthbirds", "ce", 0, "top1", None, 0.0, "loss nan"
     )
