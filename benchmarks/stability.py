@@ -78,7 +78,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """One run: its value in percent, CPU seconds of training, also of one that it begins with (0: trained before), what went wrong."""
+    """One run: its value in percent, CPU seconds of its training and of one that it begins with, what went wrong.
+
+    The seconds are 0 where the run was there already.
+    """
 
     dataset: str
     method: str
