@@ -13,7 +13,7 @@ A loss that is not finite is an error (`NotFiniteError`). Two rules find what st
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +74,13 @@ def constant(dataset: Dataset) -> tuple[float, int]:
     return float(counts.max() / n), n
 
 
-def warnings(run: Run, dataset: Dataset, held_out: Dataset | None, log: Sequence[Mapping[str, Any]]) -> list[str]:
+def warnings(run: Run, dataset: Dataset, held_out: Dataset | None, *, epochs: int) -> list[str]:
     """Every sentence about a training so far: what went wrong in the one that it began with, the first of its epochs that
-    diverged and, once it is over, an end at chance.
+    diverged and, once all of them are over, an end at chance.
     """
-    start, classes = run.info.get("loss_at_start", {}), len(dataset.classes)
+    start, classes, log = run.info.get("loss_at_start", {}), len(dataset.classes), run.log()
     found = next((said for epoch in log if (said := diverged(epoch, start, classes))), None)
-    over = bool(log) and log[-1]["epoch"] == run.info["recipe"]["train"]["epochs"]
-    ended = at_chance(log[-1], dataset, held_out) if over else None
+    ended = at_chance(log[-1], dataset, held_out) if len(log) == epochs else None
     return [*run.info.get("base_warnings", []), *(said for said in (found, ended) if said is not None)]
 
 

@@ -91,7 +91,8 @@ class Loop:
 
     def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:
         """Say what has gone wrong, once, and keep it in `run.json`, from where it follows the run into every record."""
-        found, known = divergence.warnings(self.run, dataset, held_out, self.log), self.run.info.get("warnings", [])
+        known = self.run.info.get("warnings", [])
+        found = divergence.warnings(self.run, dataset, held_out, epochs=self.recipe.train.epochs)
         for sentence in found:
             if sentence not in known:
                 say(f"{self.run.name}: warning: {sentence}")

@@ -21,7 +21,8 @@ from cambench.stages.optimiser import learning_rate
 from cambench.store.runs import Run
 from cambench.vocabulary import Batch
 
-OVERRIDES = ["train.epochs=3", "train.batch_size=10", "optimizer.lr=0.1", "optimizer.weight_decay=0.01"]
+SGD = ["optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.weight_decay=0.01", "optimizer.clip=0.0"]
+OVERRIDES = ["train.epochs=3", "train.batch_size=10", *SGD]
 
 
 def features(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
