@@ -106,7 +106,7 @@ def test_blurred_shows_what_is_left_of_an_image_and_what_the_network_then_says(p
     shown = opened("blurred", place)
     made, told, said = rows(shown, 2, place)
     images, index = images_of(shown, place), {s.id: i for i, s in enumerate(shown.dataset.samples)}
-    four = rows(opened("contrast", place), 2, place)
+    four, partial = rows(opened("contrast", place), 2, place), False
     assert said == four[2] and [of["best"] for of in told] == [of["best"] for of in four[1]], "the same images and classes"
     for row, of, other in zip(made, told, four[0], strict=True):
         x, panels = images[index[of["image"]]], [panel for group in row.groups for panel in group.panels]
@@ -120,7 +120,7 @@ def test_blurred_shows_what_is_left_of_an_image_and_what_the_network_then_says(p
         blur = twin.blur(x[0].double())
         for panel, after in zip(panels, of["blurred"], strict=True):
             gone = twin.sign_rule(torch.from_numpy(panel.heatmap))["positive"]
-            assert 0 < len(gone) < panel.heatmap.size
+            partial |= 0 < len(gone) < panel.heatmap.size
             less = twin.replace(x[0].double(), blur, gone).float()
             p = torch.softmax(shown.loaded.logits(less[None])[0].double(), 0)
             assert after["p"] == pytest.approx(p[best].tolist(), rel=1e-4)
@@ -130,6 +130,7 @@ def test_blurred_shows_what_is_left_of_an_image_and_what_the_network_then_says(p
             assert [line[1] for line in panel.below.lines] == [i == own for i in range(2)]
             for i, (line, _) in enumerate(panel.below.lines):
                 assert line == f"p(t{i + 1}) {of['best'][i]['p']:.2f} → {after['p'][i]:.2f}"
+    assert partial, "of some map a part is negative"
 
 
 def test_negative_pixels_are_blurred_and_others_kept_by_hand() -> None:
@@ -199,7 +200,7 @@ def test_the_foot_says_what_is_shown(place: Place) -> None:
     for part in ("synthetic images (synthbirds).", "Outlines: the annotated object.", "hires-cam, layer layer3", "2 of 40"):
         assert part in said
     assert "Outlines" not in " ".join(contrasts.notes(opened("contrast", place, "gradient"), ""))
-    assert "input.size = 32 instead of 64" in said, "what departs from the recipe stands beneath"
+    assert "train.epochs = 2 instead of 30" in said, "what departs from the recipe stands beneath"
 
 
 def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
