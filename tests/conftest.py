@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # the tests' own modules, and `benchmarks`, which is not installed
 
+from typed import Typed, typist  # noqa: E402
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
@@ -26,6 +28,12 @@ def one_thread() -> None:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Tests, and the processes that they start, remember nothing beyond them."""
     os.environ["CAMBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """A function that types a command in this process."""
+    return typist(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

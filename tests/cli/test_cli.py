@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from interrupts import hear_interrupts
+from typed import Typed
 
 from cambench.data import synthbirds
 
@@ -22,6 +23,14 @@ def cambench(*arguments: str, **places: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(
         command, capture_output=True, text=True, env=environment, check=False, cwd=Path(__file__).parents[2]
     )
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The roots of a command that is typed in this process: empty folders."""
+    for name in ("data", "results"):
+        monkeypatch.setenv(f"CAMBENCH_{name.upper()}", str(tmp_path / name))
+    return tmp_path
 
 
 def test_the_main_job_by_hand(tmp_path: Path) -> None:
@@ -99,21 +108,23 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["unpack", "cambench"], 2, "expected a folder that `cambench pack` wrote, found no pack.json in it"),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
-    done = cambench(*arguments, data=tmp_path / "data", results=tmp_path / "results")
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
+def test_what_goes_wrong_is_one_line_and_a_code(
+    arguments: list[str], code: int, said: str, typed: Typed, places: Path
+) -> None:
+    done = typed(*arguments)
+    assert done.code == code, done.err
+    assert said in done.err + done.out
+    assert "Traceback" not in done.err
 
 
-def test_a_figure_and_a_table_for_a_machine(tmp_path: Path) -> None:
-    out = tmp_path / "lambda.pdf"
-    drawn = cambench("report", "--figure", "lambda", "--out", str(out), "--json", results=tmp_path)
-    assert drawn.returncode == 0, drawn.stderr
-    assert out.read_bytes().startswith(b"%PDF") and json.loads(drawn.stdout)["file"] == str(out)
-    cells = json.loads(cambench("report", "cgc/10", "--json", results=tmp_path).stdout)
+def test_a_figure_and_a_table_for_a_machine(typed: Typed, places: Path) -> None:
+    out = places / "lambda.pdf"
+    drawn = typed("report", "--figure", "lambda", "--out", out, "--json")
+    assert drawn.code == 0, drawn.err
+    assert out.read_bytes().startswith(b"%PDF") and json.loads(drawn.out)["file"] == str(out)
+    cells = json.loads(typed("report", "cgc/10", "--json").out)
     assert len(cells) == 18 and cells[0]["published"] == 69.76 and cells[0]["measured"] is None
-    text = cambench("report", "cgc/10", "--on", "synthbirds", "--csv", results=tmp_path).stdout
+    text = typed("report", "cgc/10", "--on", "synthbirds", "--csv").out
     assert "synthbirds stands in" in text and "69.76" not in text
 
 
@@ -158,16 +169,15 @@ def test_help_does_not_import_torch() -> None:
 @pytest.mark.parametrize(
     "kind", ["methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs"]
 )
-def test_every_catalogue_is_listed(kind: str, tmp_path: Path) -> None:
-    done = cambench("ls", kind, "--json", results=tmp_path)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)
+def test_every_catalogue_is_listed(kind: str, typed: Typed, places: Path) -> None:
+    done = typed("ls", kind, "--json")
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)
     assert bool(rows) == (kind != "runs")
     assert all(row["name"] for row in rows)
 
 
-def test_doctor_says_what_is_here(tmp_path: Path) -> None:
-    done = cambench("doctor", "--json", data=tmp_path, results=tmp_path)
-    facts = {(r["what"], r["name"]): r["is"] for r in json.loads(done.stdout)}
+def test_doctor_says_what_is_here(typed: Typed, places: Path) -> None:
+    facts = {(r["what"], r["name"]): r["is"] for r in json.loads(typed("doctor", "--json").out)}
     assert facts["version", "torch"]
     assert facts["data", "cub"].startswith("not here; expected at")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typed import Typed, typist
+from typed import Typed
 
 from cambench.cli.report import DRAWN, MODES
 from cambench.metrics import INDEX
@@ -17,11 +17,6 @@ from cambench.vocabulary import UsageError
 A_FIGURE = {"--run": "r", "--dataset": "cub", "--images": "2", "--explainer": "cam", "--classes": "2"}
 VALUES = A_FIGURE | {"--class-sets": "x.csv", "--checkpoint": "best", "--metric": "iauc", "--target": "logit", "--on": "cub"}
 VALUES |= {"--arch": "resnet8", "--paper": "cgc", "--latex": "", "--markdown": "", "--csv": "", "--html": "x.html"}
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return typist(monkeypatch, capsys)
 
 
 def test_every_figure_says_which_options_it_uses() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from data.miniatures import own_folder
-from typed import Typed, typist
+from typed import Typed
 
 from cambench.cli.streams import HANDLER, forgive
 from cambench.store import files
@@ -18,11 +18,6 @@ from cambench.store.runs import Run, find_run
 from cambench.vocabulary import CambenchError
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return typist(monkeypatch, capsys)
 
 
 def a_run(results: Path, name: str = "cub-ce", **info: object) -> Run:
