@@ -67,8 +67,8 @@ def test_the_episodes_of_one_setting_are_one_group_and_nothing_else_is(there: Pl
 
 def test_the_gallery_finds_the_episodes_images(there: Place) -> None:
     runs = [r for r in read_runs(there.results) if r.info["data"]["draw"]["shots"] == 5][:1]
-    rows = gallery(runs, there.results, there.data)
-    assert len(rows) == 8 and all(len(row.maps) == 1 for row in rows)
+    (shown,) = gallery(runs, there.results, there.data)
+    assert len(shown.rows) == 8 and all(len(row.maps) == 1 for row in shown.rows)
 
 
 def test_a_run_is_asked_for_its_own_images_again(there: Place) -> None:

@@ -87,7 +87,7 @@ def test_every_view_of_a_run_is_its_own(own: Loaded, place: Place, birds_seen: D
     assert last["validation_accuracy"] == pytest.approx(record.values[""].value), "validated as evaluated"
     assert last["validation_loss"] == pytest.approx(float(loss), rel=1e-4)
     assert record.job["input"]["view"]["mean"] == list(OWN.mean)
-    given = replace(own, run=Run(Path("given"), {"kind": "given"}))
+    given = replace(own, run=Run(Path("given"), {"kind": "given"}), input={"size": own.size})
     assert make_view("resize", given).mean == DEFAULT.mean, "a given network's is ImageNet's"
 
 
@@ -109,7 +109,8 @@ def folded(own: Loaded) -> Loaded:
     info = {**own.run.info, "recipe": {**own.run.info["recipe"], "input": dict(own.run.info["recipe"]["input"])}}
     del info["recipe"]["input"]["normalisation"]
     run = Run(own.run.path.with_name("synthbirds-folded"), info)
-    return replace(own, run=run, model=Renormalised(own.model), layer=f"trunk.{own.layer}", identity="folded")
+    inside = {"model": Renormalised(own.model), "layer": f"trunk.{own.layer}", "input": info["recipe"]["input"]}
+    return replace(own, run=run, identity="folded", **inside)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_trained_alternative_that_is_there_goes_before_missing_weights(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     there = Place(place.data, tmp_path / "results", "cpu")
     shutil.copytree(place.results / "runs", there.results / "runs")
-    given = open_run("torchvision:resnet18", there)  # a call that found no weights leaves the run's folder
+    given = open_run("torchvision:resnet18", there).save()
     either = board({"a": '[{ method = "pretrained", arch = "torchvision:resnet18" }, { method = "ce" }]'})
     jobs = planned([either], there)
     assert titles(jobs)[0] == "train ce synthbirds resnet8, seed 0" and jobs[0].state == "finished"

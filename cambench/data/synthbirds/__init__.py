@@ -182,10 +182,7 @@ def _is_there(dest: Path, settings: dict[str, Any]) -> bool:
             dest.rmdir()
             return False
         raise UsageError(f"{dest}: expected a synthbirds set or nothing, got a folder or file without {PARAMETERS}; {MEND}.")
-    try:
-        found = dict(json.loads((dest / PARAMETERS).read_text(encoding="utf-8")))
-    except ValueError as e:
-        raise UsageError(f"{dest / PARAMETERS}: expected the parameters of the set as JSON, got {e}; {MEND}.") from e
+    found = parameters(dest)
     if found != settings:
         there = USUAL | found
         other = ", ".join(f"{k} {there.get(k)} instead of {v}" for k, v in (USUAL | settings).items() if there.get(k) != v)
@@ -209,12 +206,15 @@ def is_multilabel(root: Path) -> bool:
 
 
 def _kind_of(root: Path) -> str | None:
-    """The kind that a folder's parameters state, None where it has none. Raises: DataError where they are no JSON object."""
+    """The kind that a folder's parameters state, None where it has none."""
+    return _kind(parameters(root)) if (root / PARAMETERS).is_file() else None
+
+
+def parameters(root: Path) -> dict[str, Any]:
+    """What a set was made with. Raises: DataError where that is no JSON object."""
     path = root / PARAMETERS
-    if not path.is_file():
-        return None
     try:
-        return _kind(dict(json.loads(path.read_text(encoding="utf-8"))))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as e:
         raise DataError(f"{path}: expected the parameters of the set as JSON, got {e}; delete this folder.") from e
 
