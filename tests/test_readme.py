@@ -98,8 +98,8 @@ def test_a_command_of_the_pages_can_be_typed(arguments: tuple[str, ...]) -> None
             load_tables(name)
     for name in typed.get("presets") or []:
         assert name in presets() or placeholder(name)
-    if (method := typed.get("method")) and not placeholder(method):
-        assert method in methods()
+    if (method := typed.get("method")) and "checkpoint" not in typed and not placeholder(method):
+        assert method in methods()  # that of an added run may be anybody's
 
 
 def test_there_are_commands() -> None:

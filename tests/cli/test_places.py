@@ -84,13 +84,8 @@ def test_a_run_named_from_inside_runs_is_the_same_run(tmp_path: Path, monkeypatc
 def test_a_terminal_that_lacks_characters(encoding: str, tmp_path: Path) -> None:
     a_run(tmp_path)
     environment = {"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": encoding, "CAMBENCH_RESULTS": str(tmp_path)}
-    for arguments in (
-        ["ls", "runs"],
-        ["ls", "metrics"],
-        ["report", "cgc/6"],
-        ["report", "cgc/6", "--latex"],
-        ["eval", "--help"],
-    ):
+    others = (["ls", "metrics"], ["report", "cgc/6"], ["report", "cgc/6", "--latex"], ["eval", "--help"])
+    for arguments in (["ls", "runs"], *(others if encoding == "ascii" else ())):
         command = [sys.executable, "-m", "cambench", *arguments]
         done = subprocess.run(command, capture_output=True, env=environment, check=False, cwd=ROOT)
         assert done.returncode == 0, done.stderr

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from interrupts import hear_interrupts
+from typed import Said, Typed
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "input.size=32", "--set", "train.batch_size=8", "--workers", "0"]
@@ -25,10 +27,17 @@ def environment(root: Path) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **roots}
 
 
-def reproduce(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it in a process of its own."""
-    options = {"capture_output": True, "text": True, "env": environment(root), "check": False, "cwd": ROOT}
-    return subprocess.run(command(*arguments), **options)  # type: ignore[call-overload, no-any-return]
+@pytest.fixture
+def reproduce(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """A function that types it in this process, its roots in a folder."""
+
+    def run(root: Path, *arguments: str) -> Said:
+        for name, value in environment(root).items():
+            if name != "PATH":
+                monkeypatch.setenv(name, value)
+        return typed("reproduce", *arguments)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +50,10 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_dry_run_needs_no_data_and_says_what_is_needed(tmp_path: Path) -> None:
+def test_the_dry_run_needs_no_data_and_says_what_is_needed(reproduce: Callable[..., Said], tmp_path: Path) -> None:
     done = reproduce(tmp_path, "cgc/1", "cgc/6", "--dry-run")
-    assert done.returncode == 0, done.stderr
-    said = done.stdout
+    assert done.code == 0, done.err
+    said = done.out
     assert said.startswith("Plan of cgc/1, cgc/6: 62 jobs: 62 blocked")
     listing = " ".join(said.split())
     assert "train cgc imagenet resnet18" in listing and "115,305,030" in listing, "90 epochs of 1,281,167 images"
@@ -55,37 +64,39 @@ def test_the_dry_run_needs_no_data_and_says_what_is_needed(tmp_path: Path) -> No
     assert not (tmp_path / "results").exists() and not (tmp_path / "data").exists()
 
 
-def test_a_table_of_counts_has_nothing_to_run_and_is_printed_with_code_0(tmp_path: Path) -> None:
+def test_a_table_of_counts_has_nothing_to_run_and_is_printed_with_code_0(
+    reproduce: Callable[..., Said], tmp_path: Path
+) -> None:
     plan, done = reproduce(tmp_path, "calm/4", "--dry-run"), reproduce(tmp_path, "calm/4", "--markdown")
-    assert plan.stdout.split("\n") == ["Plan of calm/4: no jobs", "", "Nothing is left to do.", ""]
-    assert (plan.returncode, done.returncode, done.stderr) == (0, 0, "")
-    assert "| bird | n01503061 | 52 (52, 0) |" in done.stdout
+    assert plan.out.split("\n") == ["Plan of calm/4: no jobs", "", "Nothing is left to do.", ""]
+    assert (plan.code, done.code, done.err) == (0, 0, "")
+    assert "| bird | n01503061 | 52 (52, 0) |" in done.out
     assert not (tmp_path / "results").exists()
 
 
-def test_a_stand_in_is_marked_in_every_format(birds: Path) -> None:
+def test_a_stand_in_is_marked_in_every_format(reproduce: Callable[..., Said], birds: Path) -> None:
     arguments = ["cgc/6", "--on", "synthbirds", "--seeds", "1", "--set", "train.epochs=1", *TINY]
     first = reproduce(birds, *arguments)
-    assert first.returncode == 0, first.stderr
-    assert "[4/4] eval top1 on synthbirds test: cgc synthbirds resnet8, seed 0" in first.stderr
+    assert first.code == 0, first.err
+    assert "[4/4] eval top1 on synthbirds test: cgc synthbirds resnet8, seed 0" in first.err
     page = birds / "page.html"
-    forms = [first.stdout, page]
+    forms = [first.out, page]
     for form in (["--latex"], ["--markdown"], ["--csv"], ["--html", str(page)]):
         done = reproduce(birds, *arguments, *form)
-        assert done.returncode == 0 and "jobs to do" not in done.stderr
-        forms.append(done.stdout)
+        assert done.code == 0 and "jobs to do" not in done.err
+        forms.append(done.out)
     for text in [page.read_text() if form is page else form for form in forms if str(form).strip() != str(page)]:
         plain = " ".join(str(text).replace("&#39;", "'").split())
         assert "synthbirds stands in for the paper's data" in plain and "81.49" not in plain
     again = reproduce(birds, *arguments, "--dry-run")
-    assert "4 jobs: 4 finished" in again.stdout and "Nothing is left to do." in again.stdout
+    assert "4 jobs: 4 finished" in again.out and "Nothing is left to do." in again.out
 
 
-def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(tmp_path: Path) -> None:
+def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(reproduce: Callable[..., Said], tmp_path: Path) -> None:
     done = reproduce(tmp_path, "cgc/6", "--columns", "CUB-200", "--csv")
-    assert done.returncode == 1
-    assert "Not measured: cub: expected at" in done.stdout and "80.09" in done.stdout
-    assert "Traceback" not in done.stderr
+    assert done.code == 1
+    assert "Not measured: cub: expected at" in done.out and "80.09" in done.out
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
@@ -97,13 +108,15 @@ def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(tmp_path: Pat
     (["cgc/6", "--device", "cuda:9", "--on", "synthbirds"], "not available here"),
     ([], "Missing argument"),
 ], ids=str)  # fmt: skip
-def test_what_is_typed_wrong_is_one_line_and_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_what_is_typed_wrong_is_one_line_and_code_2(
+    arguments: list[str], said: str, reproduce: Callable[..., Said], tmp_path: Path
+) -> None:
     done = reproduce(tmp_path, *arguments)
-    assert done.returncode == 2 and said in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2 and said in done.err, done.err
+    assert "Traceback" not in done.err
 
 
-def test_an_interrupt_is_code_130_and_the_next_call_goes_on(birds: Path) -> None:
+def test_an_interrupt_is_code_130_and_the_next_call_goes_on(reproduce: Callable[..., Said], birds: Path) -> None:
     arguments = ["cgc/6", "--on", "synthbirds", "--rows", "CGC", "--seeds", "1", "--set", "train.epochs=30", *TINY]
     options = {
         "stdout": subprocess.PIPE,
@@ -119,7 +132,7 @@ def test_an_interrupt_is_code_130_and_the_next_call_goes_on(birds: Path) -> None
                 break
         rest = running.stderr.read()
     assert running.returncode == 130 and "goes on from here" in rest and "Traceback" not in rest
-    plan = reproduce(birds, *arguments, "--dry-run").stdout
+    plan = reproduce(birds, *arguments, "--dry-run").out
     assert "1 begun" in plan and "begun, epoch " in " ".join(plan.split())
     done = reproduce(birds, *arguments)
-    assert done.returncode == 0 and "going on after epoch" in done.stderr
+    assert done.code == 0 and "going on after epoch" in done.err

@@ -19,6 +19,7 @@ from tiny import TINY
 from cambench import metrics, models
 from cambench.data import load, synthbirds
 from cambench.explainers import find_explainer
+from cambench.models.source import BEFORE
 from cambench.recipes.tables import Select
 from cambench.report.select import matches
 from cambench.report.summary import summary
@@ -225,6 +226,7 @@ def edit(path: Path, text: str) -> None:
     """Another source, as a new process would import it."""
     path.write_text(text)
     sys.modules.pop(path.stem, None)
+    BEFORE.pop(path.stem, None)
 
 
 def test_the_source_of_a_given_network_is_in_its_identity(own: Place, module: Path) -> None:
