@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from data.miniatures import own_folder
+from own import NETWORK, edit
 from tiny import TINY
 
 from cambench.data import synthbirds
@@ -36,3 +38,29 @@ def place(birds: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory)
     results = tmp_path_factory.mktemp("place") / "results"
     shutil.copytree(finished, results)
     return Place(birds, results, "cpu")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Place:
+    """A folder `mine` of three classes, train and val, and room for results."""
+    own_folder(tmp_path / "mine", parts=("train", "val"))
+    return Place(tmp_path, tmp_path / "results", "cpu")
+
+
+@pytest.fixture
+def birds_of_ones_own(tmp_path: Path) -> Place:
+    """A synthbirds set that a test may change, and a finished run."""
+    place = Place(tmp_path / "data", tmp_path / "results", "cpu")
+    synthbirds.make(place.data / "synthbirds", classes=2, per_class=3, test_per_class=3, size=40, seed=0)
+    train(TrainJob("ce", "synthbirds", overrides=[*TINY, "train.epochs=1"]), place)
+    return place
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a network that can be edited; what is imported of it is forgotten between two looks."""
+    (tmp_path / "code").mkdir()
+    monkeypatch.chdir(tmp_path / "code")
+    path = tmp_path / "code" / "edited_net.py"
+    edit(path, NETWORK)
+    return path
