@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cambench.metrics import INDEX
 from cambench.report.model import Measured
-from cambench.report.select import recipe_of, setting
+from cambench.report.select import MEASURED_ON, recipe_of, setting
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError, number_of
 
@@ -141,3 +141,16 @@ def troubles(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
     """The sentences above a table, in every format, about the trainings behind its numbers that went wrong."""
     found = {(r.method, r.arch, r.seed, sentence): None for group in groups for r in group for sentence in r.warnings}
     return tuple(f"{method} {arch}, seed {seed}: {sentence.rstrip('.')}." for method, arch, seed, sentence in found)
+
+
+def mixed(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
+    """The sentence above a table in which one metric was measured on different images of one split."""
+    seen: dict[tuple[str, str, str], set[object]] = {}
+    for record in (record for group in groups for record in group):
+        images_of = seen.setdefault((record.metric, record.dataset, record.split), set())
+        images_of.add(setting(record, f"data.{MEASURED_ON}"))
+    return tuple(
+        f"{metric} was not measured on the same images in every row: {len(found)} versions or parts of {dataset} {split}."
+        for (metric, dataset, split), found in seen.items()
+        if len(found) > 1
+    )

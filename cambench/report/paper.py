@@ -12,7 +12,7 @@ from cambench.recipes.tables import CellRecipe, Line, Select, TableRecipe, cells
 from cambench.report.counts import counted, sets_and_classes
 from cambench.report.draft import Draft, finish
 from cambench.report.means import drawn_mean
-from cambench.report.measure import measure, sentences, troubles, warning
+from cambench.report.measure import measure, mixed, sentences, troubles, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import chosen, variant_of
 from cambench.report.varied import labelled, told_apart
@@ -66,6 +66,7 @@ def paper_table(
         banner=(
             *([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []),
             *warning(incomparable, len(measured)),
+            *mixed([shown.group for shown in measured]),
             *troubles(shown.group for shown in measured),
         ),
         notes=(

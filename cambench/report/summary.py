@@ -9,7 +9,7 @@ from cambench import metrics
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.report.draft import Draft, finish
-from cambench.report.measure import measure, sentences, troubles, warning
+from cambench.report.measure import measure, mixed, sentences, troubles, warning
 from cambench.report.model import Cell, Column, Row, Table
 from cambench.report.select import LAST, groups, training
 from cambench.report.varied import labelled, told_apart
@@ -61,13 +61,14 @@ def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
         incomparable += [
             line.groups[k] for k, (c, _) in zip(columns, drawn, strict=True) if c.measured and not c.measured.comparable
         ]
+    shown = [group for line in lines for group in line.groups.values()]
     table = Table(
         id=dataset,
         title=", ".join(constant) or "all architectures and splits",
         row_headers=tuple(h.capitalize() for h in headers),
         columns=tuple(column(key, entries[key[0]], columns) for key in columns),
         rows=tuple(Row(tuple(line.facts[h] for h in headers), ()) for line in lines),
-        banner=(*warning(incomparable, len(draft.measured())), *troubles(g for line in lines for g in line.groups.values())),
+        banner=(*warning(incomparable, len(draft.measured())), *mixed(shown), *troubles(shown)),
         summary=True,
     )
     return finish(table, draft)

@@ -2,7 +2,9 @@
 
 An identity is a description whose hash (`store.keys.job_key`) is in the file's name. It names everything that the content
 follows from: images, annotations and weights by their contents, the source of a `python:` network, all settings, and the
-versions of formulas. It never says where something lies, or when it was made.
+versions of formulas. It never says where something lies, or when it was made. But a value belongs to the data set that was
+named, and to what was said of it: two folders of the same pictures, or all of one and a part of another, have a record
+each.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ def settled(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def of_training(recipe: Mapping[str, Any], data: str | None, seed: int, **seen: str | None) -> dict[str, Any]:
     """A training. data: the fingerprint of its images and labels.
 
-    seen: digests of whatever else it learns from, None for what it does without: `unlabelled` images, `masks`, initial
-    `weights` of a file or the network's `own`, the `source` of its network.
+    seen: the name of the `dataset`, and digests of whatever else it learns from, None for what it does without: `unlabelled`
+    images, `masks`, initial `weights` of a file or the network's `own`, the `source` of its network.
     """
     known = {name: digest for name, digest in seen.items() if digest is not None}
     return {"schema": schema.RUN, "recipe": settled(recipe), "data": data, "seed": seed, **known}
@@ -70,7 +72,7 @@ def of_heatmaps(loaded: Loaded, dataset: Dataset, entry: Explainer, view: View, 
         "schema": schema.HEATMAPS,
         "run": loaded.run.name,
         "checkpoint": loaded.identity,
-        "dataset": dataset.kind,
+        "dataset": dataset.name,
         "split": dataset.split,
         "data": dataset.fingerprint,
         "explainer": entry.name,
@@ -94,6 +96,7 @@ def of_record(metric: Metric, dataset: Dataset, maps: Mapping[str, Any], *, part
     return {
         **defined(metric),
         **({"annotations": {kind: annotated.digest(dataset, kind) for kind in kinds}} if kinds else {}),
+        "notes": list(dataset.notes),
         "maps" if metric.explains else "input": kept,
     }
 

@@ -35,7 +35,7 @@ def drawn(recipe: TrainingRecipe, seed: int) -> Draw | None:
 def described(
     job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: jobs.Place, weights: str | None
 ) -> tuple[Path, dict[str, Any]]:
-    """The run's folder, by its key whatever else it is called, and what its `run.json` says at the beginning.
+    """The run's folder, and what its `run.json` says at the beginning.
 
     weights: the initial weights in words that the seeds of a method share.
     """
@@ -44,6 +44,7 @@ def described(
         recipe.model_dump(mode="json"),
         dataset.fingerprint,
         job.seed,
+        dataset=dataset.name,
         unlabelled=None if lessons.unlabelled is None else lessons.unlabelled.fingerprint,
         masks=None if lessons.masks is None else lessons.masks.fingerprint,
         weights=None if job.weights is None else file_hash(job.weights),
@@ -51,8 +52,7 @@ def described(
         own=own_weights(job, recipe),
     )
     parts = [jobs.slug(p) for p in (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(known))]
-    there = sorted((place.results / "runs").glob(f"*-{parts[-2]}-{parts[-1]}/run.json"))
-    path = there[0].parent if there else place.results / "runs" / "-".join(parts)
+    path = place.results / "runs" / "-".join(parts)
     info = {
         "kind": "trained",
         "method": recipe.method,

@@ -66,7 +66,7 @@ def described(network: Network, seen: Dataset | None, weights: str | None = None
     recipe, masks = network.recipe, None
     if seen is not None and recipe.data.masks:
         masks = sources.fingerprint(seen, sources.source_of(seen, recipe.data.masks))
-    facts = {"masks": masks, "weights": weights, "source": source(recipe.arch)}
+    facts = {"dataset": data.called(network.dataset), "masks": masks, "weights": weights, "source": source(recipe.arch)}
     return identity.of_training(
         recipe.model_dump(mode="json"), seen.fingerprint if seen is not None else None, network.seed, **facts
     )

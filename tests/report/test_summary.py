@@ -109,3 +109,10 @@ def test_what_else_differs_is_named_as_well(record: Any, facts: dict[str, Any], 
     (table,) = summary([record("ce", 0, "top1", 10.0), record("ce", 0, "top1", 20.0, **facts)])
     found = [label[0].replace("\N{NO-BREAK SPACE}", " ") for label in labels(table)]
     assert f"ce ({words})" in found and len(set(found)) == 2
+
+
+def test_rows_of_one_metric_on_different_images_are_said_to_be(record: Any) -> None:
+    said = "top1 was not measured on the same images in every row: 2 versions or parts of cub test."
+    data = [{"recipe": {"data": {"measured on": which}}} for which in ("a", "a", "b")]
+    ce, same, other = (record(m, 0, "top1", 1.0, job=job) for m, job in zip(("ce", "cgc", "cgc"), data, strict=True))
+    assert said not in summary([ce, same])[0].banner and said in summary([ce, other])[0].banner

@@ -63,8 +63,10 @@ def test_two_folders_share_no_row(own: Place) -> None:
 
 def test_the_same_folder_elsewhere_is_the_same_run(own: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trained(own)
-    shutil.copytree(own.data / "mine", own.data / "moved" / "else")
-    assert trained(own, "moved/else") == first
+    shutil.copytree(own.data / "mine", own.data / "moved" / "mine")
+    assert trained(own, "moved/mine") == first
+    (own.data / "moved" / "mine").rename(own.data / "moved" / "another")
+    assert trained(own, "moved/another") != first, "it may have another val"
     monkeypatch.chdir(own.data)
     assert train(TrainJob("ce", "folder:mine", "resnet8", overrides=SMALL), own).name == first
 
@@ -196,3 +198,14 @@ def test_a_folder_that_stands_in_for_a_papers_data_is_found_again(own: Place) ->
     assert (
         find_record(Network("ce", "resnet8", spec, overrides=tuple(SMALL)), Measurement("top1", spec, "val"), own) == record
     )
+
+
+def test_a_part_and_another_folder_of_the_same_images_have_records_of_their_own(own: Place) -> None:
+    run = trained(own)
+    shutil.copytree(own.data / "mine", own.data / "copy")
+    (whole,) = measured(own, "top1")
+    (part,) = measured(own, "top1", limit=2)
+    (copy,) = measured(own, "top1", dataset=f"folder:{own.data / 'copy'}", runs=(run,))
+    assert (whole.partial, copy.partial) == ((), ()) and "first 2 of" in part.partial[0]
+    assert [r.dataset for r in (whole, part, copy)] == ["folder:mine", "folder:mine", "folder:copy"]
+    assert len(read_records(own.results)) == 3, "none gives way to another"
