@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cambench.cli import options as o
+from cambench.cli import streams
+from cambench.vocabulary import CambenchError
+
+if TYPE_CHECKING:
+    from cambench.store.records import Record
 
 
 def evaluate(
@@ -38,7 +45,8 @@ def evaluate(
 ) -> None:
     """Measure metrics of finished runs (of all that lack them, where no RUN is named); makes missing heatmaps itself.
 
-    Each metric is measured with each explainer and target that it looks at.
+    Each metric is measured with each explainer and target that it looks at. One that cannot be measured is told at the end,
+    after the tables of the others.
 
     Example: cambench eval --metric iauc --metric ch
     """
@@ -49,7 +57,19 @@ def evaluate(
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
     works.check_unused(work, jobs)
-    records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download))
+    refused: list[CambenchError] = []
+    records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download), refused)
+    if records:
+        show(records, as_json)
+    errors = list({str(e): e for e in refused}.values())
+    for error in errors[:-1]:
+        sys.stderr.write(f"error: {streams.one_line(str(error))}\n")
+    if errors:
+        raise errors[-1]
+
+
+def show(records: Sequence[Record], as_json: bool) -> None:
+    """Print what was measured, as tables or for a machine."""
     if as_json:
         typer.echo(json.dumps([asdict(r) for r in records]))
         return

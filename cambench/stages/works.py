@@ -18,7 +18,7 @@ from cambench.stages.rows import EvalJob
 from cambench.store.records import Record
 from cambench.store.runs import Run, read_runs
 from cambench.targets import find_target
-from cambench.vocabulary import Dataset, UsageError, number_of
+from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
 
 Made = TypeVar("Made")
 EXPLAINER, TARGET = "grad-cam", "logit"
@@ -146,8 +146,14 @@ def check_class_sets(work: Works, targets: Sequence[str]) -> None:
         )
 
 
-def evaluate_all(work: Works, wanted: Sequence[EvalJob], place: jobs.Place) -> list[Record]:
-    """The records of every job for every run. Names are checked before anything is computed."""
+def evaluate_all(
+    work: Works, wanted: Sequence[EvalJob], place: jobs.Place, refused: list[CambenchError] | None = None
+) -> list[Record]:
+    """The records of every job for every run. Names are checked before anything is computed.
+
+    refused: where it is given, a measurement that fails is added to it and the others go on; the caller raises.
+    Raises: CambenchError of the first measurement that fails, where `refused` is None.
+    """
     for job in wanted:
         find_metric(job.metric)
         find_explainer(job.explainer)
@@ -157,7 +163,13 @@ def evaluate_all(work: Works, wanted: Sequence[EvalJob], place: jobs.Place) -> l
         found: list[Record] = []
         anew: set[Path] | None = set() if work.again else None
         for job in wanted:
-            found.append(evaluate(job, loaded, dataset, place, anew))
+            try:
+                found.append(evaluate(job, loaded, dataset, place, anew))
+            except CambenchError as e:
+                if refused is None:
+                    raise
+                refused.append(e)
+                continue
             announce(found[-1])
         return found
 
