@@ -24,6 +24,7 @@ from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 log = logging.getLogger("cambench.data")
 MOST = 999_999
+BOX_COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax")
 Row = tuple[int, dict[str, str]]
 
 
@@ -136,10 +137,10 @@ def read_boxes(root: Path) -> dict[str, list[Box]]:
         return {}
     there = set(readers.images_in(root))
     found: dict[str, list[Box]] = defaultdict(list)
-    for line, row in csv_rows(path, ("image", "xmin", "ymin", "xmax", "ymax")):
+    for line, row in csv_rows(path, BOX_COLUMNS):
         if row["image"] not in there:
             raise readers.malformed(path, line, f"the path of an image below {root}", row["image"])
-        found[row["image"]].append(readers.box([row[c] for c in ("xmin", "ymin", "xmax", "ymax")], path, line))
+        found[row["image"]].append(readers.box([row[c] for c in BOX_COLUMNS[1:]], path, line))
     return found
 
 

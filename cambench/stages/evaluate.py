@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from cambench import metrics, seeds
+from cambench.data.folder import BOX_COLUMNS
 from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, region_source
 from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explainer
@@ -29,7 +30,7 @@ from cambench.store.locks import only_writer
 from cambench.store.parts import Parts
 from cambench.store.provenance import device_name, versions
 from cambench.store.records import Record, read_record, readable, rows_path, write_record, write_rows
-from cambench.vocabulary import CambenchError, Dataset, UsageError, Value
+from cambench.vocabulary import CambenchError, Dataset, UsageError, Value, number_of
 
 NO_BOX = "images without a box, or with boxes wholly outside their picture alone"
 
@@ -134,18 +135,25 @@ def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
     if metric.pairs:
         check_cues(metric, job, dataset)
     elif metric.regions and region_source(dataset) is None:
-        raise UsageError(
-            f"{metric.name} on {dataset.name}: expected segmentations or boxes, found none in its {dataset.split} split."
-        )
+        raise missing(metric, dataset, "segmentations or boxes")
     elif metric.regions and region_source(dataset) != BOXES:
         check_source(dataset, SEGMENTATION)
     elif reads_boxes(metric, dataset) and not any(boxes_of(dataset, row) for row in range(len(dataset))):
-        raise UsageError(
-            f"{metric.name} on {dataset.name}: expected bounding boxes that reach into their pictures, found none in its "
-            f"{dataset.split} split."
-        )
+        raise missing(metric, dataset, "bounding boxes")
     if metric.group and len(dataset) < metric.group:
         raise UsageError(f"{metric.name}: expected at least {metric.group} images (one group), got {len(dataset)}.")
+
+
+def missing(metric: Metric, dataset: Dataset, what: str) -> UsageError:
+    """The refusal of data without what a metric reads, or whose boxes are all wholly outside their pictures."""
+    asked, where = f"{metric.name} on {dataset.name}: expected {what}", f"its {dataset.split} split"
+    boxes = sum(len(sample.boxes) for sample in dataset.samples)
+    if boxes:
+        got = f"{number_of(boxes, 'box')} that lie wholly outside; mend the coordinates"
+        return UsageError(f"{asked} that reach into their pictures, got in {where} {got}.")
+    own = dataset.name.partition(":")[0] == "folder"
+    mend = f"write boxes.csv with the header {','.join(BOX_COLUMNS)}" if own else "measure a metric that reads none"
+    return UsageError(f"{asked}, found none in {where}; {mend}.")
 
 
 def reads_boxes(metric: Metric, dataset: Dataset) -> bool:

@@ -9,8 +9,9 @@ from data.miniatures import own_folder, write_csv
 
 from cambench.data import load
 from cambench.data.regions import BOXES, boxes_of, has_region
+from cambench.metrics import find_metric
 from cambench.report.summary import summary
-from cambench.stages.evaluate import NO_BOX, evaluate
+from cambench.stages.evaluate import NO_BOX, check, evaluate
 from cambench.stages.jobs import Place
 from cambench.stages.networks import load_network
 from cambench.stages.rows import EvalJob
@@ -81,5 +82,20 @@ def test_boxes_that_are_all_outside_are_no_boxes(boxed: tuple[Place, str]) -> No
     dataset = replace(dataset, samples=(dataset.samples[1], dataset.samples[4]))
     loaded = load_network(read_runs(place.results)[0], place)
     for metric in METRICS:
-        with pytest.raises(UsageError, match=f"{metric} on folder:mine: expected bounding boxes that reach into"):
+        told = f"{metric} on folder:mine: expected bounding boxes that reach into .*, got in its val split 2 boxes that lie "
+        with pytest.raises(UsageError, match=told):
             evaluate(EvalJob(metric), loaded, dataset, place)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_boxes_at_all_are_told_apart_with_the_mend(metric: str, boxed: tuple[Place, str]) -> None:
+    place, name = boxed
+    dataset = load(name, "val", place.data)
+    dataset = replace(dataset, samples=tuple(replace(sample, boxes=()) for sample in dataset.samples))
+    told = (
+        r"expected [a-z ]*boxes, found none in its val split; write boxes\.csv with the header image,xmin,ymin,xmax,ymax\."
+    )
+    with pytest.raises(UsageError, match=rf"^{metric} on folder:mine: {told}$"):
+        check(find_metric(metric), EvalJob(metric), dataset)
+    with pytest.raises(UsageError, match="found none in its val split; measure a metric that reads none"):
+        check(find_metric(metric), EvalJob(metric), replace(dataset, name="pets"))
