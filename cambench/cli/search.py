@@ -51,4 +51,5 @@ def search(
         typer.echo(json.dumps(rows))
         return
     print_rows(rows)
-    typer.echo(f"best: --set {RATE}={best.lr:g}")
+    if not best.failed:
+        typer.echo(f"best: --set {RATE}={best.lr:g}")

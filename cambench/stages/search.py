@@ -21,9 +21,11 @@ from cambench.stages.train import TrainJob, train
 from cambench.stages.works import jobs_of
 from cambench.store.runs import Run
 from cambench.targets import find_target
-from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, UsageError
+from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, UsageError, number_of
 
 RATE = "optimizer.lr"
+UNSOUND = "diverged, ended at chance, was not finite or began with such weights"
+"""What leaves a draw a note."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class SearchJob:
 class Draw:
     """One learning rate, its run, and the value of the metric; both None where training or network was not finite.
 
-    failed: what went wrong in its training, "" where nothing did.
+    failed: what went wrong in its training (not finite, diverged, ended at chance), "" where nothing did: a sound draw.
     """
 
     lr: float
@@ -80,6 +82,9 @@ def search(job: SearchJob, place: jobs.Place) -> tuple[list[Draw], Draw]:
         )
     best = chosen(drawn, find_metric(job.metric))
     assert best.run is not None
+    if best.failed:
+        draws = number_of(len(drawn), "draw")
+        say(f"search: no rate to recommend: each of {draws} {UNSOUND}; change the range, or train longer.")
     told = [
         {"lr": d.lr, "value": d.value, "run": d.run.name if d.run else None, **({"failed": d.failed} if d.failed else {})}
         for d in drawn
@@ -129,22 +134,23 @@ def measured(training: TrainJob, lr: float, wanted: Wanted, place: jobs.Place) -
 
 
 def chosen(drawn: Sequence[Draw], metric: Metric) -> Draw:
-    """The best draw; of equal ones the first.
+    """The best draw: a sound one before any whose training went wrong, whatever their values; of equal ones the first.
 
     Raises: CambenchError where none has a value.
     """
     sign = -1 if metric.direction(metric.variants[0]) == "down" else 1
-    known = [(sign * draw.value, draw) for draw in drawn if draw.value is not None]
+    known = [((not draw.failed, sign * draw.value), draw) for draw in drawn if draw.value is not None]
     if not known:
         raise CambenchError(f"search: expected a value of at least one draw, got none of {len(drawn)}; lower --high.")
     return max(known, key=lambda pair: pair[0])[1]
 
 
 def listed(drawn: Sequence[Draw], best: Draw) -> list[dict[str, str]]:
-    """The draws as rows of a listing, by their rates."""
+    """The draws as rows of a listing, by their rates; the best is marked where it is sound."""
     rows = []
     for draw in sorted(drawn, key=lambda d: d.lr):
-        value = "failed: not finite" if draw.value is None else f"{draw.value:.2f}{' best' if draw is best else ''}"
+        mark = " best" if draw is best and not draw.failed else ""
+        value = "failed: not finite" if draw.value is None else f"{draw.value:.2f}{mark}"
         run = draw.run.name if draw.run else ""
         rows.append({"learning rate": f"{draw.lr:g}", "value": value, "run": run, "note": draw.failed})
     return rows

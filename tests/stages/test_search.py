@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tiny import TINY
+from typed import Typed
 
 from cambench.metrics import find_metric
 from cambench.stages import search as stage
@@ -32,7 +33,10 @@ def test_rates_are_log_uniform_and_the_first_of_many_are_those_of_few() -> None:
     assert all(3.2e-4 <= rate <= 0.2 for rate in rates(replace(JOB, draws=50, low=3.2e-4, high=0.2)))
 
 
-def test_each_draw_is_an_ordinary_run_that_is_used_again(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_each_draw_is_an_ordinary_run_that_is_used_again(
+    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cambench.stages.divergence.at_chance", lambda *_: None)  # one epoch learns nothing
     place = Place(birds, tmp_path, "cpu")
     first = rates(JOB)[0]
     before = train(replace(CAM, overrides=[*CAM.overrides, f"optimizer.lr={first!r}"]), place)
@@ -66,6 +70,31 @@ def test_the_best_follows_the_metrics_direction_and_the_first_of_equals() -> Non
     drawn = [Draw(0.1, None, 2.0), Draw(0.2), Draw(0.3, None, 3.0), Draw(0.4, None, 3.0), Draw(0.5, None, 2.0)]
     assert chosen(drawn, find_metric("max-box-acc")).lr == 0.3
     assert chosen(drawn, find_metric("dauc")).lr == 0.1
+
+
+@pytest.mark.parametrize("metric", ["max-box-acc", "dauc"])
+def test_a_sound_draw_is_best_before_any_that_went_wrong(metric: str) -> None:
+    wrong = "Ended at chance: training accuracy 25 % where a constant answer gets 25 %"
+    high, low, equal = Draw(0.1, None, 9.0, wrong), Draw(0.2, None, 0.1, wrong), Draw(0.3, None, 2.0, wrong)
+    sound = Draw(0.4, None, 2.0)
+    assert chosen([high, low, equal, sound], find_metric(metric)) is sound
+    rows = listed([high, sound], sound)
+    assert [row["value"] for row in rows] == ["9.00", "2.00 best"] and rows[0]["note"] == wrong
+    assert chosen([high, low], find_metric(metric)).failed, "where none is sound, the best of them"
+    assert [row["value"] for row in listed([high, low], high)] == ["9.00", "0.10"]
+
+
+@pytest.mark.parametrize("wrong", ["", "Ended at chance: an accuracy"])
+def test_where_no_draw_is_sound_none_is_recommended(
+    wrong: str, birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Typed
+) -> None:
+    monkeypatch.setattr("cambench.stages.divergence.at_chance", lambda *_: wrong or None)
+    settings = [part for text in CAM.overrides for part in ("--set", text)]
+    roots = ("--data-root", birds, "--results", tmp_path, "--device", "cpu")
+    options = ("--draws", 1, "--low", "1e-3", "--high", "2e-3", "--split", "test")
+    said = typed("search", "cam", "-d", "synthbirds", "-m", "max-box-acc", *options, *settings, *roots)
+    assert said.code == 0 and ("best" in said.out) == (not wrong)
+    assert said.err.count("search: no rate to recommend: each of 1 draw diverged, ended at chance") == bool(wrong)
 
 
 @pytest.mark.parametrize(
