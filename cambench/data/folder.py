@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from cambench.data import readers
-from cambench.data.folder_splits import ALL, class_folders, parts, place, splits
+from cambench.data.folder_splits import ALL, class_folders, no_classes, parts, place, splits
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 log = logging.getLogger("cambench.data")
@@ -58,10 +58,7 @@ def read(root: Path, split: str) -> Dataset:
         ]
     overlooked(root, split)
     if not samples:
-        suffixes = " ".join(sorted(readers.IMAGES))
-        raise DataError(
-            f"{folder}: expected a sub-folder a class with images ({suffixes}), got none; see datasets/README.md."
-        )
+        raise no_classes(folder)
     return Dataset("folder", split, root, classes.names, tuple(samples), "inclusive")
 
 

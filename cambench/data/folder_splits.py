@@ -24,10 +24,11 @@ def parts(root: Path) -> dict[str, str]:
     """Split -> the folder that holds it, in the order train, val, test; {} where the sub-folders of `root` are its classes.
 
     Raises: DataError for two folders of one split, for a folder beside the splits that has their class folders but no
-    name of a split, and for classes beside a split.
+    name of a split, for a picture beside the class folders of a split, and for classes beside a split.
     """
     found: dict[str, str] = {}
     others = []
+    refuse_stray(root)
     for name in readers.subfolders(root):
         split = SPLIT.get(name.lower())
         if split is None or not holds_classes(root / name):
@@ -39,6 +40,21 @@ def parts(root: Path) -> dict[str, str]:
     if found:
         refuse_unknown(root, found, others)
     return {split: found[split] for split in NAMES if split in found}
+
+
+def refuse_stray(root: Path) -> None:
+    """Raises: DataError naming a picture beside class folders in a folder of a split's name, where another such folder has
+    one of these classes: it is a split then, and no class of that name.
+    """
+    named = {name: set(class_folders(root / name)) for name in readers.subfolders(root) if name.lower() in SPLIT}
+    for name, classes in named.items():
+        shared = any(classes & others for other, others in named.items() if other != name)
+        if shared and readers.any_image(root / name, deep=False):
+            stray = next(image for image in readers.images_in(root / name) if "/" not in image)
+            raise DataError(
+                f"{root / name / stray}: expected the pictures of a split in its class folders, got one beside them; "
+                "move it into its class's folder, or away."
+            )
 
 
 def refuse_unknown(root: Path, found: dict[str, str], others: list[str]) -> None:
@@ -72,8 +88,20 @@ def holds_classes(folder: Path) -> bool:
 
 
 def splits(root: Path) -> tuple[str, ...]:
-    """`all`, or the splits that are there; the last one is for evaluation."""
-    return tuple(parts(root)) or (ALL,)
+    """`all`, or the splits that are there; the last one is for evaluation.
+
+    Raises: DataError where there are neither splits nor classes.
+    """
+    found = tuple(parts(root)) or (ALL,)
+    if found == (ALL,) and not class_folders(root):
+        raise no_classes(root)
+    return found
+
+
+def no_classes(folder: Path) -> DataError:
+    """The refusal of a folder without a class."""
+    suffixes = " ".join(sorted(readers.IMAGES))
+    return DataError(f"{folder}: expected a sub-folder a class with images ({suffixes}), got none; see datasets/README.md.")
 
 
 def place(root: Path, split: str) -> Path:

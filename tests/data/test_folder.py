@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,31 @@ def test_boxes_csv(tmp_path: Path) -> None:
             load(f"folder:{root}", "val", tmp_path)
 
 
-def test_a_folder_without_images(tmp_path: Path) -> None:
-    (tmp_path / "mine" / "ant").mkdir(parents=True)
-    with pytest.raises(DataError, match="expected a sub-folder a class with images"):
-        load(f"folder:{tmp_path / 'mine'}", "eval", tmp_path)
+@pytest.mark.parametrize("split", ["eval", "all", "train"])
+@pytest.mark.parametrize("inside", ["", "ant", "train/ant"])
+def test_a_folder_without_images(inside: str, split: str, tmp_path: Path) -> None:
+    (tmp_path / "mine" / inside).mkdir(parents=True)
+    with pytest.raises(DataError, match="mine: expected a sub-folder a class with images"):
+        load(f"folder:{tmp_path / 'mine'}", split, tmp_path)
+
+
+@pytest.mark.parametrize("strays", [("val/stray.png",), ("train/stray.png",), ("train/a.png", "val/stray.png")])
+def test_a_picture_beside_the_class_folders_of_a_split_is_named(tmp_path: Path, strays: tuple[str, ...]) -> None:
+    root = own_folder(tmp_path / "mine", parts=("train", "val"))
+    for stray in strays:
+        picture(root / stray)
+    told = f"{root / strays[0]}: expected the pictures of a split in its class folders, got one beside them; move it"
+    for asked in ("train", "eval"):
+        with pytest.raises(DataError, match=re.escape(told)):
+            load(f"folder:{root}", asked, tmp_path)
+
+
+def test_a_class_that_is_called_as_a_split_may_have_folders_of_its_own(tmp_path: Path) -> None:
+    root = own_folder(tmp_path / "mine")
+    picture(root / "train" / "x.png")
+    picture(root / "train" / "steam" / "y.png")
+    dataset = load(f"folder:{root}", "eval", tmp_path)
+    assert dataset.classes == ("ant", "bee", "cat", "train") and len(dataset) == 8
 
 
 @pytest.mark.parametrize(
