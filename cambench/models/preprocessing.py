@@ -33,7 +33,7 @@ KEYS = ("size", "resize", "mean", "std", "interpolation")
 class Preprocessing:
     """The side of the input, of the shorter side before the crop (None: size·256/224), the normalisation, the resampling.
 
-    source: the attribute that declares it, "" where it is assumed.
+    source: the attribute that declares it, "" where it is assumed. sized: whether it declares the side too.
     """
 
     size: int = SIZE
@@ -41,6 +41,7 @@ class Preprocessing:
     normalisation: Normalisation = DEFAULT
     interpolation: str = BILINEAR
     source: str = ""
+    sized: bool = False
 
     def __str__(self) -> str:
         """In words."""
@@ -103,7 +104,7 @@ def as_timm(source: str, value: object) -> Preprocessing:
     """timm's: the shorter side becomes ⌊size/crop_pct⌋ before the crop."""
     size = whole(source, (field(value, "input_size") or (3, SIZE, SIZE))[-1])
     resize = int(size / (field(value, "crop_pct") or CROP))
-    return settled(source, size, resize, value)
+    return settled(source, size, resize, value, sized=field(value, "input_size") is not None)
 
 
 def as_dictionary(source: str, value: Mapping[str, Any]) -> Preprocessing:
@@ -113,7 +114,7 @@ def as_dictionary(source: str, value: Mapping[str, Any]) -> Preprocessing:
             raise UsageError(f"{source} of the network: {nearest(str(key), KEYS, 'key')}")
     size = whole(source, value.get("size", SIZE))
     resize = None if value.get("resize") is None else whole(source, value["resize"])
-    return settled(source, size, resize, value)
+    return settled(source, size, resize, value, sized="size" in value)
 
 
 def as_torchvision(source: str, value: object) -> Preprocessing:
@@ -122,14 +123,14 @@ def as_torchvision(source: str, value: object) -> Preprocessing:
     return settled(source, whole(source, size), whole(source, resize or size), value)
 
 
-def settled(source: str, size: int, resize: int | None, value: object) -> Preprocessing:
+def settled(source: str, size: int, resize: int | None, value: object, *, sized: bool = True) -> Preprocessing:
     """The rest, which all spellings share. A resize side that is size·256/224 anyway goes without saying."""
     mean = colours(source, field(value, "mean"), DEFAULT.mean)
     std = colours(source, field(value, "std"), DEFAULT.std)
     kind = field(value, "interpolation") or BILINEAR
     usual = resize is None or resize == round(size * 256 / 224)
     return Preprocessing(
-        size, None if usual else resize, Normalisation(mean, std), str(getattr(kind, "value", kind)), source
+        size, None if usual else resize, Normalisation(mean, std), str(getattr(kind, "value", kind)), source, sized
     )
 
 

@@ -49,11 +49,14 @@ def load(
     arch: str | None = None,
     overrides: Sequence[str] = (),
     preset: Mapping[str, Any] = NONE,
+    *,
+    own: Sequence[Setting] = (),
 ) -> TrainingRecipe:
     """The resolved recipe of a method on a data set with an architecture.
 
     dataset: a catalogue name, without a path. preset: dotted key -> value, what a table recipe asks for, which is no
-    deviation. overrides: `a.b=value`, values in TOML notation (a bare word is text), applied last.
+    deviation. overrides: `a.b=value`, values in TOML notation (a bare word is text), applied last. own: what the network
+    declares, in place of the recipe's.
     Raises: UsageError naming the file, the key and the nearest valid key.
     """
     written = methods()
@@ -63,7 +66,7 @@ def load(
     told: dict[str, Any] = {"task": "full", "batch_size": 0}
     for _ in range(3):  # these two facts depend on settings, and some settings depend on them
         layers = resolve(method, written, {"dataset": dataset, "arch": arch, **told})
-        layers += beginning(arch, layers)
+        layers += [*beginning(arch, layers), *own]
         values, sources, deviations = settle(layers, overrides, preset)
         task = "few-shot" if values["data"].get("shots") else "full"
         found = {"task": task, "batch_size": values["train"].get("batch_size")}

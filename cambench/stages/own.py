@@ -10,12 +10,11 @@ from cambench.models.backbones import PYTHON, create
 from cambench.models.preprocessing import Preprocessing, preprocessing_of
 from cambench.pixels import DEFAULT
 from cambench.recipes import load as recipes
-from cambench.recipes.schema import Colouring, TrainingRecipe
+from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
 
-ASKED = ("command line", "table recipe")
-KEY = "input.normalisation"
 OWN = "own"
+SIZE, RESIZE = "input.size", "input.resize"
 
 
 def load_recipe(
@@ -25,22 +24,32 @@ def load_recipe(
     overrides: Sequence[str] = (),
     preset: Mapping[str, Any] = recipes.NONE,
 ) -> TrainingRecipe:
-    """`recipes.load`, with the normalisation that the network declares in place of the recipe's, by its numbers.
+    """`recipes.load`, with the normalisation and the size that the network declares in place of the recipe's.
 
     Raises: UsageError; also where the network's own weights are asked for and it has none.
     """
-    recipe = recipes.load(method, dataset, arch, overrides, preset)
-    if not recipe.arch.startswith(PYTHON):
-        if recipe.model.init == OWN:
-            raise UsageError(f"model.init = own is for a python: network, got {recipe.arch}; say imagenet or scratch.")
-        return recipe
-    own = declared(recipe.arch)
-    if not own.source or recipe.sources.get(KEY) in ASKED:
-        return recipe
-    normalisation = "imagenet" if own.normalisation == DEFAULT else Colouring(**own.normalisation._asdict())
-    update = {"normalisation": normalisation}
-    sources = {**recipe.sources, KEY: f"the network's own ({own.source})"}
-    return recipe.model_copy(update={"input": recipe.input.model_copy(update=update), "sources": sources})
+    python = arch is not None and arch.startswith(PYTHON)
+    own = settings(arch) if arch is not None and python else []
+    if SIZE in preset or any(text.partition("=")[0].strip() == SIZE for text in overrides):
+        own = [setting for setting in own if setting[1] != RESIZE]  # a side before the crop to another size
+    recipe = recipes.load(method, dataset, arch, overrides, preset, own=own)
+    if recipe.model.init == OWN and not python:
+        raise UsageError(f"model.init = own is for a python: network, got {recipe.arch}; say imagenet or scratch.")
+    return recipe
+
+
+def settings(arch: str) -> list[recipes.Setting]:
+    """What a `python:` network declares of its input, as settings of a recipe: its colours; its size where it has one."""
+    own = declared(arch)
+    if not own.source:
+        return []
+    colours = {name: list(values) for name, values in own.normalisation._asdict().items()}
+    normalisation = "imagenet" if own.normalisation == DEFAULT else colours
+    source = f"the network's own preprocessing ({own.source})"
+    found: dict[str, Any] = {"input.normalisation": normalisation}
+    if own.sized:
+        found |= {SIZE: own.size, RESIZE: own.resize or 0}
+    return [(arch, key, value, source) for key, value in found.items()]
 
 
 def footnotes(recipe: TrainingRecipe, weights: str | None) -> list[str]:

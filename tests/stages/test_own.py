@@ -12,6 +12,7 @@ import torch
 from tiny import TINY
 
 from cambench import models
+from cambench.models.preprocessing import as_dictionary
 from cambench.pixels import DEFAULT
 from cambench.recipes import load as recipes
 from cambench.stages import own
@@ -115,6 +116,25 @@ def test_scratch_is_honoured_and_what_cannot_be_is_one_line() -> None:
         UsageError, match=r"itsownnet:build: torchvision has no weights for it; it brings its own .model.init = own"
     ):
         models.build(ARCH, weights="torchvision")
+
+
+def test_the_size_that_a_network_declares_is_trained_at_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    load, usual = own.load_recipe, recipes.load("ce", "cub", "resnet50").input
+    recipe = load("ce", "cub", ARCH)
+    assert (recipe.input.size, recipe.input.resize, recipe.deviations) == (48, 0, []) and usual.size == 224
+    assert recipe.sources["input.size"] == "the network's own preprocessing (preprocessing)"
+    named = load("ce", "cub", ARCH, ["input.size=64"])
+    assert named.input.size == 64 and named.sources["input.size"] == "command line"
+    assert named.deviations == ["input.size = 64 instead of 48 (the network's own preprocessing (preprocessing))"]
+    assert load("ce", "cub", ARCH, ["input.size=48"]).deviations == []
+    assert load("ce", "cub", ARCH, preset={"input.size": 64}).input.size == 64
+    with monkeypatch.context() as patch:
+        patch.setattr(own, "declared", lambda arch: as_dictionary("preprocessing", {"size": 48, "resize": 50}))
+        assert (load("ce", "cub", ARCH).input.size, load("ce", "cub", ARCH).input.resize) == (48, 50)
+        assert load("ce", "cub", ARCH, ["input.resize=52"]).input.resize == 52
+        assert load("ce", "cub", ARCH, ["input.size=64"]).input.resize == usual.resize
+        patch.setattr(own, "declared", lambda arch: as_dictionary("preprocessing", {"mean": [0.5, 0.5, 0.5]}))
+        assert (load("ce", "cub", ARCH).input.size, load("ce", "cub", ARCH).input.resize) == (usual.size, usual.resize)
 
 
 @pytest.mark.parametrize("arch", sorted(models.ARCHS))
