@@ -4,7 +4,7 @@ A loss that is not finite is an error (`NotFiniteError`). Two rules find what st
 
 - *diverged*: an epoch's mean loss is above `TIMES` · max(l₀, ln C), l₀ the loss of the run's first batch, before its first
   step, C the number of classes: far worse than the untrained network and than a uniform guess. Each phase of an epoch has
-  its own l₀. A loss that only fails to fall is not called so.
+  its own l₀; the validation loss is held against the largest of them. A loss that only fails to fall is not called so.
 - *ended at chance*: in the last epoch an accuracy a is at most p + 3·√(p·(1 − p)/n), n what it was counted on, p the share
   that the best constant answer gets right: the commonest class; with several classes an image, no or yes for each class.
   Pixels of a segmentation have no such p here.
@@ -27,19 +27,20 @@ TIMES = 10.0
 ERRORS = 3.0
 """Standard errors above chance that an accuracy must exceed."""
 LOSS, ACCURACY, DECISIONS, VALIDATION = "loss", "accuracy", "decisions", "validation_accuracy"
+VALIDATION_LOSS = f"validation_{LOSS}"
 
 
 def is_loss(name: str) -> bool:
     """Whether a logged value is the mean training loss of a phase."""
-    return name == LOSS or (name.endswith(f"_{LOSS}") and name != f"validation_{LOSS}")
+    return name == LOSS or (name.endswith(f"_{LOSS}") and name != VALIDATION_LOSS)
 
 
 def diverged(epoch: Mapping[str, Any], start: Mapping[str, float], classes: int) -> str | None:
-    """The sentence about an epoch whose mean loss is far above the start's; None for a healthy one."""
+    """The sentence about an epoch whose mean loss, in training or validation, is far above the start's; else None."""
     for name, value in epoch.items():
-        if not is_loss(name) or name not in start:
+        if not (name in start and is_loss(name)) and not (start and name == VALIDATION_LOSS):
             continue
-        guess = max(start[name], math.log(classes))
+        guess = max(start[name] if name in start else max(start.values()), math.log(classes))
         if value > TIMES * guess:
             shown = name.replace("_", " ")
             return (

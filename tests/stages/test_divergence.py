@@ -52,7 +52,13 @@ def images(labels: list[int], classes: int, *, several: bool = False) -> Dataset
         ({"loss": 2.0, "classifier_loss": 23.1}, 10, "mean classifier loss 23.1, more than 10 times that of a guess (2.3)"),
         ({"loss": 2.0, "classifier_loss": 23.0}, 10, None),
         ({"loss": 26.0}, 1000, None),
-        ({"validation_loss": 1e6}, 10, None),
+        (
+            {"loss": 2.0, "validation_loss": 3.8e27},
+            10,
+            "mean validation loss 3.8e+27, more than 10 times that of a guess (2.5)",
+        ),
+        ({"loss": 2.0, "validation_loss": 25.0}, 10, None),
+        ({"validation_loss": 69.0}, 1000, None),
     ],
 )
 def test_a_loss_ten_times_that_of_a_guess_has_diverged(epoch: dict[str, float], classes: int, found: str | None) -> None:
