@@ -1,6 +1,7 @@
 """When a training has gone wrong: the sentences that are said at once and follow the run into every record and table.
 
-A loss that is not finite is an error (`NotFiniteError`). Two rules find what stays finite:
+A loss that is not finite is an error (`NotFiniteError`), and the run keeps its sentence (`stopped`). Two rules find what
+stays finite:
 
 - *diverged*: an epoch's mean loss is above `TIMES` · max(l₀, ln C), l₀ the loss of the run's first batch, before its first
   step, C the number of classes: far worse than the untrained network and than a uniform guess. Each phase of an epoch has
@@ -26,6 +27,8 @@ TIMES = 10.0
 """How many times worse than a guess a loss must be; no epoch of a healthy training on synthbirds was above 1.4 times."""
 ERRORS = 3.0
 """Standard errors above chance that an accuracy must exceed."""
+GENTLER = "Lower the rate (--set optimizer.lr=…), clip the gradient (--set optimizer.clip=1) or lengthen the warm-up."
+STOPPED = "Stopped where it was not finite: "
 LOSS, ACCURACY, DECISIONS, VALIDATION = "loss", "accuracy", "decisions", "validation_accuracy"
 VALIDATION_LOSS = f"validation_{LOSS}"
 
@@ -83,6 +86,11 @@ def warnings(run: Run, dataset: Dataset, held_out: Dataset | None, *, epochs: in
     found = next((said for epoch in log if (said := diverged(epoch, start, classes))), None)
     ended = at_chance(log[-1], dataset, held_out) if len(log) == epochs else None
     return [*run.info.get("base_warnings", []), *(said for said in (found, ended) if said is not None)]
+
+
+def stopped(run: Run) -> str | None:
+    """The sentence about a training that stopped because it was no longer finite, None for any other."""
+    return next((said for said in run.info.get("warnings", []) if said.startswith(STOPPED)), None)
 
 
 def base_warnings(weights: Path | None) -> list[str]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,6 @@ from cambench.store.runs import Run
 from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, UsageError
 
 CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where each look waits for the device
-GENTLER = "Lower the rate (--set optimizer.lr=…), clip the gradient (--set optimizer.clip=1) or lengthen the warm-up."
 ONE_VALUE = "Expected more than 1 value per channel"
 """What torch says of a batch norm that is given one value a channel in training."""
 
@@ -190,10 +189,7 @@ class Loop:
     def check(self, total: Tensor, epoch: int, i: int) -> None:
         """Stop at a loss that is not finite, before it reaches a checkpoint."""
         if (total.is_cpu or i % CHECK_EVERY == 0) and not bool(torch.isfinite(total)):
-            raise NotFiniteError(
-                f"{self.run.name}: expected a finite loss, got {float(total)} in epoch {epoch + 1}, step {i}; the "
-                f"checkpoint of epoch {self.epoch} is kept. {GENTLER}"
-            )
+            self.stop("a finite loss", f"{float(total)} in epoch {epoch + 1}, step {i}")
 
     def check_state(self, epoch: int, values: Mapping[str, float]) -> None:
         """Stop where an epoch's values or the weights it leaves are not finite, before they reach log and checkpoint."""
@@ -201,10 +197,17 @@ class Loop:
         bad = [f"{name} {value}" for name, value in values.items() if not math.isfinite(value)]
         bad += [f"{name} with NaN or infinity" for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
         if bad:
-            raise NotFiniteError(
-                f"{self.run.name}: expected finite values and weights, got {bad[0]} after epoch {epoch + 1}; the checkpoint "
-                f"of epoch {epoch} is kept. {GENTLER}"
-            )
+            self.stop("finite values and weights", f"{bad[0]} after epoch {epoch + 1}")
+
+    def stop(self, expected: str, got: str) -> NoReturn:
+        """Stop the training, and keep in `run.json` why: the same command would come here again.
+
+        Raises: NotFiniteError.
+        """
+        other = [said for said in self.run.info.get("warnings", []) if not said.startswith(divergence.STOPPED)]
+        self.run = self.run.save(warnings=[*other, f"{divergence.STOPPED}expected {expected}, got {got}"])
+        kept = f"the checkpoint of epoch {self.epoch}" if self.epoch else "no checkpoint"
+        raise NotFiniteError(f"{self.run.name}: expected {expected}, got {got}; {kept} is kept. {divergence.GENTLER}")
 
     def show(self, progress: Bar, totals: dict[str, Tensor], n: int) -> None:
         """Advance the bar; read the values off the device only when they will be seen."""

@@ -18,7 +18,7 @@ from cambench.explainers.probe import check_layer, default_layer, find_layer, ga
 from cambench.models.habits import first_pass, habits
 from cambench.models.preprocessing import preprocessing_of
 from cambench.models.source import source_of
-from cambench.stages import identity, jobs
+from cambench.stages import divergence, identity, jobs
 from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
@@ -206,6 +206,10 @@ def check_source(run: Run) -> None:
 def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
     """The network of a finished training at its last or best epoch, or of an added checkpoint, its input, its hash."""
     path = run.path / f"{checkpoint}.pt"
+    if not run.finished and (why := divergence.stopped(run)) is not None:
+        raise CambenchError(
+            f"{run.name}: expected a finished run, got one that {why[0].lower()}{why[1:]}. {divergence.GENTLER}"
+        )
     if not run.finished:
         raise CambenchError(
             f"{run.name}: expected a finished run, got one that stopped early; run its `cambench train` again."

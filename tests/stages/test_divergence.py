@@ -26,7 +26,7 @@ from cambench.stages.rows import EvalJob
 from cambench.stages.train import TrainJob, train
 from cambench.store.records import read_records
 from cambench.store.runs import read_run
-from cambench.vocabulary import Dataset, NotFiniteError, Sample, UsageError
+from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, Sample, UsageError
 
 START = {"loss": 2.5, "classifier_loss": 2.2}
 
@@ -191,8 +191,30 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run_at_its_last_good_epo
         train(job("train.validate_epochs=true"), place)
     (folder,) = (tmp_path / "runs").iterdir()
     assert [epoch["epoch"] for epoch in read_run(folder).log()] == [1]
+    assert read_run(folder).info["warnings"][-1].startswith("Stopped where it was not finite: ")
     monkeypatch.undo()
-    assert train(job("train.validate_epochs=true"), place).finished, "it goes on from there"
+    run = train(job("train.validate_epochs=true"), place)
+    assert run.finished, "it goes on from there"
+    assert divergence.stopped(run) is None
+
+
+def test_a_run_stopped_by_its_first_loss_says_that_nothing_is_kept_and_why_it_cannot_be_explained(
+    birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, differentiate = Place(birds, tmp_path, "cpu"), loop.differentiate
+    monkeypatch.setattr(
+        loop, "differentiate", lambda terms, share: differentiate(terms, share) | {"loss": torch.tensor(math.nan)}
+    )
+    with pytest.raises(NotFiniteError, match="expected a finite loss, got nan in epoch 1, step 0; no checkpoint is kept"):
+        train(job(), place)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert not list(folder.glob("*.pt"))
+    with pytest.raises(CambenchError) as told:
+        load_network(read_run(folder), place)
+    assert "got one that stopped where it was not finite: expected a finite loss, got nan in epoch 1" in str(told.value)
+    assert "optimizer.lr" in str(told.value) and "again" not in str(told.value)
+    (row,) = listed_runs(tmp_path)
+    assert row["state"].endswith(", stopped where it was not finite")
 
 
 def test_weights_that_are_not_finite_reach_no_checkpoint(
