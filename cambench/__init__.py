@@ -28,8 +28,9 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What is here, the verbs included."""
-    return sorted({*globals(), *__all__})
+    """The verbs and the rooms that are imported, without the names that this module works with."""
+    rooms = {n for n, value in globals().items() if isinstance(value, ModuleType) and value.__name__ == f"{__name__}.{n}"}
+    return sorted({*__all__, *rooms, *(n for n in globals() if n.startswith("__"))})
 
 
 class _Package(ModuleType):

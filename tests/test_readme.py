@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 
+import cambench
 from cambench.cli import app
 from cambench.cli.report import DRAWN
 from cambench.data import resolve
@@ -21,7 +22,9 @@ from cambench.metrics import find_metric
 from cambench.recipes.load import methods
 from cambench.recipes.presets import presets
 from cambench.recipes.tables import load_tables
+from cambench.stages.jobs import Place
 from cambench.targets import find_target
+from cambench.vocabulary import UsageError
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "datasets/README.md", "CONTRIBUTING.md")
@@ -125,12 +128,19 @@ def test_a_verb_stays_a_verb_whatever_is_imported() -> None:
     code = (
         "import cambench, cambench.report.html, cambench.stages.report\n"
         "from cambench.report import Table\n"
-        "assert {'train', 'explain', 'evaluate', 'report'} <= set(dir(cambench)), dir(cambench)\n"
+        "shown = {n for n in dir(cambench) if not n.startswith('__')}\n"
+        "assert {'train', 'explain', 'evaluate', 'report', 'stages'} <= shown, shown\n"
+        "assert not shown & {'Any', 'ModuleType', 'TYPE_CHECKING', 'annotations', 'sys', '_Package'}, shown\n"
         "from cambench.stages import api\n"
         "assert cambench.report is api.report and cambench.train is api.train\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_report_takes_the_place_as_the_other_verbs_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"nothing to report: {tmp_path / 'results' / 'records'} holds no record"):
+        cambench.report(place=Place(tmp_path, tmp_path / "results", "cpu"))
 
 
 def test_looking_at_the_package_costs_no_torch() -> None:

@@ -56,6 +56,6 @@ def evaluate(
     return works.evaluate_all(works.Works(runs, **options), wanted, place)
 
 
-def report(tables: Sequence[str] = (), *, paper: str | None = None, results: Path = HERE.results) -> list[Table]:
+def report(tables: Sequence[str] = (), *, paper: str | None = None, place: jobs.Place = HERE) -> list[Table]:
     """Tables of what was measured: the summary, or a paper's own."""
-    return reporting.tables(tables, paper, results)
+    return reporting.tables(tables, paper, place.results)
