@@ -24,15 +24,18 @@ DEPTH = 4
 def state_in(held: Any) -> dict[str, Tensor] | None:
     """The state dict in what a file holds: itself, or under one of `KEYS`, also under two; None where there is none.
 
-    Numbers and texts beside tensors are left out, and so is what `BESIDE` names; anything else makes it no state dict.
+    Numbers and texts beside tensors are left out, and so is what `BESIDE` names; anything else makes it no state dict. It is
+    said where the file holds other weights of the network too, under whatever key.
     """
     if not isinstance(held, Mapping):
         return None
     found = {key: state for key in KEYS if (state := state_in(held.get(key)))}
-    if len(found) > 1:
-        log.info("the file holds weights under %s; those under %s are taken", " and ".join(found), next(iter(found)))
     if found:
-        return next(iter(found.values()))
+        taken, state = next(iter(found.items()))
+        every = [*found, *(key for key, value in held.items() if key not in found and twins(value, state))]
+        if len(every) > 1:
+            log.info("the file holds weights under %s; those under %s are taken", " and ".join(map(str, every)), taken)
+        return state
     weights = {}
     for key, value in held.items():
         if isinstance(value, Tensor) and isinstance(key, str):
@@ -41,6 +44,12 @@ def state_in(held: Any) -> dict[str, Tensor] | None:
             return None
     weights.pop("n_averaged", None)  # the count of torch's moving average
     return weights
+
+
+def twins(value: Any, state: Mapping[str, Tensor]) -> bool:
+    """Whether a value is another set of weights of the same network: a mapping of tensors with every shape that it has."""
+    other = state_in(value)
+    return other is not None and {t.shape for t in state.values()} <= {t.shape for t in other.values()}
 
 
 def spelled(state: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:

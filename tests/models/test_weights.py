@@ -55,6 +55,20 @@ def test_of_weights_and_their_average_the_weights_are_taken(
     assert "under model and ema; those under model are taken" in caplog.text
 
 
+@pytest.mark.parametrize("key", ["model_ema", "state_dict_ema", "ema_model", "ema_state", "module_ema", "teacher"])
+def test_other_weights_in_the_file_are_said_under_whatever_key(
+    key: str, tmp_path: Path, state: dict[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cambench")
+    average = {f"module.{name}": torch.zeros_like(tensor) for name, tensor in state.items()}
+    assert loaded_equals(saved(tmp_path / "w.pt", {key: average, "state_dict": state}), state)
+    assert f"the file holds weights under state_dict and {key}; those under state_dict are taken" in caplog.text
+    caplog.clear()
+    beside = {"optimizer": {"state": {0: average}}, "rng": {"torch": torch.ones(9)}, "buffers": {}, "epoch": 3}
+    assert loaded_equals(saved(tmp_path / "w.pt", {"state_dict": state, **beside}), state)
+    assert "the file holds" not in caplog.text
+
+
 def test_a_prefix_that_is_the_networks_own_stays(tmp_path: Path) -> None:
     from cambench.models.weights import load_weights
 
