@@ -20,6 +20,12 @@ PROBABILITIES = "the network ends in softmax: what is called a logit is a probab
 LOG_PROBABILITIES = "the network ends in log-softmax: what is called a logit is a log-probability"
 CHANCE = "two passes of the network in eval mode differ (dropout that is always on?): its values depend on chance"
 ONE_LOGIT = "the network gives one logit z, read as two classes with the logits (0, z): class 0 has probability 1 − σ(z)"
+ONE_PROBABILITY = (
+    "its one output lies between 0 and 1, as a probability does; read as a logit, class 1 always wins: return the logit "
+    "before the sigmoid"
+)
+FAR = 1e3
+"""How much louder than noise the images are on which a logit that happens to lie between 0 and 1 leaves it."""
 
 
 OWN_SIZE = "give it images of its own size (train: --set input.size=N), or build it for this size"
@@ -46,7 +52,8 @@ def habits(network: nn.Module, size: int) -> list[str]:
     """What must stand beside every number of the network, a sentence each; nothing for a network with plain logits.
 
     Source: ours. Two noise images (2,3,size,size), run twice in eval mode: unequal passes, rows that are probabilities
-    (≥ 0, sum 1 within 1e-4) or their logarithms (logsumexp 0 within 1e-4), one logit. The random state is left as it was.
+    (≥ 0, sum 1 within 1e-4) or their logarithms (logsumexp 0 within 1e-4), one logit, one output in [0, 1] on them and on
+    the same images times ±`FAR`. The random state is left as it was.
     """
     outputs: list[Tensor] = []
 
@@ -58,9 +65,15 @@ def habits(network: nn.Module, size: int) -> list[str]:
     try:
         with torch.random.fork_rng(devices=[]), evaluating(network), torch.no_grad():
             first, second = network(images), network(images)
+            one = outputs[0].shape[1] == 1 and first.shape[1] == 2
+            if one:
+                network(FAR * images)
+                network(-FAR * images)
     finally:
         handle.remove()
-    found = [ONE_LOGIT] if outputs[0].shape[1] == 1 and first.shape[1] == 2 else []
+    found = [ONE_LOGIT] if one else []
+    if one and all(bool(((z >= 0) & (z <= 1)).all()) for z in outputs) and bool((outputs[0] > 0).any()):
+        found.append(ONE_PROBABILITY)
     if not torch.equal(first, second):
         found.append(CHANCE)
     if first.shape[1] > 1 and outputs[0].shape[1] > 1:

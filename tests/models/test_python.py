@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cambench.models import build
-from cambench.models.habits import CHANCE, LOG_PROBABILITIES, ONE_LOGIT, PROBABILITIES, first_pass, habits
+from cambench.models.habits import CHANCE, LOG_PROBABILITIES, ONE_LOGIT, ONE_PROBABILITY, PROBABILITIES, first_pass, habits
 from cambench.vocabulary import UsageError
 
 SOURCE = """
@@ -56,6 +56,9 @@ def out_(): return Form(lambda y: {"out": y, "aux": None})
 def object_(): return Form(Held)
 def map_(): return Form(lambda y: y[:, :, None, None])
 def one(): return Form(lambda y: y[:, :1])
+def sigmoid(): return Form(lambda y: y[:, :1].sigmoid())
+def small(): return Form(lambda y: 0.5 + y[:, :1] / 100)
+def silent(): return Form(lambda y: 0 * y[:, :1])
 def other(): return Form(lambda y: {"scores": y})
 def soft(): return Form(lambda y: y.softmax(1))
 def logsoft(): return Form(lambda y: y.log_softmax(1))
@@ -181,13 +184,17 @@ def test_wrappers_come_off_and_weights_become_float32(caplog: pytest.LogCaptureF
 
 
 def test_softmax_chance_and_one_logit_are_noticed() -> None:
-    found = {name: habits(build(f"python:mynets:{name}"), 2) for name in ("form", "soft", "logsoft", "chance", "one")}
+    names = ("form", "soft", "logsoft", "chance", "one", "sigmoid", "small", "silent")
+    found = {name: habits(build(f"python:mynets:{name}"), 2) for name in names}
     assert found == {
         "form": [],
         "soft": [PROBABILITIES],
         "logsoft": [LOG_PROBABILITIES],
         "chance": [CHANCE],
         "one": [ONE_LOGIT],
+        "sigmoid": [ONE_LOGIT, ONE_PROBABILITY],
+        "small": [ONE_LOGIT],
+        "silent": [ONE_LOGIT],
     }
 
 
