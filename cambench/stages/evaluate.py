@@ -151,8 +151,11 @@ def missing(metric: Metric, dataset: Dataset, what: str) -> UsageError:
     if boxes:
         got = f"{number_of(boxes, 'box')} that lie wholly outside; mend the coordinates"
         return UsageError(f"{asked} that reach into their pictures, got in {where} {got}.")
-    own = dataset.name.partition(":")[0] == "folder"
-    mend = f"write boxes.csv with the header {','.join(BOX_COLUMNS)}" if own else "measure a metric that reads none"
+    mend = (
+        f"write boxes.csv with the header {','.join(BOX_COLUMNS)}"
+        if dataset.kind == "folder"
+        else "measure a metric that reads none"
+    )
     return UsageError(f"{asked}, found none in {where}; {mend}.")
 
 
