@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.settings import Settings
-from cambench.metrics.max_box_acc import THRESHOLDS, curve
+from cambench.metrics.localisation.max_box_acc import THRESHOLDS, curve
 
 SIDE = 224
 TRUTH = [(50.0, 40.0, 180.0, 190.0), (20.0, 100.0, 90.0, 210.0)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.pairs import interleave, show
 from benchmarks.settings import Settings, images, resnet50
 from cambench.maps import resize
-from cambench.metrics import insertion
+from cambench.metrics.faithfulness import insertion
 from cambench.models import for_inference
 
 IMAGES = 2

@@ -19,11 +19,11 @@ import torch
 from benchmarks.settings import Settings
 from cambench import data, objectives
 from cambench.recipes import load as recipes
-from cambench.stages.evaluate import evaluate
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.runs import read_runs
 from cambench.vocabulary import CambenchError
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cambench.stages.api import evaluate, explain, report, train
+    from cambench.api import evaluate, explain, report, train
 
 __version__ = "0.2.0"
 __all__ = ["evaluate", "explain", "report", "train"]
@@ -21,7 +21,7 @@ __all__ = ["evaluate", "explain", "report", "train"]
 def __getattr__(name: str) -> Any:
     """The verbs, imported when asked for: `import cambench` stays cheap."""
     if name in __all__:
-        from cambench.stages import api
+        from cambench import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'cambench' has no attribute {name!r}")

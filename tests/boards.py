@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from cambench.recipes.tables import TableRecipe, parse_table
-from cambench.stages.jobs import Place
-from cambench.stages.plan import Job
-from cambench.stages.reproduce import perform
+from cambench.stages.reproducing.plan import Job
+from cambench.stages.reproducing.reproduce import perform
+from cambench.stages.workplace import Place
 from cambench.vocabulary import CambenchError
 
 HEAD = """

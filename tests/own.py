@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from cambench.models.source import BEFORE
-from cambench.stages import works
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.records import Record
 
 SMALL = ["model.init=scratch", "input.size=32", "train.epochs=1", "train.batch_size=4"]

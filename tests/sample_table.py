@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cambench.recipes.published import Published
-from cambench.report.model import Cell, Column, Measured, Row, Table
+from cambench.report.tables.model import Cell, Column, Measured, Row, Table
 
 NASTY = r"a_b & 50% $x$ #1 {z} ~ ^ \cmd <script>alert(1)</script> | `c` *d* [e] -- “ü” 中"
 

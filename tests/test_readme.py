@@ -22,7 +22,7 @@ from cambench.metrics import find_metric
 from cambench.recipes.load import methods
 from cambench.recipes.presets import presets
 from cambench.recipes.tables import load_tables
-from cambench.stages.jobs import Place
+from cambench.stages.workplace import Place
 from cambench.targets import find_target
 from cambench.vocabulary import UsageError
 
@@ -126,12 +126,12 @@ def test_the_python_blocks_run(tmp_path: Path) -> None:
 
 def test_a_verb_stays_a_verb_whatever_is_imported() -> None:
     code = (
-        "import cambench, cambench.report.html, cambench.stages.report\n"
+        "import cambench, cambench.report.formats.html, cambench.stages.reporting.report\n"
         "from cambench.report import Table\n"
         "shown = {n for n in dir(cambench) if not n.startswith('__')}\n"
         "assert {'train', 'explain', 'evaluate', 'report', 'stages'} <= shown, shown\n"
         "assert not shown & {'Any', 'ModuleType', 'TYPE_CHECKING', 'annotations', 'sys', '_Package'}, shown\n"
-        "from cambench.stages import api\n"
+        "from cambench import api\n"
         "assert cambench.report is api.report and cambench.train is api.train\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

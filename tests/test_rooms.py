@@ -17,11 +17,22 @@ LEVELS = [
     {"models", "data", "recipes", "store"},
     {"objectives", "report"},
     {"stages"},
-    {"cli"},
+    {"cli", "api"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
 SPECIAL = {"__init__", "__main__"}  # the package's face: they import the stages and the command line, lazily
+
+
+SUB_ROOMS = {
+    "": set(),
+    "training": set(),
+    "measuring": set(),
+    "reporting": set(),
+    "reproducing": {"training", "measuring", "reporting"},
+    "housekeeping": set(),
+}
+"""Room within `stages` -> the others whose code it may use, beside the floor of all: the files of `stages` itself."""
 
 
 def room_of(path: Path) -> str:
@@ -29,17 +40,21 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(tree: ast.AST) -> set[str]:
-    """The rooms of cambench that a file imports, anywhere in it."""
-    found = set()
+def sub_room_of(path: Path) -> str:
+    """The room within `stages`; empty for the floor that all of them share."""
+    parts = path.relative_to(PACKAGE / "stages").parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def imported(tree: ast.AST) -> set[tuple[str, ...]]:
+    """The modules of cambench that a file imports, anywhere in it, without the package's own name."""
+    modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            parts = node.module.split(".")
-            if parts[0] == "cambench":
-                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+            modules |= {(*node.module.split("."), alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("cambench.")}
-    return found
+            modules |= {tuple(alias.name.split(".")) for alias in node.names}
+    return {parts[1:] for parts in modules if parts[0] == "cambench" and len(parts) > 1}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -47,10 +62,31 @@ def test_imports_point_downwards(path: Path) -> None:
     room = room_of(path)
     if room in SPECIAL:
         return
-    for other in imported_rooms(ast.parse(path.read_text())) - {room}:
+    for other in {parts[0] for parts in imported(ast.parse(path.read_text()))} - {room}:
         assert other in LEVEL, f"{path}: imports {other}, which is no room"
         allowed = LEVEL[other] < LEVEL[room] or (LEVEL[room] == 0 and other == "vocabulary")
         assert allowed, f"{room} (level {LEVEL[room]}) imports {other} (level {LEVEL[other]})"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "stages").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_of_the_stages_know_only_what_they_may(path: Path) -> None:
+    room = sub_room_of(path)
+    stages = {parts[1] for parts in imported(ast.parse(path.read_text())) if parts[0] == "stages" and len(parts) > 1}
+    others = stages & set(SUB_ROOMS) - {room}
+    assert others <= SUB_ROOMS[room], f"stages/{room} imports {sorted(others - SUB_ROOMS[room])}"
+
+
+@pytest.mark.parametrize("init", sorted(PACKAGE.rglob("__init__.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_module_is_shadowed_by_a_name(init: Path) -> None:
+    package = ".".join(("cambench", *init.relative_to(PACKAGE).parent.parts))
+    modules = {p.stem for p in init.parent.glob("*.py")} | {p.name for p in init.parent.iterdir() if p.is_dir()}
+    names = set()
+    for node in ast.parse(init.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module != package:
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+    assert not names & modules
 
 
 def test_every_file_belongs_to_a_room() -> None:

@@ -10,7 +10,7 @@ from benchmarks import stability
 from benchmarks.settings import Settings
 from benchmarks.stability import Done, Job, jobs, table
 from cambench.recipes import load as recipes
-from cambench.stages.jobs import Place
+from cambench.stages.workplace import Place
 from cambench.vocabulary import NotFiniteError
 
 

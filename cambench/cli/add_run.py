@@ -26,8 +26,8 @@ def add_run(
 
     Example: cambench add-run gcc.pth --method gcc --arch resnet50 --dataset imagenet. Surgery: --set model.surgery=[…].
     """
-    from cambench.stages.add_run import Adding
-    from cambench.stages.add_run import add_run as stage
+    from cambench.stages.training.add_run import Adding
+    from cambench.stages.training.add_run import add_run as stage
 
     run = stage(Adding(checkpoint, method, arch, dataset, seed, settings or ()), o.place(data_root, results, "cpu"))
     typer.echo(json.dumps({"run": run.name, "path": str(run.path)}) if as_json else run.name)

@@ -18,8 +18,8 @@ def ls(
     as_json: o.Json = False,
 ) -> None:
     """List a catalogue: methods, presets, explainers, targets, metrics, datasets, archs, tables or runs."""
-    from cambench.stages.catalogue import catalogue
-    from cambench.stages.report import print_rows
+    from cambench.stages.housekeeping.catalogue import catalogue
+    from cambench.stages.reporting.report import print_rows
 
     rows = catalogue(kind, results)
     if as_json:

@@ -18,8 +18,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set: a name, NAM
 @app.command("ls", cls=Command)
 def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     """List the data sets and say which are there."""
-    from cambench.stages.data import present
-    from cambench.stages.report import print_rows
+    from cambench.stages.housekeeping.data import present
+    from cambench.stages.reporting.report import print_rows
 
     rows = present(data_root)
     typer.echo(json.dumps(rows)) if as_json else print_rows(rows)
@@ -28,8 +28,8 @@ def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
 @app.command(cls=Command)
 def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     """Read a whole data set: count files, classes and boxes, decode every image. Exit code 3 if anything is wrong."""
-    from cambench.stages.data import check as stage
-    from cambench.stages.report import print_rows
+    from cambench.stages.housekeeping.data import check as stage
+    from cambench.stages.reporting.report import print_rows
 
     rows, problems, notes = stage(name, data_root)
     typer.echo(json.dumps({"splits": rows, "problems": problems, "notes": notes})) if as_json else print_rows(rows)
@@ -64,7 +64,7 @@ def make(
 
     Example, small birds before backgrounds that betray them: cambench data make synthbirds --background 0.95 --scale 0.5.
     """
-    from cambench.stages.data import make as stage
+    from cambench.stages.housekeeping.data import make as stage
 
     options = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
     typer.echo(stage(name, dest, data_root, {**options, "background": background, "scale": scale}))
@@ -73,6 +73,6 @@ def make(
 @app.command(cls=Command)
 def where(name: Name, data_root: o.Data = o.DATA) -> None:
     """Say where a data set is expected, what its layout is and how to obtain it."""
-    from cambench.stages.data import where as stage
+    from cambench.stages.housekeeping.data import where as stage
 
     typer.echo(stage(name, data_root))

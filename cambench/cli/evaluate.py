@@ -50,7 +50,7 @@ def evaluate(
 
     Example: cambench eval --metric iauc --metric ch
     """
-    from cambench.stages import works
+    from cambench.stages.measuring import works
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     prepared |= {"map_classes": map_classes, "again": again}
@@ -73,6 +73,6 @@ def show(records: Sequence[Record], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(r) for r in records]))
         return
-    from cambench.stages.report import print_tables, summarise
+    from cambench.stages.reporting.report import print_tables, summarise
 
     print_tables(summarise(records))

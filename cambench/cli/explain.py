@@ -42,8 +42,8 @@ def explain(
 
     Example: cambench explain cub-cgc --explainer grad-cam --target weighted
     """
-    from cambench.stages import works
-    from cambench.stages.explain import ExplainJob
+    from cambench.stages.measuring import works
+    from cambench.stages.measuring.explain import ExplainJob
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     prepared |= {"map_classes": map_classes, "again": again}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cambench.stages.jobs import Place
+    from cambench.stages.workplace import Place
 
 Data = Annotated[Path, typer.Option("--data-root", envvar="CAMBENCH_DATA", help="Where data sets lie.")]
 Results = Annotated[Path, typer.Option("--results", envvar="CAMBENCH_RESULTS", help="Where runs, heatmaps and records go.")]
@@ -82,7 +82,7 @@ def place(data: Path, results: Path, device: str = "auto", workers: int = -1, do
     import os
 
     from cambench.models.memory import keep_heap
-    from cambench.stages.jobs import Place
+    from cambench.stages.workplace import Place
 
     keep_heap()
     workers = min(8, os.cpu_count() or 1) if workers < 0 else workers

@@ -143,7 +143,7 @@ Wanted = tuple[list[str], str | None, str | None]
 
 def made(wanted: Wanted, roots: tuple[Path, Path]) -> list[Table]:
     """The tables: a paper's, the same on other data, or the summary."""
-    from cambench.stages import report as stage
+    from cambench.stages.reporting import report as stage
 
     names, on, arch = wanted
     if on is None:
@@ -177,7 +177,7 @@ def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_jso
 
 def show(made: list[Table], form: str, html: Path | None, results: Path, data_root: Path) -> None:
     """The tables on stdout, or the page and its path."""
-    from cambench.stages import report as stage
+    from cambench.stages.reporting import report as stage
 
     if html is not None:
         typer.echo(stage.write_page(html, made, results, data_root))
@@ -195,30 +195,30 @@ def draw(
     form: str,
 ) -> None:
     """A figure; its path on stdout, or what it shows as JSON."""
-    from cambench.stages import figures
+    from cambench.stages.reporting.figures import index
 
-    wish = figures.Wish(*choice)
-    kind, path = figures.check(*figure, wish)
-    if kind == figures.CONVERGENCE and wish.dataset is None:  # --on and --dataset mean the same where no table is meant
+    wish = index.Wish(*choice)
+    kind, path = index.check(*figure, wish)
+    if kind == index.CONVERGENCE and wish.dataset is None:  # --on and --dataset mean the same where no table is meant
         wish, wanted = replace(wish, dataset=wanted[1]), (wanted[0], None, wanted[2])
-    if kind == figures.SEGMENTATION:
+    if kind == index.SEGMENTATION:
         by_class(wanted, path, roots, form)
         return
-    if kind in figures.TABLES:
-        told = figures.of_table(kind, path, made((wanted[0] or [figures.TABLES[kind]], *wanted[1:]), roots))
+    if kind in index.TABLES:
+        told = index.of_table(kind, path, made((wanted[0] or [index.TABLES[kind]], *wanted[1:]), roots))
     else:
-        told = figures.pictures(kind, path, wish, o.place(*roots))
+        told = index.pictures(kind, path, wish, o.place(*roots))
     typer.echo(json.dumps(told) if form == "json" else path)
 
 
 def by_class(wanted: Wanted, path: Path, roots: tuple[Path, Path], form: str) -> None:
     """The segmentation chart; its path on stdout, or its values as a table in the format that was asked for."""
-    from cambench.stages import class_iou, figures
-    from cambench.stages import report as stage
+    from cambench.stages.reporting import report as stage
+    from cambench.stages.reporting.figures import class_iou, index
 
-    names = wanted[0] or [figures.TABLES[figures.SEGMENTATION]]
+    names = wanted[0] or [index.TABLES[index.SEGMENTATION]]
     table = class_iou.table(names, *wanted[1:], o.place(*roots))
-    figures.of_table(figures.SEGMENTATION, path, [table])
+    index.of_table(index.SEGMENTATION, path, [table])
     typer.echo(path) if form == "terminal" else typer.echo(stage.render([table], form), nl=False)
 
 
@@ -226,7 +226,7 @@ def compare(
     runs: tuple[str, str], metrics: list[str], results: Path, maps: tuple[str | None, str | None], form: str
 ) -> None:
     """Two runs over the same images, for the terminal, as CSV or as JSON."""
-    from cambench.stages import paired as stage
+    from cambench.stages.reporting import paired as stage
 
     names, found = stage.compare(runs, metrics, results, *maps)
     if form == "terminal":

@@ -62,12 +62,13 @@ def reproduce(
     form = one_format(latex, markdown, csv, html)
     if launcher != "local":
         raise UsageError(f"--launcher {launcher}: expected local, the only one there is.")
-    from cambench.stages import reproduce as stage
-    from cambench.stages.outline import print_plan
-    from cambench.stages.plan import Wish
+    from cambench.stages.reporting.choice import Choice
+    from cambench.stages.reproducing import reproduce as stage
+    from cambench.stages.reproducing.outline import print_plan
+    from cambench.stages.reproducing.plan import Wish
 
     place = o.place(data_root, results, device, workers, download)
-    choice = stage.Choice(tables, rows or (), columns or (), on, arch)
+    choice = Choice(tables, rows or (), columns or (), on, arch)
     plan = stage.make_plan(choice, Wish(on, seeds, tuple(settings or ()), weights), place)
     if dry_run:
         print_plan(plan, place)

@@ -37,10 +37,10 @@ def search(
 
     Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
     """
-    from cambench.stages.report import print_rows
-    from cambench.stages.search import RATE, SearchJob, listed
-    from cambench.stages.search import search as stage
-    from cambench.stages.train import TrainJob
+    from cambench.stages.reporting.report import print_rows
+    from cambench.stages.reproducing.search import RATE, SearchJob, listed
+    from cambench.stages.reproducing.search import search as stage
+    from cambench.stages.training.train import TrainJob
 
     overrides = o.overrides(presets, settings, {"train.epochs": epochs})
     training = TrainJob(method, dataset, arch, seed, weights=weights, overrides=overrides)

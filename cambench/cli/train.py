@@ -36,8 +36,8 @@ def train(
 
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
-    from cambench.stages.train import TrainJob, summary
-    from cambench.stages.train import train as stage
+    from cambench.stages.training.train import TrainJob, summary
+    from cambench.stages.training.train import train as stage
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
     overrides = o.overrides(presets, settings, shortcuts)

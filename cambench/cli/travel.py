@@ -23,9 +23,9 @@ def pack(
 
     Example: cambench pack tiny-imagenet-exconb --out travel
     """
-    from cambench.stages import travel
+    from cambench.stages.housekeeping import packs
 
-    travel.pack(run, out, results, bf16=bf16, part=part)
+    packs.pack(run, out, results, bf16=bf16, part=part)
     typer.echo(out)
 
 
@@ -37,6 +37,6 @@ def unpack(
 
     Example: cambench unpack travel
     """
-    from cambench.stages import travel
+    from cambench.stages.housekeeping import packs
 
-    typer.echo(travel.unpack(folder, results).name)
+    typer.echo(packs.unpack(folder, results).name)

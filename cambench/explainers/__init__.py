@@ -7,9 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers import points
-from cambench.explainers.cam import cam, grad_cam, hires_cam
-from cambench.explainers.cmwp import Walk, cmwp, own_layer, walk
+from cambench.explainers import cam, points
+from cambench.explainers.contrast import Walk, cmwp, own_layer, walk
 from cambench.explainers.control import center, random
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
 from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
@@ -21,7 +20,7 @@ from cambench.targets import ClassSets, coefficients
 INDEX: dict[str, Explainer] = {
     "cam": Explainer(
         "cam",
-        cam,
+        cam.cam,
         "layer",
         "class weights of a GAP + linear head on its activations",
         "Zhou et al. 2016, eq. 2",
@@ -29,7 +28,7 @@ INDEX: dict[str, Explainer] = {
     ),
     "grad-cam": Explainer(
         "grad-cam",
-        grad_cam,
+        cam.grad_cam,
         "layer",
         "spatial mean of the gradient weighs the activations; no ReLU here",
         "Selvaraju et al. 2017, eq. 1–2",
@@ -38,7 +37,7 @@ INDEX: dict[str, Explainer] = {
     ),
     "hires-cam": Explainer(
         "hires-cam",
-        hires_cam,
+        cam.hires_cam,
         "layer",
         "gradient × activation, summed over channels",
         "Draelos & Carin 2020; Wang & Wang 2022, eq. 4",

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers.cam import weighted_sums
-from cambench.explainers.cmwp import Walk
+from cambench.explainers.contrast import Walk
 from cambench.explainers.gradients import differentiated, input_gradient
-from cambench.explainers.outputs import logits_of
 from cambench.explainers.points import mean
 from cambench.explainers.probe import Probe, evaluating, frozen
+from cambench.explainers.probing.outputs import logits_of
 from cambench.maps import widened
 from cambench.targets import ClassSets, coefficients, find_target
 from cambench.vocabulary import NotFiniteError, UsageError

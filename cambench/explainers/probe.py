@@ -9,11 +9,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.default import check_layer, default_layer, map_layers
-from cambench.explainers.layers import find_layer, layer_names
-from cambench.explainers.layout import Layout, recognise
-from cambench.explainers.modes import evaluating, frozen, hooked
-from cambench.explainers.outputs import described, logits_of, two_classes
+from cambench.explainers.probing.default import check_layer, default_layer, map_layers
+from cambench.explainers.probing.layers import find_layer, layer_names
+from cambench.explainers.probing.layout import Layout, recognise
+from cambench.explainers.probing.modes import evaluating, frozen, hooked
+from cambench.explainers.probing.outputs import described, logits_of, two_classes
 from cambench.vocabulary import CambenchError, UsageError
 
 __all__ = ["Probe", "check_layer", "default_layer", "evaluating", "find_layer", "frozen", "gap_linear_head", "layer_names"]

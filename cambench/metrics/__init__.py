@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from cambench.lookup import canonical, find
-from cambench.metrics import cgc_loss, content_heatmap, deletion, gradient_sign, insertion, relative_probability, top_k
+from cambench.metrics.accuracy import top_k
+from cambench.metrics.entry import Metric, needs, reduce, summarise
+from cambench.metrics.faithfulness import deletion, gradient_sign, insertion, relative_probability
 from cambench.metrics.index_calm import CALM
 from cambench.metrics.index_excon import EXCON
 from cambench.metrics.index_regions import REGIONS
 from cambench.metrics.index_wsol import WSOL
-from cambench.metrics.metric import Metric, needs, reduce, summarise
+from cambench.metrics.localisation import content_heatmap
+from cambench.metrics.robustness import cgc_loss
 
 __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from cambench.metrics import cue_localisation, remove_and_classify
-from cambench.metrics.metric import Metric
+from cambench.metrics.entry import Metric
+from cambench.metrics.faithfulness import remove_and_classify
+from cambench.metrics.localisation import cue_localisation
 
 CUE_LOCALISATION = Metric(
     "cue-localisation",

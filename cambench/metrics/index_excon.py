@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from cambench.metrics import drop_increase, infidelity
-from cambench.metrics.metric import Metric
+from cambench.metrics.entry import Metric
+from cambench.metrics.faithfulness import drop_increase, infidelity
 
 EXCON: dict[str, Metric] = {
     "drop-increase": Metric(

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from cambench.metrics import (
-    average_precision,
-    contrastive,
-    contrastive_cam_iou,
-    grad_cam_iou,
-    gray,
-    hires_cam_iou,
-    redundancy,
-    rfs,
-    segmentation_iou,
-    tile,
-)
-from cambench.metrics.metric import Metric
+from cambench.metrics.accuracy import average_precision, segmentation_iou
+from cambench.metrics.core import contrastive, contrastive_cam_iou, grad_cam_iou, gray, hires_cam_iou, redundancy, rfs, tile
+from cambench.metrics.entry import Metric
 
 GRAD_CAM_IOU_STEPS = ("relu", "min-max-library", "resize", "min-max-library")  # ContrastiveCAM spec §2: scaled twice
 

@@ -6,8 +6,8 @@ trap 12). So `max-box-acc` and `px-ap` go by the explainer, and `-bilinear` resi
 
 from __future__ import annotations
 
-from cambench.metrics import cue_localisation, max_box_acc, px_ap
-from cambench.metrics.metric import Metric
+from cambench.metrics.entry import Metric
+from cambench.metrics.localisation import cue_localisation, max_box_acc, px_ap
 
 CUBIC, BILINEAR = ("float64", "resize-cubic", "min-max"), ("float64", "resize", "min-max")
 ON_CALM = dict.fromkeys(cue_localisation.CALM, BILINEAR)

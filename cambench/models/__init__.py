@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cambench import seeds
-from cambench.explainers.calls import SIZES, calls
+from cambench.explainers.probing.calls import SIZES, calls
 from cambench.models.backbones import ARCHS, PYTHON, Arch, arch_names, create, resolve
 from cambench.models.entry import Surgery
 from cambench.models.heads import find_head, head_classes, replace_head

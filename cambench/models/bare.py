@@ -13,7 +13,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from cambench.explainers.calls import Call, calls, once
+from cambench.explainers.probing.calls import Call, calls, once
 from cambench.models.cifar_resnet import BasicBlock
 from cambench.models.ending import Ending, find_ending, remove, same
 from cambench.models.inference import fold_pair

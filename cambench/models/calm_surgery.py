@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.calls import calls, once
 from cambench.explainers.probe import evaluating
+from cambench.explainers.probing.calls import calls, once
 from cambench.models.calm_head import Activation, CalmHead, InlineCalmHead, Negative
 from cambench.models.ending import Ending, append, find_ending, remove
 from cambench.models.gap import begin, family

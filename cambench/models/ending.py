@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from cambench.explainers.calls import SIZES, Call, calls, once, side
+from cambench.explainers.probing.calls import SIZES, Call, calls, once, side
 from cambench.models.heads import find_head
 
 NEEDS = "a network that ends in the global average of its last map and one linear layer (with dropout between at most)"

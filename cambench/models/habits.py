@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from cambench import seeds
-from cambench.explainers.modes import evaluating
-from cambench.explainers.outputs import logits_of
+from cambench.explainers.probing.modes import evaluating
+from cambench.explainers.probing.outputs import logits_of
 from cambench.models.python import in_one_line
 from cambench.vocabulary import CambenchError, UsageError
 

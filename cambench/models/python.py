@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.layers import unwrapped
-from cambench.explainers.outputs import logits_of, two_classes
+from cambench.explainers.probing.layers import unwrapped
+from cambench.explainers.probing.outputs import logits_of, two_classes
 from cambench.lookup import nearest
 from cambench.vocabulary import CambenchError, UsageError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from cambench.explainers.calls import SIZES, Call, calls, once, side
+from cambench.explainers.probing.calls import SIZES, Call, calls, once, side
 from cambench.models.heads import head_module
 
 CUT = "cut_reduction"

@@ -4,6 +4,6 @@
 `latex.latex`, `markdown.markdown`, `frame.csv`, `frame.to_frame` and `html.html` draw them.
 """
 
-from cambench.report.model import Cell, Column, Measured, Row, Table
+from cambench.report.tables.model import Cell, Column, Measured, Row, Table
 
 __all__ = ["Cell", "Column", "Measured", "Row", "Table"]

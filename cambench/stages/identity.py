@@ -24,7 +24,7 @@ from cambench.store import schema
 from cambench.vocabulary import Dataset
 
 if TYPE_CHECKING:
-    from cambench.stages.networks import Loaded
+    from cambench.stages.network import Loaded
 
 LAST = "last"
 """The checkpoint after a run's last epoch, which an identity does not name."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cambench.store.files import atomic_folder
+from cambench.store.runs import read_run
 from cambench.vocabulary import CambenchError, UsageError
 
 MANIFEST = "pack.json"
@@ -136,3 +137,14 @@ def read_manifest(path: Path) -> Manifest:
     if not {"run.json", "last.pt"} <= set(names) or len(set(names)) < len(names):
         raise CambenchError(f"{path}: expected run.json, last.pt and a log, got {', '.join(names)}. Nothing was unpacked.")
     return manifest
+
+
+ROUNDED = "Weights and the optimiser's state were rounded to bfloat16 on the way to another machine (pack --bf16)"
+"""One sentence whatever the epoch: runs of several seeds that all travelled so are still averaged."""
+
+
+def inherited(weights: Path | None) -> list[str]:
+    """The sentence for a training that begins from a run which was rounded on its way: nothing, where it was not."""
+    if weights is None or not (weights.parent / "run.json").is_file():
+        return []
+    return [said for said in read_run(weights.parent).info.get("deviations", []) if said == ROUNDED]

@@ -10,8 +10,8 @@ from typed import Typed
 
 from cambench.cli.report import DRAWN, MODES
 from cambench.metrics import INDEX
-from cambench.stages.figures import KINDS
-from cambench.stages.works import jobs_of
+from cambench.stages.measuring.works import jobs_of
+from cambench.stages.reporting.figures.index import KINDS
 from cambench.vocabulary import UsageError
 
 A_FIGURE = {"--run": "r", "--dataset": "cub", "--images": "2", "--explainer": "cam", "--classes": "2"}

@@ -15,7 +15,7 @@ from cambench.data import decode, load
 from cambench.data.check import check
 from cambench.data.regions import regions_in_view
 from cambench.data.views import View
-from cambench.metrics.px_ap import IGNORED
+from cambench.metrics.localisation.px_ap import IGNORED
 from cambench.vocabulary import DataError, Dataset
 
 CODES = ("01226z", "0bt9lr")

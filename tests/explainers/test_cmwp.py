@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cambench.explainers import explain, explain_batch
-from cambench.explainers.cmwp import cmwp, own_layer, seed, walk
+from cambench.explainers.contrast import cmwp, own_layer, seed, walk
 from cambench.explainers.probe import Probe
 from cambench.models import for_inference
 from cambench.models.cifar_resnet import CifarResNet

@@ -11,7 +11,6 @@ from reference import cgc as twin
 from torch import Tensor
 
 from cambench import geometry
-from cambench.losses import INDEX
 from cambench.losses.cgc import cgc_loss, consistency_maps, grouped_cgc_loss, heatmap, paired_windows, positive_pair_loss
 from cambench.vocabulary import UsageError
 
@@ -200,8 +199,3 @@ def test_wrong_names_and_shapes_are_refused() -> None:
         cgc_loss(a, b[:4])
     with pytest.raises(UsageError, match="squared or released"):
         positive_pair_loss(a, b, "paper")
-
-
-def test_index_names_each_loss() -> None:
-    assert {name: entry.name for name, entry in INDEX.items()} == {name: name for name in INDEX}
-    assert all(entry.unit and entry.source and entry.summary and not entry.higher_is_better for entry in INDEX.values())

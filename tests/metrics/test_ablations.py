@@ -8,7 +8,9 @@ import torch
 from reference import contrastive_cam as twin
 from torch import Tensor
 
-from cambench.metrics import INDEX, average_precision, gray, rfs, summarise
+from cambench.metrics import INDEX, summarise
+from cambench.metrics.accuracy import average_precision
+from cambench.metrics.core import gray, rfs
 from cambench.pixels import to_input
 from cambench.vocabulary import CambenchError
 

@@ -11,7 +11,7 @@ import torch
 from cambench import maps
 from cambench.data import readers, wsol
 from cambench.explainers.control import center
-from cambench.metrics import max_box_acc
+from cambench.metrics.localisation import max_box_acc
 
 ROOT = Path(os.environ.get("CAMBENCH_DATA", "datasets")) / "wsol" / "metadata"
 KNOWN = {

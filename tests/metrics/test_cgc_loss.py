@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cambench import geometry
 from cambench.losses.cgc import paired_windows
-from cambench.metrics.cgc_loss import measure
+from cambench.metrics.robustness.cgc_loss import measure
 from cambench.vocabulary import CambenchError
 
 SIZE, N = 16, 6

@@ -9,8 +9,8 @@ from reference import content_heatmap as twin
 
 from cambench import maps
 from cambench.metrics import INDEX
-from cambench.metrics.boxes import box_mask
-from cambench.metrics.content_heatmap import measure
+from cambench.metrics.localisation.boxes import box_mask
+from cambench.metrics.localisation.content_heatmap import measure
 from cambench.vocabulary import CambenchError, UsageError
 
 STEPS = INDEX["ch"].steps

@@ -9,8 +9,9 @@ from reference import contrastive_cam as twin
 from torch import Tensor
 
 from cambench import maps as steps
-from cambench.metrics import INDEX, contrastive_cam_iou, grad_cam_iou, hires_cam_iou, redundancy, summarise
-from cambench.metrics.contrastive import RULES, contrastive, otsu, predicted, reconstructed
+from cambench.metrics import INDEX, summarise
+from cambench.metrics.core import contrastive_cam_iou, grad_cam_iou, hires_cam_iou, redundancy
+from cambench.metrics.core.contrastive import RULES, contrastive, otsu, predicted, reconstructed
 from cambench.vocabulary import CambenchError
 
 IMAGE = torch.zeros(6, 3, 21, 21)

@@ -11,7 +11,8 @@ from reference import px_ap as slow
 from sklearn.metrics import average_precision_score
 
 from cambench import maps
-from cambench.metrics import INDEX, cue_localisation, px_ap, summarise
+from cambench.metrics import INDEX, summarise
+from cambench.metrics.localisation import cue_localisation, px_ap
 
 
 def counts(scores: list[list[float]], cue: list[list[bool]], scale: str = "even") -> dict[str, torch.Tensor]:

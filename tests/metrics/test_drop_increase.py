@@ -11,7 +11,8 @@ from reference import drop_increase as slow
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from cambench.metrics import INDEX, drop_increase
+from cambench.metrics import INDEX
+from cambench.metrics.faithfulness import drop_increase
 from cambench.vocabulary import CambenchError
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from reference import embedding as slow
 
-from cambench.metrics.embedding import closeness
+from cambench.metrics.faithfulness.embedding import closeness
 from cambench.vocabulary import CambenchError
 
 

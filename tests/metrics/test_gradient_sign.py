@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cambench import metrics
 from cambench.explainers import input_gradients
-from cambench.metrics import gradient_sign as gs
+from cambench.metrics.faithfulness import gradient_sign as gs
 from cambench.pixels import to_input
 from cambench.targets import coefficients
 from cambench.vocabulary import CambenchError

@@ -10,7 +10,8 @@ from reference import infidelity as slow
 from torch import Tensor
 
 from cambench import seeds
-from cambench.metrics import INDEX, infidelity
+from cambench.metrics import INDEX
+from cambench.metrics.faithfulness import infidelity
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import CambenchError
 

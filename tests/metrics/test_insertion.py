@@ -8,8 +8,8 @@ import torch
 from reference import insertion as twin
 from torch import Tensor, nn
 
-from cambench.metrics import deletion, insertion
-from cambench.metrics.perturbation import area, pieces, ranks, step_count
+from cambench.metrics.faithfulness import deletion, insertion
+from cambench.metrics.faithfulness.perturbation import area, pieces, ranks, step_count
 from cambench.vocabulary import CambenchError, UsageError
 
 METRICS = {"insertion": insertion, "deletion": deletion}

@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cambench.metrics import max_box_acc
-from cambench.metrics.contour_boxes import best_ious
+from cambench.metrics.localisation import max_box_acc
+from cambench.metrics.localisation.contour_boxes import best_ious
 from cambench.vocabulary import CambenchError
 
 pytest.importorskip("cv2")

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics import INDEX, cue_localisation, find_metric, needs, reduce, summarise
-from cambench.metrics.bootstrap import interval, standard_error
-from cambench.metrics.top_k import top1, top5
+from cambench.metrics import INDEX, find_metric, needs, reduce, summarise
+from cambench.metrics.accuracy.top_k import top1, top5
+from cambench.metrics.localisation import cue_localisation
+from cambench.metrics.statistics import interval, standard_error
 from cambench.vocabulary import ARGUMENTS, CambenchError, UsageError, Value
 
 LOGITS = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [0, 9, 1, 2, 3, 4]])

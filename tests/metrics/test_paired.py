@@ -9,7 +9,7 @@ from reference import paired as twin
 from scipy import stats
 
 from cambench import seeds
-from cambench.metrics.paired import compare, holm, wilcoxon
+from cambench.metrics.statistics import compare, holm, wilcoxon
 from cambench.vocabulary import CambenchError
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from reference import px_ap as slow
 
-from cambench.metrics import px_ap
+from cambench.metrics.localisation import px_ap
 from cambench.vocabulary import CambenchError
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cambench import maps, metrics
 from cambench.explainers import explain_batch
-from cambench.metrics import relative_probability as rp
+from cambench.metrics.faithfulness import relative_probability as rp
 from cambench.vocabulary import CambenchError
 
 N, SIDE = 6, 12

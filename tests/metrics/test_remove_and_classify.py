@@ -8,7 +8,8 @@ import torch
 from reference import remove_and_classify as slow
 
 from cambench import seeds
-from cambench.metrics import INDEX, remove_and_classify, summarise
+from cambench.metrics import INDEX, summarise
+from cambench.metrics.faithfulness import remove_and_classify
 from cambench.vocabulary import CambenchError
 
 

@@ -10,7 +10,8 @@ import torch
 from reference import contrastive_cam as twin
 from torch import Tensor
 
-from cambench.metrics import INDEX, find_metric, rfs, summarise
+from cambench.metrics import INDEX, find_metric, summarise
+from cambench.metrics.core import rfs
 from cambench.pixels import to_input, to_pixels
 
 LEVELS = {"linf": (0.125, 0.25, 0.375, 0.5, 0.625, 0.75), "l2": (30, 60, 90, 120, 150, 180)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cambench.metrics import segmentation_iou
+from cambench.metrics.accuracy import segmentation_iou
 from cambench.vocabulary import CambenchError
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from reference import tile as twin
 from scipy import ndimage
 
-from cambench.metrics import tile
+from cambench.metrics.core import tile
 
 Mask = NDArray[np.bool_]
 

@@ -13,11 +13,11 @@ from cambench.losses.calm import calm_em_loss, calm_ml_loss
 from cambench.models import build
 from cambench.recipes import load as recipes
 from cambench.recipes import presets as named
-from cambench.stages.explain import make_view
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.optimiser import groups, learning_rate
-from cambench.stages.train import TrainJob, train, view
+from cambench.stages.images import make_view
+from cambench.stages.network import load_network
+from cambench.stages.training.optimiser import groups, learning_rate
+from cambench.stages.training.train import TrainJob, train, view
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 
 

@@ -9,10 +9,10 @@ from cambench import models
 from cambench.explainers.probe import find_layer
 from cambench.pixels import NORMALISATIONS
 from cambench.recipes.load import load
-from cambench.stages.focus import departures
-from cambench.stages.optimiser import learning_rate
-from cambench.stages.plan import Network
-from cambench.stages.train import view
+from cambench.stages.reproducing.plan import Network
+from cambench.stages.training.focus import departures
+from cambench.stages.training.optimiser import learning_rate
+from cambench.stages.training.train import view
 
 METHODS = ("supcon-ori", "supcon", "excon", "exconb")
 

@@ -9,7 +9,7 @@ import pytest
 from cambench.objectives import make
 from cambench.recipes import load as recipes
 from cambench.recipes import presets
-from cambench.stages.optimiser import learning_rate
+from cambench.stages.training.optimiser import learning_rate
 from cambench.vocabulary import UsageError
 
 DATASETS = (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from cambench.report import convergence as c
+from cambench.report.figures.drawing import convergence as c
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 

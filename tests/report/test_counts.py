@@ -11,13 +11,14 @@ import pytest
 
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_table, parse_table, table_files
-from cambench.report import counts
-from cambench.report.frame import as_json
-from cambench.report.model import Table, group_starts
-from cambench.report.paper import paper_table
-from cambench.stages.jobs import Place
-from cambench.stages.plan import Wish
-from cambench.stages.reproduce import Choice, make_plan, recipes, reproduce
+from cambench.report.formats.frame import as_json
+from cambench.report.tables import counts
+from cambench.report.tables.model import Table, group_starts
+from cambench.report.tables.paper import paper_table
+from cambench.stages.reporting.choice import Choice, recipes
+from cambench.stages.reproducing.plan import Wish
+from cambench.stages.reproducing.reproduce import make_plan, reproduce
+from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 

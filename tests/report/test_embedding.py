@@ -10,7 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from cambench.report.embedding import COLOURS, Cloud, Sample, embedding
+from cambench.report.figures.embedding import COLOURS, Cloud, Sample, embedding
 from cambench.vocabulary import CambenchError
 
 CLASSES = ["White tailed Red breasted Finch of the northern woods", "jay", "a $ b $", "owl", "wren"]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cambench.report import curves, figures
-from cambench.report.curves import Curve
+from cambench.report.figures.drawing import drawing
+from cambench.report.formats import curves
+from cambench.report.formats.curves import Curve
 from cambench.vocabulary import CambenchError, DataError
 
 GREY = Image.new("RGB", (8, 8), (100, 100, 100))
@@ -26,17 +27,17 @@ def blend(colour: Sequence[float], opacity: float) -> list[int]:
 
 
 def test_a_map_of_zeros_only_takes_colours_away_and_a_constant_map_is_the_top_of_the_scale() -> None:
-    zero = np.asarray(figures.overlay(PALE, np.zeros((2, 2), np.float32)))
+    zero = np.asarray(drawing.overlay(PALE, np.zeros((2, 2), np.float32)))
     grey = np.asarray(PALE.convert("L"))[0, 0]
     assert zero[0, 0].tolist() == [round(0.2 * c + 0.8 * grey) for c in (160, 100, 40)]
-    full = np.asarray(figures.overlay(GREY, np.full((2, 2), 1e-9, np.float32)))
-    assert (full == blend(figures.LOOK.towards[-1], 0.85)).all()
+    full = np.asarray(drawing.overlay(GREY, np.full((2, 2), 1e-9, np.float32)))
+    assert (full == blend(drawing.LOOK.towards[-1], 0.85)).all()
 
 
 def test_for_and_against_are_seen_on_one_scale() -> None:
-    drawn = np.asarray(figures.overlay(GREY, np.array([[-2.0, 1.0]], np.float32), replace(figures.LOOK, percentile=100)))
-    assert drawn[0, 0].tolist() == blend(figures.LOOK.away[-1], 0.85)
-    half = figures.ramp(np.array(0.5), figures.LOOK.towards).tolist()
+    drawn = np.asarray(drawing.overlay(GREY, np.array([[-2.0, 1.0]], np.float32), replace(drawing.LOOK, percentile=100)))
+    assert drawn[0, 0].tolist() == blend(drawing.LOOK.away[-1], 0.85)
+    half = drawing.ramp(np.array(0.5), drawing.LOOK.towards).tolist()
     assert drawn[0, -1].tolist() == blend(half, 0.85 * 0.5**0.75)
     assert int(drawn[0, 0, 2]) - drawn[0, 0, 0] > 100 and int(drawn[0, -1, 0]) - drawn[0, -1, 2] > 100, (
         "blue against, warm for"
@@ -47,7 +48,7 @@ def test_for_and_against_are_seen_on_one_scale() -> None:
 @pytest.mark.parametrize("shade", [0, 60, 128, 200, 255])
 def test_a_fifth_of_the_strongest_value_is_seen_on_any_ground(share: float, shade: int) -> None:
     ground = Image.new("RGB", (8, 8), (shade, shade, shade))
-    drawn = np.asarray(figures.overlay(ground, np.array([[share, 1.0]], np.float32), replace(figures.LOOK, percentile=100)))
+    drawn = np.asarray(drawing.overlay(ground, np.array([[share, 1.0]], np.float32), replace(drawing.LOOK, percentile=100)))
     assert np.abs(drawn[0, 0].astype(int) - shade).max() >= 25
     assert np.ptp(drawn[0, 0].astype(int)) >= 20, "a colour, where the ground has none"
 
@@ -55,44 +56,44 @@ def test_a_fifth_of_the_strongest_value_is_seen_on_any_ground(share: float, shad
 def test_one_pixel_that_stands_out_does_not_make_all_others_pale() -> None:
     heatmap = np.ones((20, 20), np.float32)
     heatmap[0, 0] = 1000
-    drawn = np.asarray(figures.overlay(Image.new("RGB", (20, 20), (100, 100, 100)), heatmap))
-    assert drawn[10, 10].tolist() == blend(figures.LOOK.towards[-1], 0.85)
+    drawn = np.asarray(drawing.overlay(Image.new("RGB", (20, 20), (100, 100, 100)), heatmap))
+    assert drawn[10, 10].tolist() == blend(drawing.LOOK.towards[-1], 0.85)
 
 
 def test_the_peak_lies_where_the_map_has_it() -> None:
     heatmap = np.zeros((4, 4), np.float32)
     heatmap[0, 3] = 1
-    drawn = np.asarray(figures.overlay(GREY, heatmap)).astype(int).sum(2)
+    drawn = np.asarray(drawing.overlay(GREY, heatmap)).astype(int).sum(2)
     assert drawn[0, 7] == drawn.max() > drawn[7, 0] and (drawn[4:, :4] == 300).all()
 
 
 @pytest.mark.parametrize("heatmap", [np.zeros((1, 2, 2), np.float32), np.array([[np.nan]], np.float32)])
 def test_a_map_that_cannot_be_drawn_is_an_error(heatmap: np.ndarray) -> None:
     with pytest.raises(CambenchError, match="gallery heatmap: expected"):
-        figures.overlay(GREY, heatmap)
+        drawing.overlay(GREY, heatmap)
 
 
 def test_a_box_is_half_open_scaled_and_clipped() -> None:
     image = Image.new("RGB", (40, 40))
-    drawn = np.asarray(figures.with_boxes(image, [(4, 6, 14, 16)], scale=2.0))
-    rows, columns = np.nonzero((drawn == figures.OUTLINE).all(2))
+    drawn = np.asarray(drawing.with_boxes(image, [(4, 6, 14, 16)], scale=2.0))
+    rows, columns = np.nonzero((drawn == drawing.OUTLINE).all(2))
     # 8..27 across and 12..31 down; the coloured outline lies one pixel inside
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (9, 26, 13, 30)
     assert np.asarray(image).sum() == 0, "the given image is untouched"
-    figures.with_boxes(image, [(-5, -5, 100, 100), (39, 39, 39.5, 39.5)])
+    drawing.with_boxes(image, [(-5, -5, 100, 100), (39, 39, 39.5, 39.5)])
 
 
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"x\.jpg: expected an image"):
-        figures.read_image(tmp_path / "x.jpg")
+        drawing.read_image(tmp_path / "x.jpg")
     with pytest.raises(CambenchError, match=r"expected an array \(H,W,3\)"):
-        figures.read_image(np.zeros((3, 4, 4), np.uint8))
+        drawing.read_image(np.zeros((3, 4, 4), np.uint8))
 
 
 def test_a_picture_is_fitted_by_its_longer_side() -> None:
-    assert figures.fit(Image.new("RGB", (400, 100)), 200).size == (200, 50)
-    assert figures.fit(GREY, 200).size == (200, 200)
+    assert drawing.fit(Image.new("RGB", (400, 100)), 200).size == (200, 50)
+    assert drawing.fit(GREY, 200).size == (200, 200)
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), [

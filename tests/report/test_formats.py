@@ -18,14 +18,14 @@ from sample_table import NASTY, SAMPLE
 
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_tables
-from cambench.report.frame import as_json, csv, tidy, to_frame
-from cambench.report.html import Page, html
-from cambench.report.latex import escape, latex
-from cambench.report.markdown import markdown
-from cambench.report.model import Table
-from cambench.report.paper import paper_table
-from cambench.report.summary import summary
-from cambench.report.terminal import terminal
+from cambench.report.formats.frame import as_json, csv, tidy, to_frame
+from cambench.report.formats.html import Page, html
+from cambench.report.formats.latex import escape, latex
+from cambench.report.formats.markdown import markdown
+from cambench.report.formats.terminal import terminal
+from cambench.report.tables.model import Table
+from cambench.report.tables.paper import paper_table
+from cambench.report.tables.summary import summary
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -17,10 +17,10 @@ from sample_records import NEAR, fill
 from cambench.recipes.published import Key, Published, load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import cells, load_table, load_tables, table_files
-from cambench.report.latex import latex
-from cambench.report.markdown import markdown
-from cambench.report.model import Table
-from cambench.report.paper import paper_table
+from cambench.report.formats.latex import latex
+from cambench.report.formats.markdown import markdown
+from cambench.report.tables.model import Table
+from cambench.report.tables.paper import paper_table
 
 GOLDEN = Path(__file__).parent / "golden"
 PAPERS = list(dict.fromkeys(table.partition("/")[0] for table in table_files()))

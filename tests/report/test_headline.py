@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cambench.metrics.paired import over_seeds
-from cambench.report.headline import Headline, headlines
-from cambench.report.introduction import introduction
+from cambench.metrics.statistics import over_seeds
+from cambench.report.formats.headline import Headline, headlines
+from cambench.report.formats.introduction import introduction
 from cambench.store.records import Record, Rows, Value
 from cambench.vocabulary import CambenchError
 

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 from sample_table import NASTY, SAMPLE
 
-from cambench.report.curves import Curve
-from cambench.report.headline import Entry, Headline, Question
-from cambench.report.html import Gallery, GalleryRow, Page, Said, html
-from cambench.report.introduction import Method, Trained
+from cambench.report.formats.curves import Curve
+from cambench.report.formats.headline import Entry, Headline, Question
+from cambench.report.formats.html import Gallery, GalleryRow, Page, Said, html
+from cambench.report.formats.introduction import Method, Trained
 
 SCRIPT = "<script>document.title = 'broken into'</script>"
 

@@ -11,8 +11,8 @@ from sample_table import SAMPLE
 
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_table, table_files
-from cambench.report.latex import latex
-from cambench.report.paper import paper_table
+from cambench.report.formats.latex import latex
+from cambench.report.tables.paper import paper_table
 
 GOLDENS = sorted((Path(__file__).parent / "golden").glob("*.tex"))
 NESTED = re.compile(r"\\begin\{tabular\}\[t\]\{@\{\}c@\{\}\}(.*?)\\end\{tabular\}")

@@ -9,9 +9,9 @@ from boards import COLUMN, HEAD, ROW
 
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import TableRecipe, parse_table
-from cambench.report.model import Table
-from cambench.report.paper import paper_table
-from cambench.stages.plan import Wish, make_jobs
+from cambench.report.tables.model import Table
+from cambench.report.tables.paper import paper_table
+from cambench.stages.reproducing.plan import Wish, make_jobs
 from cambench.vocabulary import UsageError
 
 PARTS = '[{ arch = "vgg16" }, { arch = "resnet50" }]'

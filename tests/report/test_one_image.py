@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cambench.report import paired
-from cambench.report.frame import as_json, csv
-from cambench.report.html import Page, html
-from cambench.report.latex import latex
-from cambench.report.markdown import markdown
-from cambench.report.model import Measured
-from cambench.report.summary import summary
-from cambench.report.terminal import terminal
+from cambench.report.formats.frame import as_json, csv
+from cambench.report.formats.html import Page, html
+from cambench.report.formats.latex import latex
+from cambench.report.formats.markdown import markdown
+from cambench.report.formats.terminal import terminal
+from cambench.report.tables import paired
+from cambench.report.tables.model import Measured
+from cambench.report.tables.summary import summary
 from cambench.store.records import Rows, Value
 from cambench.vocabulary import number_of
 

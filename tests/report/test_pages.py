@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from sample_table import SAMPLE
 
-from cambench.report import pages
-from cambench.report.latex import latex
-from cambench.report.model import Cell, Column, Measured, Row, Table
+from cambench.report.formats import pages
+from cambench.report.formats.latex import latex
+from cambench.report.tables.model import Cell, Column, Measured, Row, Table
 
 
 def table(rows: int, columns: int, heads: tuple[str, ...] = (), wrap: int = 0) -> Table:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from cambench import seeds
-from cambench.metrics import paired as statistics
-from cambench.report import paired
-from cambench.report.paired import Side
+from cambench.metrics import statistics
+from cambench.report.tables import paired
+from cambench.report.tables.paired import Side
 from cambench.store.records import Record, Rows
 from cambench.vocabulary import CambenchError, UsageError
 

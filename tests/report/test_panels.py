@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sample_table import NASTY
 
-from cambench.report import panels, plots
-from cambench.report.panels import Below, Group, Panel, Row
+from cambench.report.figures.drawing import panels, plots
+from cambench.report.figures.panels import Below, Group, Panel, Row
 from cambench.vocabulary import CambenchError
 
 GREY = np.full((40, 40, 3), 100, np.uint8)

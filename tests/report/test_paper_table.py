@@ -10,8 +10,8 @@ import pytest
 from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import load_table, parse_table
-from cambench.report.model import Table
-from cambench.report.paper import paper_table
+from cambench.report.tables.model import Table
+from cambench.report.tables.paper import paper_table
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError, UsageError
 

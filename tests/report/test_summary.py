@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cambench.report.summary import summary
+from cambench.report.tables.summary import summary
 
 
 def labels(table: Any) -> list[tuple[str, ...]]:

@@ -11,8 +11,8 @@ from own import NETWORK, edit
 from tiny import TINY
 
 from cambench.data import synthbirds
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 
 
 @pytest.fixture(scope="session")

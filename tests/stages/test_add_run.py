@@ -10,13 +10,13 @@ import torch
 
 from cambench import models
 from cambench.recipes.tables import parse_table
-from cambench.report.paper import PUBLISHED_ONLY, paper_table
-from cambench.stages import works
-from cambench.stages.add_run import Adding, add_run
-from cambench.stages.explain import ExplainJob
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob
-from cambench.stages.travel import pack, unpack
+from cambench.report.tables.paper import PUBLISHED_ONLY, paper_table
+from cambench.stages.housekeeping.packs import pack, unpack
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.training.add_run import Adding, add_run
+from cambench.stages.workplace import Place
 from cambench.store.records import read_records
 from cambench.vocabulary import UsageError
 

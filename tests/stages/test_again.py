@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from own import SMALL, measured, trained
 
-from cambench.stages import works
-from cambench.stages.explain import ExplainJob
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import read_records, records_of
 from cambench.store.runs import read_runs

@@ -9,11 +9,11 @@ import torch
 from tiny import TINY
 
 from cambench.recipes.load import load
-from cambench.stages import reproduce
-from cambench.stages.jobs import Place
-from cambench.stages.onhand import find_network
-from cambench.stages.plan import Network, Wish, make_jobs
-from cambench.stages.train import TrainJob, train
+from cambench.stages.reproducing import reproduce
+from cambench.stages.reproducing.inventory import find_network
+from cambench.stages.reproducing.plan import Network, Wish, make_jobs
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError

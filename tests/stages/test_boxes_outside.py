@@ -10,12 +10,12 @@ from data.miniatures import own_folder, write_csv
 from cambench.data import load
 from cambench.data.regions import BOXES, boxes_of, has_region
 from cambench.metrics import find_metric
-from cambench.report.summary import summary
-from cambench.stages.evaluate import NO_BOX, check, evaluate
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.report.tables.summary import summary
+from cambench.stages.measuring.evaluate import NO_BOX, check, evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.runs import read_runs
 from cambench.vocabulary import BoxConvention, Dataset, UsageError
 

@@ -13,11 +13,11 @@ from tiny import TINY
 
 from cambench.data.loader import eval_batches
 from cambench.explainers.probe import Probe
-from cambench.report.panels import Panel
-from cambench.stages import calm_figure, figures
-from cambench.stages.contrasts import Scene
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.report.figures.panels import Panel
+from cambench.stages.reporting.figures import calm, index
+from cambench.stages.reporting.figures.contrasts import Scene
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 RUN = "synthbirds-calm-em"
@@ -37,8 +37,8 @@ def with_sets(shown: Scene, **sets: tuple[str, ...]) -> Scene:
 
 def test_every_map_is_the_heads_own(there: Place) -> None:
     kinds = ["Finch", "Finch", "Jay", "Finch"]
-    shown = with_sets(calm_figure.scene(RUN, None, there), kind=tuple(kinds))
-    made, told, said = calm_figure.rows(shown, 3, there)
+    shown = with_sets(calm.scene(RUN, None, there), kind=tuple(kinds))
+    made, told, said = calm.rows(shown, 3, there)
     assert said == "3 of 40 images, evenly spaced." and shown.view.kind == "resize"
     index, names = {s.id: i for i, s in enumerate(shown.dataset.samples)}, list(shown.dataset.classes)
     assert [index[of["image"]] for of in told] == [0, 20, 39]
@@ -74,16 +74,16 @@ def test_every_map_is_the_heads_own(there: Place) -> None:
 
 def test_the_sets_run_from_the_smallest_to_all_and_equal_ones_are_one_column() -> None:
     sets = {"all": ("all",) * 4, "supersets": ("b",) * 4, "kind": ("x", "x", "y", "y"), "mine": ("q", "r", "r", "s")}
-    assert calm_figure.families(sets) == {"mine": "mine", "kind": "kind", "supersets, all": "all"}
+    assert calm.families(sets) == {"mine": "mine", "kind": "kind", "supersets, all": "all"}
     singles = {"all": ("all",) * 3, "supersets": ("a", "b", "c")}
-    assert list(calm_figure.families(singles)) == ["supersets", "all"]
+    assert list(calm.families(singles)) == ["supersets", "all"]
     two = {"all": ("all",) * 4, "one": ("x", "y", "y", "y"), "other": ("x", "x", "y", "y")}
-    assert len(calm_figure.families(two)) == 3, "as many sets, yet other ones"
+    assert len(calm.families(two)) == 3, "as many sets, yet other ones"
 
 
 def test_the_heading_of_a_set_says_whose_it_is(there: Place) -> None:
-    shown = with_sets(calm_figure.scene(RUN, None, there), mine=("Finch_and_kin", "Finch_and_kin", "alone", "alone too"))
-    made, told, _ = calm_figure.rows(shown, 2, there)
+    shown = with_sets(calm.scene(RUN, None, there), mine=("Finch_and_kin", "Finch_and_kin", "alone", "alone too"))
+    made, told, _ = calm.rows(shown, 2, there)
     first, last = (next(g.heading for g in row.groups if g.panels[0].title == "mine") for row in made)
     assert first.startswith("Finch and kin, 2 classes\np ")
     assert last.startswith(f"{shown.dataset.classes[3]}, 1 class\np ")
@@ -94,35 +94,35 @@ def test_files_of_class_sets_are_further_columns(there: Place, tmp_path: Path) -
     fine, coarse = tmp_path / "fine.csv", tmp_path / "coarse.csv"
     fine.write_text("class,set\n0,first two\n1,first two\n")
     coarse.write_text("class,set\n0,first three\n1,first three\n2,first three\n")
-    wish = figures.Wish([RUN], images=1, class_sets=[coarse, fine])
-    (of,) = figures.pictures("calm", tmp_path / "f.png", wish, there)["images"]
+    wish = index.Wish([RUN], images=1, class_sets=[coarse, fine])
+    (of,) = index.pictures("calm", tmp_path / "f.png", wish, there)["images"]
     assert list(of["sets"]) == ["fine", "coarse", "kind, supersets, all"]
     assert [(s["set"], s["classes"]) for s in of["sets"].values()][:2] == [("first two", 2), ("first three", 3)]
     assert of["p"] <= of["sets"]["fine"]["p"] <= of["sets"]["coarse"]["p"] <= 1 + 1e-6
     with pytest.raises(UsageError, match="--figure versus: --class-sets is for calm"):
-        figures.check("versus", tmp_path / "f.png", wish)
+        index.check("versus", tmp_path / "f.png", wish)
 
 
 def test_the_figure_is_written_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = figures.pictures("calm", out, figures.Wish([RUN], images=2), there)
+    told = index.pictures("calm", out, index.Wish([RUN], images=2), there)
     assert told["run"].startswith(RUN) and len(told["images"]) == 2
     with Image.open(out) as image:
         assert image.width > 1000
-    shown = calm_figure.scene(RUN, None, there)
-    said = " ".join(calm_figure.notes(shown, "2 of 40 images, evenly spaced.", outlined=True))
+    shown = calm.scene(RUN, None, there)
+    said = " ".join(calm.notes(shown, "2 of 40 images, evenly spaced.", outlined=True))
     for part in ("synthetic images (synthbirds).", "Outlines: the annotated object.", "layer avgpool.latent", "2 of 40"):
         assert part in said
-    assert "Outlines" not in " ".join(calm_figure.notes(shown, "", outlined=False))
+    assert "Outlines" not in " ".join(calm.notes(shown, "", outlined=False))
 
 
 def test_a_run_without_a_calm_head_is_one_clear_error(there: Place, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="need a network with a CALM head, got one without; train one with the method calm-"
     ):
-        figures.pictures("calm", tmp_path / "f.png", figures.Wish(["synthbirds-ce"]), there)
+        index.pictures("calm", tmp_path / "f.png", index.Wish(["synthbirds-ce"]), there)
     with pytest.raises(UsageError, match="--figure calm: expected one --run RUN, got 0"):
-        figures.pictures("calm", tmp_path / "f.png", figures.Wish(), there)
+        index.pictures("calm", tmp_path / "f.png", index.Wish(), there)
     with pytest.raises(UsageError, match="--explainer and --classes are for contrast, blurred, versus"):
-        figures.check("calm", tmp_path / "f.png", figures.Wish([RUN], classes=2))
+        index.check("calm", tmp_path / "f.png", index.Wish([RUN], classes=2))
     assert not list(tmp_path.iterdir()) and Panel("", np.zeros((1, 1), np.float32)).kind == "signed"

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from cambench.metrics import infidelity
+from cambench.metrics.faithfulness import infidelity
 from cambench.recipes.tables import Select
-from cambench.report.select import groups, matches
-from cambench.report.summary import summary
-from cambench.stages import works
-from cambench.stages.explain import ExplainJob
-from cambench.stages.gallery import by_view, first_seeds, side_by_side
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.onhand import is_record
-from cambench.stages.paired import sides
-from cambench.stages.plan import Wish, measurement
-from cambench.stages.rows import EvalJob
+from cambench.report.tables.select import groups, matches
+from cambench.report.tables.summary import summary
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.reporting.gallery import by_view, first_seeds, side_by_side
+from cambench.stages.reporting.paired import sides
+from cambench.stages.reproducing.inventory import is_record
+from cambench.stages.reproducing.plan import Wish, measurement
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import Record, read_record, read_records, records_of

@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 
 from cambench import data
 from cambench.cli import app
-from cambench.report import class_bars
-from cambench.report.class_bars import Series
-from cambench.report.model import Measured, Table
-from cambench.stages import class_iou
-from cambench.stages.evaluate import evaluate
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.report.figures.class_bars import Series
+from cambench.report.figures.drawing import class_bars
+from cambench.report.tables.model import Measured, Table
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.reporting.figures import class_iou
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.records import Record, read_records, records_of, write_record
 from cambench.vocabulary import UsageError
 

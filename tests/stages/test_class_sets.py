@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from cambench.stages.class_sets import tables
-from cambench.stages.evaluate import evaluate
-from cambench.stages.explain import ExplainJob, explain, locate, open_data
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.rows import EvalJob
+from cambench.stages.images import open_data
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.explain import ExplainJob, explain, locate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.workplace import Place
 from cambench.store.runs import find_run
 from cambench.vocabulary import UsageError
 

@@ -12,12 +12,12 @@ from cambench import data
 from cambench.data import load
 from cambench.data.entry import Task
 from cambench.recipes.tables import cells
-from cambench.stages import paired
-from cambench.stages.evaluate import evaluate
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network, open_run
-from cambench.stages.reproduce import Choice, recipes
-from cambench.stages.rows import EvalJob
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network, open_run
+from cambench.stages.reporting import paired
+from cambench.stages.reporting.choice import Choice, recipes
+from cambench.stages.workplace import Place
 from cambench.store.records import Record, read_rows, records_of
 from cambench.vocabulary import UsageError
 

@@ -16,12 +16,12 @@ from torch.nn.functional import interpolate
 from cambench.data.loader import eval_batches
 from cambench.data.regions import mask_in_view
 from cambench.explainers import all_class_maps
-from cambench.metrics.relative_probability import best
-from cambench.report.panels import Row
-from cambench.stages import contrasts, figures
-from cambench.stages.contrasts import Scene, rows, scene
-from cambench.stages.gallery import pixels, spaced
-from cambench.stages.jobs import Place
+from cambench.metrics.faithfulness.relative_probability import best
+from cambench.report.figures.panels import Row
+from cambench.stages.reporting.figures import contrasts, index
+from cambench.stages.reporting.figures.contrasts import Scene, rows, scene
+from cambench.stages.reporting.gallery import pixels, spaced
+from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 RUN = "synthbirds-ce"
@@ -188,7 +188,7 @@ def test_images_are_evenly_spaced() -> None:
 )
 def test_a_figure_is_written_and_tells_what_it_shows(kind: str, explainer: str | None, place: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = figures.pictures(kind, out, figures.Wish([RUN], images=2, explainers=[explainer] if explainer else []), place)
+    told = index.pictures(kind, out, index.Wish([RUN], images=2, explainers=[explainer] if explainer else []), place)
     assert told["dataset"] == "synthbirds" and told["run"].startswith(RUN) and len(told["images"]) == 2
     assert told["images"][0].keys() == {"image", "class", "best"} | ({"blurred"} if kind == "blurred" else set())
     with Image.open(out) as image:
@@ -204,19 +204,19 @@ def test_the_foot_says_what_is_shown(place: Place) -> None:
 
 
 def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
-    out, wish = tmp_path / "f.png", figures.Wish([RUN])
+    out, wish = tmp_path / "f.png", index.Wish([RUN])
     for runs in ([], [RUN, RUN]):
         with pytest.raises(UsageError, match=f"--figure versus: expected one --run RUN, got {len(runs)}"):
-            figures.pictures("versus", out, replace(wish, runs=runs), place)
+            index.pictures("versus", out, replace(wish, runs=runs), place)
     with pytest.raises(UsageError, match="unknown explainer 'gradcamm'. Did you mean grad-cam"):
-        figures.pictures("contrast", out, replace(wish, explainers=["gradcamm"]), place)
+        index.pictures("contrast", out, replace(wish, explainers=["gradcamm"]), place)
     with pytest.raises(UsageError, match="--classes 4: expected 2 to 3 of the 4 classes of synthbirds"):
-        figures.pictures("contrast", out, replace(wish, classes=4), place)
+        index.pictures("contrast", out, replace(wish, classes=4), place)
     with pytest.raises(
         UsageError, match="--figure qualitative: --explainer and --classes are for contrast, blurred, versus"
     ):
-        figures.check("qualitative", out, replace(wish, classes=2))
-    assert figures.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
+        index.check("qualitative", out, replace(wish, classes=2))
+    assert index.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
     with pytest.raises(UsageError, match="--figure contrast: expected one --explainer, got 2"):
-        figures.check("contrast", out, replace(wish, explainers=["gradient", "grad-cam"]))
+        index.check("contrast", out, replace(wish, explainers=["gradient", "grad-cam"]))
     assert not out.exists()

@@ -14,11 +14,11 @@ from tiny import TINY
 from cambench.data import cues
 from cambench.data.loader import eval_batches
 from cambench.explainers import explain_batch
-from cambench.stages import counterfactual, figures
-from cambench.stages.counterfactual import Scene, chosen, rows, scene
-from cambench.stages.cues import pairs_of
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.pairs import pairs_of
+from cambench.stages.reporting.figures import counterfactual, index
+from cambench.stages.reporting.figures.counterfactual import Scene, chosen, rows, scene
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 RUNS = ["synthbirds-ce", "synthbirds-calm-em"]
@@ -96,7 +96,7 @@ def test_pairs_are_shared_out_by_their_number_of_parts_and_evenly_spaced() -> No
 
 def test_the_figure_is_written_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = figures.pictures("counterfactual", out, figures.Wish(RUNS, images=2), there)
+    told = index.pictures("counterfactual", out, index.Wish(RUNS, images=2), there)
     assert len(told["images"]) == 2 and [name.rsplit("-", 1)[0] for name in told["runs"]] == [
         f"{r}-resnet8-s0" for r in RUNS
     ]
@@ -116,8 +116,8 @@ def test_what_cannot_be_drawn_is_said(there: Place, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="calm-posterior needs a run with a CALM head"):
         scene(RUNS[:1], ["calm-posterior"], None, there)
     with pytest.raises(UsageError, match="--figure counterfactual: --explainer and --classes are for contrast"):
-        figures.check("counterfactual", tmp_path / "f.png", figures.Wish(RUNS, classes=2))
-    assert figures.check("counterfactual", tmp_path / "f.png", figures.Wish(RUNS, explainers=["a", "b"]))[0]
+        index.check("counterfactual", tmp_path / "f.png", index.Wish(RUNS, classes=2))
+    assert index.check("counterfactual", tmp_path / "f.png", index.Wish(RUNS, explainers=["a", "b"]))[0]
     assert not list(tmp_path.iterdir())
 
 

@@ -20,11 +20,11 @@ from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import explain_batch
 from cambench.metrics import INDEX
-from cambench.stages import works
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network, open_run
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network, open_run
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.records import read_rows
 from cambench.vocabulary import UsageError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cambench import data
-from cambench.stages.data import make, where
+from cambench.stages.housekeeping.data import make, where
 from cambench.vocabulary import UsageError
 
 NONE = {"classes": None, "per_class": 2, "test_per_class": 1, "size": 32, "seed": 0, "background": 0.0, "scale": None}

@@ -13,17 +13,18 @@ from tiny import TINY
 
 from cambench import data
 from cambench.recipes import load as recipes
-from cambench.report import paired
-from cambench.stages import divergence, loop
-from cambench.stages.catalogue import runs as listed_runs
+from cambench.report.tables import paired
+from cambench.stages import divergence
 from cambench.stages.divergence import TIMES, at_chance, constant, diverged, is_loss
-from cambench.stages.evaluate import evaluate
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.paired import compare
-from cambench.stages.report import render, summarise
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.stages.housekeeping.catalogue import runs as listed_runs
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.reporting.paired import compare
+from cambench.stages.reporting.report import render, summarise
+from cambench.stages.training import loop
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.records import read_records
 from cambench.store.runs import read_run
 from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, Sample, UsageError
@@ -265,7 +266,7 @@ def test_a_gradient_is_clipped_only_where_the_recipe_says_so_and_none_goes_witho
 def test_a_draw_that_diverges_is_marked_and_the_search_goes_on(
     birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cambench.stages import search as stage
+    from cambench.stages.reproducing import search as stage
 
     cam = TrainJob("cam", "synthbirds", overrides=[*TINY, "train.epochs=1", "input.resize=36", "train.validate_epochs=true"])
     wanted = stage.SearchJob(cam, "max-box-acc", draws=3, split="test")

@@ -16,10 +16,10 @@ from cambench import models
 from cambench.data.loader import eval_batches
 from cambench.explainers import explain_batch
 from cambench.models.heads import without_head
-from cambench.stages import embedding, figures
-from cambench.stages.embedding import Scene, clouds, encoded, equally_spaced, explained, perplexity, scene
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.reporting.figures import embedding, index
+from cambench.stages.reporting.figures.embedding import Scene, clouds, encoded, equally_spaced, explained, perplexity, scene
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.runs import find_run
 from cambench.vocabulary import UsageError
@@ -129,8 +129,8 @@ def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown:
 
 
 def test_the_figure_is_written_twice_the_same_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
-    wish = figures.Wish(RUNS[:1], images=3)
-    first, second = (figures.pictures("embedding", tmp_path / name, wish, there) for name in ("a.png", "b.png"))
+    wish = index.Wish(RUNS[:1], images=3)
+    first, second = (index.pictures("embedding", tmp_path / name, wish, there) for name in ("a.png", "b.png"))
     assert first["panels"] == second["panels"] and (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert first["panels"][0]["features"] == 64 and len(first["classes"]) == 4
     said = " ".join(first["said"])
@@ -153,12 +153,12 @@ def test_the_best_epochs_weights_are_others(there: Place) -> None:
 def test_what_cannot_be_drawn_is_said(there: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "f.png"
     with pytest.raises(UsageError, match="--figure embedding: expected --run RUN, once or more often, got none"):
-        figures.pictures("embedding", out, figures.Wish(), there)
+        index.pictures("embedding", out, index.Wish(), there)
     with pytest.raises(UsageError, match="--figure embedding --checkpoint first: expected last or best"):
-        figures.check("embedding", out, figures.Wish(RUNS, checkpoint="first"))
+        index.check("embedding", out, index.Wish(RUNS, checkpoint="first"))
     with pytest.raises(UsageError, match="--figure contrast --checkpoint best: expected last"):
-        figures.check("contrast", out, figures.Wish(RUNS, checkpoint="best"))
-    assert figures.check("embedding", out, figures.Wish(RUNS, checkpoint="best"))[0] == embedding.KIND
+        index.check("contrast", out, index.Wish(RUNS, checkpoint="best"))
+    assert index.check("embedding", out, index.Wish(RUNS, checkpoint="best"))[0] == embedding.KIND
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(UsageError, match=r"expected scikit-learn for the t-SNE.*pip install 'cambench\[plots\]'"):
         scene(RUNS, None, "last", there)

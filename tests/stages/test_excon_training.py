@@ -9,11 +9,11 @@ import torch
 from data.cifar_miniature import cifar100
 
 from cambench import models
-from cambench.stages import reproduce
-from cambench.stages.jobs import Place
-from cambench.stages.onhand import find_network
-from cambench.stages.plan import Network, Wish
-from cambench.stages.train import TrainJob, train
+from cambench.stages.reproducing import reproduce
+from cambench.stages.reproducing.inventory import find_network
+from cambench.stages.reproducing.plan import Network, Wish
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.runs import read_runs
 

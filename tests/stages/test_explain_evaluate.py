@@ -14,11 +14,11 @@ import torch
 
 from cambench import metrics
 from cambench.data import load
-from cambench.metrics.boxes import box_mask
-from cambench.stages import works
-from cambench.stages.explain import ExplainJob
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob
+from cambench.metrics.localisation.boxes import box_mask
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import Record
 from cambench.store.runs import read_runs
@@ -29,8 +29,8 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from cambench.stages import explain, rows, works
-from cambench.stages.jobs import Place
+from cambench.stages.measuring import explain, rows, works
+from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
 verb, data, results = sys.argv[1:]
 explain.CHUNK = rows.COMMIT = 16

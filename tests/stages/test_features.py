@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from cambench import models
-from cambench.stages import train as stage
-from cambench.stages.features import Remembered
-from cambench.stages.jobs import Place
-from cambench.stages.loop import Loop
-from cambench.stages.train import TrainJob, train
+from cambench.stages.training import train as stage
+from cambench.stages.training.frozen_features import Remembered
+from cambench.stages.training.loop import Loop
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.runs import Run
 

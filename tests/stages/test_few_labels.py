@@ -9,13 +9,13 @@ import torch
 from tiny import TINY
 
 from cambench import models
-from cambench.report.measure import measure, sentences
-from cambench.report.select import groups
-from cambench.stages import works
-from cambench.stages.gallery import gallery
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.report.tables.measure import measure, sentences
+from cambench.report.tables.select import groups
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.reporting.gallery import gallery
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.records import read_records
 from cambench.store.runs import read_runs

@@ -11,14 +11,15 @@ import pytest
 
 from cambench.data.views import View, in_words
 from cambench.lookup import nearest
-from cambench.report.model import Cell
-from cambench.stages import figures, paired
-from cambench.stages.explain import ExplainJob
-from cambench.stages.gallery import gallery, open_data, view_of
-from cambench.stages.jobs import Place
-from cambench.stages.report import tables, write_page
-from cambench.stages.rows import EvalJob
-from cambench.stages.works import Works, evaluate_all, explain_all
+from cambench.report.tables.model import Cell
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.works import Works, evaluate_all, explain_all
+from cambench.stages.reporting import paired
+from cambench.stages.reporting.figures import index
+from cambench.stages.reporting.gallery import gallery, open_data, view_of
+from cambench.stages.reporting.report import tables, write_page
+from cambench.stages.workplace import Place
 from cambench.store.runs import Run, find_run, read_runs
 from cambench.vocabulary import UsageError
 
@@ -62,21 +63,21 @@ def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) 
         paired.compare(NAMES, ["ch"], measured.results, explainer="hires-cam")
 
 
-@pytest.mark.parametrize("kind", [figures.QUALITATIVE, figures.CONSISTENCY])
+@pytest.mark.parametrize("kind", [index.QUALITATIVE, index.CONSISTENCY])
 def test_grids_show_both_methods(kind: str, measured: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = figures.pictures(kind, out, figures.Wish(images=2), measured)
+    told = index.pictures(kind, out, index.Wish(images=2), measured)
     assert out.stat().st_size > 10_000 and told["dataset"] == "synthbirds"
     maps = ["ce resnet8 grad-cam", "cgc resnet8 grad-cam"]
-    assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == figures.QUALITATIVE else 4)
-    if kind == figures.CONSISTENCY:
+    assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == index.QUALITATIVE else 4)
+    if kind == index.CONSISTENCY:
         assert [row["image"] == "its crop" for row in told["images"]] == [False, True] * 2
 
 
 def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_path: Path) -> None:
-    shown = figures.pick(figures.QUALITATIVE, figures.Wish(), measured.results)
+    shown = index.pick(index.QUALITATIVE, index.Wish(), measured.results)
     kind = shown[0].maps.job["view"]["kind"]
-    assert figures.notes(shown)[-1].endswith(f"Shown is {in_words(view_of(shown[0].maps))}.")
+    assert index.notes(shown)[-1].endswith(f"Shown is {in_words(view_of(shown[0].maps))}.")
     other = next(v for v in ("resize", "resize-center-crop") if v != kind)
     alone = Place(measured.data, tmp_path / "results", "cpu")
     for run in measured.results.glob("runs/*"):
@@ -86,8 +87,8 @@ def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_pat
     with pytest.raises(
         UsageError, match=f"expected maps of one view, got .* and .*; .*cambench explain .* --view ({kind}|{other})"
     ):
-        figures.pick(figures.QUALITATIVE, figures.Wish(), alone.results)
-    (one,) = figures.pick(figures.QUALITATIVE, figures.Wish([NAMES[0]]), alone.results)
+        index.pick(index.QUALITATIVE, index.Wish(), alone.results)
+    (one,) = index.pick(index.QUALITATIVE, index.Wish([NAMES[0]]), alone.results)
     assert one.label == "cgc resnet8 grad-cam"
     (page,) = gallery(read_runs(alone.results), alone.results, alone.data)
     assert any("another view was explained" in note for note in page.notes), "the page shows the others, and says so"
@@ -102,7 +103,7 @@ def test_every_view_is_said_in_words() -> None:
 
 def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common(measured: Place) -> None:
     (shown,) = gallery(read_runs(measured.results), measured.results, measured.data)
-    dataset = open_data(figures.pick(figures.QUALITATIVE, figures.Wish(), measured.results)[0].maps, measured.data)
+    dataset = open_data(index.pick(index.QUALITATIVE, index.Wish(), measured.results)[0].maps, measured.data)
     assert [row.why for row in shown.rows[:-2]] == [""] * 8
     assert {row.name for row in shown.rows} == set(dataset.classes)
     least, most = (float(row.why.split("most: ")[1].split(" %")[0]) for row in shown.rows[-2:])
@@ -126,19 +127,19 @@ def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none
 
 
 def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_path: Path) -> None:
-    told = figures.pictures(figures.QUALITATIVE, tmp_path / "f.pdf", figures.Wish(NAMES, images=1), measured)
+    told = index.pictures(index.QUALITATIVE, tmp_path / "f.pdf", index.Wish(NAMES, images=1), measured)
     assert told["images"][0]["maps"] == ["cgc resnet8 grad-cam", "ce resnet8 grad-cam"]
 
 
 def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(measured: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from cambench import geometry
-    from cambench.stages import consistency
+    from cambench.stages.reporting.figures import consistency
 
     def whole(n: int, size: tuple[int, int], generator: object) -> geometry.Windows:
         return geometry.whole(n, *size)
 
     monkeypatch.setattr(consistency, "paired_windows", whole)
-    shown = figures.pick(figures.CONSISTENCY, figures.Wish(), measured.results)
+    shown = index.pick(index.CONSISTENCY, index.Wish(), measured.results)
     rows = consistency.pairs(shown, measured, 3)
     for original, crop in zip(rows[::2], rows[1::2], strict=True):
         assert crop.wrong == original.wrong and list(crop.boxes) == list(original.boxes)
@@ -148,15 +149,15 @@ def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(measured: Place,
 
 def test_what_cannot_be_drawn_is_said(measured: Place, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are those of synthbirds"):
-        figures.pictures(figures.QUALITATIVE, tmp_path / "f.png", figures.Wish(dataset="cub"), measured)
+        index.pictures(index.QUALITATIVE, tmp_path / "f.png", index.Wish(dataset="cub"), measured)
     with pytest.raises(UsageError, match="there are none; make some with `cambench explain`"):
-        figures.pick(figures.QUALITATIVE, figures.Wish(), tmp_path)
+        index.pick(index.QUALITATIVE, index.Wish(), tmp_path)
     with pytest.raises(UsageError, match="expected --out FILE"):
-        figures.check("lambda", None)
+        index.check("lambda", None)
     with pytest.raises(UsageError) as caught:
-        figures.check("lambada", tmp_path / "f.png")
-    assert str(caught.value) == nearest("lambada", figures.KINDS, "figure")
-    assert figures.check("Lambda", tmp_path / "f.png")[0] == figures.LAMBDA
+        index.check("lambada", tmp_path / "f.png")
+    assert str(caught.value) == nearest("lambada", index.KINDS, "figure")
+    assert index.check("Lambda", tmp_path / "f.png")[0] == index.LAMBDA
 
 
 @pytest.fixture
@@ -170,30 +171,30 @@ def followed(place: Place) -> Place:
 
 def test_convergence_shows_the_trainings_of_one_data_set(followed: Place, tmp_path: Path) -> None:
     place = followed
-    told = figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(dataset="synthbirds"), place)
+    told = index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(dataset="synthbirds"), place)
     assert [t["training"] for t in told["trainings"]] == ["ce", "cgc"] and (tmp_path / "f.png").stat().st_size > 10_000
     assert [p["validation_accuracy"]["mean"] for p in told["trainings"][1]["points"]] == [10, 20]
     assert "synthetic images (synthbirds)." in told["said"]
-    one = figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish([NAMES[0]]), place)
+    one = index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish([NAMES[0]]), place)
     assert [t["training"] for t in one["trainings"]] == ["cgc"]
 
 
 def test_convergence_says_what_it_cannot_show(followed: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = followed
     with pytest.raises(UsageError, match="no validated training to show, there are those of synthbirds"):
-        figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(dataset="cub"), place)
+        index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(dataset="cub"), place)
     with pytest.raises(UsageError, match="no validated training to show, there are none"):
-        figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(), Place(place.data, tmp_path, "cpu"))
+        index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(), Place(place.data, tmp_path, "cpu"))
     run = find_run("synthbirds-ce", place.results)
     begun = Run(place.results / "runs" / "synthbirds-begun", {}).save(**{**run.info, "finished": False})
     other = Run(place.results / "runs" / "cub-other", {}).save(**{**run.info, "dataset": "cub"})
     other.write_log(run.log())
     try:
         with pytest.raises(UsageError, match="trainings on cub, synthbirds; choose with --dataset"):
-            figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(), place)
+            index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(), place)
         with pytest.raises(UsageError, match="expected a finished run with validation_accuracy and .* got synthbirds-begun"):
-            figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(["synthbirds-begun"]), place)
-        figures.pictures(figures.CONVERGENCE, tmp_path / "f.png", figures.Wish(dataset="synthbirds"), place)
+            index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(["synthbirds-begun"]), place)
+        index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(dataset="synthbirds"), place)
         assert "synthbirds-begun is left out: not finished" in capsys.readouterr().err
     finally:
         for made in (begun, other):

@@ -18,10 +18,10 @@ from tiny import TINY
 from cambench import data, objectives
 from cambench.data.views import View
 from cambench.recipes.load import load as load_recipe
-from cambench.stages.focus import masks_of
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.train import TrainJob, train
+from cambench.stages.network import load_network
+from cambench.stages.training.focus import masks_of
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import DataError, Dataset, UsageError
 

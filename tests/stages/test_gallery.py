@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cambench.stages.gallery import Shown, common, labelled_runs, of_classes
+from cambench.stages.reporting.gallery import Shown, common, labelled_runs, of_classes
 from cambench.store.heatmaps import Heatmaps
 from cambench.store.runs import Run
 from cambench.vocabulary import Dataset, Sample

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from cambench.recipes.load import handed_down, load
-from cambench.report.measure import measure, sentences
-from cambench.stages import works
-from cambench.stages.estimate import Known, estimate
-from cambench.stages.jobs import Place
-from cambench.stages.onhand import find_network, whole
-from cambench.stages.plan import Job, Network
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.report.tables.measure import measure, sentences
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.reproducing.cost import Known, estimate
+from cambench.stages.reproducing.inventory import find_network, whole
+from cambench.stages.reproducing.plan import Job, Network
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import UsageError
 

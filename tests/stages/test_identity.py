@@ -17,16 +17,17 @@ from cambench import metrics
 from cambench.data import load
 from cambench.explainers import find_explainer
 from cambench.recipes.tables import Select
-from cambench.report.select import matches
-from cambench.report.summary import summary
-from cambench.stages import identity, works
-from cambench.stages.explain import ExplainJob
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network, open_run
-from cambench.stages.onhand import find_network, find_record
-from cambench.stages.plan import Measurement, Network, Wish
-from cambench.stages.reproduce import Choice, recipes
-from cambench.stages.train import TrainJob, train
+from cambench.report.tables.select import matches
+from cambench.report.tables.summary import summary
+from cambench.stages import identity
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.network import load_network, open_run
+from cambench.stages.reporting.choice import Choice, recipes
+from cambench.stages.reproducing.inventory import find_network, find_record
+from cambench.stages.reproducing.plan import Measurement, Network, Wish
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import read_records
 
@@ -140,7 +141,7 @@ def test_a_formula_of_another_version_is_measured_anew(own: Place, monkeypatch: 
     dataset = load(f"folder:{own.data / 'mine'}", "val", own.data)
     loaded, view = load_network(open_run(run, own), own), ExplainJob().view
     entry = find_explainer("grad-cam")
-    from cambench.stages.explain import make_view
+    from cambench.stages.images import make_view
 
     described = [
         identity.of_heatmaps(loaded, dataset, e, make_view(view, loaded), target="logit", classes="label")
@@ -159,9 +160,9 @@ def test_plans_know_the_identity(birds_of_ones_own: Place) -> None:
     fresh = [place]
 
     def there() -> list[bool]:
-        from cambench.stages import onhand
+        from cambench.stages.reproducing import inventory
 
-        onhand.images.cache_clear()
+        inventory.images.cache_clear()
         return [find_record(network, what, fresh[0]) is not None for what in wanted]
 
     assert there() == [True, True]
@@ -175,9 +176,9 @@ def test_plans_know_the_identity(birds_of_ones_own: Place) -> None:
         (place.data / "synthbirds" / "images").rglob("*.png")
     )
     Image.new("RGB", (40, 40)).save(image)
-    from cambench.stages import onhand
+    from cambench.stages.reproducing import inventory
 
-    onhand.images.cache_clear()
+    inventory.images.cache_clear()
     assert (find_network(network, place) is None) == (load_split_of(image, place) == "train")
 
 

@@ -12,9 +12,9 @@ from data.miniatures import write_csv
 from PIL import Image
 
 from cambench.models.habits import ONE_LOGIT, PROBABILITIES
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob
-from cambench.stages.works import Works, evaluate_all
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.works import Works, evaluate_all
+from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 SOURCE = """

@@ -17,16 +17,17 @@ from cambench import data, geometry, objectives
 from cambench.data import decode
 from cambench.pixels import DEFAULT, NORMALISATIONS, to_input, to_pixels
 from cambench.recipes.load import load
-from cambench.stages import consistency, contrasts, counterfactual
-from cambench.stages.evaluate import evaluate
-from cambench.stages.explain import ExplainJob, explain, make_view
-from cambench.stages.gallery import Shown, by_view, pixels, rows, side_by_side
-from cambench.stages.jobs import Place
-from cambench.stages.networks import Loaded, load_network
-from cambench.stages.onhand import find_network
-from cambench.stages.plan import Network
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train, view
+from cambench.stages.images import make_view
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.explain import ExplainJob, explain
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import Loaded, load_network
+from cambench.stages.reporting.figures import consistency, contrasts, counterfactual
+from cambench.stages.reporting.gallery import Shown, by_view, pixels, rows, side_by_side
+from cambench.stages.reproducing.inventory import find_network
+from cambench.stages.reproducing.plan import Network
+from cambench.stages.training.train import TrainJob, train, view
+from cambench.stages.workplace import Place
 from cambench.store.records import read_rows, records_of
 from cambench.store.runs import Run
 from cambench.vocabulary import Dataset

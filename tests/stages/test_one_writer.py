@@ -10,10 +10,10 @@ import pytest
 from own import SMALL, measured, trained
 
 from cambench.data import load
-from cambench.stages import works
-from cambench.stages.explain import ExplainJob, explain
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network, open_run
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob, explain
+from cambench.stages.network import load_network, open_run
+from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import read_columns, records_of, rows_path
 from cambench.store.runs import read_runs
@@ -24,8 +24,8 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from cambench.stages import explain, works
-from cambench.stages.jobs import Place
+from cambench.stages.measuring import explain, works
+from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
 data, results, when = sys.argv[1:]
 explain.CHUNK = 2
@@ -87,8 +87,8 @@ import sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.workplace import Place
+from cambench.stages.training.train import TrainJob, train
 data, results, *overrides = sys.argv[1:]
 train(TrainJob("ce", f"folder:{data}/mine", "resnet8", overrides=overrides), Place(Path(data), Path(results), "cpu"))
 """

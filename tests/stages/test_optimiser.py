@@ -8,7 +8,7 @@ import torch
 from cambench import models
 from cambench.recipes.load import load
 from cambench.recipes.schema import Group, Optimizer, Schedule
-from cambench.stages.optimiser import build, learning_rate
+from cambench.stages.training.optimiser import build, learning_rate
 from cambench.vocabulary import UsageError
 
 

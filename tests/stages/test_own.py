@@ -15,11 +15,12 @@ from cambench import models
 from cambench.models.preprocessing import as_dictionary
 from cambench.pixels import DEFAULT
 from cambench.recipes import load as recipes
-from cambench.stages import own
-from cambench.stages.explain import ExplainJob, explain, make_view, open_data
-from cambench.stages.jobs import Place
-from cambench.stages.networks import given_run, load_network
-from cambench.stages.train import TrainJob, train
+from cambench.stages.images import make_view, open_data
+from cambench.stages.measuring.explain import ExplainJob, explain
+from cambench.stages.network import given_run, load_network
+from cambench.stages.training import own
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import UsageError
 

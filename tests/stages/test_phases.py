@@ -14,10 +14,10 @@ from cambench.data.views import View
 from cambench.objectives import make
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import load
-from cambench.stages.batches import Lessons, Phase, split
-from cambench.stages.jobs import Place
-from cambench.stages.loop import Loop, learning
-from cambench.stages.optimiser import learning_rate
+from cambench.stages.training.batches import Lessons, Phase, split
+from cambench.stages.training.loop import Loop, learning
+from cambench.stages.training.optimiser import learning_rate
+from cambench.stages.workplace import Place
 from cambench.store.runs import Run
 from cambench.vocabulary import Batch
 

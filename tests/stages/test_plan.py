@@ -13,14 +13,14 @@ from tiny import TINY
 
 from cambench.data import synthbirds
 from cambench.recipes.tables import TableRecipe, load_table
-from cambench.stages.estimate import Known, estimate, forward
-from cambench.stages.jobs import Place
-from cambench.stages.networks import open_run
-from cambench.stages.onhand import at_hand, find_network, settle
-from cambench.stages.plan import Job, Network, Wish, make_jobs
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
-from cambench.stages.works import Works, evaluate_all
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.works import Works, evaluate_all
+from cambench.stages.network import open_run
+from cambench.stages.reproducing.cost import Known, estimate, forward
+from cambench.stages.reproducing.inventory import at_hand, find_network, settle
+from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 
 CE, CGC = '{ method = "ce" }', '{ method = "cgc" }'
 EITHER = '[{ method = "pretrained", arch = "torchvision:resnet18" }, { method = "ce", arch = "resnet18" }]'
@@ -183,7 +183,7 @@ def test_what_there_is_not_is_a_reason_and_no_crash(row: str, column: str, said:
 
 
 def test_a_recipe_that_begins_from_a_checkpoint_asks_for_it(nowhere: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cambench.stages import plan
+    from cambench.stages.reproducing import plan
 
     (job, _) = planned([board({"a": CE})], nowhere)
     recipe = job.network.recipe

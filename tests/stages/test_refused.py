@@ -8,8 +8,8 @@ import pytest
 from own import SMALL, measured
 from typed import Typed
 
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.records import records_of
 from cambench.vocabulary import UsageError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cambench.metrics import INDEX
-from cambench.stages import works
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.workplace import Place
 from cambench.store.records import read_rows, records_of, rows_path
 
 

@@ -16,12 +16,13 @@ from tiny import TINY
 from cambench import models
 from cambench.recipes.tables import TableRecipe
 from cambench.report import Table
-from cambench.stages import launch as launching
-from cambench.stages.jobs import Place
-from cambench.stages.launch import Device, launch, visible
-from cambench.stages.onhand import at_hand, settle
-from cambench.stages.plan import Job, Network, Wish, make_jobs
-from cambench.stages.reproduce import Choice, Plan, make_plan, network_run, reproduce
+from cambench.stages.reporting.choice import Choice
+from cambench.stages.reproducing import launch as launching
+from cambench.stages.reproducing.inventory import at_hand, settle
+from cambench.stages.reproducing.launch import Device, launch, visible
+from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
+from cambench.stages.reproducing.reproduce import Plan, make_plan, network_run, reproduce
+from cambench.stages.workplace import Place
 from cambench.store.records import read_records
 from cambench.vocabulary import CambenchError, DataError, UsageError
 
@@ -75,7 +76,7 @@ def test_what_fails_is_a_footnote_and_stops_nothing_else(place: Place, tmp_path:
 def test_a_seed_that_fails_is_named_beside_those_that_did_not(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cambench.stages import reproduce as stage
+    from cambench.stages.reproducing import reproduce as stage
 
     there, real = Place(place.data, tmp_path, "cpu"), stage.perform
 
@@ -92,7 +93,7 @@ def test_a_seed_that_fails_is_named_beside_those_that_did_not(
 
 
 def test_a_bug_is_not_taken_for_a_failure(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cambench.stages import reproduce as stage
+    from cambench.stages.reproducing import reproduce as stage
 
     monkeypatch.setattr(stage, "perform", lambda *_: [][0])
     there = Place(place.data, tmp_path, "cpu")
@@ -167,7 +168,7 @@ def test_two_workers_make_the_table_that_one_process_makes(place: Place, tmp_pat
 
 def test_devices_are_every_visible_card(monkeypatch: pytest.MonkeyPatch) -> None:
     assert visible("cpu") == [Device("cpu")]
-    monkeypatch.setattr(launching.jobs, "device", lambda wanted: "cuda" if wanted == "auto" else wanted)
+    monkeypatch.setattr(launching.workplace, "device", lambda wanted: "cuda" if wanted == "auto" else wanted)
     monkeypatch.setattr(launching.torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert [d.environment for d in visible("auto")] == [(("CUDA_VISIBLE_DEVICES", i),) for i in ("0", "1")]
@@ -183,10 +184,11 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from cambench.stages import loop
-from cambench.stages.jobs import Place
-from cambench.stages.plan import Wish
-from cambench.stages.reproduce import Choice, make_plan, reproduce
+from cambench.stages.training import loop
+from cambench.stages.workplace import Place
+from cambench.stages.reproducing.plan import Wish
+from cambench.stages.reporting.choice import Choice
+from cambench.stages.reproducing.reproduce import make_plan, reproduce
 data, results, when, *overrides = sys.argv[1:]
 backward, calls = loop.Loop.backward, []
 def counted(self, batch, epoch, i):

@@ -15,11 +15,11 @@ from cambench.data.loader import eval_batches
 from cambench.data.regions import regions_in_view
 from cambench.explainers import explain_batch
 from cambench.metrics import Metric
-from cambench.stages.evaluate import evaluate
-from cambench.stages.explain import make_view
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network, open_run
-from cambench.stages.rows import EvalJob
+from cambench.stages.images import make_view
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network, open_run
+from cambench.stages.workplace import Place
 from cambench.store.records import Record, read_rows, records_of
 from cambench.vocabulary import CambenchError
 

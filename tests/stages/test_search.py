@@ -11,10 +11,10 @@ from tiny import TINY
 from typed import Typed
 
 from cambench.metrics import find_metric
-from cambench.stages import search as stage
-from cambench.stages.jobs import Place
-from cambench.stages.search import Draw, SearchJob, chosen, listed, rates, search
-from cambench.stages.train import TrainJob, train
+from cambench.stages.reproducing import search as stage
+from cambench.stages.reproducing.search import Draw, SearchJob, chosen, listed, rates, search
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.runs import read_run, read_runs
 from cambench.vocabulary import CambenchError, UsageError
 

@@ -10,11 +10,11 @@ import torch
 from cambench import data
 from cambench.models import build
 from cambench.models.segmentation import segment
-from cambench.stages.evaluate import evaluate
-from cambench.stages.jobs import Place
-from cambench.stages.networks import load_network
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import load_network
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError

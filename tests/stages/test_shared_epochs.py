@@ -13,11 +13,13 @@ from stages.test_train import KILLED
 
 from cambench.recipes.load import load
 from cambench.recipes.schema import first_epoch
-from cambench.stages import loop, reproduce, travel
-from cambench.stages.estimate import Known, estimate
-from cambench.stages.jobs import Place
-from cambench.stages.plan import Wish
-from cambench.stages.train import TrainJob, train
+from cambench.stages.housekeeping import packs
+from cambench.stages.reproducing import reproduce
+from cambench.stages.reproducing.cost import Known, estimate
+from cambench.stages.reproducing.plan import Wish
+from cambench.stages.training import loop
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import CambenchError
@@ -148,31 +150,31 @@ def test_what_is_kept_travels_with_a_run_and_exconb_begins_from_it_there(
     here, there, third = (Place(birds, tmp_path / name, "cpu") for name in ("here", "there", "third"))
     supcon = train(lesson("supcon", KEEP), here)
     begun = train(lesson("exconb", START), here)
-    travel.pack(supcon.name, tmp_path / "pack", here.results, part=0.1)
-    arrived = travel.unpack(tmp_path / "pack", there.results)
+    packs.pack(supcon.name, tmp_path / "pack", here.results, part=0.1)
+    arrived = packs.unpack(tmp_path / "pack", there.results)
     for name in WRITTEN[:3]:
         assert (arrived.path / "epoch-2" / name).read_bytes() == (supcon.path / "epoch-2" / name).read_bytes(), name
     assert_same(supcon, arrived)
     assert_same(begun, train(lesson("exconb", START), there))
     assert f"begins from {supcon.name}" in capsys.readouterr().err
     shutil.rmtree(arrived.path / "epoch-2")
-    assert (travel.unpack(tmp_path / "pack", there.results).path / "epoch-2" / "last.pt").exists(), "what lacks comes back"
-    travel.pack(supcon.name, tmp_path / "rounded", here.results, bf16=True)
-    rounded = travel.unpack(tmp_path / "rounded", third.results)
+    assert (packs.unpack(tmp_path / "pack", there.results).path / "epoch-2" / "last.pt").exists(), "what lacks comes back"
+    packs.pack(supcon.name, tmp_path / "rounded", here.results, bf16=True)
+    rounded = packs.unpack(tmp_path / "rounded", third.results)
     assert not [p.name for folder in (tmp_path / "rounded", rounded.path) for p in folder.iterdir() if "epoch" in p.name]
     assert "began_from" not in train(lesson("exconb", START), third).info
 
 
 def test_a_damaged_kept_state_is_named(birds: Path, tmp_path: Path) -> None:
     supcon = train(lesson("supcon", KEEP), Place(birds, tmp_path / "here", "cpu"))
-    travel.pack(supcon.name, tmp_path / "pack", tmp_path / "here")
+    packs.pack(supcon.name, tmp_path / "pack", tmp_path / "here")
     (tmp_path / "pack" / "epoch-2.last.pt.000").write_bytes(b"")
     with pytest.raises(CambenchError, match=r"not as packed: epoch-2\.last\.pt\.000 \(damaged: 0 bytes"):
-        travel.unpack(tmp_path / "pack", tmp_path / "there")
+        packs.unpack(tmp_path / "pack", tmp_path / "there")
     manifest = tmp_path / "pack" / "pack.json"
     manifest.write_text(manifest.read_text().replace('"epoch-2/last.pt"', '"../epoch-2/last.pt"'))
     with pytest.raises(CambenchError, match=r"pack\.json: damaged at files\.\d\.name"):
-        travel.unpack(tmp_path / "pack", tmp_path / "there")
+        packs.unpack(tmp_path / "pack", tmp_path / "there")
     assert not (tmp_path / "there").exists()
 
 

@@ -9,8 +9,8 @@ import torch
 from own import EDITED, LOADED, NETWORK, SMALL, edit, measured
 
 from cambench import models
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.vocabulary import CambenchError, UsageError
 
 

@@ -16,8 +16,8 @@ from tiny import TINY
 from cambench.data.views import View
 from cambench.objectives import AUGMENTED, PLAIN
 from cambench.recipes import load as recipes
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train, view
+from cambench.stages.training.train import TrainJob, train, view
+from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -32,11 +32,11 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from cambench.stages import loop
+from cambench.stages.training import loop
 from cambench.data.views import View
 from cambench.recipes import load as recipes
-from cambench.stages.jobs import Place
-from cambench.stages.train import TrainJob, train, view
+from cambench.stages.workplace import Place
+from cambench.stages.training.train import TrainJob, train, view
 method, data, results, when, *overrides = sys.argv[1:]
 backward, calls = loop.Loop.backward, []
 def counted(self, *given):
@@ -126,7 +126,7 @@ def test_accumulation_gives_the_same_gradient(place: Place, tmp_path: Path) -> N
     from cambench import objectives, seeds
     from cambench.objectives.network import Network
     from cambench.recipes import load as recipes
-    from cambench.stages.loop import Loop
+    from cambench.stages.training.loop import Loop
     from cambench.store.runs import Run
     from cambench.vocabulary import Batch
 

@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from cambench.report.summary import summary
-from cambench.stages import travel, works
-from cambench.stages.jobs import Place
-from cambench.stages.loop import Loop
-from cambench.stages.networks import weights_hash
-from cambench.stages.rows import EvalJob
-from cambench.stages.train import TrainJob, train
+from cambench.report.tables.summary import summary
+from cambench.stages.housekeeping import packs
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import weights_hash
+from cambench.stages.training.loop import Loop
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
 from cambench.store import schema
 from cambench.store.checkpoints import load_checkpoint
-from cambench.store.packs import MANIFEST
+from cambench.store.packs import MANIFEST, inherited
 from cambench.store.runs import Run, find_run
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -76,7 +77,7 @@ def half(one_thread_throughout: None, birds: Path, tmp_path_factory: pytest.Temp
 def packed(half: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, packed in small parts."""
     folder = tmp_path_factory.mktemp("packed") / "a" / "b"
-    travel.pack("synthbirds-supcon", folder, half.results, part=MB)
+    packs.pack("synthbirds-supcon", folder, half.results, part=MB)
     return folder
 
 
@@ -101,7 +102,7 @@ def test_it_ends_like_a_run_that_stayed(packed: Path, half: Place, whole: Run, t
     assert max(sizes) <= MB * 1e6 and len([p for p in packed.iterdir() if "last.pt" in p.name]) > 1
     assert {p.name for p in packed.parent.iterdir()} == {"b"}, "nothing else stays"
     there = replace(half, results=tmp_path)
-    unpacked = travel.unpack(packed, there.results)
+    unpacked = packs.unpack(packed, there.results)
     before = find_run("synthbirds-supcon", half.results)
     assert files(unpacked.path) == files(before.path) == ["best.pt", "last.pt", "log.jsonl", "run.json"]
     assert all((unpacked.path / f).read_bytes() == (before.path / f).read_bytes() for f in files(before.path))
@@ -114,13 +115,13 @@ def test_it_ends_like_a_run_that_stayed(packed: Path, half: Place, whole: Run, t
 
 def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run, tmp_path: Path) -> None:
     there, folder = replace(half, results=tmp_path / "there"), tmp_path / "pack"
-    exact = travel.pack("synthbirds-supcon", tmp_path / "exact", half.results)
-    rounded = travel.pack("synthbirds-supcon", folder, half.results, bf16=True)
+    exact = packs.pack("synthbirds-supcon", tmp_path / "exact", half.results)
+    rounded = packs.pack("synthbirds-supcon", folder, half.results, bf16=True)
     size = {m.bf16: next(f.size for f in m.files if f.name == "last.pt") for m in (exact, rounded)}
     assert size[True] < 0.65 * size[False], "names and random states are not halved"
-    run = travel.unpack(folder, there.results)
+    run = packs.unpack(folder, there.results)
     before = find_run("synthbirds-supcon", half.results)
-    assert travel.ROUNDED not in before.info["deviations"], "the run itself stays exact"
+    assert packs.ROUNDED not in before.info["deviations"], "the run itself stays exact"
     states = [load_checkpoint(r.path / "last.pt") for r in (before, run)]
     for name, weight in states[0]["model"].items():
         other = states[1]["model"][name]
@@ -138,20 +139,20 @@ def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run
     assert set(steps(run)) == set(steps(whole))
     records = works.evaluate_all(works.Works([run.name]), [EvalJob("top1")], there)
     (table,) = summary(records)
-    assert any(travel.ROUNDED in said for said in [*table.notes, *table.footnotes])
-    travel.pack(run.name, tmp_path / "again", there.results, bf16=True)
-    again = travel.unpack(tmp_path / "again", tmp_path / "third")
-    assert again.info["deviations"].count(travel.ROUNDED) == 1 and again.info["rounded_after"] == [1, 2]
+    assert any(packs.ROUNDED in said for said in [*table.notes, *table.footnotes])
+    packs.pack(run.name, tmp_path / "again", there.results, bf16=True)
+    again = packs.unpack(tmp_path / "again", tmp_path / "third")
+    assert again.info["deviations"].count(packs.ROUNDED) == 1 and again.info["rounded_after"] == [1, 2]
 
 
 def test_what_begins_from_a_rounded_run_says_so_too(half: Place, tmp_path: Path) -> None:
     there = replace(half, results=tmp_path / "there")
-    travel.pack("synthbirds-supcon", tmp_path / "pack", half.results, bf16=True)
-    travel.unpack(tmp_path / "pack", there.results)
+    packs.pack("synthbirds-supcon", tmp_path / "pack", half.results, bf16=True)
+    packs.unpack(tmp_path / "pack", there.results)
     above = train(replace(SUPCON, method="supcon-ori"), there)
-    assert travel.ROUNDED in above.info["deviations"] and above.finished
+    assert packs.ROUNDED in above.info["deviations"] and above.finished
     assert find_run("synthbirds-supcon-r", there.results).info["rounded_after"] == [1]
-    assert travel.inherited(None) == travel.inherited(tmp_path / "foreign.pt") == []
+    assert inherited(None) == inherited(tmp_path / "foreign.pt") == []
 
 
 def test_adam_counts_beyond_what_bfloat16_holds(whole: Run, half: Place, tmp_path: Path) -> None:
@@ -162,8 +163,8 @@ def test_adam_counts_beyond_what_bfloat16_holds(whole: Run, half: Place, tmp_pat
     for entry in state["optimizer"]["state"].values():
         entry["step"].fill_(257.0)
     torch.save(state, last)
-    travel.pack(whole.name, tmp_path / "pack", place, bf16=True)
-    assert set(steps(travel.unpack(tmp_path / "pack", tmp_path / "there"))) == {257.0}
+    packs.pack(whole.name, tmp_path / "pack", place, bf16=True)
+    assert set(steps(packs.unpack(tmp_path / "pack", tmp_path / "there"))) == {257.0}
 
 
 def spoilt(packed: Path, folder: Path, how: str) -> None:
@@ -212,7 +213,7 @@ def spoilt(packed: Path, folder: Path, how: str) -> None:
 def test_what_is_damaged_is_named_and_nothing_is_unpacked(how: str, said: str, packed: Path, tmp_path: Path) -> None:
     spoilt(packed, tmp_path / "pack", how)
     with pytest.raises(CambenchError, match=said):
-        travel.unpack(tmp_path / "pack", tmp_path / "results")
+        packs.unpack(tmp_path / "pack", tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
@@ -221,14 +222,14 @@ def test_a_pack_of_an_older_version_is_refused(packed: Path, tmp_path: Path, mon
     with pytest.raises(
         CambenchError, match=r"run\.json: a packed run of schema 2: written by an older cambench; pack it with"
     ):
-        travel.unpack(packed, tmp_path / "results")
+        packs.unpack(packed, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
 def test_hashes_of_weights_travel_with_them_and_not_with_rounded_ones(whole: Run, tmp_path: Path) -> None:
     for name, bf16 in (("exact", False), ("rounded", True)):
-        travel.pack(whole.name, tmp_path / name, whole.path.parents[1], bf16=bf16)
-        run = travel.unpack(tmp_path / name, tmp_path / "results" / name)
+        packs.pack(whole.name, tmp_path / name, whole.path.parents[1], bf16=bf16)
+        run = packs.unpack(tmp_path / name, tmp_path / "results" / name)
         assert ("checkpoints" in run.info) == (not bf16)
         known = {"last": weights_hash(load_checkpoint(run.path / "last.pt")["model"])}
         assert (run.info.get("checkpoints", {}).items() >= known.items()) == (not bf16)
@@ -238,21 +239,21 @@ def test_a_run_that_is_as_far_stays_and_one_less_far_gives_way(
     packed: Path, half: Place, whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    travel.unpack(packed, first)
+    packs.unpack(packed, first)
     stamp = (first / "runs" / whole.name / "last.pt").stat().st_mtime_ns
-    travel.unpack(packed, first)
+    packs.unpack(packed, first)
     assert "is here already, after epoch 1 of 2" in capsys.readouterr().err
     assert (first / "runs" / whole.name / "last.pt").stat().st_mtime_ns == stamp
-    travel.pack(whole.name, tmp_path / "rounded", half.results, bf16=True)
+    packs.pack(whole.name, tmp_path / "rounded", half.results, bf16=True)
     with pytest.raises(CambenchError, match="got one after epoch 1 with other weights; it stays as it is"):
-        travel.unpack(tmp_path / "rounded", first)
-    assert travel.ROUNDED not in find_run(whole.name, first).info["deviations"]
-    travel.pack(whole.name, second, whole.path.parents[1])
-    run = travel.unpack(second, first)
+        packs.unpack(tmp_path / "rounded", first)
+    assert packs.ROUNDED not in find_run(whole.name, first).info["deviations"]
+    packs.pack(whole.name, second, whole.path.parents[1])
+    run = packs.unpack(second, first)
     assert "after epoch 1 of 2, gives way to the pack's" in capsys.readouterr().err
     assert run.finished and files(first) == [f"runs/{whole.name}/{f}" for f in files(whole.path)]
     with pytest.raises(CambenchError, match=r"is after epoch 1, got one after epoch 2; it stays as it is"):
-        travel.unpack(packed, first)
+        packs.unpack(packed, first)
     assert find_run(whole.name, first).finished
 
 
@@ -261,22 +262,22 @@ def test_what_cannot_be_packed_is_one_clear_error(half: Place, whole: Run, tmp_p
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="expected a new or empty folder, found something there"):
-        travel.pack(whole.name, tmp_path / "full", results)
+        packs.pack(whole.name, tmp_path / "full", results)
     for part, said in (
         (0.0, "above 0"),
         (float("inf"), "above 0"),
         (0.001, r"expected at least 0\.\d+ MB, which the list of so many parts takes"),
     ):
         with pytest.raises(UsageError, match=said):
-            travel.pack(whole.name, folder, results, part=part)
+            packs.pack(whole.name, folder, results, part=part)
     with pytest.raises(UsageError, match="unknown run 'nobody'"):
-        travel.pack("nobody", folder, results)
+        packs.pack("nobody", folder, results)
     Run(tmp_path / "runs" / "begun", {"kind": "trained"}).save()
     with pytest.raises(UsageError, match="no epoch of it is finished yet"):
-        travel.pack("begun", folder, tmp_path)
+        packs.pack("begun", folder, tmp_path)
     Run(tmp_path / "runs" / "given", {"kind": "given"}).save()
     with pytest.raises(UsageError, match="got a given network"):
-        travel.pack("given", folder, tmp_path)
+        packs.pack("given", folder, tmp_path)
     assert not folder.exists() and files(tmp_path / "full") == ["letter.txt"]
 
 
@@ -285,9 +286,9 @@ def test_a_full_disk_leaves_nothing(packed: Path, whole: Run, tmp_path: Path) ->
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, old[1]))
     try:
         with pytest.raises(CambenchError, match=r"cannot write .*pack: .*free some space"):
-            travel.pack(whole.name, tmp_path / "pack", whole.path.parents[1])
+            packs.pack(whole.name, tmp_path / "pack", whole.path.parents[1])
         with pytest.raises(CambenchError, match=r"cannot write .*synthbirds-supcon.*free some space"):
-            travel.unpack(packed, tmp_path / "results")
+            packs.unpack(packed, tmp_path / "results")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert files(tmp_path) == [] and not (tmp_path / "pack").exists()

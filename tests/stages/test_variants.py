@@ -21,13 +21,14 @@ from cambench import metrics
 from cambench.data import annotated, load
 from cambench.data.loader import eval_batches
 from cambench.explainers import explain, find_explainer
-from cambench.metrics.boxes import box_mask
-from cambench.stages import works
-from cambench.stages.evaluate import evaluate, left_out
-from cambench.stages.explain import ExplainJob, make_view
-from cambench.stages.jobs import Place
-from cambench.stages.networks import Loaded, load_network, open_run, weights_hash
-from cambench.stages.rows import EvalJob
+from cambench.metrics.localisation.boxes import box_mask
+from cambench.stages.images import make_view
+from cambench.stages.measuring import works
+from cambench.stages.measuring.evaluate import evaluate, left_out
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import Loaded, load_network, open_run, weights_hash
+from cambench.stages.workplace import Place
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError
@@ -179,8 +180,8 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from cambench import metrics
-from cambench.stages import rows, works
-from cambench.stages.jobs import Place
+from cambench.stages.measuring import rows, works
+from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
 metrics.INDEX["iauc-train-bn"] = replace(metrics.INDEX["iauc-train-bn"], train_bn=(8, 16))
 rows.COMMIT = 8

@@ -10,10 +10,11 @@ import torch
 
 from cambench import maps
 from cambench.data import load
-from cambench.metrics import INDEX, max_box_acc, px_ap
-from cambench.stages import works
-from cambench.stages.jobs import Place
-from cambench.stages.rows import EvalJob, scaled_boxes
+from cambench.metrics import INDEX
+from cambench.metrics.localisation import max_box_acc, px_ap
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob, scaled_boxes
+from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 
 

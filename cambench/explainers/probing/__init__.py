@@ -1,0 +1,1 @@
+"""What is asked of a network before it is explained: its passes, its layers, what it returns."""

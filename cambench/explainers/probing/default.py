@@ -1,0 +1,138 @@
+"""The layer that is explained where none is named, and the layers that could be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cambench.explainers.probing.layers import find_layer, layer_names, unwrapped
+from cambench.explainers.probing.layout import Layout, recognise
+from cambench.explainers.probing.modes import evaluating, frozen, hooked
+from cambench.explainers.probing.outputs import described, logits_of
+from cambench.vocabulary import UsageError
+
+PASSIVE = re.compile(r"(pool|pool\dd|pooling|dropout|dropout\dd|flatten|identity|droppath)$", re.IGNORECASE)
+"""Class names of modules without features of their own: they are never the explained layer."""
+SHOWN = 5
+
+
+def default_layer(model: nn.Module, image: Tensor) -> str:
+    """The last stage: the outermost of the modules that end last with a map (N,K,h,w), h·w > 1, channels last or not.
+
+    Pooling, dropout and the like do not count. Where tokens come last, the last norm of them whose patch tokens carry a
+    gradient to the logits: above the last attention a class token's head looks at no patch any more, so that this is the
+    norm before it. image (1,3,H,W), run in eval mode.
+    Raises: UsageError if no module gives such a map.
+    """
+    ended = maps(model, image)
+    if not ended:
+        known = ", ".join(n for n in layer_names(model) if "." not in n)
+        raise UsageError(
+            f"expected a layer whose output is a map (N,K,h,w), found none; name one with --layer. Known: {known}."
+        )
+    last = next(reversed(ended))
+    return last if ended[last].kind != "tokens" else last_tokens(model, image, ended)
+
+
+def maps(model: nn.Module, image: Tensor) -> dict[str, Layout]:
+    """The modules with a map of more than one cell, in the order in which they ended last. image (1,3,H,W)."""
+    ended: dict[str, Layout] = {}
+
+    def watch(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: Any, output: Any) -> None:
+            found = recognise(output, module, model, image)
+            if found is not None and found.grid[0] * found.grid[1] > 1:
+                ended.pop(name, None)
+                ended[name] = found
+
+        return hook
+
+    modules = {n: m for n, m in unwrapped(model).named_modules() if n and not PASSIVE.search(type(m).__name__)}
+    with evaluating(model), torch.no_grad(), hooked({m: watch(n) for n, m in modules.items()}):
+        model(image)
+    return ended
+
+
+def last_tokens(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> str:
+    """The last norm of tokens (the last module of tokens where nothing norms them) whose patch tokens carry a gradient."""
+    network = unwrapped(model)
+    names = [name for name, layout in ended.items() if layout.kind == "tokens"]
+    norms = [name for name in names if type(network.get_submodule(name)).__name__.endswith("Norm")] or names
+    carried = carrying(model, image, {name: ended[name] for name in norms})
+    return (carried or norms)[-1]  # in a forward without gradients whoever asks for one is told
+
+
+def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[str]:
+    """Those of the modules whose map carries a gradient to the logits, in their order. image (1,3,H,W).
+
+    A linear layer of zeros, as the heads of fresh networks are, stands for one of noise.
+    """
+    network = unwrapped(model)
+    seen: dict[str, Tensor] = {}
+
+    def watch(name: str) -> Callable[..., Tensor]:
+        def hook(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
+            seen[name] = output
+            return output.clone()
+
+        return hook
+
+    zeros = [m for m in network.modules() if isinstance(m, nn.Linear) and not bool(m.weight.any())]
+    hooks: dict[nn.Module, Any] = {**dict.fromkeys(zeros, noisy)}
+    hooks |= {network.get_submodule(name): watch(name) for name in ended}
+    leaf = image.detach().clone().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model), hooked(hooks):
+        logits = logits_of(model(leaf))
+        kept = {name: output for name, output in seen.items() if output.requires_grad and logits.requires_grad}
+        weights = torch.linspace(1, 2, logits.shape[1]).to(logits)  # not equal, lest the gradient of a softmax vanish
+        gradients = torch.autograd.grad((logits * weights).sum(), [*kept.values()], allow_unused=True) if kept else ()
+    found = {name: g for name, g in zip(kept, gradients, strict=True) if g is not None}
+    return [name for name in ended if name in found and bool(ended[name].to_map(found[name]).any())]
+
+
+def noisy(module: nn.Linear, arguments: tuple[Tensor], output: Tensor) -> Tensor:
+    """The output of a linear layer with weights of noise in place of its own."""
+    noise = torch.randn(module.weight.shape, generator=torch.Generator().manual_seed(0))
+    return functional.linear(arguments[0], noise.to(module.weight))
+
+
+def map_layers(model: nn.Module, image: Tensor) -> list[str]:
+    """A few layers that can be explained, the default first. image (1,3,H,W)."""
+    ended = maps(model, image)
+    if not ended:
+        return []
+    names = carrying(model, image, ended) or [*ended]
+    outer = sorted(names, key=lambda name: (name.count("."), -names.index(name)))  # the last of the outermost first
+    return list(dict.fromkeys([default_layer(model, image), *outer]))[:SHOWN]
+
+
+def check_layer(model: nn.Module, layer: str, image: Tensor) -> None:
+    """See that a layer which somebody named can be explained. image (1,3,H,W), run once or twice.
+
+    Raises: UsageError for an unknown layer, one without a map, and tokens whose patches the logits do not depend on; it
+    names layers that can be explained.
+    """
+    module, found = find_layer(model, layer), []
+
+    def watch(watched: nn.Module, arguments: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple) and output else output
+        found.append((recognise(first, module, model, image), first))
+
+    with evaluating(model), torch.no_grad(), hooked({module: watch}):
+        model(image)
+    layout, output = found[-1] if found else (None, None)
+    if layout is None:
+        got = f"got {described(output)}, no map" if found else "but it takes no part in the forward pass"
+    elif layout.extra and isinstance(output, Tensor) and not carrying(model, image, {layer: layout}):
+        got = "but the logits depend on none of its patch tokens (the class token alone is read above it)"
+    else:
+        return
+    others = ", ".join(map_layers(model, image)) or "none"
+    raise UsageError(
+        f"layer {layer}: expected a map (N,K,h,w), {got}; layers of this network that can be explained: {others}."
+    )

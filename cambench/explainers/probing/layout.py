@@ -1,0 +1,128 @@
+"""How a layer's output lies over the image: channels first, channels last, or as tokens; and the map (N,K,h,w) of each."""
+
+from __future__ import annotations
+
+import math
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from cambench.explainers.probing.modes import evaluating, hooked
+
+EXTRA = 8
+"""The most tokens beside those of the image: class, distillation, registers."""
+Size = tuple[int, int]
+ASKED: ContextVar[bool] = ContextVar("ASKED", default=False)
+"""Whether a model is being run only to see how one of its layers grows; nothing is recognised meanwhile."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """channels-first (N,K,h,w), channels-last (N,h,w,K) or tokens (N,e+h·w,K), the e tokens of no place first."""
+
+    kind: Literal["channels-first", "channels-last", "tokens"]
+    grid: Size
+    extra: int = 0
+
+    def to_map(self, output: Tensor) -> Tensor:
+        """The output as a map (N,K,h,w); tokens of no place are left out."""
+        if self.kind == "channels-last":
+            return output.permute(0, 3, 1, 2)
+        if self.kind == "tokens":
+            placed = output[:, self.extra :].transpose(1, 2)
+            return placed.reshape(*placed.shape[:2], *self.grid)
+        return output
+
+    def restore(self, output: Tensor, found: Tensor) -> Tensor:
+        """The map in the place of the output's own; tokens of no place are the output's. Gradients flow to the map."""
+        if self.kind == "channels-last":
+            return found.permute(0, 2, 3, 1).contiguous()
+        if self.kind == "tokens":
+            return torch.cat([output[:, : self.extra].to(found.dtype), found.flatten(2).transpose(1, 2)], 1)
+        return found
+
+
+def recognise(output: Any, module: nn.Module, model: nn.Module, images: Tensor | None) -> Layout | None:
+    """How the output of a module lies over the images that the model was given; None where it is no map.
+
+    Of (N,a,b,c) the two axes that have the image's proportions are space: for square images the equal ones. Where both
+    (a,b) and (b,c) have them, and the network norms its last axis somewhere, an image twice as high tells: the axis that
+    grew is the height. (N,T,K) are tokens where K is a width that the network norms or puts out, and T the cells of the
+    patches' grid (of a smaller one, after merging), with up to 8 tokens of no place before them.
+    """
+    if ASKED.get() or not isinstance(output, Tensor) or (images is not None and len(output) != len(images)):
+        return None
+    size = (1, 1) if images is None or images.ndim != 4 else (images.shape[2], images.shape[3])
+    if output.ndim == 3:
+        return tokens(output, model, size)
+    if output.ndim != 4:
+        return None
+    _, a, b, c = output.shape
+    first, last, norms = alike((b, c), size), alike((a, b), size), bool(widths(model))
+    if first and last and norms and images is not None:
+        last = grown(module, model, images) == 1
+        first = not last
+    if last and not first and (norms or size[0] == size[1]):
+        return Layout("channels-last", (a, b))
+    return Layout("channels-first", (b, c))
+
+
+def tokens(output: Tensor, model: nn.Module, size: Size) -> Layout | None:
+    """The grid of tokens (N,T,K), None where they have none."""
+    _, count, width = output.shape
+    known = widths(model)
+    if not known or width not in known | {m.out_features for m in model.modules() if isinstance(m, nn.Linear)}:
+        return None
+    patches = patch_grid(model, size)
+    if patches is not None and 0 <= count - math.prod(patches) <= EXTRA:
+        return Layout("tokens", patches, count - math.prod(patches))
+    for extra in range(EXTRA + 1):
+        high = math.isqrt(max(count - extra, 0) * size[0] // size[1])
+        if high and (count - extra) % high == 0 and high * size[1] == (count - extra) // high * size[0]:
+            return Layout("tokens", (high, (count - extra) // high), extra)
+    return None
+
+
+def patch_grid(model: nn.Module, size: Size) -> Size | None:
+    """Rows and columns of the patches that a convolution cuts an image into; None where no convolution does."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            cuts = module.kernel_size == module.stride and min(module.stride) > 1
+            return (size[0] // module.stride[0], size[1] // module.stride[1]) if cuts else None
+    return None
+
+
+def widths(model: nn.Module) -> set[int]:
+    """The lengths of the last axes that a network norms by nn.LayerNorm or an RMSNorm, not those of channels first."""
+    own = {m.normalized_shape[-1] for m in model.modules() if type(m) is nn.LayerNorm}
+    other = [getattr(m, "weight", None) for m in model.modules() if type(m).__name__.endswith("RMSNorm")]
+    return own | {weight.shape[-1] for weight in other if isinstance(weight, Tensor)}
+
+
+def alike(grid: Size, size: Size) -> bool:
+    """Whether a grid has the proportions of an image, up to one cell."""
+    return abs(grid[0] * size[1] / size[0] - grid[1]) < (1 if size[0] == size[1] else 1.01)
+
+
+def grown(module: nn.Module, model: nn.Module, images: Tensor) -> int | None:
+    """The axis of a module's output that doubles with the image's height; None where the network takes no such image."""
+    seen: list[Tensor] = []
+
+    def watch(watched: nn.Module, arguments: Any, output: Any) -> None:
+        seen.append(output[0] if isinstance(output, tuple) else output)
+
+    asked = ASKED.set(True)
+    try:
+        with torch.no_grad(), evaluating(model), hooked({module: watch}):
+            model(images[:1].detach())
+            short = seen[-1].shape
+            model(torch.cat([images[:1].detach()] * 2, 2))
+    except (RuntimeError, AssertionError, ValueError):  # a network of one size alone
+        return None
+    finally:
+        ASKED.reset(asked)
+    axes = [axis for axis, (before, after) in enumerate(zip(short, seen[-1].shape, strict=True)) if before != after]
+    return axes[0] if len(axes) == 1 else None

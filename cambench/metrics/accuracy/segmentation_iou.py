@@ -1,0 +1,43 @@
+"""Intersection over union of a segmentation, class by class over the whole data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from cambench.metrics.accuracy.predictions import checked
+from cambench.vocabulary import CambenchError
+
+
+def measure(image: Tensor, regions: Tensor, segment: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """Pixels of each image that prediction and truth share, and that either has, class by class.
+
+    Source: ContrastiveCAM spec §3, segmentation chart. image (N,3,H,W); regions (N,H,W): class of a pixel, −1 none;
+    segment: image -> scores (N,C+1,H,W), channel 0 for none -> {"intersection", "union": (N,C+1) int64}, column 0 for none.
+    Raises: CambenchError for scores that are not finite.
+    """
+    scores = checked(segment(image), "pixel scores")
+    count = scores.shape[1]
+    said, true = (one_hot(x.flatten(1), count).bool() for x in (scores.argmax(1), regions.to(scores.device) + 1))
+    return {"intersection": (said & true).sum(1), "union": (said | true).sum(1)}
+
+
+def by_class(columns: Mapping[str, Tensor]) -> Tensor:
+    """IoU_c = Σ intersection / Σ union over the images: (C+1,), background first, NaN for a class nobody shows or says."""
+    shared, either = (columns[name].sum(0).double() for name in ("intersection", "union"))
+    return torch.where(either > 0, shared / either.clamp(min=1), torch.nan)
+
+
+def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean over the classes that somebody shows or says, without and with the background.
+
+    Raises: CambenchError where there is none.
+    """
+    found = by_class(columns)
+    objects = found[1:][found[1:].isfinite()]
+    if not len(objects):
+        raise CambenchError("segmentation-iou: expected a pixel of a class in truth or prediction, got none.")
+    return {"": float(objects.mean()), "with-background": float(found[found.isfinite()].mean())}

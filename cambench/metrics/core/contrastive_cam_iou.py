@@ -1,0 +1,33 @@
+"""ContrastiveCAM IoU: the overlap of the class-reconstructed map's region with the object, on the grid of the map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cambench import maps
+from cambench.metrics.accuracy.predictions import ClassMaps, checked
+from cambench.metrics.core.contrastive import RULES, contrastive, iou, predicted, reconstructed
+
+VARIANTS = (*RULES, "pairwise")
+LEAVES_OUT = "whose mask is empty on the grid"
+
+
+@torch.no_grad()
+def measure(image: Tensor, label: Tensor, mask: Tensor, class_maps: ClassMaps) -> dict[str, Tensor]:
+    """IoU of H with the region of the reconstructed map, by several rules; pairwise: the mean IoU of D_(ct,c), c ≠ ct, at ½.
+
+    Source: ContrastiveCAM Table 2, with our rules (spec §2: the paper states none). H: cells with any pixel of the object.
+    image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,), one a rule; an empty H does not count.
+    Raises: CambenchError for maps that are not finite or of a single class.
+    """
+    found = checked(class_maps(image), "class maps")
+    core = maps.on_grid(mask, (found.shape[2], found.shape[3]))
+    counted = core.flatten(1).any(1)
+    own = reconstructed(found, label)
+    columns = {rule: iou(predicted(own, rule), core) for rule in RULES}
+    against = contrastive(found, label)
+    pairs = against.shape[1]
+    regions = predicted(against.flatten(0, 1), "0.5")
+    columns["pairwise"] = iou(regions, core.repeat_interleave(pairs, 0)).view(-1, pairs).mean(1)
+    return {**{k: torch.where(counted, v, torch.nan) for k, v in columns.items()}, "counted": counted}

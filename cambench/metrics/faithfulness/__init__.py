@@ -1,0 +1,1 @@
+"""Does the map show what the network used?"""

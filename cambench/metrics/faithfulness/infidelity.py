@@ -1,0 +1,162 @@
+"""Infidelity: how far a map is from foretelling what a perturbation does to the predicted class's probability.
+
+ExCon reports it and states no estimator (spec §2.3), so four of them are measured side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from cambench import maps
+from cambench.metrics.accuracy.predictions import Explain, Predict, checked
+from cambench.pixels import Normalisation, to_input, to_pixels
+
+VARIANTS = ("yeh-gaussian", "yeh-square", "captum-gaussian", "captum-gaussian-scaled")
+IMAGES = 1000
+"""The first so many images. Our choice (spec §2.3); Yeh et al. 2019 take 50."""
+DRAWS = 1000
+"""Perturbations an image of `yeh-*`. Our choice (spec §2.3); Yeh et al. 2019 take 10,000."""
+FEW_IMAGES, FEW_DRAWS = 50, 100
+"""Of `infidelity-small`: the 50 images of Yeh et al. 2019, and draws that a laptop can afford."""
+DRAWS_CAPTUM = 10
+"""Of `captum-*`: captum's default (spec §2.3)."""
+SIGMA = 0.2
+"""Of `yeh-gaussian`, in pixels of [0,1]. Source: Yeh et al. 2019, reference implementation (spec §2.3)."""
+SIGMA_CAPTUM = 0.003
+"""Of `captum-*`, in normalised space. Source: captum's documentation (spec §2.3)."""
+SIDES = 10
+"""The squares of `yeh-square` have 1 … 10 pixels a side. Source: spec §2.3."""
+CHUNK = 250
+"""Perturbed images a forward pass; the draws of an image do not depend on its batch."""
+STEPS = ("resize",)
+Draws = Iterator[tuple[Tensor, Tensor]]
+"""Pieces of at most CHUNK perturbed inputs (D,3,H,W) with their <I,φ> (D,) float64."""
+
+
+@torch.no_grad()
+def measure(
+    predict: Predict,
+    image: Tensor,
+    explain: Explain,
+    generators: Sequence[torch.Generator],
+    normalisation: Normalisation,
+    *,
+    draws: int | None = None,
+) -> dict[str, Tensor]:
+    """INFD = mean over I of (β<I,φ> − (F(x) − F(x − I)))² with F the predicted class's probability, for four kinds of I.
+
+    φ: the raw, signed map of the predicted class, resized bilinearly, the same for the three colours. β: see `infidelity`.
+    Each image draws from its own generator, the same draws for every network. Source: Yeh et al. 2019, eq. 1; kinds and
+    numbers of draws as in ExCon spec §2.3, our choice. Sums run in float64.
+    image (N,3,H,W) normalised, N generators, normalisation: mean and std of the colours, draws of `yeh-*` (None: `DRAWS`)
+    -> variant: (N,) float64.
+    Raises: CambenchError for logits or maps that are not finite.
+    """
+    draws = DRAWS if draws is None else draws
+    logits = checked(predict(image), "logits of whole images")
+    known = logits.argmax(1)
+    raw = checked(explain(image, known), "maps of the predicted class")
+    maps_of = maps.apply(maps.widened(raw), STEPS, (image.shape[2], image.shape[3])).double()
+    whole = probability(logits, known)
+    found: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    for one, heat, f, c, generator in zip(image, maps_of, whole, known, generators, strict=True):
+        kinds = {
+            "yeh-gaussian": yeh_gaussian(one, heat, generator, normalisation, draws),
+            "yeh-square": yeh_square(one, heat, generator, draws),
+            "captum-gaussian": captum_gaussian(one, heat, generator),
+        }
+        for name, drawn in kinds.items():
+            dot, change = answers(predict, drawn, f, c)
+            found[name].append(float(infidelity(dot, change, scaled=name.startswith("yeh"))))
+        found["captum-gaussian-scaled"].append(float(infidelity(dot, change, scaled=True)))
+    return {name: torch.tensor(rows, dtype=torch.float64) for name, rows in found.items()}
+
+
+def infidelity(dot: Tensor, change: Tensor, *, scaled: bool) -> Tensor:
+    """E[(β<I,φ> − ΔF)²], β = E[<I,φ>ΔF]/E[<I,φ>²] where `scaled`, else 1; β = 0 where E[<I,φ>²] = 0.
+
+    Source: Yeh et al. 2019, eq. 1 and its optimal scale (ExCon spec §2.3). dot, change (D,) float64 -> ().
+    """
+    square = dot.square().mean()
+    beta = torch.where(square > 0, (dot * change).mean() / square, 0.0) if scaled else torch.ones_like(square)
+    return (beta * dot - change).square().mean()
+
+
+def probability(logits: Tensor, classes: Tensor) -> Tensor:
+    """F: softmax of the class, in float64: (N,C), (N,) -> (N,)."""
+    return torch.softmax(logits.double(), 1).gather(1, classes[:, None])[:, 0]
+
+
+def answers(predict: Predict, draws: Draws, whole: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """<I,φ> and ΔF = F(x) − F(x − I) of every draw: (D,), (D,) float64, on the device. whole, known: () of the image."""
+    dots, changes = [], []
+    for perturbed, dot in draws:
+        logits = checked(predict(perturbed), "logits of perturbed images")
+        dots.append(dot)
+        changes.append(whole - probability(logits, known.expand(len(logits))))
+    return torch.cat(dots), torch.cat(changes)
+
+
+def passes(draws: int) -> int:
+    """Forward passes an image."""
+    return 2 * draws + DRAWS_CAPTUM + 2
+
+
+def sizes(draws: int) -> list[int]:
+    """The draws in pieces of at most CHUNK."""
+    return [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]
+
+
+def product(noise: Tensor, heat: Tensor) -> Tensor:
+    """<I,φ> = Σ over colours and pixels of I·φ: (D,3,H,W), (H,W) float64 -> (D,) float64."""
+    return (noise.sum(1, dtype=torch.float64) * heat).sum((1, 2))
+
+
+def yeh_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: Normalisation, draws: int) -> Draws:
+    """I = clip(x + Z, x − 1, x) in pixels of [0,1], Z ~ N(0, 0.2²) an element: the network sees x − I, within [0,1].
+
+    Source: Yeh et al. 2019, reference implementation (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.
+    """
+    x = to_pixels(image[None], *normalisation)
+    for n in sizes(draws):
+        noise = torch.minimum(torch.maximum(x + SIGMA * gaussian(n, image, generator), x - 1), x)
+        yield to_input(x - noise, *normalisation), product(noise, heat)
+
+
+def captum_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator) -> Draws:
+    """I ~ N(0, 0.003²) an element in normalised space: the network sees x − I. Source: captum (ExCon spec §2.3)."""
+    for n in sizes(DRAWS_CAPTUM):
+        noise = SIGMA_CAPTUM * gaussian(n, image, generator)
+        yield image - noise, product(noise, heat)
+
+
+def gaussian(n: int, image: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers (n,3,H,W) for an image (3,H,W), drawn on the CPU so that every device sees the same."""
+    return torch.randn(n, *image.shape, generator=generator, dtype=torch.float32).to(image)
+
+
+def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator, draws: int) -> Draws:
+    """A square becomes 0 in normalised space, <I,φ> = Σ of φ over it; squares drawn without repetition, all equally likely.
+
+    Source: Yeh et al. 2019, square removal (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.
+    """
+    places = squares(heat.shape[0], heat.shape[1])
+    drawn = places[torch.randperm(len(places), generator=generator)[:draws]].to(image.device)
+    y, x = (torch.arange(n, device=image.device) for n in heat.shape)
+    for part in torch.split(drawn, CHUNK):
+        top, left, side = (column[:, None] for column in part.T)
+        rows, columns = ((y >= top) & (y < top + side), (x >= left) & (x < left + side))
+        inside = rows[:, :, None] & columns[:, None]
+        yield torch.where(inside[:, None], 0.0, image), (inside * heat).sum((1, 2))
+
+
+def squares(height: int, width: int) -> Tensor:
+    """Every square of 1 … 10 pixels a side within the image: (S,3) int64 of top, left, side; 7,645 of them at 32 pixels."""
+    found = [
+        torch.cartesian_prod(torch.arange(height - side + 1), torch.arange(width - side + 1), torch.tensor([side]))
+        for side in range(1, min(SIDES, height, width) + 1)
+    ]
+    return torch.cat(found)

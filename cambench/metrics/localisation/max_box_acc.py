@@ -1,0 +1,60 @@
+"""MaxBoxAccV2: how often a box around the thresholded map meets an annotated box, at the best threshold for the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cambench.vocabulary import Box, CambenchError
+
+THRESHOLDS = np.arange(0, 1, 0.001)
+IOUS = (0.3, 0.5, 0.7)
+VARIANTS = ("", *(str(iou) for iou in IOUS))
+
+
+def measure(heatmap: Tensor, box: Sequence[Sequence[Box]]) -> dict[str, Tensor]:
+    """For each δ of 0.3, 0.5, 0.7, at which of 1,000 thresholds the best contour's box has an IoU of at least δ.
+
+    q = trunc(255·M); threshold i keeps q > int(t_i·max q), t_i = i/1000; the boxes of all contours, holes' too, against all
+    annotated boxes, whose corners are truncated to whole pixels and inclusive. Without foreground the box is (0,0,0,0).
+    Source: Choe et al. 2020 (WSOL benchmark), its evaluator; CALM Tables 3 and 5 (spec §2.5, §5.2).
+    heatmap (N,H,W) in [0,1], float64; box: N lists of (x0, y0, x1, y1) in the map's pixels -> {"δ": (N,1000) bool}.
+    Raises: CambenchError for maps that leave [0,1] or an image without a box.
+    """
+    low, high = float(heatmap.min()), float(heatmap.max())
+    if not (low >= 0 and high <= 1):
+        raise CambenchError(f"max-box-acc: expected maps in [0, 1], got values from {low} to {high}; scale them by min-max.")
+    rows = np.stack([curve(m, b) for m, b in zip(heatmap.double().cpu().numpy(), box, strict=True)])
+    return {str(iou): torch.from_numpy(rows >= iou) for iou in IOUS}
+
+
+def curve(heatmap: np.ndarray, box: Sequence[Box]) -> np.ndarray:  # type: ignore[type-arg]
+    """The best IoU at each of the 1,000 thresholds: map (H,W) float64 in [0,1] -> (1000,) float64."""
+    from cambench.metrics.localisation.contour_boxes import best_ious  # numba takes half a second to import
+
+    if not box:
+        raise CambenchError("max-box-acc: expected at least one annotated box for each image, got none.")
+    quantised, truth = (255 * heatmap).astype(np.uint8), np.array(box, dtype=np.float64).astype(np.int64)
+    top = int(quantised.max())
+    if top:
+        return best_ious(quantised, truth)[(THRESHOLDS * top).astype(np.int64)]
+    return np.full(len(THRESHOLDS), max(inclusive_iou((0, 0, 0, 0), b) for b in truth.tolist()))
+
+
+def inclusive_iou(a: Sequence[int], b: Sequence[int]) -> float:
+    """Intersection over union of two boxes x0, y0, x1, y1 whose corners are inclusive."""
+    wide, tall = (max(0, min(a[i + 2], b[i + 2]) - max(a[i], b[i]) + 1) for i in (0, 1))
+    areas = [(c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b)]
+    return wide * tall / (sum(areas) - wide * tall)
+
+
+def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
+    """The share of images right at the best threshold, for each δ by itself, and the mean of the three.
+
+    One threshold serves the whole data set. columns: {"δ": (N,1000) bool} -> {"δ": share, "": mean}.
+    """
+    found = {str(iou): float(columns[str(iou)].double().mean(0).max()) for iou in IOUS}
+    return {"": sum(found.values()) / len(found), **found}

@@ -1,0 +1,1 @@
+"""Does the map follow the image when the image changes?"""

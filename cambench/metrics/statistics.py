@@ -1,0 +1,175 @@
+"""How sure a mean over images is, and whether two networks differ on the same images: intervals, tests, corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from cambench.metrics.accuracy.predictions import checked
+from cambench.vocabulary import CambenchError
+
+AT_ONCE = 4_000_000
+EXACT = 50
+"""Differences up to which the test is exact (where no two of them are equally large)."""
+
+
+def interval(rows: Tensor, generator: torch.Generator, draws: int = 2000, level: float = 0.95) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of the mean: quantiles (1±level)/2 of the means of `draws` resamples of the rows.
+
+    Source: Efron & Tibshirani 1993, §13.3. rows (N,) on the CPU -> (low, high) in the rows' unit. Rows of only two values
+    (hits) are drawn as binomial counts, which has the same distribution. None for a single row, every resample of which
+    is itself.
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    rows = check_rows(rows)
+    n, low, high = len(rows), rows.min(), rows.max()
+    if n == 1:
+        return None
+    if bool(((rows == low) | (rows == high)).all()):
+        share = (rows == high).double().mean()
+        counts = torch.binomial(
+            torch.full((draws,), float(n), dtype=torch.float64), share.expand(draws), generator=generator
+        )
+        means = low + (high - low) * counts / n
+    else:
+        many = max(1, AT_ONCE // n)
+        sizes = [min(many, draws - i) for i in range(0, draws, many)]
+        means = torch.cat([rows[torch.randint(n, (size, n), generator=generator)].mean(1) for size in sizes])
+    tail = (1 - level) / 2
+    bounds = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=torch.float64))
+    return float(bounds[0]), float(bounds[1])
+
+
+def resampled(
+    statistic: Callable[[Mapping[str, Tensor]], dict[str, float]],
+    columns: Mapping[str, Tensor],
+    generator: torch.Generator,
+    draws: int = 400,
+    level: float = 0.95,
+) -> dict[str, tuple[float, tuple[float, float]] | tuple[None, None]]:
+    """Name -> bootstrap standard error and percentile interval of a statistic that is no mean, over resamples of the images.
+
+    Source: Efron & Tibshirani 1993, §6.2 and §13.3. columns: name -> rows (N, …) on the CPU. None for a single row.
+    """
+    n = len(next(iter(columns.values())))
+    if n == 1:
+        return dict.fromkeys(statistic(columns), (None, None))
+    found: dict[str, list[float]] = {}
+    for _ in range(draws):
+        rows = torch.randint(n, (n,), generator=generator)
+        for name, value in statistic({k: column[rows] for k, column in columns.items()}).items():
+            found.setdefault(name, []).append(value)
+    tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    spread: dict[str, tuple[float, tuple[float, float]] | tuple[None, None]] = {}
+    for name, values in found.items():
+        drawn = check_rows(torch.tensor(values, dtype=torch.float64))
+        low, high = torch.quantile(drawn, tail).tolist()
+        spread[name] = (float(drawn.std(correction=1)), (low, high))
+    return spread
+
+
+def standard_error(rows: Tensor) -> float | None:
+    """Standard error of the mean: s/√N with the sample deviation s (ddof 1); None for a single row, which has no deviation.
+
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    rows = check_rows(rows)
+    return float(rows.std(correction=1) / len(rows) ** 0.5) if len(rows) > 1 else None
+
+
+def check_rows(rows: Tensor) -> Tensor:
+    """The rows as float64 on the CPU. Raises: CambenchError without rows or for rows that are not finite."""
+    if rows.ndim != 1 or not len(rows):
+        raise CambenchError(f"expected per-image rows (N,) with N ≥ 1, got shape {tuple(rows.shape)}; nothing was measured.")
+    return checked(rows, "per-image rows").double().cpu()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """a, b: means. difference: a − b with its 95 % interval, None of one image. higher, lower, equal: images on which a is
+    above b, …
+
+    p: two-sided Wilcoxon signed-rank test.
+    """
+
+    n: int
+    a: float
+    b: float
+    difference: float
+    interval: tuple[float, float] | None
+    higher: int
+    lower: int
+    equal: int
+    p: float
+
+
+def compare(a: Tensor, b: Tensor, generator: torch.Generator) -> Paired:
+    """Two networks' per-image rows (N,) and (N,), the same images in the same order, in one unit.
+
+    Interval: percentile bootstrap of d̄, d = a − b, which draws images and takes both values of each (Efron & Tibshirani
+    1993, §8.3). Raises: CambenchError for rows of different lengths, without rows, or for rows that are not finite.
+    """
+    if a.shape != b.shape:
+        raise CambenchError(f"paired rows: expected the same images, got {len(a)} and {len(b)} rows.")
+    a, b = check_rows(a), check_rows(b)
+    difference = a - b
+    return Paired(
+        n=len(a),
+        a=float(a.mean()),
+        b=float(b.mean()),
+        difference=float(difference.mean()),
+        interval=interval(difference, generator),
+        higher=int((difference > 0).sum()),
+        lower=int((difference < 0).sum()),
+        equal=int((difference == 0).sum()),
+        p=wilcoxon(difference.numpy()),
+    )
+
+
+def over_seeds(differences: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Mean d̄ of the differences of networks of equal seeds, and its 95 % interval d̄ ± t·s/√n.
+
+    Student's t with n − 1 degrees of freedom, s with ddof 1: it speaks of the methods, where the interval over images speaks
+    of two networks. Raises: CambenchError for fewer than two seeds.
+    """
+    n = len(differences)
+    if n < 2:
+        raise CambenchError(f"interval over seeds: expected at least 2, got {n}.")
+    mean = float(np.mean(differences))
+    half = float(stats.t.ppf(0.975, n - 1) * np.std(differences, ddof=1) / n**0.5)
+    return mean, (mean - half, mean + half)
+
+
+def wilcoxon(differences: NDArray[np.float64]) -> float:
+    """Two-sided p of the signed-rank test; differences of zero are left out, and without any other p is 1.
+
+    Source: Wilcoxon 1945. Exact for up to 50 differences of which no two are equally large, else the normal approximation
+    with its correction for ties and none for continuity.
+    """
+    others = differences[differences != 0]
+    if not len(others):
+        return 1.0
+    ranks: NDArray[np.float64] = stats.rankdata(np.abs(others))
+    _, ties = np.unique(ranks, return_counts=True)
+    n = len(others)
+    if n == len(ties) and n <= EXACT:
+        return float(stats.wilcoxon(others, method="exact").pvalue)
+    variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3.0 - ties).sum() / 48
+    z = (ranks[others > 0].sum() - n * (n + 1) / 4) / variance**0.5
+    return float(2 * stats.norm.sf(abs(z)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected for m tests: sorted upwards, p̃_k = max over j ≤ k of min(1, (m − j + 1)·p_j). Source: Holm 1979."""
+    corrected = [0.0] * len(p)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = largest
+    return corrected

@@ -1,0 +1,121 @@
+"""A table over a number (columns 0, 0.01, 0.1, …) as curves: the λ curve of Table 10."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
+from cambench.report.tables.model import Cell, Row, Table
+from cambench.vocabulary import UsageError
+
+OURS, THEIRS = "#1f5fa8", "#8a8a8a"
+WIDTH, HEIGHT = 3.1, 2.6
+SPREAD = ("Mean ±", "One seed", "One episode")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A cell of a row: x is its column's number; low and high are one std, or the interval over the images, around ours."""
+
+    row: str
+    x: float
+    measured: float | None
+    low: float | None
+    high: float | None
+    published: float | None
+
+
+def points(table: Table) -> list[list[Point]]:
+    """The cells, row by row.
+
+    Raises: UsageError where a column is no number.
+    """
+    return [[point(row, cell, number(table, c)) for c, cell in enumerate(row.cells)] for row in table.rows]
+
+
+def number(table: Table, column: int) -> float:
+    """The number that a column stands for."""
+    text = table.columns[column].label[-1]
+    try:
+        return float(text)
+    except ValueError as e:
+        raise UsageError(
+            f"--figure lambda: expected a table whose columns are numbers, such as cgc/10; {table.id} has {text!r}."
+        ) from e
+
+
+def point(row: Row, cell: Cell, x: float) -> Point:
+    """One cell. A published number never stands beside a measured one that is not comparable."""
+    name, measured = row.heading[-1], cell.measured
+    published = cell.published.value if cell.published and (measured is None or measured.comparable) else None
+    if measured is None:
+        return Point(name, x, None, None, None, published)
+    low, high = measured.ends or (None, None)
+    return Point(name, x, measured.mean, low, high, published)
+
+
+def ablation(table: Table) -> Figure:
+    """One panel a row: measured with its spread, published beside it. 0 stands apart, because it is another training.
+
+    Raises: UsageError where there is nothing to draw.
+    """
+    rows = [row for row in points(table) if any(p.measured is not None or p.published is not None for p in row)]
+    if not rows:
+        raise UsageError(f"--figure lambda: nothing of {table.id} is measured or published.")
+    said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
+    lines = footed((*table.banner, *said), WIDTH * len(rows))
+    low = 0.14 * len(lines) + 0.1
+    figure = Figure(figsize=(WIDTH * len(rows), HEIGHT + low))
+    for r, row in enumerate(rows):
+        left, bottom = r + 0.2, low + 0.45
+        axes = figure.add_axes(
+            (left / len(rows), bottom / (HEIGHT + low), 0.75 / len(rows), (HEIGHT - 0.75) / (HEIGHT + low))
+        )
+        panel(axes, row, table.row_headers[-1])
+    first = figure.axes[0].get_legend_handles_labels()
+    if first[0]:
+        figure.axes[0].legend(*first, fontsize=SMALL, frameon=False)
+    write_foot(figure, lines, (low - 0.06) / (HEIGHT + low))
+    return figure
+
+
+def panel(axes: Axes, row: Sequence[Point], name: str) -> None:
+    """One row of the table."""
+    axes.set_title(row[0].row, fontsize=SMALL + 2, **PLAIN)
+    theirs = [(p.x, p.published) for p in row if p.published is not None]
+    curve(axes, theirs, "published", color=THEIRS, marker="s", markerfacecolor="white", linestyle="--", linewidth=1)
+    ours = [(p.x, p.measured) for p in row if p.measured is not None]
+    curve(axes, ours, "measured", color=OURS, marker="o", linewidth=1.4)
+    for p in row:
+        if p.measured is not None and p.low is not None and p.high is not None:
+            axes.plot([p.x, p.x], [p.low, p.high], color=OURS, linewidth=0.9, marker="_", markersize=5)
+    xs = sorted(p.x for p in row)
+    smallest = min((x for x in xs if x > 0), default=1.0)
+    axes.set_xscale("symlog", linthresh=smallest, linscale=0.6)
+    axes.set_xlim(xs[0] - 0.3 * smallest if xs[0] <= 0 else xs[0] / 1.3, xs[-1] * 1.3)
+    axes.set_xticks(xs, [f"{x:g}" for x in xs])
+    axes.minorticks_off()
+    axes.set_xlabel(name, fontsize=SMALL + 1, **PLAIN)
+    axes.tick_params(labelsize=SMALL)
+    quiet(axes)
+
+
+def curve(axes: Axes, pairs: Sequence[tuple[float, float]], label: str, **style: Any) -> None:
+    """The points above 0 as a line, the one at 0 by itself."""
+    rest = [pair for pair in pairs if pair[0] > 0]
+    apart = [pair for pair in pairs if pair[0] <= 0]
+    if rest:
+        axes.plot(*zip(*rest, strict=True), label=label, markersize=4, **style)
+    if apart:
+        named: dict[str, Any] = {} if rest else {"label": label}
+        axes.plot(*zip(*apart, strict=True), markersize=4, **{**style, "linestyle": "none"}, **named)
+
+
+def listed(table: Table) -> list[dict[str, Any]]:
+    """The points, for a machine."""
+    return [asdict(p) for row in points(table) for p in row]

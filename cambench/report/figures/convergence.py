@@ -1,0 +1,222 @@
+"""ExCon's Figure 3: validation accuracy and loss over the epochs, each method's mean over seeds in a band of one std."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cambench.lookup import canonical
+from cambench.recipes.published import load_published
+from cambench.recipes.schema import WORDS
+from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
+from cambench.report.tables.measure import listed as numbers
+from cambench.report.tables.select import alike, bare, together
+from cambench.store.runs import Run
+from cambench.vocabulary import CambenchError
+
+ACCURACY, LOSS = "validation_accuracy", "validation_loss"
+QUANTITIES = {ACCURACY: "validation accuracy (%)", LOSS: "validation cross-entropy"}
+"""Key of log.jsonl -> words on the axis, a panel each."""
+COLOURS = ("#1f5fa8", "#e0922f", "#3f8f4f", "#d1495b", "#8a4fa8", "#7a7a7a", "#5aa9e6", "#a0522d")
+WIDTH, HEIGHT, LINE = 3.4, 2.5, 0.16
+BAND = 0.2
+"""Opacity of a band."""
+PAPER, FIGURE, ON = "excon", "figure3", ("tiny-imagenet", "resnet50")
+"""Whose summaries are published, and on which data and network."""
+TITLE = "mean over the epochs of the std over seeds, in accuracy points"
+RULE = "Lines: mean over seeds; bands: ± one std over seeds (ddof 1) at each epoch."
+FROZEN = "{}: the epochs of its classifier alone, on a finished encoder"
+
+
+@dataclass(frozen=True)
+class Band:
+    """One quantity over the epochs: its mean over the seeds, its std (ddof 1) over them, None of one seed."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...] | None
+
+    @property
+    def average(self) -> float | None:
+        """The mean over epochs of the std over seeds. Source: ExCon Figure 3's caption (spec §2.5)."""
+        return None if self.std is None else statistics.fmean(self.std)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The seeds of one training: method × data set × network × settings."""
+
+    label: str
+    runs: tuple[Run, ...]
+    epochs: tuple[int, ...]
+    bands: Mapping[str, Band]
+    published: float | None
+
+    @property
+    def seeds(self) -> list[int]:
+        """In ascending order."""
+        return [run.info["seed"] for run in self.runs]
+
+
+def validated(run: Run) -> bool:
+    """Whether the run is finished and has logged both quantities in every epoch."""
+    log = run.log() if run.finished else []
+    return bool(log) and all(quantity in line for line in log for quantity in QUANTITIES)
+
+
+def trainings(runs: Sequence[Run]) -> list[Training]:
+    """The runs, those that differ in nothing but the seed together; labels say in what the others differ.
+
+    Raises: CambenchError where a log has a number that is not finite, or the seeds of one training have other epochs.
+    """
+    groups = [[*by_seed.values()] for by_seed in together(runs, conditions, lambda r: r.info["seed"], lambda r: r.name)]
+    groups.sort(key=lambda group: (group[0].info["method"], group[0].name))
+    return [training(label, group) for label, group in zip(labels(groups), groups, strict=True)]
+
+
+def conditions(run: Run) -> tuple[str, ...]:
+    """Everything but the seed that two runs must share to be averaged; the same facts as a record's."""
+    info, data = run.info, run.info.get("data", {})
+    facts = [info.get(name) for name in ("dataset", "method", "arch", "comparable", "partial", "deviations", "weights")]
+    seen = data.get("drawn_from", data.get("fingerprint"))
+    return (*(json.dumps(fact) for fact in facts), json.dumps(seen), alike(info["recipe"]))
+
+
+def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """A name a group: the method, the network where there are several, and the settings in which equal names differ."""
+    several = len({bare(group[0].info["arch"]) for group in groups}) > 1
+    infos = [group[0].info for group in groups]
+    plain = [info["method"] + (f" {bare(info['arch'])}" if several else "") for info in infos]
+    flat = [{k: v for k, v in flattened(info["recipe"]).items() if k.split(".")[0] not in WORDS} for info in infos]
+    found = []
+    for name, own in zip(plain, flat, strict=True):
+        others = [other for other, its in zip(flat, plain, strict=True) if its == name]
+        keys = [key for key in own if any(other.get(key) != own[key] for other in others)]
+        found.append(" ".join([name, *(f"{key}={own[key]}" for key in keys)]))
+    return [name if found.count(name) == 1 else f"{name} ({g[0].name})" for name, g in zip(found, groups, strict=True)]
+
+
+def flattened(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted key -> value."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flattened(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return found
+
+
+def training(label: str, group: Sequence[Run]) -> Training:
+    """One group of runs."""
+    logs = [run.log() for run in group]
+    epochs = [tuple(line["epoch"] for line in log) for log in logs]
+    for run, own in zip(group, epochs, strict=True):
+        if own != epochs[0]:
+            raise CambenchError(
+                f"{run.name}: expected the {len(epochs[0])} epochs of {group[0].name} in its log, got {len(own)}; train it "
+                "again."
+            )
+    bands = {quantity: band(quantity, group, logs) for quantity in QUANTITIES}
+    return Training(label, tuple(group), epochs[0], bands, published(group[0]))
+
+
+def band(quantity: str, group: Sequence[Run], logs: Sequence[Sequence[Mapping[str, Any]]]) -> Band:
+    """Mean and std over the seeds at each epoch."""
+    for run, log in zip(group, logs, strict=True):
+        for line in log:
+            if not math.isfinite(line[quantity]):
+                got = f"{line[quantity]} in epoch {line['epoch']}"
+                raise CambenchError(f"{run.name}: expected a finite {quantity}, got {got}; train it again.")
+    columns = [[line[quantity] for line in lines] for lines in zip(*logs, strict=True)]
+    spread = tuple(statistics.stdev(column) for column in columns) if len(group) > 1 else None
+    return Band(tuple(statistics.fmean(column) for column in columns), spread)
+
+
+def published(run: Run) -> float | None:
+    """The summary that the paper prints of such a run, None of any other: never beside what may not be compared."""
+    info, settings = run.info, flattened(run.info["recipe"])
+    if (info["dataset"], bare(info["arch"])) != ON or info.get("partial") or not info.get("comparable", True):
+        return None
+    for (table, row, _), value in load_published(PAPER).items():
+        if table == FIGURE and canonical(row) == info["method"]:
+            wanted = dict(part.split("=") for part in value.setting.split(";"))
+            return value.value if wanted["batch_size"] == str(settings["train.batch_size"]) else None
+    return None
+
+
+def convergence(shown: Sequence[Training], notes: Sequence[str]) -> Figure:
+    """A panel a quantity, a line and a band a training. notes: sentences at the foot."""
+    width = 2 * WIDTH
+    lines, head = footed(notes, width), LINE * (len(shown) + 1) + 0.25
+    low = 0.14 * len(lines) + 0.5
+    high = low + HEIGHT + head
+    figure = Figure(figsize=(width, high))
+    for n, (quantity, words) in enumerate(QUANTITIES.items()):
+        place = ((0.5 + WIDTH * n) / width, low / high, (WIDTH - 0.65) / width, HEIGHT / high)
+        panel(figure.add_axes(place), shown, quantity, words)
+    handles = figure.axes[0].get_legend_handles_labels()[0]
+    legend = figure.legend(
+        handles, [summary(t) for t in shown], loc="upper center", fontsize=SMALL, frameon=False, title=TITLE
+    )
+    legend.get_title().set_fontsize(SMALL)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    write_foot(figure, lines, (low - 0.45) / high)
+    return figure
+
+
+def panel(axes: Axes, shown: Sequence[Training], quantity: str, words: str) -> None:
+    """One quantity; a training of one epoch is a point."""
+    for n, one in enumerate(shown):
+        own, colour = one.bands[quantity], COLOURS[n % len(COLOURS)]
+        dashed = "--" if n >= len(COLOURS) else "-"
+        marker = "o" if len(one.epochs) == 1 else None
+        axes.plot(one.epochs, own.mean, dashed, color=colour, linewidth=1.2, marker=marker, markersize=3, label=one.label)
+        if own.std is not None:
+            below, above = ([m + sign * s for m, s in zip(own.mean, own.std, strict=True)] for sign in (-1, 1))
+            axes.fill_between(one.epochs, below, above, color=colour, alpha=BAND, linewidth=0.6)
+    axes.set_xlabel("epoch", fontsize=SMALL + 1)
+    axes.set_ylabel(words, fontsize=SMALL + 1, **PLAIN)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(labelsize=SMALL, length=2)
+    quiet(axes)
+
+
+def summary(one: Training) -> str:
+    """The legend's words: `excon: 0.63 (published 0.63)`, or that one seed has no std."""
+    average = one.bands[ACCURACY].average
+    said = "one seed, no band" if average is None else f"{average:.2f}"
+    return f"{one.label}: {said}" + ("" if one.published is None else f" (published {one.published:.2f})")
+
+
+def notes(shown: Sequence[Training]) -> list[str]:
+    """What the lines are, of which seeds, and every sentence that must stand under what the runs show."""
+    seeds = "; ".join(f"{t.label} {numbers(t.seeds)}{'' if len(t.runs) > 1 else ' (one: no band)'}" for t in shown)
+    frozen = [FROZEN.format(t.label) for t in shown if flattened(t.runs[0].info["recipe"]).get("model.frozen")]
+    infos = [t.runs[0].info for t in shown]
+    said = [s for key in ("partial", "deviations") for info in infos for s in info.get(key, [])]
+    said += [f"{r.name}: {sentence}" for t in shown for r in t.runs for sentence in r.info.get("warnings", [])]
+    theirs = any(t.published is not None for t in shown)
+    extra = ["The paper does not say whether its summary is of accuracy, nor how its std divides"] if theirs else []
+    sentences = [f"{s.rstrip('.')}." for s in dict.fromkeys([*extra, *frozen, *said])]
+    return [f"{infos[0]['dataset']}. {RULE} Seeds: {seeds}.", *sentences]
+
+
+def listed(shown: Sequence[Training]) -> list[dict[str, Any]]:
+    """The trainings and their points, for a machine."""
+    found: list[dict[str, Any]] = []
+    for one in shown:
+        points: list[dict[str, Any]] = [{"epoch": epoch} for epoch in one.epochs]
+        for quantity, own in one.bands.items():
+            for n, point in enumerate(points):
+                point[quantity] = {"mean": own.mean[n], "std": None if own.std is None else own.std[n]}
+        averages = {quantity: own.average for quantity, own in one.bands.items()}
+        runs = [run.name for run in one.runs]
+        facts = {"training": one.label, "method": one.runs[0].info["method"], "runs": runs, "seeds": one.seeds}
+        found.append({**facts, "mean_std": averages, "published": one.published, "points": points})
+    return found

@@ -1,0 +1,1 @@
+"""Tables: from records to rows of cells, before anyone draws them."""

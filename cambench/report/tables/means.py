@@ -1,0 +1,65 @@
+"""Cells that are a mean over several measurements, say of three architectures: all of them, or none."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from cambench.recipes.tables import Select
+from cambench.report.tables.measure import listed, measure, warned
+from cambench.report.tables.model import Cell, Measured
+from cambench.report.tables.select import chosen, variant_of
+from cambench.store.records import Record
+
+Part = tuple[Sequence[Record], str]
+"""The records of one measurement, one a seed, and the variant that counts."""
+
+
+def drawn_mean(parts: Sequence[Select], records: Sequence[Record], cell: Cell) -> tuple[Cell, list[str], Sequence[Record]]:
+    """The cell, the sentences about it, the records it shows; unmeasured unless every part is, with a seed in common."""
+    found = [chosen([select], records) for select in parts]
+    groups: list[Part] = [(its[0], variant_of(select, its[0][0])) for select, its in filter(None, found)]
+    measured = None if len(groups) < len(parts) else over_parts(groups)
+    if measured is None:
+        return cell, [], ()
+    every = [record for group, _ in groups for record in group]
+    shown = sorted(every, key=lambda r: r.comparable and not r.partial)  # the table's warning names the reason of the first
+    return Cell(cell.decimals, measured, cell.published), about(groups, measured), shown
+
+
+def over_parts(parts: Sequence[Part]) -> Measured | None:
+    """Of each seed that all parts have the mean over the parts, then mean and std (ddof 1) over seeds; None without one.
+
+    One seed has no interval: its parts look at the same images through different networks, so their intervals do not add up.
+    Raises: CambenchError naming a run whose value is not finite.
+    """
+    by_seed = [
+        dict(zip((m := measure(group, v)).seeds, zip(m.values, m.images, strict=True), strict=True)) for group, v in parts
+    ]
+    seeds = sorted(set.intersection(*(set(values) for values in by_seed)))
+    if not seeds:
+        return None
+    values = tuple(statistics.fmean(part[seed][0] for part in by_seed) for seed in seeds)
+    return Measured(
+        mean=statistics.fmean(values),
+        values=values,
+        seeds=tuple(seeds),
+        images=tuple(sum(part[seed][1] for part in by_seed) for seed in seeds),
+        std=statistics.stdev(values) if len(values) > 1 else None,
+        comparable=all(record.comparable and not record.partial for group, _ in parts for record in group),
+    )
+
+
+def about(parts: Sequence[Part], measured: Measured) -> list[str]:
+    """What a reader must know of the number."""
+    firsts = [group[0] for group, _ in parts]
+    said = [sentence for first in firsts for sentence in first.partial]
+    said += [f"{r.dataset}: not comparable with published numbers" for r in firsts if not r.comparable and not r.partial]
+    said += warned([record for group, _ in parts for record in group])
+    said += [sentence for first in firsts for sentence in first.deviations]
+    names = [[f"{r.metric} on {r.dataset}" for r in firsts], [r.arch for r in firsts]]
+    told = [", ".join(dict.fromkeys(column)) for column in names if len(set(column)) > 1]
+    over = f"Mean over {len(parts)} measurements: {'; '.join(told)}"
+    seeds = f"seed{'s' if len(measured.seeds) > 1 else ''} {listed(measured.seeds)}"
+    spread = "no spread" if measured.std is None else "± std (ddof 1) of the means"
+    return [sentence.rstrip(".") for sentence in dict.fromkeys([*said, f"{over}; {seeds}, {spread}"])]

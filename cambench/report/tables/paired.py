@@ -1,0 +1,230 @@
+"""Two runs compared image by image: which records belong together, whether they saw the same images, and the numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cambench import seeds
+from cambench.lookup import canonical
+from cambench.metrics import find_metric, statistics
+from cambench.report.tables.model import Cell, with_unit
+from cambench.report.tables.select import MEASURED_ON, preference, setting
+from cambench.store.records import Record, Rows
+from cambench.vocabulary import CambenchError, UsageError, number_of
+
+LEFT_OUT = "images left out"
+METHOD = (
+    "A − B: difference of the means over the same images; 95 %: its paired bootstrap interval over the images.",
+    "p: Wilcoxon signed-rank test, two-sided; Holm: corrected for all rows of this table.",
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A record and how to read its per-image rows."""
+
+    record: Record
+    read: Callable[[], Rows]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A metric's variant in two runs, in its unit. lacking: images that only the other run has a value for.
+
+    warnings: what went wrong in either training.
+    """
+
+    metric: str
+    variant: str
+    dataset: str
+    split: str
+    explainer: str | None
+    target: str | None
+    numbers: statistics.Paired
+    lacking: tuple[int, int]
+    warnings: tuple[str, ...] = ()
+    p_holm: float = 1.0
+
+
+def key(record: Record) -> tuple[str, ...]:
+    """What two records must share to be compared."""
+    facts = (record.dataset, record.split, canonical(record.metric), record.explainer, record.target)
+    return tuple(fact or "" for fact in facts)
+
+
+def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str]) -> list[Comparison]:
+    """Every metric that was asked for (none: every one that both have), with every explainer and target that both have.
+
+    Raises: UsageError where a run lacks a metric, where the runs share nothing, or where they saw different images.
+    """
+    names = [find_metric(name).name for name in wanted]
+    for name, side in itertools.product(names, (a, b)):
+        if not any(canonical(s.record.metric) == name for s in side):
+            run = side[0].record.run if side else "the run"
+            raise UsageError(f"{run} has no record of {name}; measure it with `cambench eval {run} --metric {name}`.")
+    shared = [k for k in dict.fromkeys(key(s.record) for s in a) if any(key(s.record) == k for s in b)]
+    shared = [k for k in shared if not names or k[2] in names]
+    if not shared or set(names) - {k[2] for k in shared}:
+        raise UsageError(f"the two runs share no record to compare: A has {listed(a, names)}; B has {listed(b, names)}.")
+    found = [
+        comparison for k in shared for comparison in of_key([[s for s in side if key(s.record) == k] for side in (a, b)])
+    ]
+    corrected = statistics.holm([comparison.numbers.p for comparison in found])
+    return [replace(comparison, p_holm=p) for comparison, p in zip(found, corrected, strict=True)]
+
+
+def listed(side: Sequence[Side], names: Sequence[str]) -> str:
+    """What a run was measured on, for an error."""
+    keys = dict.fromkeys(key(s.record) for s in side if not names or canonical(s.record.metric) in names)
+    return (
+        "; ".join(f"{k[2]} ({', '.join(filter(None, (k[3], k[4])))}) on {k[0]} {k[1]}".replace(" ()", "") for k in keys)
+        or "nothing"
+    )
+
+
+def of_key(sides: Sequence[Sequence[Side]]) -> list[Comparison]:
+    """The comparisons of the preferred pair of records that saw the same images.
+
+    Raises: UsageError where no pair did.
+    """
+    a, b = (sorted(side, key=lambda s: preference([s.record])) for side in sides)
+    refused: UsageError | None = None
+    for first, second in itertools.product(a, b):
+        try:
+            return of_records(first, second)
+        except UsageError as e:
+            refused = refused or e
+    assert refused is not None
+    raise refused
+
+
+def of_records(a: Side, b: Side) -> list[Comparison]:
+    """One comparison a variant of the two records.
+
+    Raises: UsageError if they saw different images.
+    """
+    rows, lacking = matched(a, b)
+    record, found = a.record, []
+    warnings = tuple(f"{name}: {said}" for name, side in (("A", a), ("B", b)) for said in side.record.warnings)
+    for variant, (left, right) in rows.items():
+        numbers = statistics.compare(left, right, seeds.generator("paired"))
+        facts = (record.dataset, record.split, record.explainer, record.target)
+        found.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings))
+    return found
+
+
+def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[int, int]]:
+    """Variant -> the rows (N,) of the two records over their shared images, in the metric's unit; how many each lacks.
+
+    Raises: UsageError if they saw different images.
+    """
+    check_data(a.record, b.record)
+    rows_a, rows_b = a.read(), b.read()
+    at_a, at_b = aligned(a.record, b.record, rows_a.ids, rows_b.ids)
+    scale = find_metric(a.record.metric).scale
+    both = {
+        variant: (
+            torch.from_numpy(rows_a.values[variant][at_a] * scale),
+            torch.from_numpy(rows_b.values[variant][at_b] * scale),
+        )
+        for variant in rows_a.values
+        if variant in rows_b.values
+    }
+    return both, (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a))
+
+
+def check_data(a: Record, b: Record) -> None:
+    """Refuse records whose data has different fingerprints."""
+    first, second = (setting(record, f"data.{MEASURED_ON}") for record in (a, b))
+    if first != second:
+        raise UsageError(
+            f"{a.metric} on {a.dataset} {a.split}: expected one set of images, got {counted(a)} of {a.run} "
+            f"(data {first}) and {counted(b)} of {b.run} (data {second}); measure both on the same data, without --limit."
+        )
+
+
+def aligned(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) -> tuple[Any, Any]:
+    """Positions of the shared images in each run's rows, in A's order.
+
+    A metric may leave images out; more that lack than that are other images.
+    Raises: UsageError for other images, CambenchError for an image that has two rows.
+    """
+    for record, ids in ((a, ids_a), (b, ids_b)):
+        if len(set(ids)) < len(ids):
+            raise CambenchError(
+                f"{record.run}, {record.metric}: expected one row an image, got some twice; measure it again."
+            )
+    place = {name: i for i, name in enumerate(ids_b)}
+    shared = [i for i, name in enumerate(ids_a) if name in place]
+    lacking = (len(ids_b) - len(shared), len(ids_a) - len(shared))
+    if not shared or any(n > record.counts.get(LEFT_OUT, 0) for n, record in zip(lacking, (a, b), strict=True)):
+        raise UsageError(
+            f"{a.metric} on {a.dataset} {a.split}: expected the same images, got {len(ids_a):,} of {a.run} and "
+            f"{len(ids_b):,} of {b.run} with {len(shared):,} in common; measure both on the same images."
+        )
+    return np.array(shared), np.array([place[ids_a[i]] for i in shared])
+
+
+def counted(record: Record) -> str:
+    """`5,794 images`."""
+    return number_of(max(value.n for value in record.values.values()), "image")
+
+
+def printed(comparison: Comparison) -> dict[str, str]:
+    """One line of the table for a person."""
+    metric, numbers = find_metric(comparison.metric), comparison.numbers
+    cell = Cell(metric.decimals)
+    interval = "n = 1" if numbers.interval is None else f"[{', '.join(cell.number(end) for end in numbers.interval)}]"
+    name = " ".join(filter(None, (comparison.metric, comparison.variant)))
+    return {
+        "metric": with_unit(name, metric.unit, metric.direction(comparison.variant)),
+        "maps": " ".join(filter(None, (comparison.explainer, comparison.target))) or "–",
+        "on": f"{comparison.dataset} {comparison.split}",
+        "n": f"{numbers.n:,}",
+        "A": cell.number(numbers.a),
+        "B": cell.number(numbers.b),
+        "A − B": cell.signed(numbers.difference),
+        "95 %": interval,
+        "p": probability(numbers.p),
+        "Holm": probability(comparison.p_holm),
+    }
+
+
+def probability(p: float) -> str:
+    """Three digits; below 0.001 as a power of ten."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}" if p > 0 else "<1e-300"
+
+
+def notes(found: Sequence[Comparison]) -> list[str]:
+    """What stands beneath the table."""
+    lacking = {c.metric: c.lacking for c in found if any(c.lacking)}
+    return [
+        *METHOD,
+        *dict.fromkeys(f"{said.rstrip('.')}." for c in found for said in c.warnings),
+        *(
+            f"{m}: without {number_of(of_a, 'image')} that A lacks and {of_b:,} that B lacks."
+            for m, (of_a, of_b) in lacking.items()
+        ),
+    ]
+
+
+def tidy(found: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
+    """One plain dict a comparison, numbers unrounded."""
+    return [
+        {
+            "a": a, "b": b, "metric": c.metric, "variant": c.variant, "unit": find_metric(c.metric).unit,
+            "dataset": c.dataset, "split": c.split, "explainer": c.explainer, "target": c.target,
+            "n": c.numbers.n, "mean_a": c.numbers.a, "mean_b": c.numbers.b, "difference": c.numbers.difference,
+            **dict(zip(("low", "high"), c.numbers.interval or (None, None), strict=True)), "a_higher": c.numbers.higher,
+            "a_lower": c.numbers.lower, "equal": c.numbers.equal, "p": c.numbers.p, "p_holm": c.p_holm,
+            "warnings": " ".join(c.warnings),
+        }
+        for c in found
+    ]  # fmt: skip

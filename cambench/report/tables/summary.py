@@ -1,0 +1,152 @@
+"""Records → one summary table a data set: rows method × explainer × target, columns metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cambench import metrics
+from cambench.lookup import canonical
+from cambench.metrics import Metric, find_metric
+from cambench.report.tables.draft import Draft, finish
+from cambench.report.tables.measure import measure, mixed, sentences, troubles, warning
+from cambench.report.tables.model import Cell, Column, Row, Table
+from cambench.report.tables.select import LAST, groups, training
+from cambench.report.tables.varied import labelled, told_apart
+from cambench.store.records import Record
+
+NONE = "–"
+ColumnKey = tuple[str, str]
+"""(metric, variant)."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row before it is drawn: its facts, and for each column the group of records that it shows."""
+
+    facts: dict[str, str]
+    groups: dict[ColumnKey, list[Record]]
+
+    @property
+    def first(self) -> Record:
+        """A record that stands for all of the row."""
+        return next(iter(self.groups.values()))[0]
+
+
+def summary(records: Iterable[Record]) -> list[Table]:
+    """One table a data set, in the order of their names.
+
+    Values that were measured under different conditions (a part of the images, another recipe) stand in different rows.
+    """
+    by_dataset: dict[str, list[Record]] = {}
+    for record in records:
+        by_dataset.setdefault(record.dataset, []).append(record)
+    return [dataset_table(name, by_dataset[name]) for name in sorted(by_dataset)]
+
+
+def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
+    """The summary of one data set."""
+    columns = column_keys(records)
+    entries = {metric: find_metric(metric) for metric, _ in columns}
+    lines = lines_of(records, columns)
+    several = {fact for fact in ("arch", "split") if len({line.facts[fact] for line in lines}) > 1}
+    headers = ["method", *(f for f in ("arch", "split") if f in several), "explainer", "target"]
+    constant = [f"{fact} {lines[0].facts[fact]}" for fact in ("arch", "split") if fact not in several]
+    draft = Draft([], [])
+    incomparable: list[list[Record]] = []
+    for line in lines:
+        drawn = [draw(line.groups.get(key, []), key, entries[key[0]]) for key in columns]
+        draft.cells.append([cell for cell, _ in drawn])
+        draft.about.append([about for _, about in drawn])
+        incomparable += [
+            line.groups[k] for k, (c, _) in zip(columns, drawn, strict=True) if c.measured and not c.measured.comparable
+        ]
+    shown = [group for line in lines for group in line.groups.values()]
+    table = Table(
+        id=dataset,
+        title=", ".join(constant) or "all architectures and splits",
+        row_headers=tuple(h.capitalize() for h in headers),
+        columns=tuple(column(key, entries[key[0]], columns) for key in columns),
+        rows=tuple(Row(tuple(line.facts[h] for h in headers), ()) for line in lines),
+        banner=(*warning(incomparable, len(draft.measured())), *mixed(shown), *troubles(shown)),
+        summary=True,
+    )
+    return finish(table, draft)
+
+
+def lines_of(records: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:
+    """The rows of one data set; those of one label say behind the method's name what tells them apart."""
+    lines = [line for cluster in clusters(records) for line in cluster_lines(cluster, columns) if line.groups]
+    alike: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        alike.setdefault(tuple(line.facts.values()), []).append(line)
+    words = {
+        id(line): word
+        for same in alike.values()
+        for line, word in zip(same, told_apart([line.first for line in same]), strict=True)
+    }
+    return [replace(row, facts={**row.facts, "method": labelled(row.facts["method"], words[id(row)])}) for row in lines]
+
+
+def column_keys(records: Sequence[Record]) -> list[ColumnKey]:
+    """The columns, in the order of the metrics' index and of each metric's variants."""
+    order = list(metrics.INDEX)
+    seen = {(canonical(record.metric), variant): None for record in records for variant in record.values}
+    names = sorted({metric for metric, _ in seen}, key=lambda m: (order.index(m) if m in order else len(order), m))
+    return [key for name in names for key in seen if key[0] == name]
+
+
+def column(key: ColumnKey, entry: Metric, keys: Sequence[ColumnKey]) -> Column:
+    """A column's label: the metric, and below it the variant, where any metric of the table has one."""
+    direction = entry.direction(key[1])
+    label = key if any(variant for _, variant in keys) else key[:1]
+    return Column(label, entry.unit_of(key[1]), direction)
+
+
+def clusters(records: Sequence[Record]) -> list[list[Record]]:
+    """Records that one row could hold: the same method, architecture, split, training, epoch, explainer and target.
+
+    Records of metrics that look at no heatmap go with every explainer and target of their network.
+    """
+    networks: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        epoch = "" if record.checkpoint == LAST else record.checkpoint
+        networks.setdefault((record.arch, record.split, record.method, training(record), epoch), []).append(record)
+    found = []
+    for _, network in sorted(networks.items()):
+        views = sorted({(r.explainer, r.target or "") for r in network if r.explainer is not None})
+        found += [[r for r in network if r.explainer is None or (r.explainer, r.target or "") == view] for view in views]
+        found += [] if views else [network]
+    return found
+
+
+def cluster_lines(cluster: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:
+    """The rows of a cluster: one, unless a column has several groups that may not be averaged."""
+    per_column = {key: groups(r for r in cluster if holds(r, key)) for key in columns}
+    if all(len(found) <= 1 for found in per_column.values()):
+        return [line(cluster, per_column, 0)]
+    rows: list[Line] = []
+    for partial in sorted({r.partial for r in cluster}, key=lambda p: (len(p), p)):
+        part = {key: [g for g in found if g[0].partial == partial] for key, found in per_column.items()}
+        rows += [line(cluster, part, rank) for rank in range(max(len(found) for found in part.values()))]
+    return rows
+
+
+def holds(record: Record, key: ColumnKey) -> bool:
+    """True where the record has a value for the column."""
+    return canonical(record.metric) == key[0] and key[1] in record.values
+
+
+def line(cluster: Sequence[Record], per_column: dict[ColumnKey, list[list[Record]]], rank: int) -> Line:
+    """The row of the groups of one rank."""
+    seen = next((r for r in cluster if r.explainer is not None), cluster[0])
+    facts = {name: getattr(seen, name) or NONE for name in ("method", "arch", "split", "explainer", "target")}
+    return Line(facts, {key: found[rank] for key, found in per_column.items() if rank < len(found)})
+
+
+def draw(group: list[Record], key: ColumnKey, entry: Metric) -> tuple[Cell, list[str]]:
+    """The cell of a group and the sentences about it; an empty cell for no group."""
+    if not group:
+        return Cell(entry.decimals), []
+    measured = measure(group, key[1])
+    return Cell(entry.decimals, measured), sentences(group, measured)

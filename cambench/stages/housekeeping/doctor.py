@@ -1,0 +1,49 @@
+"""What is installed and what is here, for `cambench doctor`."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from cambench.stages import workplace
+from cambench.stages.housekeeping.data import present
+from cambench.store.provenance import device_name, versions
+from cambench.store.runs import read_runs
+
+OPTIONAL = {"captum": "peers", "torchcam": "peers", "timm": "timm", "submitit": "slurm", "ray": "ray", "sklearn": "plots"}
+
+Row = dict[str, str]
+
+
+def examine(data_root: Path, results: Path) -> list[Row]:
+    """One row a fact: versions, devices, roots, optional packages, data sets."""
+    rows = [("version", name, v) for name, v in versions().items()]
+    rows += [("device", "auto", device_name(workplace.device("auto")))]
+    rows += [("device", f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    rows += [
+        (
+            "device",
+            "cpu",
+            f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
+        )
+    ]
+    rows += [("root", "data", describe(data_root)), ("root", "results", describe(results))]
+    if results.is_dir():
+        runs = read_runs(results)
+        rows += [("root", "runs", f"{len(runs)}, {sum(r.finished for r in runs)} finished")]
+    rows += [
+        ("optional", f"{name} [{extra}]", "installed" if find_spec(name) else "not installed")
+        for name, extra in OPTIONAL.items()
+    ]
+    rows += [("data", row["name"], row["found"]) for row in present(data_root)]
+    return [{"what": what, "name": name, "is": value} for what, name, value in rows]
+
+
+def describe(root: Path) -> str:
+    """A root folder and whether it can be used."""
+    if not root.exists():
+        return f"{root.absolute()} (not there yet)"
+    return f"{root.absolute()}" + ("" if os.access(root, os.W_OK) else " (not writable)")

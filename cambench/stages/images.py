@@ -1,0 +1,67 @@
+"""The images on which a run is explained or evaluated, and the view that its network has of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from cambench import data
+from cambench.data import episodes
+from cambench.data.by_name import matched, wrong_count
+from cambench.data.class_sets import with_file
+from cambench.data.views import View
+from cambench.pixels import normalisation_of
+from cambench.stages import workplace
+from cambench.stages.network import Loaded
+from cambench.vocabulary import Dataset, UsageError
+
+
+def open_data(
+    loaded: Loaded,
+    place: workplace.Place,
+    dataset: str | None,
+    split: str,
+    limit: int | None,
+    sets: Path | None = None,
+    *,
+    map_classes: bool = False,
+) -> Dataset:
+    """The split on which a run is explained or evaluated: the run's own data set unless another is named.
+
+    Its classes are matched by name with those that the run was trained on, and numbered as the network does.
+    sets: a file of class sets, one family more. map_classes: whether some common classes are enough.
+    Raises: UsageError if no data is known, its classes have other names, or a given network another number of them.
+    """
+    own = loaded.run.info.get("data", {})
+    spec = dataset or own.get("spec")
+    if spec is None:
+        raise UsageError(f"{loaded.run.name}: expected --dataset, since a given network belongs to no data set.")
+    spec = data.settled(spec)
+    mine = own if spec == own.get("spec") else {}
+    draw = episodes.from_dict(mine.get("draw"))
+    found = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
+    names, outputs = loaded.run.info.get("class_names"), count_outputs(loaded)
+    if names is not None:
+        found = matched(found, names, loaded.run.name, some=map_classes)
+    if outputs != len(found.classes):
+        raise wrong_count(found, outputs, loaded.run.name)
+    return found if sets is None else with_file(found, sets)
+
+
+def count_outputs(loaded: Loaded) -> int:
+    """The number of logits of the network."""
+    return loaded.logits(torch.zeros(1, 3, loaded.size, loaded.size, device=loaded.device)).shape[1]
+
+
+def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
+    """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one.
+
+    A central crop is made as the run's own evaluation makes it, and colours are normalised as in its training; those of a
+    given network as it declares, else as ImageNet's.
+    """
+    recipe = loaded.input
+    if kind == "resize-center-crop":
+        kind = recipe.get("evaluation", kind)
+    size, own = round(loaded.size * scale), normalisation_of(recipe)
+    return View(kind=kind, size=size, resize=recipe.get("resize") or None, mean=own.mean, std=own.std)

@@ -1,0 +1,83 @@
+"""Rows of a metric whose maps come from a network in train mode, as CGC's released insertion script makes them.
+
+Class by class, in chunks of 5,000 images: the chunk's maps are made in batches of 100 in train mode, so that they follow
+from the batch's statistics, while the running statistics of the batch norms move towards them (momentum 0.1); then the chunk
+is scored in eval mode with the statistics as they are by then; the next chunk goes on from there. Source: CGC spec §5.3.
+Scoring changes no state, so a run that was killed makes the maps again from the first chunk on (one pass an image, where
+scoring takes 29), skips what is scored and ends with the very same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cambench import maps, metrics, seeds
+from cambench.data.loader import eval_batches
+from cambench.data.views import View
+from cambench.explainers import explain_batch, find_explainer
+from cambench.stages.class_sets import tables
+from cambench.stages.images import make_view
+from cambench.stages.network import Loaded
+
+if TYPE_CHECKING:
+    from cambench.stages.measuring.rows import EvalJob, Work
+
+MOMENTUM = 0.1
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def drifting_rows(
+    metric: metrics.Metric, job: EvalJob, loaded: Loaded, work: Work
+) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """Rows of the images that are not measured yet, chunk by chunk; the loaded network stays as it is."""
+    assert metric.train_bn is not None
+    batch_size, chunk_size = metric.train_bn
+    network = drifting(loaded, loaded.layer_of(find_explainer(job.explainer)))
+    view, rows = make_view(metric.view, loaded, metric.view_scale), [*work.before, *work.rows]
+    for start in range(0, len(rows), chunk_size):
+        chunk = rows[start : start + chunk_size]
+        with torch.random.fork_rng(
+            devices=[torch.device(loaded.device)] if loaded.device.startswith("cuda") else []
+        ):  # dropout, if there is any
+            torch.manual_seed(seeds.derive(metric.name, start))
+            raw = train_mode_maps(replace(job, batch_size=batch_size), network, view, work, chunk)
+        todo = chunk[max(0, len(work.before) - start) :]
+        for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=todo, **network.source(work.place)):
+            stack = torch.stack([raw[row] for row in batch.rows]).to(loaded.device)
+            heatmap = maps.apply(stack, metric.steps, (batch.image.shape[2], batch.image.shape[3]))
+            values = metric.measure(predict=network.logits, image=batch.image, heatmap=heatmap, label=batch.label)
+            yield {"row": np.array(batch.rows), metric.variants[0]: values.double().cpu().numpy()}
+
+
+def drifting(loaded: Loaded, layer: str) -> Loaded:
+    """The network with batch norms of its own that drift."""
+    model = loaded.unfolded(layer)
+    for module in model.modules():
+        if isinstance(module, NORMS):
+            module.momentum = MOMENTUM
+    return replace(loaded, model=model, layer=layer, head=None)
+
+
+def train_mode_maps(job: EvalJob, network: Loaded, view: View, work: Work, rows: list[int]) -> dict[int, Tensor]:
+    """Row -> raw map (h,w) on the CPU; the running statistics of the network move."""
+    found: dict[int, Tensor] = {}
+    for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=rows, **network.source(work.place)):
+        explained = explain_batch(
+            network.model,
+            batch.image,
+            explainer=job.explainer,
+            target=job.target,
+            classes=batch.label,
+            layer=network.layer,
+            precision=network.precision,
+            training=True,
+            subsets=tables(job.target, work.dataset),
+        )
+        found.update(zip(batch.rows, explained.maps.cpu(), strict=True))
+    return found

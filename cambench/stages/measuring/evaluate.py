@@ -1,0 +1,290 @@
+"""Evaluate: a metric of a run on a split, as per-image rows and a record; heatmaps that are missing are made first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cambench import metrics, seeds
+from cambench.data.folder import BOX_COLUMNS
+from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, region_source
+from cambench.explainers import find_explainer
+from cambench.explainers.explanation import Explainer
+from cambench.metrics import Metric
+from cambench.stages import identity, workplace
+from cambench.stages.measuring.drift import drifting_rows
+from cambench.stages.measuring.explain import ExplainJob, explain, locate
+from cambench.stages.measuring.pair_rows import pair_rows
+from cambench.stages.measuring.rows import EvalJob, Work, collect, image_rows, mask_rows
+from cambench.stages.network import Loaded
+from cambench.stages.pairs import check_cues, pair_name
+from cambench.stages.progress import bar, say
+from cambench.store.heatmaps import Heatmaps
+from cambench.store.keys import job_key
+from cambench.store.locks import only_writer
+from cambench.store.parts import Parts
+from cambench.store.provenance import device_name, versions
+from cambench.store.records import Record, read_record, readable, rows_path, write_record, write_rows
+from cambench.vocabulary import CambenchError, Dataset, UsageError, Value, number_of
+
+NO_BOX = "images without a box, or with boxes wholly outside their picture alone"
+
+
+def evaluate(
+    job: EvalJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, anew: set[Path] | None = None
+) -> Record:
+    """The record of a metric: read if it is on disk, measured where it is not, going on after a killed call.
+
+    anew: as of `explain`; the record is then measured whatever is there.
+    Raises: UsageError where the data lacks what the metric needs; CambenchError naming an image whose value is not finite.
+    """
+    metric = metrics.find_metric(job.metric)
+    job = replace(job, explainer=metric.explainer or job.explainer)
+    entry = find_explainer(job.explainer)
+    metric = metric.on(entry.name)
+    check(metric, job, dataset)
+    path, described = locate_record(job, metric, loaded, dataset, place)
+    again = anew is not None and path not in anew
+    if path.exists() and not again:
+        return read_record(path)
+    with only_writer(path):
+        if not path.exists() or again:
+            parts = Parts(path.with_suffix(".h5"), job_key(described), anew=again)
+            record, rows = measure(metric, job, loaded, Asked(dataset, place, parts, anew))
+            write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows))
+            write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
+            supersede(path)
+            parts.remove()
+    if anew is not None:
+        anew.add(path)
+    return read_record(path)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of which images, under which roots, with the rows that are measured already and the files that --again made."""
+
+    dataset: Dataset
+    place: workplace.Place
+    parts: Parts
+    anew: set[Path] | None
+
+
+def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
+    """The maps that a metric looks at."""
+    return ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
+
+
+def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple[Record, dict[str, Any]]:
+    """The record of a metric without its identity, and its rows: what is left of the images is measured.
+
+    Raises: CambenchError where the rows are not those of the images.
+    """
+    began, dataset, parts, place = time.monotonic(), asked.dataset, asked.parts, asked.place
+    shown = metric.explains and metric.train_bn is None
+    heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.anew) if shown else None
+    left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
+    if metric.pairs and not parts.rows:
+        rows = pair_rows(metric, job, loaded, dataset, place)
+        parts.append(len(rows["row"]), rows)
+    elif not metric.pairs:
+        every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
+        work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
+        measure_images(metric, job, loaded, work, parts)
+    rows = parts.read()
+    if len(set(rows["row"].tolist())) != len(rows["row"]):
+        raise parts.disorder(f"each image once, got {len(rows['row'])} rows of {len(set(rows['row'].tolist()))}")
+    record = make_record(job, metric, loaded, dataset, rows)
+    record.counts.update({reason: len(found) for reason, found in left.items()})
+    return replace(record, seconds=round(time.monotonic() - began, 2)), rows
+
+
+def supersede(path: Path) -> None:
+    """Remove the records that a new one takes the place of: of the same run, images and settings, but of weights that are
+    replaced, annotations that were changed, or a formula of another version.
+    """
+    written = read_record(path)
+    for other, record in readable(sorted(path.parent.glob("*.json"))):
+        if other != path and identity.lasting(record.job) == identity.lasting(written.job):
+            say(f"{other.name}: gives way to {path.name}: its weights, annotations or formula are no more")
+            other.unlink()
+            rows_path(other).unlink(missing_ok=True)
+
+
+def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, parts: Parts) -> None:
+    """Measure what is left of the images, and commit it about 256 at a time."""
+    measured = drifting_rows if metric.train_bn else mask_rows if metric.at_annotation else image_rows
+    with bar(f"{metric.name}", len(work.rows)) as progress:
+        for rows in collect(measured(metric, job, loaded, work), work.dataset):
+            parts.append(len(rows["row"]), rows)
+            progress.advance(len(rows["row"]))
+
+
+def ids(metric: Metric, dataset: Dataset, rows: Mapping[str, Any]) -> list[str]:
+    """What each row is about: an image, or a pair of classes."""
+    if metric.pairs:
+        return [pair_name(dataset, a, b) for a, b, *_ in rows["pair"].tolist()]
+    return [dataset.samples[row].id for row in rows["row"]]
+
+
+def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
+    """Refuse a metric that the data cannot answer, before anything is computed."""
+    if metric.pairs:
+        check_cues(metric, job.target, dataset)
+    elif metric.regions and region_source(dataset) is None:
+        raise missing(metric, dataset, "segmentations or boxes")
+    elif metric.regions and region_source(dataset) != BOXES:
+        check_source(dataset, SEGMENTATION)
+    elif reads_boxes(metric, dataset) and not any(boxes_of(dataset, row) for row in range(len(dataset))):
+        raise missing(metric, dataset, "bounding boxes")
+    if metric.group and len(dataset) < metric.group:
+        raise UsageError(f"{metric.name}: expected at least {metric.group} images (one group), got {len(dataset)}.")
+
+
+def missing(metric: Metric, dataset: Dataset, what: str) -> UsageError:
+    """The refusal of data without what a metric reads, or whose boxes are all wholly outside their pictures."""
+    asked, where = f"{metric.name} on {dataset.name}: expected {what}", f"its {dataset.split} split"
+    boxes = sum(len(sample.boxes) for sample in dataset.samples)
+    if boxes:
+        got = f"{number_of(boxes, 'box')} that lie wholly outside; mend the coordinates"
+        return UsageError(f"{asked} that reach into their pictures, got in {where} {got}.")
+    mend = (
+        f"write boxes.csv with the header {','.join(BOX_COLUMNS)}"
+        if dataset.kind == "folder"
+        else "measure a metric that reads none"
+    )
+    return UsageError(f"{asked}, found none in {where}; {mend}.")
+
+
+def reads_boxes(metric: Metric, dataset: Dataset) -> bool:
+    """Whether the metric's rows come from bounding boxes on this data."""
+    if metric.pairs:
+        return False
+    return metric.at_annotation or "box" in metrics.needs(metric) or (metric.regions and region_source(dataset) == BOXES)
+
+
+def locate_record(
+    job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, place: workplace.Place
+) -> tuple[Path, dict[str, Any]]:
+    """The record file of a job and its identity. A metric that looks at no heatmap does not depend on an explainer."""
+    maps, entry = locate(heatmap_job(metric, job), loaded, dataset, place)[1], find_explainer(job.explainer)
+    described = identity.of_record(metric, dataset, maps, partial=entry.partial)
+    looked = f"{entry.name}.{workplace.slug(job.target)}." if metric.looks else ""
+    name = f"{dataset.split}.{looked}{metric.name}.{job_key(described)}.json"
+    return place.results / "records" / loaded.run.name / name, described
+
+
+def order(metric: Metric, dataset: Dataset) -> list[int]:
+    """The rows to measure: file order; for a grouped metric shuffled once with seed 0, the last partial group dropped;
+    class by class where batch norms drift."""
+    if metric.train_bn:
+        return sorted(range(len(dataset)), key=lambda row: dataset.samples[row].label)
+    if metric.group is None:
+        return list(range(len(dataset)))[: metric.first]
+    shuffled = torch.randperm(len(dataset), generator=seeds.generator(metric.name, 0)).tolist()
+    return shuffled[: len(shuffled) // metric.group * metric.group]
+
+
+def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, dataset: Dataset) -> dict[str, set[int]]:
+    """The rows that count for nothing, by reason: without a box where boxes are read; where an explainer may give no map.
+
+    Source of the latter: CGC spec §2.5. Raises: CambenchError where nothing remains.
+    """
+    looked = range(len(dataset)) if reads_boxes(metric, dataset) else ()
+    without = {row for row in looked if not boxes_of(dataset, row)}
+    left = {NO_BOX: without} if without else {}
+    if heatmaps is None or not entry.partial:
+        return left
+    missing = {row for row, m in enumerate(heatmaps.maps) if not (np.isfinite(m).all() and (m > 0).any())}
+    left["images without a map (NaN, or nothing positive)"] = missing
+    if "mask" in metrics.needs(metric):
+        left["images whose boxes are all flagged difficult"] = {r for r, s in enumerate(dataset.samples) if s.difficult}
+    if len(set().union(*left.values())) == len(dataset):
+        counted = ", ".join(f"{len(rows)} {reason}" for reason, rows in left.items())
+        raise CambenchError(
+            f"{metric.name} of {entry.name}: expected an image to measure, got none of {len(dataset)}: {counted}."
+        )
+    return left
+
+
+def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, rows: dict[str, Any]) -> Record:
+    """Mean, standard error and 95 % bootstrap interval of every variant, with all that must stand beside them."""
+    info = loaded.run.info
+    columns = {name: torch.from_numpy(np.asarray(column)) for name, column in rows.items()}
+    counted = columns.get("counted", torch.ones(len(columns["row"]), dtype=torch.bool))
+    if not bool(counted.any()):
+        raise CambenchError(
+            f"{metric.name}: expected {'a pair' if metric.pairs else 'an image'} to measure, got none of {len(counted)} "
+            f"({metric.leaves_out}); no value."
+        )
+    kept = {name: column[counted] for name, column in columns.items()}
+    values = metrics.summarise(metric, kept, lambda: seeds.generator("bootstrap"))
+    counts = {} if metric.pairs else {"images left out": len(dataset) - len(rows["row"])}
+    if metric.leaves_out:
+        counts[f"{'pairs' if metric.pairs else 'images'} that do not count ({metric.leaves_out})"] = int((~counted).sum())
+    counts.update({name: int(kept[name].sum()) for name in metric.tallies})
+    if "zero" in rows:
+        counts["heatmaps without a positive value"] = int(rows["zero"].sum())
+    looks, entry = metric.looks, find_explainer(job.explainer)
+    return Record(
+        run=loaded.run.name,
+        dataset=dataset.name,
+        split=dataset.split,
+        method=info["method"],
+        arch=info["arch"],
+        seed=info["seed"],
+        metric=metric.name,
+        values=values,
+        explainer=entry.name if looks else None,
+        target=job.target if looks else None,
+        layer=loaded.layer_of(entry) if looks and entry.space != "input" else None,
+        comparable=bool(info["comparable"]) and dataset.comparable,
+        partial=tuple(dict.fromkeys([*info["partial"], *dataset.notes, *mask_notes(metric, dataset)])),
+        deviations=tuple(dict.fromkeys([*info["deviations"], *loaded.notes])),
+        warnings=tuple(info.get("warnings", ())),
+        counts=counts,
+        device=device_name(loaded.device),
+        precision=loaded.precision,
+        checkpoint=loaded.checkpoint,
+        versions=versions(),
+    )
+
+
+def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:
+    """What must stand beside a number that looks at masks which are none."""
+    return ["masks are filled bounding boxes"] if metric.regions and region_source(dataset) == BOXES else []
+
+
+def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
+    """The training recipe with the data it saw and the data it is measured on: what two seeds must share to be averaged.
+
+    Where a seed draws its images, the seeds share what is drawn from.
+    """
+    info = loaded.run.info
+    recipe, seen = info.get("recipe", {}), info.get("data", {})
+    saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
+    given = {"given": info["given"]} if "given" in info else {}
+    return {**recipe, **given, "weights": info["weights"], "data": {**recipe.get("data", {}), **saw}}
+
+
+def summarise(record: Record) -> str:
+    """One line for a person: the metric and its values."""
+    shown = [" ".join(filter(None, (name, spread_out(value)))) for name, value in record.values.items()]
+    return f"{record.run}  {record.metric}  " + "  ".join(shown) + f"  (n={next(iter(record.values.values())).n})"
+
+
+def spread_out(value: Value) -> str:
+    """`54.77 [54.33, 55.21]`; a value of one image has no interval."""
+    ends = "" if value.interval is None else " [{:.4g}, {:.4g}]".format(*value.interval)
+    return f"{value.value:.4g}{ends}"
+
+
+def announce(record: Record) -> None:
+    """Say a finished record."""
+    say(f"{summarise(record)}  {record.seconds:.1f} s")

@@ -1,0 +1,181 @@
+"""Explain: heatmaps of a run on a split, into one HDF5 file, chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cambench.data.loader import eval_batches
+from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers.explanation import Explanation
+from cambench.stages import identity, workplace
+from cambench.stages.class_sets import tables
+from cambench.stages.images import make_view
+from cambench.stages.network import Loaded
+from cambench.stages.progress import bar, say
+from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
+from cambench.store.keys import job_key
+from cambench.store.locks import only_writer
+from cambench.store.parts import Parts
+from cambench.vocabulary import Batch, CambenchError, Dataset, number_of
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """Which maps: explainer × target on a split, of the labelled or of the predicted class, at a view of the image."""
+
+    explainer: str = "grad-cam"
+    target: str = "logit"
+    classes: str = "label"
+    view: str = "resize-center-crop"
+    scale: float = 1.0
+    batch_size: int = 32
+
+
+def explain(
+    job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, anew: set[Path] | None = None
+) -> Heatmaps:
+    """The heatmaps of a job: read if they are on disk, computed where they are not, going on after a killed call.
+
+    anew: the files that a command with --again made already; all others are made, whatever is there, and join them.
+    Raises: CambenchError for a file that does not hold these images.
+    """
+    path, described = locate(job, loaded, dataset, place)
+    again = anew is not None and path not in anew
+    if path.exists() and not again:
+        return whole(path, described, dataset)
+    with only_writer(path):
+        if path.exists() and not again:
+            return whole(path, described, dataset)
+        parts = Parts(path, job_key(described), anew=again)
+        if parts.rows:
+            say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
+        compute(job, loaded, dataset, place, parts)
+        made = parts.read()
+        check_ids(path, [i.decode() for i in made["id"].tolist()], dataset)
+        write_heatmaps(path, described, dataset.origin, made)
+        parts.remove()
+    if anew is not None:
+        anew.add(path)
+    return read_heatmaps(path)
+
+
+def whole(path: Path, described: dict[str, Any], dataset: Dataset) -> Heatmaps:
+    """The maps of a finished file.
+
+    Raises: CambenchError where it holds another job's maps, or other images than the data set.
+    """
+    found = read_heatmaps(path)
+    if found.job != described:
+        raise CambenchError(f"{path}: holds another job's maps; make it anew with `cambench explain --again`, or delete it.")
+    check_ids(path, found.ids, dataset)
+    return found
+
+
+def check_ids(path: Path, ids: list[str], dataset: Dataset) -> None:
+    """See that rows are the data set's images, each once and in order.
+
+    Raises: CambenchError saying how many of them are.
+    """
+    wanted = [sample.id for sample in dataset.samples]
+    if ids != wanted:
+        right = sum(a == b for a, b in zip(ids, wanted, strict=False))
+        raise CambenchError(
+            f"{path}: expected the {len(wanted)} images of {dataset.name} {dataset.split} in order, got {len(ids)} rows, "
+            f"{len(set(ids))} images, {right} in their places; make it anew with --again."
+        )
+
+
+def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place) -> tuple[Path, dict[str, Any]]:
+    """The heatmap file of a job and its identity, as stored in the file."""
+    view, entry = make_view(job.view, loaded, job.scale), find_explainer(job.explainer)
+    described = identity.of_heatmaps(loaded, dataset, entry, view, target=job.target, classes=meant(job, dataset))
+    chosen = "" if job.classes == "label" else f"@{job.classes}"
+    parts = (
+        dataset.split,
+        entry.name,
+        workplace.slug(job.target) + chosen,
+        f"{job.view}-{view.size}",
+        job_key(described),
+    )
+    return place.results / "heatmaps" / loaded.run.name / (".".join(parts) + ".h5"), described
+
+
+def meant(job: ExplainJob, dataset: Dataset) -> str:
+    """Which classes are explained: where several labels are right, the label that the network scores highest."""
+    several = job.classes == "label" and any(s.labels for s in dataset.samples)
+    return "best-of-set" if several else job.classes
+
+
+def explained_classes(job: ExplainJob, batch: Batch, loaded: Loaded, dataset: Dataset) -> torch.Tensor | None:
+    """The classes (N,) to explain, None for each image's best."""
+    kind = meant(job, dataset)
+    if kind != "best-of-set":
+        return batch.label if kind == "label" else None
+    sets = [torch.tensor(dataset.samples[row].right) for row in batch.rows]
+    best = [right[logits[right].argmax()] for right, logits in zip(sets, loaded.logits(batch.image).cpu(), strict=True)]
+    return torch.stack(best).to(batch.label.device)
+
+
+def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, parts: Parts) -> None:
+    """Explain the images that no part holds yet, and commit them about 256 at a time."""
+    view = make_view(job.view, loaded, job.scale)
+    loaded.check_size(view.size)
+    rows = range(parts.rows, len(dataset))
+    waiting: list[dict[str, np.ndarray[Any, Any]]] = []
+    entry = find_explainer(job.explainer)
+    ready = loaded.ready_for(entry)
+    if entry.own_layer is not None:
+        say(f"{entry.name} explains layer {ready.layer}")
+    with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
+        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
+            result = explain_batch(
+                ready.model,
+                batch.image,
+                explainer=entry.name,
+                target=job.target,
+                classes=explained_classes(job, batch, loaded, dataset),
+                layer=ready.layer,
+                head=ready.head,
+                precision=loaded.precision,
+                subsets=tables(job.target, dataset),
+            )
+            waiting.append(arrays(result, batch, dataset, entry.partial))
+            if sum(len(w["target"]) for w in waiting) >= CHUNK:
+                commit(parts, waiting)
+            progress.advance(len(batch.rows))
+    if waiting:
+        commit(parts, waiting)
+
+
+def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = False) -> dict[str, np.ndarray[Any, Any]]:
+    """One batch as it is stored. partial: an image may have no map, which is stored as NaN.
+
+    Raises: CambenchError naming the first image whose map or logits are not finite.
+    """
+    known = torch.isfinite(result.maps) | (torch.isnan(result.maps) & partial)
+    finite = known.all(1).all(1) & torch.isfinite(result.logits).all(1)
+    if not bool(finite.all()):
+        row = batch.rows[int(finite.logical_not().int().argmax())]
+        raise CambenchError(
+            f"{dataset.samples[row].id}: expected finite maps and logits, got NaN or infinity from the network."
+        )
+    logits = result.logits.cpu().numpy()
+    return {
+        **pack(result.maps.cpu().numpy()),
+        "target": result.classes.cpu().numpy().astype(np.int32),
+        "prediction": logits.argmax(1).astype(np.int32),
+        "logits": logits,
+        "id": np.array([dataset.samples[r].id.encode() for r in batch.rows]),
+    }
+
+
+def commit(parts: Parts, waiting: list[dict[str, np.ndarray[Any, Any]]]) -> None:
+    """Write the waiting batches as one part."""
+    joined = {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
+    parts.append(len(joined["target"]), joined)
+    waiting.clear()

@@ -1,0 +1,171 @@
+"""Rows: what a metric measures of each image, batch by batch, with the functions and regions that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cambench import maps, metrics, seeds
+from cambench.data.loader import eval_batches
+from cambench.data.regions import boxes_of, region_source, regions_in_view, size_of
+from cambench.data.views import View
+from cambench.explainers import all_class_maps, explain_batch, find_explainer, input_gradients
+from cambench.metrics import Metric
+from cambench.models.segmentation import segment
+from cambench.pixels import Normalisation
+from cambench.stages import workplace
+from cambench.stages.class_sets import tables
+from cambench.stages.images import make_view
+from cambench.stages.measuring.masks import mask_batches
+from cambench.stages.network import Loaded
+from cambench.store.heatmaps import Heatmaps
+from cambench.vocabulary import Box, Dataset, NotFiniteError
+
+COMMIT = 256
+Rows = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class EvalJob:
+    """One metric with the maps it looks at (explainer × target; unused by metrics that look at no heatmap)."""
+
+    metric: str
+    explainer: str = "grad-cam"
+    target: str = "logit"
+    batch_size: int = 32
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left to measure: the data, its heatmaps, the rows, the roots; `before` are the rows that are measured."""
+
+    dataset: Dataset
+    heatmaps: Heatmaps | None
+    rows: list[int]
+    place: workplace.Place
+    before: list[int]
+
+    def applied(self, metric: Metric, rows: tuple[int, ...], size: tuple[int, int], device: str) -> Tensor:
+        """The heatmaps (N,*size) of the rows after the metric's steps; rows that share a grid are done together."""
+        assert self.heatmaps is not None
+        raw = [torch.from_numpy(self.heatmaps.maps[r])[None] for r in rows]
+        stacks = [torch.cat(raw)] if len({m.shape for m in raw}) == 1 else raw
+        return torch.cat([maps.apply(stack.to(device), metric.steps, size) for stack in stacks])
+
+
+def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
+    """Rows of a metric that looks at the network's input."""
+    view = make_view(metric.view, loaded, metric.view_scale)
+    loaded.check_size(view.size)
+    size = metric.group or job.batch_size
+    wanted = metrics.needs(metric)
+    offered = functions(job, loaded, wanted, work.dataset)
+    source_of_masks = region_source(work.dataset) or ""
+    for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
+        offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
+        offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
+        offers["normalisation"] = Normalisation(view.mean, view.std)
+        if "generator" in wanted:
+            offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
+        if "generators" in wanted:
+            offers["generators"] = [seeds.generator(metric.name, "row", row) for row in batch.rows]
+        if metric.explains:
+            shape = (batch.image.shape[2], batch.image.shape[3])
+            offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)
+        if "box" in wanted:
+            offers["box"] = [
+                scaled_boxes(work.dataset, row, (batch.image.shape[2], batch.image.shape[3])) for row in batch.rows
+            ]
+        if {"mask", "regions"} & set(wanted):
+            regions = regions_of(metric, work.dataset, batch.rows, view, source_of_masks).to(loaded.device)
+            offers |= {"regions": regions, "mask": regions == batch.label[:, None, None]}
+        found = metric.measure(**{name: offers[name] for name in wanted})
+        columns = found if isinstance(found, Mapping) else {metric.variants[0]: found}
+        yield {"row": np.array(batch.rows), **{name: as_column(column) for name, column in columns.items()}}
+
+
+def scaled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> list[Box]:
+    """An image's boxes that reach into it, corners as its authors write them, on the image resized to (height, width)."""
+    width, height = size_of(dataset, row)
+    return [
+        (x0 * size[1] / width, y0 * size[0] / height, x1 * size[1] / width, y1 * size[0] / height)
+        for x0, y0, x1, y1 in boxes_of(dataset, row)
+    ]
+
+
+def as_column(values: Tensor) -> np.ndarray[Any, Any]:
+    """Measured rows as they are stored: marks and numbers of classes as they are, everything else in float64."""
+    return (values if values.dtype in (torch.bool, torch.int64) else values.double()).cpu().numpy()
+
+
+def regions_of(metric: Metric, dataset: Dataset, rows: tuple[int, ...], view: View, source: str) -> Tensor:
+    """The class that each pixel of the batch's images shows (N,H,W) int64, −1 where it shows none."""
+    dilated = metric.mask == "dilated"
+    found = [regions_in_view(dataset, row, view, source, dilated=dilated) for row in rows]
+    return torch.from_numpy(np.stack(found).astype(np.int64))
+
+
+def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
+    """Rows of a metric that compares maps with annotated regions."""
+    for rows, size, masks in mask_batches(work.dataset, work.rows, metric.variants, job.batch_size):
+        heatmap = work.applied(metric, rows, size, loaded.device)
+        assert work.heatmaps is not None
+        found: Rows = {"row": np.array(rows), "zero": np.array([not (work.heatmaps.maps[r] > 0).any() for r in rows])}
+        for variant, mask in zip(metric.variants, masks, strict=True):
+            found[variant] = metric.measure(heatmap=heatmap, mask=mask.to(loaded.device)).double().cpu().numpy()
+        yield found
+
+
+def collect(found: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
+    """Join batches into pieces of about 256 rows, refusing a value that is not finite."""
+    waiting: list[Rows] = []
+    for rows in found:
+        counted = rows.get("counted", np.ones(len(rows["row"]), dtype=bool))
+        for name, column in rows.items():
+            bad = ~np.isfinite(column.reshape(len(column), -1)).all(1) & counted
+            if bad.any():
+                image = dataset.samples[int(rows["row"][bad.argmax()])].id
+                raise NotFiniteError(f"{image}: expected a finite value, got {column[bad.argmax()]} ({name or 'value'}).")
+        waiting.append(rows)
+        if sum(len(w["row"]) for w in waiting) >= COMMIT:
+            yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
+            waiting = []
+    if waiting:
+        yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
+
+
+def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Dataset) -> dict[str, Callable[..., Tensor]]:
+    """What a metric may call, by argument name; only those that it asks for are made ready."""
+    known: dict[str, Callable[[], Callable[..., Tensor]]] = {
+        "predict": lambda: loaded.logits,
+        "explain": lambda: explainer(job, loaded, dataset),
+        "class_maps": lambda: partial(all_class_maps, loaded.model, layer=loaded.layer, head=loaded.head),
+        "segment": lambda: partial(segmented, loaded),
+        "differentiate": lambda: partial(input_gradients, loaded.model, target=job.target, precision=loaded.precision),
+    }
+    return {name: make() for name, make in known.items() if name in wanted}
+
+
+def segmented(loaded: Loaded, image: Tensor) -> Tensor:
+    """Pixel scores of images, without a graph."""
+    with torch.no_grad(), loaded.autocast():
+        return segment(loaded.model, loaded.layer, image)
+
+
+def explainer(job: EvalJob, loaded: Loaded, dataset: Dataset) -> Callable[..., Tensor]:
+    """image (N,3,H,W), classes (N,), target=None (the job's own) -> raw maps (N,h,w)."""
+    ready = loaded.ready_for(find_explainer(job.explainer))
+
+    def explain_images(image: Tensor, classes: Tensor, target: str | None = None) -> Tensor:
+        chosen = target or job.target
+        options: dict[str, Any] = {"explainer": job.explainer, "target": chosen, "subsets": tables(chosen, dataset)}
+        fixed: dict[str, Any] = {"layer": ready.layer, "head": ready.head, "precision": loaded.precision}
+        return explain_batch(ready.model, image, classes=classes, **options, **fixed).maps
+
+    return explain_images

@@ -1,0 +1,177 @@
+"""Verbs over many runs: those that were named, or every finished one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cambench.explainers import find_explainer
+from cambench.metrics import find_metric
+from cambench.stages import workplace
+from cambench.stages.images import open_data
+from cambench.stages.measuring.evaluate import announce, evaluate
+from cambench.stages.measuring.explain import ExplainJob, explain, locate
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.network import CHECKPOINTS, LAST, Loaded, load_network, open_run
+from cambench.stages.progress import say
+from cambench.store.records import Record
+from cambench.store.runs import Run, read_runs
+from cambench.targets import find_target
+from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
+
+Made = TypeVar("Made")
+EXPLAINER, TARGET = "grad-cam", "logit"
+"""Where none is named."""
+
+
+@dataclass(frozen=True)
+class Works:
+    """Which runs (none named: every finished one), on which data, how the network is prepared.
+
+    map_classes: whether some classes in common, by name, are enough. again: make everything anew, whatever is there.
+    """
+
+    runs: Sequence[str]
+    dataset: str | None = None
+    split: str = "eval"
+    limit: int | None = None
+    layer: str | None = None
+    weights: Path | None = None
+    precision: str = "float32"
+    checkpoint: str = LAST
+    class_sets: Path | None = None
+    map_classes: bool = False
+    again: bool = False
+
+
+def chosen(work: Works, place: workplace.Place) -> list[Run]:
+    """The runs meant.
+
+    Raises: UsageError if there is none.
+    """
+    if work.precision not in ("float32", "bf16"):
+        raise UsageError(f"--precision {work.precision}: expected float32 or bf16.")
+    if work.checkpoint not in CHECKPOINTS:
+        raise UsageError(f"--checkpoint {work.checkpoint}: expected {' or '.join(CHECKPOINTS)}.")
+    if work.runs:
+        return [open_run(spec, place, work.weights) for spec in work.runs]
+    if work.weights is not None:
+        raise UsageError("--weights: expected a RUN that they belong to, for example torchvision:resnet50.")
+    runs = read_runs(place.results)
+    found = [r for r in runs if r.finished and r.info["kind"] != "given"]
+    if not found:
+        raise UsageError(none_finished(runs, place.results))
+    return found
+
+
+def none_finished(runs: Sequence[Run], results: Path) -> str:
+    """Why no run is meant where none is named, in the words of `cambench ls runs`."""
+    given = [run.name for run in runs if run.info["kind"] == "given"]
+    stopped = [run.name for run in runs if not run.finished]
+    counts = [f"{len(given)} given, which a command must name ({given[0]})" if given else ""]
+    counts += [f"{len(stopped)} stopped ({stopped[0]}), with which `cambench train` goes on" if stopped else ""]
+    here = "; ".join(text for text in counts if text)
+    mend = "train one with `cambench train`, or set --results"
+    if not runs:
+        return f"no finished run under {results / 'runs'}; {mend}."
+    return f"no finished run of a training under {results / 'runs'}, but {here}; name it, or {mend}."
+
+
+def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], Made]) -> list[Made]:
+    """Do one thing with every run's network and data, in the order of their names."""
+    made = []
+    for run in chosen(work, place):
+        prepared = {"precision": work.precision, "checkpoint": work.checkpoint}
+        loaded = load_network(run, place, layer=work.layer, **prepared)
+        asked = (work.dataset, work.split, work.limit, work.class_sets)
+        dataset = open_data(loaded, place, *asked, map_classes=work.map_classes)
+        images = number_of(len(dataset), "image")
+        say(f"{run.name} on {dataset.name} {dataset.split}: {images}, layer {loaded.layer}, {loaded.device}")
+        made.append(act(loaded, dataset))
+    return made
+
+
+def explain_all(work: Works, job: ExplainJob, place: workplace.Place) -> list[Path]:
+    """The heatmap files of a job for every run."""
+    find_explainer(job.explainer)
+    find_target(job.target)
+    if job.classes not in ("label", "prediction"):
+        raise UsageError(f"--classes {job.classes}: expected label or prediction.")
+
+    def act(loaded: Loaded, dataset: Dataset) -> Path:
+        explain(job, loaded, dataset, place, set() if work.again else None)
+        return locate(job, loaded, dataset, place)[0]
+
+    return each(work, place, act)
+
+
+def jobs_of(
+    names: Sequence[str], explainers: Sequence[str] | None, targets: Sequence[str] | None, batch_size: int = 32
+) -> list[EvalJob]:
+    """Each metric with each explainer and each target that it looks at; None for the defaults.
+
+    Raises: UsageError for an explainer that a metric does not take, or an explainer or target that none of them looks at.
+    """
+    found = [find_metric(name) for name in names]
+    if explainers and not any(metric.looks for metric in found):
+        raise UsageError(f"--explainer {explainers[0]}: {', '.join(names)} looks at no heatmap; leave it out.")
+    if targets and not any(metric.targeted for metric in found):
+        raise UsageError(f"--target {targets[0]}: {', '.join(names)} explains no target of your choice; leave it out.")
+    made = []
+    for metric in found:
+        for wrong in [e for e in explainers or [] if metric.explainer and find_explainer(e).name != metric.explainer]:
+            raise UsageError(
+                f"{metric.name}: always measures {metric.explainer}, got --explainer {wrong}; leave it out for this metric."
+            )
+        mapped = [metric.explainer] if metric.explainer else explainers if explainers and metric.looks else [EXPLAINER]
+        aimed = targets if targets and metric.targeted else [TARGET]
+        made += [EvalJob(metric.name, e, t, batch_size) for e in mapped for t in aimed]
+    return made
+
+
+def check_unused(work: Works, wanted: Sequence[EvalJob]) -> None:
+    """Raises: UsageError for a layer or class sets that none of the metrics looks at."""
+    if work.layer is not None and not any(find_metric(job.metric).looks for job in wanted):
+        names = ", ".join(dict.fromkeys(job.metric for job in wanted))
+        raise UsageError(f"--layer {work.layer}: {names} looks at no heatmap; leave it out.")
+    check_class_sets(work, [job.target for job in wanted])
+
+
+def check_class_sets(work: Works, targets: Sequence[str]) -> None:
+    """Raises: UsageError for a file of class sets that no target uses."""
+    if work.class_sets is not None and not any(target.partition(":")[0] == "subset" for target in targets):
+        raise UsageError(
+            f"--class-sets: expected --target subset:{work.class_sets.stem} beside it, got {', '.join(targets)}."
+        )
+
+
+def evaluate_all(
+    work: Works, wanted: Sequence[EvalJob], place: workplace.Place, refused: list[CambenchError] | None = None
+) -> list[Record]:
+    """The records of every job for every run. Names are checked before anything is computed.
+
+    refused: where it is given, a measurement that fails is added to it and the others go on; the caller raises.
+    Raises: CambenchError of the first measurement that fails, where `refused` is None.
+    """
+    for job in wanted:
+        find_metric(job.metric)
+        find_explainer(job.explainer)
+        find_target(job.target)
+
+    def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
+        found: list[Record] = []
+        anew: set[Path] | None = set() if work.again else None
+        for job in wanted:
+            try:
+                found.append(evaluate(job, loaded, dataset, place, anew))
+            except CambenchError as e:
+                if refused is None:
+                    raise
+                refused.append(e)
+                continue
+            announce(found[-1])
+        return found
+
+    return [record for records in each(work, place, act) for record in records]

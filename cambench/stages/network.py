@@ -1,0 +1,252 @@
+"""The network of a run, ready to be explained: trained here, or given (`torchvision:NAME`, `python:pkg.mod:function`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from cambench import explainers, models, seeds
+from cambench.explainers.contrast import Walk
+from cambench.explainers.explanation import Explainer
+from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
+from cambench.models.habits import first_pass, habits
+from cambench.models.preprocessing import preprocessing_of
+from cambench.models.source import source_of
+from cambench.stages import divergence, identity, workplace
+from cambench.stages.progress import say
+from cambench.store.checkpoints import load_checkpoint
+from cambench.store.keys import file_hash, job_key
+from cambench.store.provenance import versions
+from cambench.store.runs import Run, find_run, read_run
+from cambench.vocabulary import CambenchError, UsageError
+
+GIVEN = ("torchvision:", "python:")
+LAST, BEST = identity.LAST, "best"
+CHECKPOINTS = (LAST, BEST)
+"""A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
+
+
+OTHER_SIZE = "choose a metric that looks at images of its own size (ch-224 in place of ch, say)"
+
+
+class Ready(NamedTuple):
+    """A network, the layer to explain, and its head or what the explainer prepared of it."""
+
+    model: nn.Module
+    layer: str | None
+    head: nn.Linear | Walk | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A run's network for inference: folded and laid out, its explained layer, its GAP + linear head (or None).
+
+    original: the network as it was built, on the CPU. named: whether the command named the layer.
+    checkpoint: of which epoch its weights are, `last` or `best`. input: what its recipe says of the input, or what a given
+    network declares, in the same keys. notes: sentences that must stand beside its numbers.
+    """
+
+    run: Run
+    model: nn.Module
+    layer: str
+    head: nn.Linear | None
+    size: int
+    device: str
+    precision: str
+    identity: str
+    original: nn.Module
+    input: Mapping[str, Any]
+    named: bool = False
+    checkpoint: str = LAST
+    notes: tuple[str, ...] = ()
+
+    def layer_of(self, explainer: Explainer) -> str:
+        """The layer that an explainer explains: the one named, else the explainer's own default, else the run's."""
+        return self.layer if self.named or explainer.own_layer is None else explainer.own_layer(self.original)
+
+    def unfolded(self, layer: str) -> nn.Module:
+        """A fresh copy with its batch norms, in eval mode on the device; whatever is done to it changes nothing else."""
+        model = models.for_inference(self.original, layer=layer, precision=self.precision, fold=False)  # type: ignore[arg-type]
+        return model.to(self.device)
+
+    def ready_for(self, explainer: Explainer) -> Ready:
+        """The network as the explainer needs it."""
+        if explainer.prepare is None:
+            return Ready(self.model, self.layer, self.head)
+        layer = self.layer_of(explainer)
+        model = self.unfolded(layer)
+        image = torch.zeros(1, 3, self.size, self.size, device=self.device)
+        with self.autocast():
+            return Ready(model, *explainers.place(model, image, explainer, layer, self.size))
+
+    def check_size(self, size: int) -> None:
+        """See that the network takes images of another size than its own.
+
+        Raises: UsageError where it does not, as most vision transformers.
+        """
+        if size != self.size:
+            with first_pass(self.run.info["arch"], size, OTHER_SIZE):
+                self.logits(torch.zeros(1, 3, size, size, device=self.device))
+
+    def autocast(self) -> torch.autocast:
+        """The precision in which the network runs."""
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16")
+
+    def source(self, place: workplace.Place) -> dict[str, Any]:
+        """How the batches are read that the network looks at: options of the loader."""
+        return {"device": self.device, "workers": place.workers, "cache": place.results / "cache"}
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        """image (N,3,H,W) -> logits (N,C) float32, without a graph."""
+        with (
+            torch.inference_mode(),
+            self.autocast(),
+        ):
+            logits: torch.Tensor = self.model(image)
+        return logits.float()
+
+
+def open_run(spec: str, place: workplace.Place, weights: Path | None = None) -> Run:
+    """The run that RUN names; a given network becomes a run once it was built (`load_network`)."""
+    if spec.startswith(GIVEN):
+        return given_run(spec, place, weights)
+    if weights is not None:
+        raise UsageError(f"--weights {weights}: expected a given network, got the run {spec}, which has weights of its own.")
+    return find_run(spec, place.results)
+
+
+def given_run(spec: str, place: workplace.Place, weights: Path | None) -> Run:
+    """The folder of a given network, so that its heatmaps and records have a place; nothing is trained or written yet."""
+    if weights is not None and not weights.is_file():
+        raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
+    described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec))
+    path = place.results / "runs" / f"{workplace.slug(spec)}-{job_key(described)}"
+    if (path / "run.json").exists():
+        return read_run(path)
+    info = {
+        "kind": "given",
+        "method": "pretrained",
+        "arch": spec,
+        "seed": 0,
+        "dataset": None,
+        "weights": str(weights.resolve()) if weights else None,
+        "comparable": True,
+        "partial": [],
+        "deviations": [],
+        "job": described,
+        "versions": versions(),
+        "finished": True,
+    }
+    return Run(path, info)
+
+
+def load_network(
+    run: Run, place: workplace.Place, *, layer: str | None = None, precision: str = "float32", checkpoint: str = LAST
+) -> Loaded:
+    """Build the run's network, load its weights, prepare it for inference.
+
+    Raises: UsageError for a layer or checkpoint that does not exist; CambenchError for a run that is not finished or a
+    foreign checkpoint.
+    """
+    check_source(run)
+    known = given(run, place, checkpoint) if run.info["kind"] == "given" else trained(run, checkpoint)
+    model, given_input, weights = known
+    size = given_input["size"]
+    image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
+    with first_pass(run.info["arch"], size):
+        notes = habits(model, size) if run.info["arch"].startswith("python:") else []
+        named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
+        if named:
+            check_layer(model, layer, image)
+        find_layer(model, layer)
+        own_head = gap_linear_head(model, layer, image, training=False)
+    for sentence in notes:
+        say(f"{run.name}: note: {sentence}.")
+    device = workplace.device(place.device)
+    ready = models.for_inference(model, layer=layer, precision=precision).to(device)  # type: ignore[arg-type]
+    head = head_in(ready, model, own_head, device)
+    if not (run.path / "run.json").exists():
+        run = run.save()
+    facts = (size, device, precision, weights, model, given_input, named, checkpoint, tuple(notes))
+    return Loaded(run, ready, layer, head, *facts)
+
+
+def head_in(ready: nn.Module, model: nn.Module, head: nn.Linear | None, device: str) -> nn.Linear | None:
+    """The GAP + linear head of a model in its copy for inference; one that is made of a single logit is in neither."""
+    name = next((n for n, m in model.named_modules() if m is head), None)
+    if head is None or name is None:
+        return head if head is None else head.to(device)
+    found = ready.get_submodule(name)
+    assert isinstance(found, nn.Linear)
+    return found
+
+
+def check_source(run: Run) -> None:
+    """See that a `python:` network is built by the source that the run knows: another one may be another network.
+
+    Raises: CambenchError where its module was edited since, whatever was edited.
+    """
+    known, now = run.info.get("job", {}).get("source"), source_of(run.info["arch"])
+    if known == now:
+        return
+    given = run.info["kind"] == "given"
+    mend = f"name {run.info['arch']} itself" if given else "train again (the edited module is another run)"
+    raise CambenchError(
+        f"{run.name}: expected the source of {run.info['arch']} that the run was made with ({known}), got another ({now}): "
+        f"the module was edited; put it back as it was, or {mend}."
+    )
+
+
+def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
+    """The network of a finished training at its last or best epoch, or of an added checkpoint, its input, its hash."""
+    path = run.path / f"{checkpoint}.pt"
+    if not run.finished and (why := divergence.stopped(run)) is not None:
+        raise CambenchError(
+            f"{run.name}: expected a finished run, got one that {why[0].lower()}{why[1:]}. {divergence.GENTLER}"
+        )
+    if not run.finished:
+        raise CambenchError(
+            f"{run.name}: expected a finished run, got one that stopped early; run its `cambench train` again."
+        )
+    if not path.is_file() and checkpoint == LAST:
+        raise CambenchError(
+            f"{run.name}: expected {path.name} in {run.path}, found none: it was moved or deleted; put it back, or train "
+            "the run anew with its `cambench train` and --again."
+        )
+    if not path.is_file():
+        raise UsageError(
+            f"{run.name}: expected {path.name}, found none: the run validated no epoch; use --checkpoint {LAST}, or train "
+            "it with --set train.validate_epochs=true."
+        )
+    recipe = run.info["recipe"]
+    model = models.build(recipe["arch"], len(run.info["class_names"]), surgery=recipe["model"]["surgery"], weights=path)
+    return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
+
+
+def given(run: Run, place: workplace.Place, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
+    """A given network with its own head and preprocessing; torchvision's weights are loaded unless a file is named."""
+    if checkpoint != LAST:
+        raise UsageError(f"{run.name}: expected --checkpoint {LAST}, got {checkpoint}; a given network has only one.")
+    arch, file = run.info["arch"], run.info["weights"]
+    weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
+    model = models.build(arch, weights=weights, download=place.download)
+    own = preprocessing_of(arch, model)
+    if not own.source or arch.startswith("python:"):
+        say(f"{arch}: {own}")
+    colours = {"mean": list(own.normalisation.mean), "std": list(own.normalisation.std)}
+    return model, {"size": own.size, "resize": own.resize or 0, "normalisation": colours}, weights_hash(model.state_dict())
+
+
+def weights_hash(state: dict[str, torch.Tensor]) -> str:
+    """16 hex digits over the names and values of a network's weights: what a heatmap file was computed from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

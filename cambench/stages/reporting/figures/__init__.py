@@ -1,0 +1,1 @@
+"""Figures: one file a kind, which says what is shown; the drawing is in report/figures."""

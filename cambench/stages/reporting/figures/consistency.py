@@ -1,0 +1,87 @@
+"""The consistency figure: an image and a crop of it, each with its heatmap under every method, as the paper's Figure 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cambench import geometry, seeds
+from cambench.data.loader import eval_batches
+from cambench.explainers import explain_batch
+from cambench.losses.cgc import paired_windows
+from cambench.pixels import to_input, to_pixels
+from cambench.report.formats.html import GalleryRow, Said
+from cambench.stages.network import LAST, load_network
+from cambench.stages.reporting.gallery import Shown, cut, of_classes, open_data, photograph, plain, rows, view_of
+from cambench.stages.workplace import Place
+from cambench.vocabulary import Box
+
+CROP = "its crop"
+
+
+def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]:
+    """Each image, and beside it its crop T(x), drawn as the CGC training draws it, explained for the same class."""
+    originals = rows(shown, place.data, images)
+    if not originals:
+        return []
+    first = shown[0].maps
+    dataset = open_data(first, place.data)
+    view = view_of(first)
+    chosen = of_classes(dataset, images)
+    source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
+    batch = next(eval_batches(dataset, view, batch_size=len(chosen), rows=chosen, **source))
+    size = (batch.image.shape[2], batch.image.shape[3])
+    windows = paired_windows(len(chosen), size, seeds.generator("consistency figure"))
+    crops = geometry.resample(batch.image, windows, size)
+    wholes = [photograph(dataset, row, view) for row in batch.rows]
+    unit = to_pixels(crops, view.mean, view.std)
+    told = {s.label: explained(s, unit, batch.rows, place) for s in shown}
+    made = []
+    for i, original in enumerate(originals):
+        maps = {label: found[i].numpy() for label, (found, _) in told.items()}
+        right, best = dataset.samples[batch.rows[i]].right, {label: int(found[i]) for label, (_, found) in told.items()}
+        says = {label: Said(plain(dataset.classes[c]), c in right) for label, c in best.items()}
+        whole, factor = wholes[i]
+        fine = times(windows, factor)
+        large = (whole.shape[0], whole.shape[1])
+        boxes = [box for b in original.boxes if (box := moved(b, fine, i, large))]
+        made += [original, GalleryRow(cut(whole, fine[i : i + 1], large), CROP, boxes, maps, says)]
+    return made
+
+
+def times(windows: geometry.Windows, factor: int) -> geometry.Windows:
+    """The windows of images that are `factor` times as fine."""
+    edges = {name: factor * getattr(windows, name) for name in ("top", "left", "height", "width")}
+    return replace(windows, **edges)
+
+
+def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> tuple[Tensor, Tensor]:
+    """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,).
+
+    images: (N,3,H,W) pixels in [0,1], which the network sees as its own view normalises them.
+    """
+    job, own = shown.maps.job, view_of(shown.maps)
+    epoch = job.get("epoch", LAST)
+    loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"], checkpoint=epoch)
+    found = explain_batch(
+        loaded.model,
+        to_input(images, own.mean, own.std).to(loaded.device),
+        explainer=job["explainer"],
+        target=job["target"],
+        classes=torch.tensor([int(shown.maps.target[row]) for row in at], device=loaded.device),
+        layer=loaded.layer,
+        head=loaded.head,
+        precision=loaded.precision,
+    )
+    return found.maps.float().cpu(), found.logits.argmax(1).cpu()
+
+
+def moved(box: Box, windows: geometry.Windows, index: int, size: tuple[int, int]) -> Box | None:
+    """A box of the image in the pixels of its crop; None where nothing of it is left."""
+    every = torch.tensor([box], dtype=torch.float64).expand(len(windows.top), 4)
+    x0, y0, x1, y1 = geometry.move_box(every, windows, size)[index].tolist()
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None

@@ -1,0 +1,246 @@
+"""The gallery of a report: a few images of each data set, with the heatmaps of every method side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cambench import data, maps
+from cambench.data import decode
+from cambench.data.regions import boxes_in_view, window_of
+from cambench.data.views import View, in_words
+from cambench.geometry import Windows, resample
+from cambench.pixels import Normalisation, to_pixels
+from cambench.report.formats.html import Gallery, GalleryRow, Said
+from cambench.report.tables.varied import labelled, varied
+from cambench.stages.progress import say
+from cambench.store.heatmaps import Heatmaps, read_heatmaps
+from cambench.store.runs import Run
+from cambench.vocabulary import DataError, Dataset, number_of
+
+ROWS = 8
+FINE = 288
+"""Pixels of the longer side of a picture, at least."""
+IMAGES = "{} images, chosen by their place in the list alone: the first of each class, of evenly spaced classes."
+ENDS = "The last two were chosen for their heatmaps: where these differ most, and where they agree most."
+DIFFER = "Here the heatmaps differ most: {:.0f} % of the heat is common to all, the least of {}"
+AGREE = "Here the heatmaps agree most: {:.0f} % of the heat is common to all, the most of {}"
+VIEWS = ("resize-center-crop", "full", "resize")  # which view's maps to show, best first
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A heatmap file of a run, to be shown under a label."""
+
+    run: Run
+    maps: Heatmaps
+    label: str
+
+
+def gallery(runs: Sequence[Run], results: Path, data_root: Path) -> list[Gallery]:
+    """A few images of each data set, the first seed of every method × explainer × target beside them.
+
+    Only maps of one view and of the same images stand side by side. A data set that is not here is left out, and said.
+    """
+    groups = by_view(runs, results)
+    made = (of_set(first_seeds(found), data_root, left_out(found, groups)) for found in side_by_side(groups))
+    return [shown for shown in made if shown.rows]
+
+
+def of_set(found: Sequence[Shown], data_root: Path, notes: Sequence[str]) -> Gallery:
+    """The gallery of one data set: images chosen by rule, then those on which the maps have least and most in common."""
+    job = found[0].maps.job
+    made = rows(found, data_root)
+    shares = common(found) if made and len({s.label for s in found}) > 1 else []
+    told = [IMAGES.format(len(made))]
+    if shares:
+        least, most = int(np.nanargmin(shares)), int(np.nanargmax(shares))
+        for row, words in ((least, DIFFER), (most, AGREE)):
+            why = words.format(100 * shares[row], number_of(len(shares), "image"))
+            made += rows(found, data_root, chosen=[row], why=why)
+        told.append(ENDS)
+    seeds = sorted({s.run.info["seed"] for s in found})
+    seen = f"Shown is {in_words(view_of(found[0].maps))}; networks of seed {', '.join(map(str, seeds))}."
+    wrong = [f"{s.run.name}: {sentence}." for s in found for sentence in s.run.info.get("warnings", [])]
+    return Gallery(f"{job['dataset']}, {job['split']} images", made, [*told, seen, *notes, *dict.fromkeys(wrong)])
+
+
+def common(found: Sequence[Shown]) -> list[float]:
+    """For each image the share of the heat that all maps have in common: Σ over pixels of the least of them.
+
+    Each map counts with its positive part divided by its sum, on the finest grid of all; NaN where one has no positive part.
+    """
+    shares = []
+    for several in zip(*(s.maps.maps for s in found), strict=True):
+        size = (max(m.shape[0] for m in several), max(m.shape[1] for m in several))
+        heat = torch.cat([maps.resize(torch.from_numpy(m).float()[None].relu(), size) for m in several])
+        shares.append(float((heat / heat.sum((1, 2), keepdim=True)).amin(0).sum()))
+    return shares if np.isfinite(shares).any() else []
+
+
+def left_out(found: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> list[str]:
+    """The sentence that names maps of the same images which another view keeps out."""
+    others = sorted({s.label for s in of_other_views(found, groups)})
+    return [f"Not beside them, because another view was explained: {', '.join(others)}."] if others else []
+
+
+def of_other_views(found: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> list[Shown]:
+    """Maps of the same images whose label is not among those that were found, because they were made of another view."""
+    data, labels = found[0].maps.job["data"], {s.label for s in found}
+    return [s for group in groups for s in group if s.maps.job["data"] == data and s.label not in labels]
+
+
+def side_by_side(groups: Sequence[list[Shown]]) -> list[list[Shown]]:
+    """The heatmaps that may stand side by side: for each set of images, those of the view with the most maps.
+
+    Two views that differ only in how they normalise colours show the same picture.
+    """
+    best: dict[str, list[Shown]] = {}
+    for found in sorted(groups, key=rank):
+        best.setdefault(found[0].maps.job["data"], found)
+    return list(best.values())
+
+
+def by_view(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
+    """The heatmaps of the runs, those of the same images seen alike together."""
+    groups: dict[tuple[str, str], list[Shown]] = {}
+    for run, network in labelled_runs(runs):
+        for path in sorted((results / "heatmaps" / run.name).glob("*.h5")):
+            shown = read_heatmaps(path)
+            key = (shown.job["data"], str({k: v for k, v in shown.job["view"].items() if k not in Normalisation._fields}))
+            groups.setdefault(key, []).append(Shown(run, shown, label(network, shown.job)))
+    return list(groups.values())
+
+
+def rank(found: Sequence[Shown]) -> tuple[int, int]:
+    """Sort key: the most maps side by side, then the preferred view."""
+    return -len({s.label for s in found}), VIEWS.index(found[0].maps.job["view"]["kind"])
+
+
+def label(network: str, job: dict[str, Any]) -> str:
+    """What stands beneath a map of the gallery; network: as `labelled_runs` names it."""
+    target = "" if job["target"] == "logit" else f" {job['target']}"
+    epoch = f" {job['epoch']} epoch" if "epoch" in job else ""
+    return f"{network} {job['explainer']}{target}{epoch}"
+
+
+def labelled_runs(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Each run with its method and architecture; where a data set has several settings of these, with what differs."""
+    alike: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        alike.setdefault(tuple(run.info[name] for name in ("dataset", "method", "arch")), []).append(run)
+    words = {
+        run.name: ", ".join(differ)
+        for same in alike.values()
+        for run, differ in zip(same, varied([run.info.get("recipe", {}) for run in same]), strict=True)
+    }
+    archs = {run.name: run.info["arch"].removeprefix("torchvision:").removeprefix("python:") for run in runs}
+    return [(run, f"{labelled(run.info['method'], words[run.name])} {archs[run.name]}") for run in runs]
+
+
+def first_seeds(found: Sequence[Shown]) -> list[Shown]:
+    """One file a label: the lowest seed's."""
+    chosen: dict[str, Shown] = {}
+    for shown in sorted(found, key=lambda s: s.run.info["seed"]):
+        chosen.setdefault(shown.label, shown)
+    return list(chosen.values())
+
+
+def rows(
+    found: Sequence[Shown], data_root: Path, images: int = ROWS, *, chosen: Sequence[int] | None = None, why: str = ""
+) -> list[GalleryRow]:
+    """The gallery rows of one data set: the rows that are chosen, else the first images of evenly spaced classes."""
+    first = found[0].maps
+    try:
+        dataset = open_data(first, data_root)
+    except DataError as e:
+        say(f"gallery: {e}")
+        return []
+    if dataset.fingerprint != first.job["data"]:
+        say(f"gallery: {dataset.name} is not the data that the heatmaps of {found[0].run.name} were made from; left out.")
+        return []
+    view = view_of(first)
+    wanted = of_classes(dataset, images) if chosen is None else chosen
+    made = []
+    for row in wanted:
+        shown = [s for s in found if np.isfinite(s.maps.maps[row]).all()]  # an image may have no map
+        drawn, says = {s.label: s.maps.maps[row] for s in shown}, {s.label: said(s, row, dataset) for s in shown}
+        seen, factor = photograph(dataset, row, view)
+        boxes = [
+            (factor * x0, factor * y0, factor * x1, factor * y1) for x0, y0, x1, y1 in boxes_in_view(dataset, row, view)
+        ]
+        made.append(GalleryRow(seen, plain(dataset.classes[int(first.target[row])]), boxes, drawn, says, why))
+    return made
+
+
+def photograph(dataset: Dataset, row: int, view: View) -> tuple[NDArray[np.uint8], int]:
+    """What a view shows of an image, (H,W,3) uint8, as fine as a picture needs, and how many times finer than the view.
+
+    It is cut from the file by the window of the view: a network that sees 32×32 pixels shows where it looked all the same.
+    """
+    window, (height, width) = window_of(dataset, row, view)
+    factor = max(1, ceil(FINE / max(height, width)))
+    whole = decode.pixels(dataset.samples[row].path, dataset.banner)
+    return cut(whole, window, (factor * height, factor * width)), factor
+
+
+def cut(picture: NDArray[np.uint8], window: Windows, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """One window of a picture (H,W,3), resized to `size`."""
+    planes = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
+    return resample(planes, window, size)[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
+def said(shown: Shown, row: int, dataset: Dataset) -> Said:
+    """What a network says of an image: its best class, whether that is a right one, and its probability.
+
+    Where several classes may be right at once, no softmax over them is a probability.
+    """
+    best, logits = int(shown.maps.prediction[row]), torch.from_numpy(shown.maps.logits[row]).double()
+    probability = None if dataset.multilabel else float(logits.softmax(0)[best])
+    return Said(plain(dataset.classes[best]), best in dataset.samples[row].right, probability)
+
+
+def plain(name: str) -> str:
+    """A class's name in words."""
+    return name.replace("_", " ")
+
+
+def open_data(maps: Heatmaps, data_root: Path) -> Dataset:
+    """The images that a heatmap file was made from, by the specification stored in it."""
+    return data.reload(maps.origin, data_root)
+
+
+def of_classes(dataset: Dataset, n: int) -> list[int]:
+    """At most n rows: the first image of each class in file order, of evenly spaced classes where there are more than n.
+
+    With fewer classes, equally many first images of each.
+    """
+    own: dict[int, list[int]] = {}
+    for row, sample in enumerate(dataset.samples):
+        own.setdefault(sample.label, []).append(row)
+    classes = spaced(sorted(own), n)
+    return [row for c in classes for row in own[c][: max(1, n // len(classes))]]
+
+
+def spaced(wanted: Sequence[int], n: int) -> list[int]:
+    """At most n of the rows, evenly spaced from the first to the last; file order goes class by class in most sets."""
+    n = min(n, len(wanted))
+    return [wanted[round(i * (len(wanted) - 1) / max(n - 1, 1))] for i in range(n)]
+
+
+def view_of(maps: Heatmaps) -> View:
+    """The view that a heatmap file's network looked through."""
+    described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in maps.job["view"].items()}
+    return View(**described)
+
+
+def pixels(image: torch.Tensor, view: View) -> NDArray[np.uint8]:
+    """An image (3,H,W) as the view normalised it, as (H,W,3) uint8."""
+    return (to_pixels(image, view.mean, view.std) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()

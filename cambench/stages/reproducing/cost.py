@@ -1,0 +1,263 @@
+"""Estimate: what a job that is left will take – images, seconds, bytes – and what that was reckoned from.
+
+Seconds come from measured throughput where a run or record of the same kind on the same device is on hand, else from
+floating point operations (one forward pass, counted) × passes an image ÷ a nominal rate of the device.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from cambench import data, models
+from cambench.metrics import INDEX
+from cambench.metrics.faithfulness import infidelity
+from cambench.models.preprocessing import SIZE
+from cambench.recipes.schema import TrainingRecipe
+from cambench.stages import workplace
+from cambench.stages.reproducing.plan import Job, Measurement, Network
+from cambench.store.provenance import device_name
+from cambench.store.records import Record, read_records
+from cambench.store.runs import Run, read_runs
+from cambench.vocabulary import DataError
+
+RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
+"""Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
+TRAINING_PASSES = {
+    "cgc": 9,
+    "supcon": 7,
+    "excon": 11,
+    "classifier": 1,
+    **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "has", "cutmix", "segmentation"), 3),
+}
+"""Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at,
+1 for one that only the classifier learns from, 4 to explain and classify masked images."""
+PASSES = {
+    "iauc": 30,
+    "dauc": 30,
+    "cgc-loss": 4,
+    "top1-tile": 2,
+    "rfs": 6,
+    "rfs-sweep": 72,
+    "relative-probability": 15,
+    "relative-probability-equal-count": 31,
+    "gradient-sign": 70,
+    "remove-and-classify": 11,
+    "remove-and-classify-zero": 11,
+    "gradient-sign-printed": 70,
+    "drop-increase": 5,
+    "infidelity": infidelity.passes(infidelity.DRAWS),
+    "infidelity-small": infidelity.passes(infidelity.FEW_DRAWS),
+}
+"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials, once or at 12 levels;
+two maps and twelve composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other."""
+EXPLAINER_PASSES = {
+    "gradient": 3,
+    "input-x-gradient": 3,
+    "integrated-gradients": 151,
+    "smoothgrad": 151,
+    "vargrad": 151,
+    "vanilla-gradient": 3,
+    "integrated-vanilla-gradient": 154,
+    "smooth-vanilla-gradient": 151,
+    "variance-vanilla-gradient": 151,
+    "cmwp": 4,
+}
+"""1 for every explainer that a forward pass and the head's weights answer."""
+FULL = 4 / 3
+"""Pixels of an uncropped photograph in those of its central square."""
+FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job that is left takes. images: seen by training steps and by measurements. basis: see the module."""
+
+    images: int
+    seconds: float
+    bytes: int
+    basis: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one image through a network: operations of a forward pass; its weights; the last convolutional grid's cells."""
+
+    operations: float
+    weights: int
+    grid: int
+
+
+@dataclass
+class Known:
+    """What was measured on this device: finished epochs and records, read once."""
+
+    place: workplace.Place
+    runs: list[Run] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.kind = workplace.device(self.place.device).partition(":")[0]
+        self.device = device_name(workplace.device(self.place.device))
+        self.runs = [run for run in read_runs(self.place.results) if run.info.get("device") == self.device]
+        self.records = [record for record in read_records(self.place.results) if record.device == self.device]
+
+    def training(self, recipe: TrainingRecipe) -> tuple[float, str] | None:
+        """Images a second of a method, architecture and input size in training, and the run that shows it."""
+        for run in self.runs:
+            theirs, epochs = run.info.get("recipe", {}), run.log()
+            same = (theirs.get("method"), theirs.get("arch"), theirs.get("input", {}).get("size"))
+            if same == (recipe.method, recipe.arch, recipe.input.size) and epochs:
+                return median(epoch["images_per_second"] for epoch in epochs), f"measured ({run.name})"
+        return None
+
+    def measuring(self, what: Measurement, arch: str, size: int) -> tuple[float, str] | None:
+        """Images a second of a metric on an architecture at an input size, and the run whose record shows it."""
+        for record in self.records:
+            view = record.job.get("maps", record.job.get("input", {})).get("view", {})
+            metric = INDEX[what.metric]
+            same = (record.metric, record.explainer, record.arch, view.get("size"))
+            if same == (what.metric, what.explainer, arch, round(size * metric.view_scale)) and record.seconds:
+                return max(v.n for v in record.values.values()) / record.seconds, f"measured ({record.run})"
+        return None
+
+    @property
+    def nominal(self) -> tuple[float, str]:
+        """Operations a second where nothing was measured, and how that is said."""
+        threads = torch.get_num_threads() if self.kind == "cpu" else 1
+        rate = RATES[self.kind] * threads
+        return rate, f"FLOPs at a nominal {rate / 1e12:g} TFLOP/s of {self.device}"
+
+
+def estimate(job: Job, known: Known) -> Estimate:
+    """What is left of a job: nothing where it is finished or cannot be known."""
+    if job.state in ("finished", "unknown"):
+        return Estimate(0, 0.0, 0, "")
+    if job.measurement is None:
+        whole = of_training(job.network, known)
+        return replace(whole, images=round(whole.images * job.left), seconds=whole.seconds * job.left)
+    return of_measurement(job.network, job.measurement, known)
+
+
+def of_training(network: Network, known: Known) -> Estimate:
+    """A training: every epoch's images and its validation; checkpoints (last, best, kept) with the optimiser's state."""
+    recipe, root = network.recipe, known.place.data
+    own = training_images(network, root)
+    split, less = ("train", own) if recipe.data.held_out else ("eval", 0)
+    held_out = images(network.dataset, split, root) - less if recipe.train.validate_epochs else 0
+    size, epochs = recipe.input.size, recipe.train.epochs
+    cost = forward(recipe.arch, size, tuple(recipe.model.surgery), classes(network.dataset, root))
+    passes = TRAINING_PASSES.get(recipe.objective, max(TRAINING_PASSES.values()))
+    rate, basis = known.nominal
+    validation = cost.operations * held_out / rate
+    measured = known.training(recipe)
+    seconds = own / measured[0] if measured else cost.operations * passes * own / rate
+    copies = (2 if recipe.optimizer.name == "sgd" else 3) * (2 if recipe.train.validate_epochs else 1)
+    copies *= 1 + len(recipe.train.kept)
+    disk = cost.weights * FLOAT * copies
+    return Estimate(epochs * own, epochs * (seconds + validation), disk, measured[1] if measured else basis)
+
+
+def of_measurement(network: Network, what: Measurement, known: Known) -> Estimate:
+    """A measurement: its images, their maps and logits at the native grid, a row an image."""
+    root, metric = known.place.data, INDEX[what.metric]
+    n = min(measured_images(network, what, root), metric.first or sys.maxsize)
+    size = SIZE if network.given else network.recipe.input.size
+    surgery = () if network.given else tuple(network.recipe.model.surgery)
+    arch = (network.arch if network.given else network.recipe.arch) or ""
+    count = classes(what.dataset, root)
+    cost = forward(arch, size, surgery, count)
+    area = metric.view_scale**2 * (FULL if metric.view == "full" else 1)
+    explained = EXPLAINER_PASSES.get(what.explainer or "", 1) if metric.explains or metric.pairs else 1
+    passes = PASSES.get(metric.name, 1) * explained
+    rate, basis = known.nominal
+    measured = known.measuring(what, arch, size)
+    seconds = n / measured[0] if measured else cost.operations * area * passes * n / rate
+    maps = (cost.grid * area + count + 4) * FLOAT if metric.explains else 0
+    rows = 8 * (len(metric.variants) + 1) + 32
+    return Estimate(n, seconds, round(n * (maps + rows)), measured[1] if measured else basis)
+
+
+def images(spec: str, split: str, root: Path) -> int:
+    """Images of a split: the official count where there is one, else as found, else as a procedural set is made."""
+    entry = data.resolve(spec)[0]
+    split = entry.default_eval_split if split in ("eval", "episode") and entry.splits else split
+    if split in entry.counts:
+        return entry.counts[split]
+    try:
+        data.locate(spec, root)
+        return len(data.load(spec, split, root))
+    except DataError:
+        return made(entry, "classes") * made(entry, "per_class" if split == "train" else "test_per_class")
+
+
+def classes(spec: str, root: Path) -> int:
+    """Classes of a data set, in the same order of preference."""
+    entry = data.resolve(spec)[0]
+    if entry.classes is not None:
+        return entry.classes
+    try:
+        data.locate(spec, root)
+        return len(data.load(spec, "eval", root).classes)
+    except DataError:
+        return made(entry, "classes")
+
+
+def made(entry: data.DatasetEntry, name: str) -> int:
+    """A number with which a procedural set is made by default; 0 for a set that is only found."""
+    parameters = inspect.signature(data.function(entry.make)).parameters if entry.make else {}
+    return int(parameters[name].default) if name in parameters else 0
+
+
+def training_images(network: Network, root: Path) -> int:
+    """Images of an epoch: the split, or what is drawn of it (shots a class, a share of the labels, what is not held out)."""
+    part = network.recipe.model_dump().get("data", {})
+    if part.get("shots", 0):
+        return int(part["shots"]) * classes(network.dataset, root)
+    n = images(network.dataset, "train", root)
+    return math.ceil(float(part.get("labelled", 1.0)) * n) - math.floor(float(part.get("held_out", 0.0)) * n)
+
+
+def measured_images(network: Network, what: Measurement, root: Path) -> int:
+    """Images of the measured split; of a few-shot episode, all that it does not train on."""
+    n = images(what.dataset, what.split, root)
+    if what.split != "episode":
+        return n
+    pool = network.recipe.model_dump().get("data", {}).get("pool", "all")
+    drawn_from_all: int = n + images(what.dataset, "train", root) - training_images(network, root)
+    return drawn_from_all if pool == "all" else n
+
+
+@cache
+def forward(arch: str, size: int, surgery: tuple[str, ...], count: int) -> Cost:
+    """One image through the network, counted without computing anything (a `python:` network is really run)."""
+    grids: list[int] = []
+
+    def watch(module: torch.nn.Module, given: object, output: object) -> None:
+        if isinstance(output, torch.Tensor) and output.dim() == 4 and output.shape[-1] > 1:
+            grids.append(output.shape[-2] * output.shape[-1])
+
+    with torch.device("cpu" if arch.startswith("python:") else "meta"), torch.no_grad():
+        network = models.build(arch, count, surgery=surgery, head="replace").eval()
+        for module in network.modules():
+            module.register_forward_hook(watch)
+        with FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, 3, size, size))
+    weights = sum(p.numel() for p in network.parameters())
+    return Cost(float(counter.get_total_flops()), weights, grids[-1] if grids else 1)
+
+
+def total(estimates: Sequence[Estimate]) -> Estimate:
+    """The sum, and every basis once."""
+    bases = dict.fromkeys(e.basis for e in estimates if e.basis)
+    sums = (sum(e.images for e in estimates), sum(e.seconds for e in estimates), sum(e.bytes for e in estimates))
+    return Estimate(*sums, "; ".join(bases))

@@ -1,0 +1,277 @@
+"""What is on hand: runs and records that answer a job already, and what a job lacks, with how to obtain it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cambench import data, models, objectives
+from cambench.data import masks as sources
+from cambench.explainers import find_explainer
+from cambench.metrics import find_metric
+from cambench.models.source import source_of
+from cambench.models.weights import torchvision_place
+from cambench.stages import identity
+from cambench.stages.reproducing.plan import Job, Measurement, Network
+from cambench.stages.training.begin import beginning, keeper, last_shared
+from cambench.stages.workplace import Place, slug
+from cambench.store.keys import file_hash
+from cambench.store.records import Record, records_of
+from cambench.store.runs import Run, read_runs
+from cambench.targets import find_target
+from cambench.vocabulary import DataError, Dataset, UsageError
+
+
+def find_network(network: Network, place: Place) -> Run | None:
+    """The run of a network, finished or begun; None where there is none.
+
+    Runs on another version of the data are not it; where the data is not there any more, it is not asked.
+    """
+    if network.given:
+        names, fits = f"{slug(network.arch or '')}-*", is_given
+    else:
+        try:
+            recipe = network.recipe
+        except UsageError:
+            return None
+        names, fits = "-".join(["*", slug(recipe.method), slug(recipe.arch), f"s{network.seed}", "*"]), is_trained
+    runs = (run for run in read_runs(place.results, names) if fits(network, run, place))
+    return max(runs, key=lambda run: run.finished, default=None)
+
+
+def is_given(network: Network, run: Run, place: Place) -> bool:
+    """Whether a run is the given network with its own weights."""
+    known = identity.of_given(network.arch or "", None, source(network.arch or ""))
+    return bool(run.info["kind"] == "given" and run.info["job"] == known)
+
+
+def is_trained(network: Network, run: Run, place: Place) -> bool:
+    """Whether a run is this training: recipe, seed, initial weights, source and, as far as it can be told, data."""
+    info = run.info
+    if info["kind"] != "trained" or info["seed"] != network.seed or info["data"]["classes"] is not None:
+        return False
+    if info["dataset"] != data.called(network.dataset):
+        return False
+    file = initial_weights(network, place)
+    weights = file_hash(file) if file is not None and file.is_file() else None
+    known = described(network, images(network.dataset, "train", place.data) if whole(network) else None, weights)
+    told = {key: info["job"][key] for key in info["job"] if key not in ("unlabelled", "own")}
+    return identity.agree(known, told if "masks" in known else {k: v for k, v in told.items() if k != "masks"})
+
+
+def described(network: Network, seen: Dataset | None, weights: str | None = None) -> dict[str, Any]:
+    """The identity that the run of a network will have; None of it where the data is not there."""
+    recipe, masks = network.recipe, None
+    if seen is not None and recipe.data.masks:
+        masks = sources.fingerprint(seen, sources.source_of(seen, recipe.data.masks))
+    facts = {"dataset": data.called(network.dataset), "masks": masks, "weights": weights, "source": source(recipe.arch)}
+    return identity.of_training(
+        recipe.model_dump(mode="json"), seen.fingerprint if seen is not None else None, network.seed, **facts
+    )
+
+
+def source(arch: str) -> str | None:
+    """The digest of a `python:` network's source; None where it is not to be found."""
+    try:
+        return source_of(arch)
+    except UsageError:
+        return None
+
+
+def initial_weights(network: Network, place: Place) -> Path | None:
+    """The file from which a training begins: the one given, or the checkpoint of the run before it, if that is finished."""
+    before = None if network.base is None else find_network(network.base, place)
+    return network.weights if before is None or not before.finished else before.path / "last.pt"
+
+
+def whole(network: Network) -> bool:
+    """False for a network that is trained on a drawn part of its data set (few-shot, few labels, images held out)."""
+    part = {} if network.given else network.recipe.model_dump().get("data", {})
+    return bool(part.get("shots", 0) == 0 and part.get("labelled", 1.0) == 1.0 and not part.get("held_out", 0.0))
+
+
+def find_record(network: Network, what: Measurement, place: Place) -> Record | None:
+    """The record of a measurement of a finished network; None where there is none."""
+    run = find_network(network, place)
+    if run is None or not run.finished:
+        return None
+    seen = images(what.dataset, what.split, place.data) if what.split != "episode" else None
+    return next((r for _, r in records_of(place.results, run.name) if is_record(what, r, run, seen)), None)
+
+
+def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None = None) -> bool:
+    """Whether a record is this measurement, as the metric is defined today, of the weights, images and annotations that are
+    there; where these are not there any more, they are not asked.
+    """
+    metric, layer = find_metric(what.metric), what.layer or run.info.get("layer") or record.layer
+    entry = find_explainer(record.explainer or what.explainer or "grad-cam")
+    explainer = what.explainer and find_explainer(what.explainer).name
+    facts = (metric.name, data.called(what.dataset), explainer, what.target, "float32", what.checkpoint)
+    theirs = (record.metric, record.dataset, record.explainer, record.target, record.precision, record.checkpoint)
+    if facts != theirs or record.layer not in (None, layer) or (what.split != "eval" and record.split != what.split):
+        return False
+    maps = record.job.get("maps") or record.job.get("input") or {}
+    known = run.info.get("checkpoints", {}).get(what.checkpoint, maps.get("checkpoint"))
+    version = {"version": entry.version} if metric.looks else {}
+    now = {**maps, **version, "checkpoint": known, **({"data": seen.fingerprint} if seen is not None else {})}
+    stored = {key: value for key, value in record.job.items() if key != "recipe"}
+    metric = metric.on(record.explainer or "")
+    if seen is None:
+        return {**stored, **identity.defined(metric), "maps" if metric.explains else "input": now} == stored
+    return identity.of_record(metric, seen, now, partial=entry.partial) == stored
+
+
+@lru_cache(maxsize=4)
+def images(spec: str, split: str, root: Path) -> Dataset | None:
+    """A split, read once; None where the data is not there or cannot be read."""
+    try:
+        data.locate(spec, root)
+        return data.load(spec, split, root)
+    except (DataError, UsageError):
+        return None
+
+
+def at_hand(network: Network, place: Place) -> bool:
+    """Whether a network is there (finished or begun), or is given and was measured already or can be had."""
+    run = find_network(network, place)
+    if not network.given:
+        return run is not None
+    measured = run is not None and any((place.results / "records" / run.name).glob("*.json"))
+    return measured or (not unknown(Job(network)) and not weights_lack(network, place))
+
+
+def settle(job: Job, place: Place) -> None:
+    """Find out a job's state and, where it cannot run, everything that it lacks."""
+    job.reasons = unknown(job)
+    if job.reasons:
+        job.state = "unknown"
+        return
+    run = find_network(job.network, place)
+    trained = job.network.given or (run is not None and run.finished)
+    begun, done = progress(job, run, place), trained
+    if job.measurement is not None:
+        done = trained and find_record(job.network, job.measurement, place) is not None
+    if done:
+        job.state, job.left = "finished", 0.0
+        return
+    lacks = [] if trained and not job.network.given else weights_lack(job.network, place)
+    specs = [*([] if trained else [job.network.dataset]), *([job.measurement.dataset] if job.measurement else [])]
+    job.reasons = tuple(dict.fromkeys([*(text for spec in specs for text in data_lacks(spec, place)), *lacks]))
+    job.state = "blocked" if job.reasons else "partly" if begun else "missing"
+    job.detail = begun
+
+
+def progress(job: Job, run: Run | None, place: Place) -> str:
+    """How far a begun job is; nothing for one that has not begun."""
+    if run is None:
+        return ""
+    if job.measurement is not None:
+        return "some images" if begun_parts(run, job.measurement, place) else ""
+    done, epochs = len(run.log()), job.network.recipe.train.epochs
+    job.left = 1 - done / epochs
+    return f"epoch {done} of {epochs}" if done else ""
+
+
+def taken_over(job: Job, jobs: Sequence[Job], place: Place) -> float:
+    """The share of a training that has not begun which `stages.begin` will take over: kept by a run that is there, or by
+    one that is trained before it.
+    """
+    network = job.network
+    if job.measurement is not None or job.state not in ("missing", "blocked") or not network.follows:
+        return 0.0
+    recipe = network.recipe
+    objective, epoch = objectives.INDEX[recipe.objective].until_start or "", last_shared(recipe)
+    if epoch < 1:
+        return 0.0
+    first, epochs = beginning(planned(network, network.dataset), objective), recipe.train.epochs
+
+    def keeps(theirs: Network, left: float) -> bool:
+        coming = epoch in theirs.recipe.train.kept and epoch > (1 - left) * epochs
+        is_it = coming and theirs.recipe.objective == objective
+        return is_it and beginning(planned(theirs, theirs.dataset), objective) == first
+
+    trained = (other for other in jobs if other.measurement is None and other.state != "unknown")
+    if any(keeps(other.network, other.left) for other in trained):
+        return epoch / epochs
+    known = described(network, images(network.dataset, "train", place.data))
+    return 0.0 if keeper(known, objective, epoch, place.results) is None else epoch / epochs
+
+
+def planned(network: Network, data: str) -> dict[str, Any]:
+    """The identity that two plans' trainings from scratch share, their data told by its name."""
+    recipe = network.recipe
+    return identity.of_training(recipe.model_dump(mode="json"), data, network.seed, source=source(recipe.arch))
+
+
+def begun_parts(run: Run, what: Measurement, place: Place) -> list[Path]:
+    """Chunks that a killed measurement left: of its rows or of its heatmaps."""
+    rows = (place.results / "records" / run.name).glob(f"*.{what.metric}.*.parts")
+    maps = (place.results / "heatmaps" / run.name).glob(f"*.{what.explainer}.*.parts")
+    return [*rows, *maps]
+
+
+def unknown(job: Job) -> tuple[str, ...]:
+    """What a job names that is not there: method, setting, architecture, data set, metric, explainer, target."""
+    network, what = job.network, job.measurement
+    checks: list[Callable[[], object]] = (
+        [lambda: models.resolve(network.arch or "")]
+        if network.given
+        else [
+            lambda: data.resolve(network.dataset),
+            lambda: models.resolve(network.recipe.arch),
+            lambda: objectives.make(network.recipe.objective, network.recipe.objective_settings),
+        ]
+    )
+    if what is not None:
+        checks += [lambda: data.resolve(what.dataset), lambda: find_metric(what.metric)]
+        if what.explainer is not None and what.target is not None:
+            checks += [lambda: find_explainer(what.explainer or ""), lambda: find_target(what.target or "")]
+    return tuple(dict.fromkeys(text for check in checks for text in complaint(check)))
+
+
+def complaint(check: Callable[[], object]) -> list[str]:
+    """What is wrong, in a sentence; nothing where all is well."""
+    try:
+        check()
+    except UsageError as e:
+        return [str(e)]
+    return []
+
+
+def data_lacks(spec: str, place: Place) -> list[str]:
+    """Where a data set that is not there is expected and how to obtain it; one that is made on first use is always there."""
+    entry, path = data.resolve(spec)
+    if entry.make and path is None:
+        return []
+    try:
+        data.locate(spec, place.data)
+    except DataError as e:
+        there = f"{entry.name}: expected at {place.data / entry.folders[0]}, not there" if path is None else str(e)
+        mend = f"; layout: {entry.layout}; obtain: {entry.obtain}; if it lies elsewhere, say --data-root DIR."
+        return [there + mend if path is None else there]
+    return []
+
+
+def weights_lack(network: Network, place: Place) -> list[str]:
+    """The initial weights that are not there, and how to give them."""
+    init = "imagenet" if network.given else network.recipe.model.init
+    if init in ("scratch", "own") or ":" in init:
+        return []
+    if init != "imagenet":
+        if network.weights is None:
+            return [
+                f"{network.method}: begins from a checkpoint (model.init = {init}), got none; give it with --weights FILE."
+            ]
+        missing = not network.weights.is_file()
+        return [f"--weights {network.weights}: expected a file of weights, found none there."] if missing else []
+    arch = models.resolve((network.arch if network.given else network.recipe.arch) or "")
+    try:
+        file, url = torchvision_place(arch)
+    except UsageError:
+        mend = "choose another --arch, or begin from nothing with --set model.init=scratch"
+        return [f"{arch}: torchvision has no ImageNet weights for it; {mend}."]
+    if file.exists() or place.download:
+        return []
+    return [f"{arch}: torchvision weights expected at {file}, got none; pass --download, or put the file there ({url})."]

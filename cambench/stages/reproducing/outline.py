@@ -1,0 +1,111 @@
+"""The plan as a person reads it before anything runs: jobs, what is there, what lacks and its mend, what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as RichTable
+
+from cambench.recipes.tables import natural
+from cambench.report.tables.measure import listed
+from cambench.stages.reporting.report import output
+from cambench.stages.reproducing.cost import Estimate, Known, estimate, total
+from cambench.stages.reproducing.plan import Job
+from cambench.stages.reproducing.reproduce import Plan
+from cambench.stages.workplace import Place
+
+STATES = {
+    "finished": "finished",
+    "partly": "begun",
+    "missing": "to do",
+    "blocked": "blocked",
+    "unknown": "cannot run",
+}
+
+
+def print_plan(plan: Plan, place: Place) -> None:
+    """The plan on stdout: a line for jobs that differ in the seed alone, then what lacks, then the sums."""
+    console, known = output(), Known(place)
+    estimates = {job.key: estimate(job, known) for job in plan.jobs}
+    names = ", ".join(table.id for table in plan.tables)
+    on = next((f" on {table.stand_in}" for table in plan.tables if table.stand_in), "")
+    console.print(f"Plan of {names}{on}: {counted(plan.jobs)}", style="bold", highlight=False, markup=False)
+    grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    several = ["for"] if len(plan.tables) > 1 else []
+    for name in ("job", "seeds", "state", "images", "time", "disk", *several):
+        right = name in ("images", "time", "disk")
+        grid.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for group in grouped(plan.jobs):
+        grid.add_row(*row(group, total([estimates[job.key] for job in group]))[: 6 + len(several)])
+    if plan.jobs:
+        console.print(grid, highlight=False, markup=False)
+    for text in [*lacks(plan.jobs), *sums(plan.jobs, estimates)]:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def counted(jobs: Sequence[Job]) -> str:
+    """`14 jobs: 2 finished, 3 to do, 9 blocked`; a table may need none."""
+    if not jobs:
+        return "no jobs"
+    by_state = {word: sum(job.state == state for job in jobs) for state, word in STATES.items()}
+    return f"{len(jobs)} jobs: {', '.join(f'{n} {word}' for word, n in by_state.items() if n)}"
+
+
+def grouped(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Jobs that differ in nothing but the seed, in the order of the first of each."""
+    found: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        found.setdefault((job.label, job.state, job.detail), []).append(job)
+    return list(found.values())
+
+
+def row(group: Sequence[Job], takes: Estimate) -> tuple[str, ...]:
+    """One line of the listing."""
+    first = group[0]
+    seeds = "" if first.network.given else listed([job.network.seed for job in group])
+    state = STATES[first.state] + (f", {first.detail}" if first.state == "partly" else "")
+    tables = sorted({cell.table for job in group for cell in job.cells}, key=natural)
+    if first.state in ("finished", "unknown"):
+        return first.label, seeds, state, "", "", "", " ".join(tables)
+    return first.label, seeds, state, f"{takes.images:,}", duration(takes.seconds), size(takes.bytes), " ".join(tables)
+
+
+def lacks(jobs: Iterable[Job]) -> list[str]:
+    """What blocks jobs, each once, with how many of them."""
+    blocked: dict[str, int] = {}
+    for job in jobs:
+        for reason in job.reasons:
+            blocked[reason] = blocked.get(reason, 0) + 1
+    lines = [f"- {reason} ({n} job{'s' if n > 1 else ''})" for reason, n in blocked.items()]
+    return ["", "Lacking:", *lines] if lines else []
+
+
+def sums(jobs: Iterable[Job], estimates: dict[str, Estimate]) -> list[str]:
+    """What can be done now and what is blocked take, and what the times are reckoned from."""
+    lines = [""]
+    for word, states in (("To do now", ("missing", "partly")), ("Blocked", ("blocked",))):
+        takes = total([estimates[job.key] for job in jobs if job.state in states])
+        if takes.images:
+            time = f"{duration(takes.seconds)} ({takes.seconds / 3600:.3g} device-hours)"
+            lines.append(f"{word}: {takes.images:,} images, {time}, {size(takes.bytes)} of disk.")
+    basis = total(list(estimates.values())).basis
+    return [*lines, f"Times from: {basis}."] if basis else [*lines, "Nothing is left to do."]
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.2 h`, `410 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 36e4 else f"{seconds / 3600:,.0f} h"
+
+
+def size(count: float) -> str:
+    """Bytes as `12 kB`, `3.4 MB`, `1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,1 @@
+"""Training: a method on a data set becomes a run. Knows nothing of measuring."""

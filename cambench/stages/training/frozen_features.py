@@ -1,0 +1,71 @@
+"""The features of a frozen encoder, computed once where its images are the same in every epoch (ExCon spec §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from cambench.data.loader import cut, eval_batches, shuffled
+from cambench.explainers.probe import default_layer, gap_linear_head
+from cambench.models.heads import without_head
+from cambench.objectives.network import Network, Terms
+from cambench.recipes.schema import TrainingRecipe
+from cambench.stages.progress import bar
+from cambench.stages.training.batches import Lessons, Phase
+from cambench.vocabulary import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered(Lessons):
+    """Lessons of which a batch holds, in place of the images of the only view, what a frozen encoder makes of them.
+
+    features: (N,d) of all images, label: (N,), both on the device.
+    """
+
+    features: Tensor
+    label: Tensor
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, in the order in which their images would have come."""
+        (name,) = self.views
+        for rows in cut(shuffled(len(self.dataset), self.seed, epoch), self.batch_size):
+            chosen = torch.tensor(rows, device=self.features.device)
+            yield Batch({name: self.features[chosen]}, self.label[chosen], rows, epoch=epoch + 1, epochs=self.epochs)
+
+
+def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
+    """The phase on features, where it trains the linear classifier of a frozen network and nothing in its images is random.
+
+    They are made in file order, so that a run that goes on makes the same; like validation, that is no time of an epoch. Any
+    other phase stays as it is.
+    """
+    lessons = phase.lessons
+    if not (phase.frozen and recipe.model.frozen) or any(view.random for view in lessons.views.values()):
+        return phase
+    image = torch.zeros(1, 3, recipe.input.size, recipe.input.size, device=lessons.source["device"])
+    head = gap_linear_head(network.model, default_layer(network.model, image), image, training=False)
+    if head is None:
+        return phase
+
+    def classify(network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+        return phase.step(replace(network, model=head), batch, generator)
+
+    return replace(phase, step=classify, lessons=seen(lessons, network))
+
+
+@torch.no_grad()
+def seen(lessons: Lessons, network: Network) -> Remembered:
+    """The lessons after one pass through the encoder in eval mode."""
+    encoder = replace(network, model=without_head(network.model).eval())
+    (view,) = lessons.views.values()
+    found: list[Tensor] = []
+    labels: list[Tensor] = []
+    with bar("features", len(lessons.dataset)) as progress:
+        for batch in eval_batches(lessons.dataset, view, batch_size=lessons.batch_size, **lessons.source):
+            found.append(encoder.logits(batch.image))
+            labels.append(batch.label)
+            progress.advance(len(batch.rows))
+    return Remembered(**vars(lessons), features=torch.cat(found), label=torch.cat(labels))

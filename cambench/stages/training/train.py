@@ -1,0 +1,246 @@
+"""Train one run: method × data set × architecture × seed, or go on with it, or see that it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cambench import data, models, objectives, seeds
+from cambench.data.episodes import HELD_OUT
+from cambench.data.views import RANDOM, View, altered
+from cambench.explainers.calm import LATENT, has_head, latent_layer
+from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
+from cambench.models.backbones import PYTHON
+from cambench.models.habits import first_pass
+from cambench.models.heads import learner
+from cambench.objectives import AUGMENTED, PLAIN, Objective
+from cambench.objectives.network import Network
+from cambench.recipes import load as recipes
+from cambench.recipes.schema import Input, TrainingRecipe
+from cambench.stages import workplace
+from cambench.stages.progress import say
+from cambench.stages.training.batches import Lessons, Phase
+from cambench.stages.training.begin import begin, checkpoints, opened
+from cambench.stages.training.focus import check_classes, check_labels, departures, masks_of
+from cambench.stages.training.frozen_features import remembered
+from cambench.stages.training.loop import Loop
+from cambench.stages.training.new_run import described, drawn
+from cambench.stages.training.own import declared, load_recipe
+from cambench.store.locks import only_writer
+from cambench.store.provenance import device_name
+from cambench.store.runs import Run, read_run
+from cambench.vocabulary import Dataset, UsageError, number_of
+
+BEGINS = {"own": "the network's own weights", "scratch": "random weights"}
+SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What `cambench train` was asked for. `overrides` are `a.b=value` texts; `weights` a file for the initial weights.
+
+    preset: dotted key of the recipe -> value, what a table recipe asks for; unlike overrides it is no deviation.
+    again: begin the run from its first epoch, whatever is there; a run that it begins from is left as it is.
+    """
+
+    method: str
+    dataset: str
+    arch: str | None = None
+    seed: int = 0
+    classes: int | None = None
+    weights: Path | None = None
+    overrides: Sequence[str] = ()
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
+
+
+def train(job: TrainJob, place: workplace.Place) -> Run:
+    """Train until the recipe's last epoch, beginning where an earlier call of the same job stopped.
+
+    Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
+    """
+    recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
+    objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
+    needs_weights(job, recipe)
+    told = recipe.model.init if recipe.model.base and job.weights is None else str(job.weights) if job.weights else None
+    job = with_base(job, recipe, place)
+    lessons = prepare_lessons(job, recipe, objective, place)
+    path, info = described(job, recipe, lessons, place, told)
+    if (path / "run.json").exists() and not job.again and (run := read_run(path)).finished:
+        say(f"{run.name}: finished already ({run.path})")
+        return run
+    with only_writer(path):
+        run = opened(path, info, again=job.again)
+        if run.finished:
+            say(f"{run.name}: finished by another process meanwhile ({run.path})")
+            return run
+        if not job.again:
+            run = begin(run, objective, recipe, place.results)
+        return carry_out(run, job, recipe, lessons, place)
+
+
+def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: workplace.Place) -> Run:
+    """Train a run from its last finished epoch to the recipe's last; nobody else is at it."""
+    objective, step = objectives.make(recipe.objective, recipe.objective_settings)
+    dataset = lessons.dataset
+    model = build(job, recipe, dataset, place)
+    layer, head = explained_layer(model, recipe)
+    others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
+    counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
+    say(f"{run.name}: {counts}, explained layer {layer}")
+    if recipe.arch.startswith(PYTHON):
+        weights = run.info["weights"] or recipe.model.init
+        begun = BEGINS.get(weights, weights)
+        say(f"{run.name}: {recipe.arch}: {begun}; {declared(recipe.arch)}; trained at {recipe.input.size} px")
+    for sentence in departures(recipe):
+        say(f"{run.name}: note: {sentence}")
+    device = workplace.device(place.device)
+    run = run.save(layer=layer, device=device_name(device))
+    network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision, recipe.input.colours)
+    loop = Loop(run, recipe, network, seed=job.seed)
+    first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
+    phases = [remembered(first, network, recipe), *later_phases(first.lessons, objective, recipe)]
+    loop.train(phases, validation(job, recipe, dataset, place))
+    seconds = sum(epoch["seconds"] for epoch in loop.log)
+    peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
+    facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak, "checkpoints": checkpoints(run)}
+    return loop.run.save(finished=True, **facts)
+
+
+def with_base(job: TrainJob, recipe: TrainingRecipe, place: workplace.Place) -> TrainJob:
+    """The job with the weights of the run that its recipe begins from, which is trained by its own recipe if need be."""
+    if recipe.model.base is None or job.weights is not None:
+        return job
+    preset, overrides = recipes.handed_down(recipe, job.preset, job.overrides)
+    base = TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes, overrides=overrides, preset=preset)
+    return replace(job, weights=train(base, place).path / "last.pt")
+
+
+def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
+    """Check the initial weights, before any data is read.
+
+    Raises: UsageError where the recipe begins with weights that only a file can give, or the file is not there.
+    """
+    if recipe.model.init == "swav" and job.weights is None:
+        raise UsageError(
+            f"{recipe.method} on {recipe.dataset} begins with SwAV's ResNet-50 of 800 epochs: expected --weights FILE, got "
+            f"none. Obtain: {SWAV} (or begin elsewhere: --set model.init=imagenet or scratch)."
+        )
+    if job.weights is not None and not job.weights.is_file():
+        raise UsageError(f"--weights {job.weights}: expected a file of weights, found none there.")
+
+
+def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective, place: workplace.Place) -> Lessons:
+    """The images of the run, through the views of its objective.
+
+    Raises: UsageError where the objective and the recipe disagree on unlabelled images.
+    """
+    if bool(objective.unlabelled) != recipe.data.unlabelled:
+        needs = str(bool(objective.unlabelled)).lower()
+        raise UsageError(f"objective {objective.name}: expected data.unlabelled = {needs}; leave it as its recipe has it.")
+    views = {name: view(kind, recipe.input) for name, kind in objective.views.items()}
+    dataset = data.load(job.dataset, "train", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
+    check_labels(objective, dataset)
+    check_classes(dataset)
+    return Lessons(
+        dataset,
+        views,
+        recipe.train.batch_size,
+        job.seed,
+        (dataset.pool or dataset) if objective.unlabelled else None,
+        {name: view(kind, recipe.input) for name, kind in objective.unlabelled.items()},
+        {"workers": place.workers, "cache": place.results / "cache"},
+        masks_of(objective, recipe, dataset, view("resize-center-crop", recipe.input)),
+        recipe.train.epochs,
+    )
+
+
+def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -> list[Phase]:
+    """What follows the objective's own pass in every epoch: the same images in an order and through views of its own."""
+    if objective.then is None:
+        return []
+    then, step = objectives.make(objective.then, {})
+    views = {name: view(kind, recipe.input) for name, kind in then.views.items()}
+    lessons = replace(first, views=views, seed=seeds.derive(first.seed, then.name), unlabelled=None, masks=None)
+    return [Phase(step, lessons, then.name, then.frozen)]
+
+
+def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workplace.Place) -> nn.Module:
+    """The network at its beginning. `init = imagenet` needs a file of weights or leave to download torchvision's; a
+    `python:` network has its own unless the recipe begins from scratch.
+    """
+    weights: Path | str | None = job.weights
+    if weights is None and recipe.model.init == "imagenet":
+        weights = "torchvision"
+    return models.build(
+        recipe.arch,
+        len(dataset.classes),
+        surgery=recipe.model.surgery,
+        weights=weights,
+        download=place.download,
+        head="fresh" if recipe.model.fresh_head else "replace",
+        seed=seeds.derive(job.seed, "init"),
+        anew=recipe.model.init == "scratch" and recipe.arch.startswith(PYTHON) and weights is None,
+    )
+
+
+def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.Linear | None]:
+    """The layer that is explained, and the GAP + linear head above it (None where the head is anything else).
+
+    A recipe's `avgpool.latent` is the latent pair of the CALM head, wherever the surgery had to put it.
+    """
+    image = torch.randn(1, 3, recipe.input.size, recipe.input.size, generator=seeds.generator("layer"))
+    with first_pass(recipe.arch, recipe.input.size):
+        layer = recipe.model.layer or default_layer(model, image)
+        if layer.endswith(LATENT) and has_head(model):
+            layer = latent_layer(model)
+        if recipe.model.layer:
+            check_layer(model, layer, image)
+        return layer, gap_linear_head(model, layer, image)
+
+
+def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
+    """The model on its device and in its memory layout; if its trunk is frozen, the classifier alone takes gradients."""
+    if recipe.model.frozen:
+        learner(model.requires_grad_(False)).requires_grad_(True)
+    layout = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def view(kind: str, recipe: Input) -> View:
+    """A training view of the recipe's input; only random views are flipped or augmented: the query never (CGC spec §1.2).
+
+    The recipe may put its evaluation view where an objective asks for a random crop, and says how that view is made.
+    Raises: UsageError for an augmentation that is not there.
+    """
+    random, pipeline = kind in (*RANDOM, PLAIN, AUGMENTED), "" if kind == PLAIN else recipe.augment
+    if kind == "resize-center-crop" or (random and kind != AUGMENTED and recipe.crop == "evaluation"):
+        kind, random = recipe.evaluation, False
+    own = recipe.colours._asdict()
+    if not random:
+        return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, **own)
+    kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
+    plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip, **own)
+    return altered(plain, pipeline)
+
+
+def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workplace.Place) -> Dataset | None:
+    """The split on which top-1 is followed after every epoch: what is held out, else the evaluation split.
+
+    None where the recipe does without or labels are several.
+    """
+    if not recipe.train.validate_epochs or dataset.multilabel:
+        return None
+    split = HELD_OUT if recipe.data.held_out else "eval"
+    held_out = data.load(job.dataset, split, place.data, classes=job.classes, draw=drawn(recipe, job.seed))
+    return None if held_out.split == dataset.split else held_out
+
+
+def summary(run: Run) -> Mapping[str, Any]:
+    """What a person wants to know of a finished run: its last epoch and where it is."""
+    return {"run": run.name, "path": str(run.path), **run.log()[-1]}
