@@ -82,15 +82,15 @@ def warnings(run: Run, dataset: Dataset, held_out: Dataset | None, *, epochs: in
     """Every sentence about a training so far: what went wrong in the one that it began with, the first of its epochs that
     diverged and, once all of them are over, an end at chance.
     """
-    start, classes, log = run.info.get("loss_at_start", {}), len(dataset.classes), run.log()
+    start, classes, log = run.info.loss_at_start, len(dataset.classes), run.log()
     found = next((said for epoch in log if (said := diverged(epoch, start, classes))), None)
     ended = at_chance(log[-1], dataset, held_out) if len(log) == epochs else None
-    return [*run.info.get("base_warnings", []), *(said for said in (found, ended) if said is not None)]
+    return [*run.info.base_warnings, *(said for said in (found, ended) if said is not None)]
 
 
 def stopped(run: Run) -> str | None:
     """The sentence about a training that stopped because it was no longer finite, None for any other."""
-    return next((said for said in run.info.get("warnings", []) if said.startswith(STOPPED)), None)
+    return next((said for said in run.info.warnings if said.startswith(STOPPED)), None)
 
 
 def base_warnings(weights: Path | None) -> list[str]:
@@ -98,4 +98,4 @@ def base_warnings(weights: Path | None) -> list[str]:
     if weights is None or not (weights.parent / "run.json").is_file():
         return []
     base = read_run(weights.parent)
-    return [f"Began with the weights of {base.name}: {sentence}" for sentence in base.info.get("warnings", [])]
+    return [f"Began with the weights of {base.name}: {sentence}" for sentence in base.info.warnings]

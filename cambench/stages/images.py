@@ -33,7 +33,7 @@ def open_data(
     sets: a file of class sets, one family more. map_classes: whether some common classes are enough.
     Raises: UsageError if no data is known, its classes have other names, or a given network another number of them.
     """
-    own = loaded.run.info.get("data", {})
+    own = loaded.run.info.data
     spec = dataset or own.get("spec")
     if spec is None:
         raise UsageError(f"{loaded.run.name}: expected --dataset, since a given network belongs to no data set.")
@@ -41,7 +41,7 @@ def open_data(
     mine = own if spec == own.get("spec") else {}
     draw = episodes.from_dict(mine.get("draw"))
     found = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
-    names, outputs = loaded.run.info.get("class_names"), count_outputs(loaded)
+    names, outputs = loaded.run.info.class_names, count_outputs(loaded)
     if names is not None:
         found = matched(found, names, loaded.run.name, some=map_classes)
     if outputs != len(found.classes):

@@ -23,7 +23,7 @@ from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
-from cambench.store.runs import Run, find_run, read_run
+from cambench.store.runs import Run, RunInfo, find_run, read_run
 from cambench.vocabulary import CambenchError, UsageError
 
 GIVEN = ("torchvision:", "python:")
@@ -91,7 +91,7 @@ class Loaded:
         Raises: UsageError where it does not, as most vision transformers.
         """
         if size != self.size:
-            with first_pass(self.run.info["arch"], size, OTHER_SIZE):
+            with first_pass(self.run.info.arch, size, OTHER_SIZE):
                 self.logits(torch.zeros(1, 3, size, size, device=self.device))
 
     def autocast(self) -> torch.autocast:
@@ -129,20 +129,15 @@ def given_run(spec: str, place: workplace.Place, weights: Path | None) -> Run:
     path = place.results / "runs" / f"{workplace.slug(spec)}-{job_key(described)}"
     if (path / "run.json").exists():
         return read_run(path)
-    info = {
-        "kind": "given",
-        "method": "pretrained",
-        "arch": spec,
-        "seed": 0,
-        "dataset": None,
-        "weights": str(weights.resolve()) if weights else None,
-        "comparable": True,
-        "partial": [],
-        "deviations": [],
-        "job": described,
-        "versions": versions(),
-        "finished": True,
-    }
+    info = RunInfo(
+        kind="given",
+        method="pretrained",
+        arch=spec,
+        weights=str(weights.resolve()) if weights else None,
+        job=described,
+        versions=versions(),
+        finished=True,
+    )
     return Run(path, info)
 
 
@@ -155,13 +150,13 @@ def load_network(
     foreign checkpoint.
     """
     check_source(run)
-    known = given(run, place, checkpoint) if run.info["kind"] == "given" else trained(run, checkpoint)
+    known = given(run, place, checkpoint) if run.info.kind == "given" else trained(run, checkpoint)
     model, given_input, weights = known
     size = given_input["size"]
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
-    with first_pass(run.info["arch"], size):
-        notes = habits(model, size) if run.info["arch"].startswith("python:") else []
-        named, layer = layer is not None, layer or run.info.get("layer") or default_layer(model, image)
+    with first_pass(run.info.arch, size):
+        notes = habits(model, size) if run.info.arch.startswith("python:") else []
+        named, layer = layer is not None, layer or run.info.layer or default_layer(model, image)
         if named:
             check_layer(model, layer, image)
         find_layer(model, layer)
@@ -192,13 +187,13 @@ def check_source(run: Run) -> None:
 
     Raises: CambenchError where its module was edited since, whatever was edited.
     """
-    known, now = run.info.get("job", {}).get("source"), source_of(run.info["arch"])
+    known, now = run.info.job.get("source"), source_of(run.info.arch)
     if known == now:
         return
-    given = run.info["kind"] == "given"
-    mend = f"name {run.info['arch']} itself" if given else "train again (the edited module is another run)"
+    given = run.info.kind == "given"
+    mend = f"name {run.info.arch} itself" if given else "train again (the edited module is another run)"
     raise CambenchError(
-        f"{run.name}: expected the source of {run.info['arch']} that the run was made with ({known}), got another ({now}): "
+        f"{run.name}: expected the source of {run.info.arch} that the run was made with ({known}), got another ({now}): "
         f"the module was edited; put it back as it was, or {mend}."
     )
 
@@ -224,8 +219,8 @@ def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, A
             f"{run.name}: expected {path.name}, found none: the run validated no epoch; use --checkpoint {LAST}, or train "
             "it with --set train.validate_epochs=true."
         )
-    recipe = run.info["recipe"]
-    model = models.build(recipe["arch"], len(run.info["class_names"]), surgery=recipe["model"]["surgery"], weights=path)
+    recipe = run.info.recipe
+    model = models.build(recipe["arch"], len(run.info.class_names or ()), surgery=recipe["model"]["surgery"], weights=path)
     return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
 
 
@@ -233,7 +228,7 @@ def given(run: Run, place: workplace.Place, checkpoint: str = LAST) -> tuple[nn.
     """A given network with its own head and preprocessing; torchvision's weights are loaded unless a file is named."""
     if checkpoint != LAST:
         raise UsageError(f"{run.name}: expected --checkpoint {LAST}, got {checkpoint}; a given network has only one.")
-    arch, file = run.info["arch"], run.info["weights"]
+    arch, file = run.info.arch, run.info.weights
     weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
     model = models.build(arch, weights=weights, download=place.download)
     own = preprocessing_of(arch, model)

@@ -147,4 +147,4 @@ def inherited(weights: Path | None) -> list[str]:
     """The sentence for a training that begins from a run which was rounded on its way: nothing, where it was not."""
     if weights is None or not (weights.parent / "run.json").is_file():
         return []
-    return [said for said in read_run(weights.parent).info.get("deviations", []) if said == ROUNDED]
+    return [said for said in read_run(weights.parent).info.deviations if said == ROUNDED]

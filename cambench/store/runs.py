@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,68 @@ from cambench.vocabulary import CambenchError, UsageError
 MEND = "train it again (a given network: name it again), or delete the folder."
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What `run.json` says of a run. A fact that a run has not, as a given network's log, is at its default."""
+
+    kind: str = "trained"
+    """`trained` here, `added` from a checkpoint, or `given`: a network that a command named."""
+    method: str = ""
+    arch: str = ""
+    seed: int = 0
+    dataset: str = ""
+    """The data set that it was trained on; empty for a given network."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Of that data set: its spec, number of classes, draw, fingerprint, number of images."""
+    class_names: Sequence[str] | None = None
+    """In the order of the network's outputs."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """The resolved training recipe; of an added run, how its network is built and what it looks at."""
+    weights: str | None = None
+    """The initial weights in words; of a given network, their file."""
+    given: str | None = None
+    """The checkpoint that was added, by its file's name."""
+    layer: str | None = None
+    """The layer that is explained."""
+    comparable: bool = True
+    """Whether its numbers may stand beside published ones."""
+    partial: Sequence[str] = ()
+    """Sentences on the part of the data that it saw."""
+    deviations: Sequence[str] = ()
+    """Sentences on what it does otherwise than its recipe's source."""
+    warnings: Sequence[str] = ()
+    """Sentences on what went wrong in its training."""
+    base_warnings: Sequence[str] = ()
+    """The same of the run that it began with."""
+    began_from: Mapping[str, Any] | None = None
+    """The run and the epoch from which it took over the first epochs."""
+    rounded_after: Sequence[int] = ()
+    """The epochs after which it travelled in bfloat16."""
+    loss_at_start: Mapping[str, float] = field(default_factory=dict)
+    """The loss of the first batch, by phase."""
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    """`last` and `best` -> the hash of their weights."""
+    device: str | None = None
+    seconds: float | None = None
+    """Of training, all epochs."""
+    peak_memory_bytes: int | None = None
+    search: Mapping[str, Any] | None = None
+    """The search whose best draw it is."""
+    job: Mapping[str, Any] = field(default_factory=dict)
+    """What its identity is the hash of; see stages/identity.py."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    finished: bool = False
+
+
+KNOWN = {f.name for f in fields(RunInfo)}
+
+
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what `run.json` says of it (resolved recipe, seeds, versions, device, data fingerprint, …)."""
+    """A run's folder and what its `run.json` says of it."""
 
     path: Path
-    info: dict[str, Any]
+    info: RunInfo = field(default_factory=RunInfo)
 
     @property
     def name(self) -> str:
@@ -30,12 +87,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """True once the last epoch's checkpoint is on disk."""
-        return bool(self.info.get("finished"))
+        return self.info.finished
 
     def save(self, **changes: Any) -> Run:
         """Write `run.json` with the changes, and return the changed run."""
-        info = {"schema": schema.RUN, **self.info, **changes}
-        write_json(self.path / "run.json", info)
+        info = replace(self.info, **changes)
+        write_json(self.path / "run.json", as_json(info))
         return Run(self.path, info)
 
     def log(self) -> list[dict[str, Any]]:
@@ -56,16 +113,31 @@ class Run:
             temporary.write_text("".join(json.dumps(e, allow_nan=False) + "\n" for e in epochs))
 
 
+def as_json(info: RunInfo) -> dict[str, Any]:
+    """The contents of a `run.json`."""
+    return {"schema": schema.RUN, **asdict(info)}
+
+
+def of_json(path: Path, contents: Any, mend: str = MEND) -> RunInfo:
+    """What the contents of a `run.json` say.
+
+    Raises: CambenchError naming one that is broken or of another schema.
+    """
+    known = isinstance(contents, dict) and isinstance(contents.get("job", {}), dict)
+    version = contents.get("schema", 1 if "job" in contents else None) if known else type(contents).__name__
+    schema.check(path, version, schema.RUN, "a run", mend)
+    facts = {name: fact for name, fact in contents.items() if name != "schema"}
+    if unknown := sorted(set(facts) - KNOWN):
+        raise CambenchError(f"{path}: expected what a run says, got {unknown[0]!r} as well; {mend}")
+    return RunInfo(**{**facts, "dataset": facts.get("dataset") or ""})
+
+
 def read_run(path: Path) -> Run:
     """The run in a folder.
 
     Raises: CambenchError naming a `run.json` that is broken or of another schema.
     """
-    info = read_json(path / "run.json")
-    known = isinstance(info, dict) and isinstance(info.get("job", {}), dict)
-    found = info.get("schema", 1 if "job" in info else None) if known else type(info).__name__
-    schema.check(path / "run.json", found, schema.RUN, "a run", MEND)
-    return Run(path, info)
+    return Run(path, of_json(path / "run.json", read_json(path / "run.json")))
 
 
 def read_runs(results: Path, names: str = "*") -> list[Run]:

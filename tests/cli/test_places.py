@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 def a_run(results: Path, name: str = "cub-ce", **info: object) -> Run:
     facts = {"kind": "trained", "method": "ce", "dataset": "Ünïcødé 鳥 ± −1", "arch": "resnet8", "seed": 0, "finished": True}
-    return Run(results / "runs" / name, {}).save(**(facts | info))
+    return Run(results / "runs" / name).save(**(facts | info))
 
 
 def test_a_results_root_that_is_a_file(typed: Typed, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_surgery_is_said_and_settings_of_a_training_are_refused(place: Place, tm
     network = models.build("resnet8", 4, surgery=["no-head-bias"])
     torch.save(network.state_dict(), tmp_path / "x.pt")
     cut = Adding(tmp_path / "x.pt", "mine", "resnet8", "synthbirds", 0, ['model.surgery=["no-head-bias"]'])
-    assert add_run(cut, place).info["recipe"]["model"]["surgery"] == ["no-head-bias"]
+    assert add_run(cut, place).info.recipe["model"]["surgery"] == ["no-head-bias"]
     with pytest.raises(UsageError, match="--set optimizer.lr=1: expected model.surgery, .* since nothing is trained"):
         add_run(Adding(tmp_path / "x.pt", "mine", "resnet8", "synthbirds", 0, ["optimizer.lr=1"]), place)
     with pytest.raises(UsageError, match="gone.pt: expected a file of weights, found none there"):

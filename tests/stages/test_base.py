@@ -29,14 +29,14 @@ def place(birds: Path, tmp_path: Path) -> Place:
 
 def test_the_run_before_is_trained_first_and_its_weights_are_the_beginning(place: Place) -> None:
     run = train(TrainJob("ce-head", "synthbirds", overrides=HEAD), place)
-    before, after = (next(r for r in read_runs(place.results) if r.info["method"] == m) for m in ("ce", "ce-head"))
-    assert after.name == run.name and before.finished and before.info["seed"] == after.info["seed"] == 0
+    before, after = (next(r for r in read_runs(place.results) if r.info.method == m) for m in ("ce", "ce-head"))
+    assert after.name == run.name and before.finished and before.info.seed == after.info.seed == 0
     first, second = (load_checkpoint(r.path / "last.pt")["model"] for r in (before, after))
     assert {k for k in first if not torch.equal(first[k], second[k])} == {"fc.weight", "fc.bias"}
     assert train(TrainJob("ce-head", "synthbirds", overrides=HEAD), place).name == run.name
     other = train(TrainJob("ce-head", "synthbirds", seed=1, overrides=HEAD), place)
-    assert run.info["weights"] == other.info["weights"] == "run:ce", "or their seeds would not be averaged"
-    assert run.info["job"]["weights"] != other.info["job"]["weights"]
+    assert run.info.weights == other.info.weights == "run:ce", "or their seeds would not be averaged"
+    assert run.info.job["weights"] != other.info.job["weights"]
     network = Network("ce-head", None, "synthbirds", overrides=HEAD)
     found = find_network(network, place)
     assert found is not None and found.name == run.name

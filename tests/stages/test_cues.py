@@ -72,7 +72,7 @@ def test_the_map_of_a_pair_is_that_of_two_classes(
     there: Place, seed: int, explainer: str, scale: str, variant: str, slow_map: Callable[..., Tensor]
 ) -> None:
     """The stage makes each map once and takes differences; here every pair has its own, counted by the slow loop."""
-    run = next(r.name for r in works.chosen(works.Works([]), there) if r.info["seed"] == seed)
+    run = next(r.name for r in works.chosen(works.Works([]), there) if r.info.seed == seed)
     metric = f"cue-localisation{variant}"
     (record,) = works.evaluate_all(works.Works([run]), [EvalJob(metric, explainer, batch_size=7)], there)
     dataset = load("synthbirds", "test", there.data)

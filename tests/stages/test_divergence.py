@@ -121,10 +121,10 @@ def test_a_run_that_diverges_says_so_in_its_epoch_and_under_every_number(
     monkeypatch.setattr(loop, "differentiate", worse)
     run = train(job("train.epochs=3"), place)
     told = capsys.readouterr().err
-    (sentence,) = run.info["warnings"]
+    (sentence,) = run.info.warnings
     assert sentence.startswith("Diverged in epoch 2: mean loss 1.42e+05, more than 10 times")
     assert told.count(sentence) == 1 and "epoch 3/3" in told.partition(sentence)[2], "at once, and once"
-    assert read_run(run.path).info["warnings"] == [sentence] and not healthy.info.get("warnings")
+    assert read_run(run.path).info.warnings == [sentence] and not healthy.info.warnings
     monkeypatch.undo()
     (row,) = [row for row in listed_runs(tmp_path) if row["name"] == run.name]
     assert row["state"] == "finished, diverged in epoch 2"
@@ -161,19 +161,19 @@ def test_what_was_left_unsaid_by_a_call_that_was_killed_is_said_by_the_next(
     run.save(finished=False, warnings=[])
     capsys.readouterr()
     again = train(job(), place)
-    assert again.info["warnings"][0].startswith("Diverged in epoch 1") and "Diverged in epoch 1" in capsys.readouterr().err
+    assert again.info.warnings[0].startswith("Diverged in epoch 1") and "Diverged in epoch 1" in capsys.readouterr().err
 
 
 def test_what_begins_with_a_run_that_went_wrong_says_so(birds: Path, tmp_path: Path) -> None:
     place = Place(birds, tmp_path, "cpu")
     base = train(job(), place).save(warnings=["Diverged in epoch 1: mean loss 1e+05"])
     run = train(replace(job("train.epochs=1"), weights=base.path / "last.pt"), place)
-    assert run.info["warnings"][0] == f"Began with the weights of {base.name}: Diverged in epoch 1: mean loss 1e+05"
+    assert run.info.warnings[0] == f"Began with the weights of {base.name}: Diverged in epoch 1: mean loss 1e+05"
 
 
 def test_a_training_that_learnt_nothing_says_so(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = train(job("optimizer.lr=1e-12", "train.epochs=1"), Place(birds, tmp_path, "cpu"))
-    assert any(said.startswith("Ended at chance: training accuracy") for said in run.info["warnings"])
+    assert any(said.startswith("Ended at chance: training accuracy") for said in run.info.warnings)
     assert "warning: Ended at chance" in capsys.readouterr().err
 
 
@@ -192,7 +192,7 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run_at_its_last_good_epo
         train(job("train.validate_epochs=true"), place)
     (folder,) = (tmp_path / "runs").iterdir()
     assert [epoch["epoch"] for epoch in read_run(folder).log()] == [1]
-    assert read_run(folder).info["warnings"][-1].startswith("Stopped where it was not finite: ")
+    assert read_run(folder).info.warnings[-1].startswith("Stopped where it was not finite: ")
     monkeypatch.undo()
     run = train(job("train.validate_epochs=true"), place)
     assert run.finished, "it goes on from there"
@@ -258,7 +258,7 @@ def test_a_gradient_is_clipped_only_where_the_recipe_says_so_and_none_goes_witho
         run = train(job(*plain, f"optimizer.clip={clip}", "optimizer.weight_decay=0.0", "train.epochs=1"), place)
         state = torch.load(run.path / "last.pt", weights_only=True)["model"]
         moved[clip] = math.sqrt(sum(float((state[k] - still[k]).pow(2).sum()) for k in still if k.endswith("weight")))
-        assert ("clip" in run.info["job"]["recipe"]["optimizer"]) == (clip > 0)
+        assert ("clip" in run.info.job["recipe"]["optimizer"]) == (clip > 0)
     assert moved[1e-3] <= 3 * 1e-3 * 1.01 < moved[0.0], "three steps of length 1e-3 at most"
     assert "clip" not in json.dumps(recipes.load("ce", "imagenet").model_dump(mode="json")["optimizer"])
 
@@ -284,4 +284,4 @@ def test_a_draw_that_diverges_is_marked_and_the_search_goes_on(
     rows = {row["learning rate"]: row for row in stage.listed(drawn, best)}
     assert rows[f"{bad:g}"]["value"] == "failed: not finite" and not rows[f"{bad:g}"]["run"]
     assert all("Diverged in epoch 1: " in row["note"] for rate, row in rows.items() if rate != f"{bad:g}")
-    assert best.run is not None and "nan" in read_run(best.run.path).info["search"]["draws"][1]["failed"]
+    assert best.run is not None and "nan" in read_run(best.run.path).info.search["draws"][1]["failed"]

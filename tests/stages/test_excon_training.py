@@ -24,11 +24,11 @@ SMALL = ("input.size=16", "train.epochs=2", "train.batch_size=8")
 def test_supcon_ori_begins_from_supcons_encoder_with_a_new_classifier(birds: Path, tmp_path: Path) -> None:
     place = Place(birds, tmp_path, "cpu")
     run = train(TrainJob("supcon-ori", "synthbirds", overrides=SMALL), place)
-    (before,) = (r for r in read_runs(place.results) if r.info["method"] == "supcon")
-    assert before.finished and before.info["recipe"]["train"]["epochs"] == 2 and before.info["deviations"]
+    (before,) = (r for r in read_runs(place.results) if r.info.method == "supcon")
+    assert before.finished and before.info.recipe["train"]["epochs"] == 2 and before.info.deviations
     first, second = (load_checkpoint(r.path / "last.pt")["model"] for r in (before, run))
     assert {k for k in first if not torch.equal(first[k], second[k])} == {"fc.weight", "fc.bias"}
-    assert run.info["weights"] == "trunk:supcon" and (run.path / "best.pt").exists()
+    assert run.info.weights == "trunk:supcon" and (run.path / "best.pt").exists()
     new = models.build("resnet8", 4, surgery=["projection"], seed=0)
     assert new.fc.weight.shape == second["fc.weight"].shape
     found = find_network(Network("supcon-ori", None, "synthbirds", overrides=SMALL), place)
@@ -42,7 +42,7 @@ def test_every_method_goes_through_small(method: str, birds: Path, tmp_path: Pat
     wanted = {"loss", "classifier_loss", "classifier_accuracy", "validation_accuracy", "validation_loss"}
     assert len(log) == 2 and all(wanted <= set(line) for line in log)
     assert [("wrong_masked" in line) for line in log] == [method != "supcon"] * 2, "start = 100 of 200 is the 1st of 2"
-    assert run.info["layer"] == "layer2.0.conv2"
+    assert run.info.layer == "layer2.0.conv2"
 
 
 def test_it_trains_on_cifar100_with_changed_colours_from_the_cache(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_it_trains_on_cifar100_with_changed_colours_from_the_cache(tmp_path: Pat
         TrainJob("exconb", "cifar100", "resnet8", overrides=given), Place(tmp_path, tmp_path / "r", "cpu", workers=0)
     )
     assert ["wrong_masked" in line for line in run.log()] == [True] * 4, "the 50th epoch of 200 is the first of 4"
-    assert run.info["recipe"]["input"]["augment"] == "supcon" and run.info["layer"] == "layer2.0.conv2"
-    assert run.info["recipe"]["input"]["normalisation"] == "cifar100"
-    assert not any("normalised" in said for said in run.info["deviations"])
+    assert run.info.recipe["input"]["augment"] == "supcon" and run.info.layer == "layer2.0.conv2"
+    assert run.info.recipe["input"]["normalisation"] == "cifar100"
+    assert not any("normalised" in said for said in run.info.deviations)
 
 
 def test_a_plan_of_table_1_on_a_stand_in_trains_four_methods_supcon_first(birds: Path, tmp_path: Path) -> None:

@@ -66,15 +66,15 @@ def test_the_episodes_of_one_setting_are_one_group_and_nothing_else_is(there: Pl
 
 
 def test_the_gallery_finds_the_episodes_images(there: Place) -> None:
-    runs = [r for r in read_runs(there.results) if r.info["data"]["draw"]["shots"] == 5][:1]
+    runs = [r for r in read_runs(there.results) if r.info.data["draw"]["shots"] == 5][:1]
     (shown,) = gallery(runs, there.results, there.data)
     assert len(shown.rows) == 8 and all(len(row.maps) == 1 for row in shown.rows)
 
 
 def test_a_run_is_asked_for_its_own_images_again(there: Place) -> None:
-    (run, *_) = [r for r in read_runs(there.results) if r.info["data"]["draw"]["shots"] == 5]
+    (run, *_) = [r for r in read_runs(there.results) if r.info.data["draw"]["shots"] == 5]
     drawn = {"shots": 5, "pool": "all", "labelled": 1.0, "held_out": 0.0}
-    assert run.info["data"]["draw"] == {"seed": run.info["seed"], **drawn}
+    assert run.info.data["draw"] == {"seed": run.info.seed, **drawn}
     (record,) = works.evaluate_all(works.Works([run.name], split="train"), [EvalJob("top1")], there)
     assert record.values[""].n == 20 and record.split == "train"
     with pytest.raises(UsageError, match="expected split train or episode"):
@@ -86,7 +86,7 @@ def test_few_labels_are_measured_on_the_official_split(method: str, place: Place
     there = Place(place.data, tmp_path, "cpu")
     for seed in range(2):
         run = train(job(method, "data.labelled=0.34", "train.accumulate=2", seed=seed), there)
-        assert run.info["data"]["images"] == 8 and 0 < run.log()[0]["loss"] < 20
+        assert run.info.data["images"] == 8 and 0 < run.log()[0]["loss"] < 20
     records = works.evaluate_all(works.Works([]), [EvalJob("top1")], there)
     assert {r.split for r in records} == {"test"} and len(groups(records)) == 1
     said = sentences(records[:1], measure(records[:1], ""))
@@ -96,7 +96,7 @@ def test_few_labels_are_measured_on_the_official_split(method: str, place: Place
 
 def test_all_labels_leave_two_loaders(place: Place, tmp_path: Path) -> None:
     run = train(job("cgc-semi", "data.labelled=1.0"), Place(place.data, tmp_path, "cpu"))
-    assert run.info["data"]["images"] == 24 and "unlabelled" in run.info["job"]
+    assert run.info.data["images"] == 24 and "unlabelled" in run.info.job
 
 
 def test_swav_weights_begin_a_run_and_are_asked_for(place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -120,8 +120,7 @@ def test_the_pipeline_of_cgc_without_its_term(place: Place, tmp_path: Path) -> N
     (epoch,) = run.log()
     assert epoch["loss"] == pytest.approx(epoch["ce"], rel=1e-6) and epoch["consistency"] > 0
     assert (
-        run.info["deviations"][-1]
-        == "objective_settings.weight = 0.0 instead of 0.5 (our choice: the paper's ResNet-50 value)"
+        run.info.deviations[-1] == "objective_settings.weight = 0.0 instead of 0.5 (our choice: the paper's ResNet-50 value)"
     )
 
 

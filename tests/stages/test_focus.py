@@ -41,7 +41,7 @@ def job(method: str, *overrides: str, **options: object) -> TrainJob:
 def test_every_method_of_one_label_goes_through(method: str, place: Place) -> None:
     run = train(job(method, "train.accumulate=2"), place)
     (epoch,) = run.log()
-    assert epoch["loss"] > 0 and ("masks" in run.info["job"]) == (method in ("cfce", "rcfce", "cutmix-cfce", "corm"))
+    assert epoch["loss"] > 0 and ("masks" in run.info.job) == (method in ("cfce", "rcfce", "cutmix-cfce", "corm"))
     if "cfce" in method and method != "cutmix-cfce":
         assert {"empty_masks", "full_masks", "cfce"} <= epoch.keys() and ("kl" in epoch) == (method == "rcfce")
 
@@ -107,14 +107,14 @@ def test_objective_and_masks_must_agree_and_kl_in_boxes_is_a_departure(place: Pl
     with pytest.raises(UsageError, match="objective ce: expected data.masks to be \"\", as it uses none, got 'boxes'"):
         train(job("ce-adam", "data.masks=boxes"), place)
     simulated = train(job("cfce", "data.masks=sam"), Place(place.data, tmp_path, "cpu"))
-    assert simulated.info["recipe"]["data"]["masks"] == "sam"
+    assert simulated.info.recipe["data"]["masks"] == "sam"
     shutil.copytree(place.data / "synthbirds", tmp_path / "data" / "synthbirds", ignore=shutil.ignore_patterns("sam"))
     with pytest.raises(DataError, match=r"a PNG of its file's stem in .*sam for each image"):
         train(job("cfce", "data.masks=sam"), Place(tmp_path / "data", tmp_path, "cpu"))
     run = train(job("rcfce", "data.masks=boxes"), Place(place.data, tmp_path, "cpu"))
-    assert any("KL term is used with box masks" in sentence for sentence in run.info["deviations"])
+    assert any("KL term is used with box masks" in sentence for sentence in run.info.deviations)
     assert not any(
-        "KL" in s for s in train(job("cfce", "data.masks=boxes"), Place(place.data, tmp_path, "cpu")).info["deviations"]
+        "KL" in s for s in train(job("cfce", "data.masks=boxes"), Place(place.data, tmp_path, "cpu")).info.deviations
     )
 
 

@@ -32,7 +32,7 @@ def shown(*heat: list[list[float]]) -> Shown:
     """A heatmap file with such maps."""
     maps = [np.array(m, np.float32) for m in heat]
     zeros = np.zeros(len(maps), np.int32)
-    return Shown(Run(Path("r"), {}), Heatmaps(maps, zeros, zeros, np.zeros((len(maps), 2), np.float32), [], {}, {}), "l")
+    return Shown(Run(Path("r")), Heatmaps(maps, zeros, zeros, np.zeros((len(maps), 2), np.float32), [], {}, {}), "l")
 
 
 def test_what_maps_have_in_common_is_the_least_share_of_each_pixel() -> None:

@@ -34,15 +34,15 @@ def place(birds: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 def run_of(place: Place, method: str, images: int) -> Run:
     """The run of a method on so many images."""
-    (run,) = (r for r in read_runs(place.results) if (r.info["method"], r.info["data"]["images"]) == (method, images))
+    (run,) = (r for r in read_runs(place.results) if (r.info.method, r.info.data["images"]) == (method, images))
     return run
 
 
 def test_no_training_behind_a_run_learns_what_it_validates_on(place: Place) -> None:
     ori, before, ex = (run_of(place, method, 18) for method in ("supcon-ori", "supcon", "exconb"))
-    assert ex.info["began_from"]["run"] == before.name, "not the one that learned from every image"
-    assert len({run.info["data"]["fingerprint"] for run in (ori, before, ex)}) == 1
-    assert ori.info["job"]["weights"] and run_of(place, "supcon", 24).info["data"]["draw"] is None
+    assert ex.info.began_from["run"] == before.name, "not the one that learned from every image"
+    assert len({run.info.data["fingerprint"] for run in (ori, before, ex)}) == 1
+    assert ori.info.job["weights"] and run_of(place, "supcon", 24).info.data["draw"] is None
 
 
 def test_epochs_are_validated_on_what_is_held_out_and_eval_measures_the_official_split(place: Place) -> None:
@@ -57,7 +57,7 @@ def test_epochs_are_validated_on_what_is_held_out_and_eval_measures_the_official
 
 def test_it_is_not_taken_for_the_papers_run_and_runs_from_before_the_setting_are_found(place: Place) -> None:
     usual, held = run_of(place, "supcon", 24), run_of(place, "supcon", 18)
-    for recipe in (usual.info["recipe"], usual.info["job"]["recipe"]):
+    for recipe in (usual.info.recipe, usual.info.job["recipe"]):
         assert set(recipe["data"]) == {"shots", "pool", "labelled", "unlabelled", "masks"}
     networks = [Network("supcon", None, "synthbirds", overrides=(*SMALL, *more)) for more in ((), (QUARTER,))]
     for network, run in zip(networks, (usual, held), strict=True):

@@ -71,9 +71,9 @@ def test_imagenets_goes_unsaid_so_that_old_runs_and_their_maps_are_found(
 
 
 def test_another_one_makes_another_run_and_a_footnote(own: Loaded, usual: Loaded) -> None:
-    assert own.run.name != usual.run.name and own.run.info["recipe"]["input"]["normalisation"] == "cifar100"
-    assert 'input.normalisation = "cifar100" instead of "imagenet" (authors\' code)' in own.run.info["deviations"]
-    assert not any("normalisation" in said for said in usual.run.info["deviations"])
+    assert own.run.name != usual.run.name and own.run.info.recipe["input"]["normalisation"] == "cifar100"
+    assert 'input.normalisation = "cifar100" instead of "imagenet" (authors\' code)' in own.run.info.deviations
+    assert not any("normalisation" in said for said in usual.run.info.deviations)
 
 
 def test_every_view_of_a_run_is_its_own(own: Loaded, place: Place, birds_seen: Dataset) -> None:
@@ -107,7 +107,7 @@ class Renormalised(nn.Module):
 
 def folded(own: Loaded) -> Loaded:
     """The same network with its normalisation inside, as a run by ImageNet's."""
-    info = {**own.run.info, "recipe": {**own.run.info["recipe"], "input": dict(own.run.info["recipe"]["input"])}}
+    info = {**own.run.info, "recipe": {**own.run.info.recipe, "input": dict(own.run.info.recipe["input"])}}
     del info["recipe"]["input"]["normalisation"]
     run = Run(own.run.path.with_name("synthbirds-folded"), info)
     inside = {"model": Renormalised(own.model), "layer": f"trunk.{own.layer}", "input": info["recipe"]["input"]}

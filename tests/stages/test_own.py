@@ -64,10 +64,10 @@ def test_a_run_begins_with_its_weights_and_normalisation_and_is_loaded_with_its_
     run = train(job("ce", "optimizer.lr=1e-12"), place)
     said = capsys.readouterr().err
     assert "the network's own weights; its own preprocessing (preprocessing): 48 px" in " ".join(said.split())
-    recipe = run.info["recipe"]
+    recipe = run.info.recipe
     assert recipe["model"]["init"] == "own" and recipe["sources"]["model.init"].startswith("the network's own weights")
     assert recipe["input"]["normalisation"] == {"mean": list(OWN[0]), "std": list(OWN[1])}
-    assert [text for text in run.info["deviations"] if "lr" not in text and "epochs" not in text and "size" not in text] == [
+    assert [text for text in run.info.deviations if "lr" not in text and "epochs" not in text and "size" not in text] == [
         "Training began with the network's own weights"
     ]
     trained = load_checkpoint(run.path / "last.pt")["model"]

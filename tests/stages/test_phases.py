@@ -80,7 +80,7 @@ def by_hand(first: Lessons, second: Lessons) -> nn.Module:
 def test_two_phases_are_two_trainings_with_an_optimiser_each(place: Place, tmp_path: Path) -> None:
     first, second = lessons(place)
     net, recipe = model(), load("ce", "synthbirds", overrides=OVERRIDES)
-    run = Run(tmp_path, {})
+    run = Run(tmp_path)
     phases = [Phase(encoder_step, first), Phase(make("classifier", {})[1], second, "classifier", frozen=True)]
     Loop(run, recipe, Network(net, "layer3", net.fc), seed=0).train(phases, data.load("synthbirds", "test", place.data))
     expected = by_hand(first, second).state_dict()
@@ -99,7 +99,7 @@ def test_an_epochs_rate_is_that_of_its_last_step_in_the_first_group(place: Place
     changes = ["schedule.name=cosine", "schedule.warmup_epochs=1", "optimizer.groups={head={lr=5.0}}"]
     net, recipe = model(), load("ce", "synthbirds", overrides=[*OVERRIDES, *changes])
     phases = [Phase(encoder_step, first), Phase(make("classifier", {})[1], second, "classifier", frozen=True)]
-    run = Run(tmp_path, {})
+    run = Run(tmp_path)
     Loop(run, recipe, Network(net, "layer3", net.fc), seed=0).train(phases, None)
     rates = [learning_rate(recipe.schedule, 0.1, step=3 * epoch + 2, steps=3, epochs=3) for epoch in range(3)]
     assert [line["lr"] for line in run.log()] == rates and 5 > rates[0] > rates[1] > rates[2] > 0
@@ -109,7 +109,7 @@ def test_validation_is_top1_and_mean_cross_entropy(place: Place, tmp_path: Path)
     """40 test images in batches of 16: the last one is smaller."""
     net, recipe = model(), load("ce", "synthbirds", overrides=["input.size=16", "train.batch_size=16"])
     held_out = data.load("synthbirds", "test", place.data)
-    found = Loop(Run(tmp_path, {}), recipe, Network(net.eval(), "layer3", None), seed=0).validate(held_out, {"workers": 0})
+    found = Loop(Run(tmp_path), recipe, Network(net.eval(), "layer3", None), seed=0).validate(held_out, {"workers": 0})
     from cambench.data.loader import eval_batches
 
     (batch,) = eval_batches(held_out, View("resize-center-crop", 16), batch_size=40, workers=0)

@@ -237,4 +237,4 @@ def test_a_given_network_is_loaded_and_measured(place: Place, tmp_path: Path, mo
     )
     (note,) = cell_notes(made, 0, 0)
     assert not whole and "expected 1000 classes, one an output of the network, got 4" in note
-    assert network_run(Network("pretrained", "torchvision:resnet18"), there).info["kind"] == "given"
+    assert network_run(Network("pretrained", "torchvision:resnet18"), there).info.kind == "given"

@@ -45,7 +45,7 @@ def test_each_draw_is_an_ordinary_run_that_is_used_again(
     assert [d.lr for d in drawn] == rates(JOB) and len(read_runs(tmp_path)) == 3
     assert best.value == max(d.value for d in drawn if d.value is not None)
     assert best.run is not None
-    facts = read_run(best.run.path).info["search"]
+    facts = read_run(best.run.path).info.search
     assert (facts["metric"], facts["split"], facts["explainer"]) == ("max-box-acc", "test", "score-map")
     assert [(d["lr"], d["value"], d["run"]) for d in facts["draws"]] == [(d.lr, d.value, d.run.name) for d in drawn if d.run]
     capsys.readouterr()

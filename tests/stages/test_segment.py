@@ -25,7 +25,7 @@ OVERRIDES = ("train.epochs=2", "input.size=32")
 def test_frozen_and_end_to_end(birds: Path, tmp_path: Path) -> None:
     place = Place(birds, tmp_path, "cpu")
     runs = {m: train(TrainJob(m, "synthbirds", overrides=OVERRIDES), place) for m in ("segment-frozen", "segment")}
-    (before,) = (r for r in read_runs(tmp_path) if r.info["method"] == "ce-adam")
+    (before,) = (r for r in read_runs(tmp_path) if r.info.method == "ce-adam")
     first, frozen, tuned = (load_checkpoint(r.path / "last.pt")["model"] for r in (before, *runs.values()))
     assert all(torch.equal(first[k], frozen[k]) for k in first), "the classifier and its statistics stay as they were"
     assert not torch.equal(first["conv1.weight"], tuned["conv1.weight"])

@@ -62,8 +62,8 @@ def test_a_run_begun_from_supcons_state_ends_as_if_trained_from_the_start(
     assert f"{begun.name}: begins from {supcon.name}, which is the same training until epoch 2" in capsys.readouterr().err
     assert_same(whole, begun)
     assert begun.log()[:2] == supcon.log()[:2], "those epochs were not trained again"
-    assert begun.info["began_from"] == {"run": supcon.name, "epoch": 2} and "began_from" not in whole.info
-    assert begun.info["deviations"] == whole.info["deviations"]
+    assert begun.info.began_from == {"run": supcon.name, "epoch": 2} and "began_from" not in whole.info
+    assert begun.info.deviations == whole.info.deviations
     assert load_checkpoint(begun.path / "best.pt")["epoch"] <= 2, "the example's best epoch is one that was taken over"
 
 
@@ -75,7 +75,7 @@ def test_a_run_keeps_only_what_is_named_and_is_the_run_that_keeps_nothing(birds:
     assert sorted(p.name for p in (keeping.path / "epoch-2").iterdir()) == WRITTEN[:3]
     assert load_checkpoint(keeping.path / "epoch-2" / "last.pt")["epoch"] == 2
     assert_same(plain, keeping)
-    assert keeping.info["job"] == plain.info["job"] and keeping.info["deviations"] == plain.info["deviations"]
+    assert keeping.info.job == plain.info.job and keeping.info.deviations == plain.info.deviations
 
 
 OTHERS = {
@@ -106,7 +106,7 @@ def test_another_explained_layer_begins_from_the_same_state(birds: Path, tmp_pat
     place = Place(birds, tmp_path, "cpu")
     supcon = train(lesson("supcon", KEEP), place)
     run = train(lesson("exconb", START, "model.layer=layer3.0.conv2", "objective_settings.explain_bn=eval"), place)
-    assert run.info["began_from"]["run"] == supcon.name and run.info["layer"] == "layer3.0.conv2"
+    assert run.info.began_from["run"] == supcon.name and run.info.layer == "layer3.0.conv2"
 
 
 @pytest.mark.parametrize("step", [3, 9])

@@ -95,7 +95,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(
 def test_every_way_to_train_goes_through(setting: str, place: Place, tmp_path: Path) -> None:
     run = train(job("cgc", setting, "train.epochs=1"), Place(place.data, tmp_path, "cpu"))
     assert 0 < run.log()[0]["loss"] < 20
-    assert any(setting.partition("=")[0] in sentence for sentence in run.info["deviations"])
+    assert any(setting.partition("=")[0] in sentence for sentence in run.info.deviations)
 
 
 def test_training_begins_from_given_weights_and_refuses_those_of_another_architecture(place: Place, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_accumulation_gives_the_same_gradient(place: Place, tmp_path: Path) -> N
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
         recipe = recipes.load("ce", "synthbirds", overrides=[f"train.accumulate={parts}"])
-        loop = Loop(Run(tmp_path, {}), recipe, Network(model, "0", None), seed=0)
+        loop = Loop(Run(tmp_path), recipe, Network(model, "0", None), seed=0)
         g = seeds.generator("batch")
         batch = Batch({"crop": torch.randn(7, 3, 8, 8, generator=g)}, torch.randint(4, (7,), generator=g), tuple(range(7)))
         values = loop.backward(objectives.make("ce", {})[1], batch, g)
@@ -200,7 +200,7 @@ def test_small_images_of_one_file_train_from_the_cache(tmp_path: Path) -> None:
     cifar100(tmp_path)
     chosen = TrainJob("ce", "cifar100", "resnet8", overrides=["train.epochs=1", "train.batch_size=3", *COLOURS])
     run = train(chosen, Place(tmp_path, tmp_path / "r", "cpu", workers=0))
-    assert run.finished and run.info["data"]["images"] == 6
+    assert run.finished and run.info.data["images"] == 6
     assert len(list((tmp_path / "r" / "cache").glob("*.npy"))) == 2, "training and validation"
     assert run.log()[0]["validation_accuracy"] >= 0
 

@@ -110,7 +110,7 @@ def test_it_ends_like_a_run_that_stayed(packed: Path, half: Place, whole: Run, t
     assert run.path == unpacked.path and run.finished and len(run.log()) == 2
     for name in ("last.pt", "best.pt"):
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
-    assert lines(run) == lines(whole) and run.info["deviations"] == whole.info["deviations"]
+    assert lines(run) == lines(whole) and run.info.deviations == whole.info.deviations
 
 
 def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run
     assert size[True] < 0.65 * size[False], "names and random states are not halved"
     run = packs.unpack(folder, there.results)
     before = find_run("synthbirds-supcon", half.results)
-    assert packs.ROUNDED not in before.info["deviations"], "the run itself stays exact"
+    assert packs.ROUNDED not in before.info.deviations, "the run itself stays exact"
     states = [load_checkpoint(r.path / "last.pt") for r in (before, run)]
     for name, weight in states[0]["model"].items():
         other = states[1]["model"][name]
@@ -135,14 +135,14 @@ def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run
     assert moments[1].dtype == torch.float32 and torch.equal(moments[1], moments[0].to(torch.bfloat16).float())
     run = train(SUPCON, there)
     assert run.finished and lines(run)[0] == lines(whole)[0] and lines(run)[1] != lines(whole)[1]
-    assert run.info["rounded_after"] == [1]
+    assert run.info.rounded_after == [1]
     assert set(steps(run)) == set(steps(whole))
     records = works.evaluate_all(works.Works([run.name]), [EvalJob("top1")], there)
     (table,) = summary(records)
     assert any(packs.ROUNDED in said for said in [*table.notes, *table.footnotes])
     packs.pack(run.name, tmp_path / "again", there.results, bf16=True)
     again = packs.unpack(tmp_path / "again", tmp_path / "third")
-    assert again.info["deviations"].count(packs.ROUNDED) == 1 and again.info["rounded_after"] == [1, 2]
+    assert again.info.deviations.count(packs.ROUNDED) == 1 and again.info.rounded_after == [1, 2]
 
 
 def test_what_begins_from_a_rounded_run_says_so_too(half: Place, tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_what_begins_from_a_rounded_run_says_so_too(half: Place, tmp_path: Path)
     packs.pack("synthbirds-supcon", tmp_path / "pack", half.results, bf16=True)
     packs.unpack(tmp_path / "pack", there.results)
     above = train(replace(SUPCON, method="supcon-ori"), there)
-    assert packs.ROUNDED in above.info["deviations"] and above.finished
-    assert find_run("synthbirds-supcon-r", there.results).info["rounded_after"] == [1]
+    assert packs.ROUNDED in above.info.deviations and above.finished
+    assert find_run("synthbirds-supcon-r", there.results).info.rounded_after == [1]
     assert inherited(None) == inherited(tmp_path / "foreign.pt") == []
 
 
@@ -232,7 +232,7 @@ def test_hashes_of_weights_travel_with_them_and_not_with_rounded_ones(whole: Run
         run = packs.unpack(tmp_path / name, tmp_path / "results" / name)
         assert ("checkpoints" in run.info) == (not bf16)
         known = {"last": weights_hash(load_checkpoint(run.path / "last.pt")["model"])}
-        assert (run.info.get("checkpoints", {}).items() >= known.items()) == (not bf16)
+        assert (run.info.checkpoints.items() >= known.items()) == (not bf16)
 
 
 def test_a_run_that_is_as_far_stays_and_one_less_far_gives_way(
@@ -247,7 +247,7 @@ def test_a_run_that_is_as_far_stays_and_one_less_far_gives_way(
     packs.pack(whole.name, tmp_path / "rounded", half.results, bf16=True)
     with pytest.raises(CambenchError, match="got one after epoch 1 with other weights; it stays as it is"):
         packs.unpack(tmp_path / "rounded", first)
-    assert packs.ROUNDED not in find_run(whole.name, first).info["deviations"]
+    assert packs.ROUNDED not in find_run(whole.name, first).info.deviations
     packs.pack(whole.name, second, whole.path.parents[1])
     run = packs.unpack(second, first)
     assert "after epoch 1 of 2, gives way to the pack's" in capsys.readouterr().err

@@ -95,7 +95,7 @@ def test_parts_of_two_writers_are_noticed(tmp_path: Path) -> None:
 
 
 def test_what_an_older_version_wrote_is_refused_by_name(tmp_path: Path) -> None:
-    run = Run(tmp_path / "runs" / "old", {}).save(finished=True)
+    run = Run(tmp_path / "runs" / "old").save(finished=True)
     write_json(run.path / "run.json", {"kind": "trained", "job": {"schema": 1}, "finished": True})
     _, arrays = heatmap_arrays((7, 7))
     write_heatmaps(tmp_path / "maps.h5", {}, {}, arrays)
@@ -214,7 +214,7 @@ def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
 
 def test_runs_are_found_by_name_prefix_and_path(tmp_path: Path) -> None:
     for name in ("cub-cgc-resnet50-s0-aaaa", "cub-ce-resnet50-s0-bbbb"):
-        Run(tmp_path / "runs" / name, {}).save(finished=True)
+        Run(tmp_path / "runs" / name).save(finished=True)
     assert find_run("cub-cgc", tmp_path).name == "cub-cgc-resnet50-s0-aaaa"
     assert find_run(str(tmp_path / "runs" / "cub-ce-resnet50-s0-bbbb"), tmp_path).name == "cub-ce-resnet50-s0-bbbb"
     with pytest.raises(UsageError, match="ambiguous"):

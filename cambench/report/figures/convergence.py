@@ -62,7 +62,7 @@ class Training:
     @property
     def seeds(self) -> list[int]:
         """In ascending order."""
-        return [run.info["seed"] for run in self.runs]
+        return [run.info.seed for run in self.runs]
 
 
 def validated(run: Run) -> bool:
@@ -76,25 +76,25 @@ def trainings(runs: Sequence[Run]) -> list[Training]:
 
     Raises: CambenchError where a log has a number that is not finite, or the seeds of one training have other epochs.
     """
-    groups = [[*by_seed.values()] for by_seed in together(runs, conditions, lambda r: r.info["seed"], lambda r: r.name)]
-    groups.sort(key=lambda group: (group[0].info["method"], group[0].name))
+    groups = [[*by_seed.values()] for by_seed in together(runs, conditions, lambda r: r.info.seed, lambda r: r.name)]
+    groups.sort(key=lambda group: (group[0].info.method, group[0].name))
     return [training(label, group) for label, group in zip(labels(groups), groups, strict=True)]
 
 
 def conditions(run: Run) -> tuple[str, ...]:
     """Everything but the seed that two runs must share to be averaged; the same facts as a record's."""
-    info, data = run.info, run.info.get("data", {})
-    facts = [info.get(name) for name in ("dataset", "method", "arch", "comparable", "partial", "deviations", "weights")]
+    info, data = run.info, run.info.data
+    facts = (info.dataset, info.method, info.arch, info.comparable, info.partial, info.deviations, info.weights)
     seen = data.get("drawn_from", data.get("fingerprint"))
-    return (*(json.dumps(fact) for fact in facts), json.dumps(seen), alike(info["recipe"]))
+    return (*(json.dumps(fact) for fact in facts), json.dumps(seen), alike(info.recipe))
 
 
 def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """A name a group: the method, the network where there are several, and the settings in which equal names differ."""
-    several = len({bare(group[0].info["arch"]) for group in groups}) > 1
+    several = len({bare(group[0].info.arch) for group in groups}) > 1
     infos = [group[0].info for group in groups]
-    plain = [info["method"] + (f" {bare(info['arch'])}" if several else "") for info in infos]
-    flat = [{k: v for k, v in flattened(info["recipe"]).items() if k.split(".")[0] not in WORDS} for info in infos]
+    plain = [info.method + (f" {bare(info.arch)}" if several else "") for info in infos]
+    flat = [{k: v for k, v in flattened(info.recipe).items() if k.split(".")[0] not in WORDS} for info in infos]
     found = []
     for name, own in zip(plain, flat, strict=True):
         others = [other for other, its in zip(flat, plain, strict=True) if its == name]
@@ -139,11 +139,11 @@ def band(quantity: str, group: Sequence[Run], logs: Sequence[Sequence[Mapping[st
 
 def published(run: Run) -> float | None:
     """The summary that the paper prints of such a run, None of any other: never beside what may not be compared."""
-    info, settings = run.info, flattened(run.info["recipe"])
-    if (info["dataset"], bare(info["arch"])) != ON or info.get("partial") or not info.get("comparable", True):
+    info, settings = run.info, flattened(run.info.recipe)
+    if (info.dataset, bare(info.arch)) != ON or info.partial or not info.comparable:
         return None
     for (table, row, _), value in load_published(PAPER).items():
-        if table == FIGURE and canonical(row) == info["method"]:
+        if table == FIGURE and canonical(row) == info.method:
             wanted = dict(part.split("=") for part in value.setting.split(";"))
             return value.value if wanted["batch_size"] == str(settings["train.batch_size"]) else None
     return None
@@ -197,14 +197,14 @@ def summary(one: Training) -> str:
 def notes(shown: Sequence[Training]) -> list[str]:
     """What the lines are, of which seeds, and every sentence that must stand under what the runs show."""
     seeds = "; ".join(f"{t.label} {numbers(t.seeds)}{'' if len(t.runs) > 1 else ' (one: no band)'}" for t in shown)
-    frozen = [FROZEN.format(t.label) for t in shown if flattened(t.runs[0].info["recipe"]).get("model.frozen")]
+    frozen = [FROZEN.format(t.label) for t in shown if flattened(t.runs[0].info.recipe).get("model.frozen")]
     infos = [t.runs[0].info for t in shown]
-    said = [s for key in ("partial", "deviations") for info in infos for s in info.get(key, [])]
-    said += [f"{r.name}: {sentence}" for t in shown for r in t.runs for sentence in r.info.get("warnings", [])]
+    said = [s for info in infos for s in (*info.partial, *info.deviations)]
+    said += [f"{r.name}: {sentence}" for t in shown for r in t.runs for sentence in r.info.warnings]
     theirs = any(t.published is not None for t in shown)
     extra = ["The paper does not say whether its summary is of accuracy, nor how its std divides"] if theirs else []
     sentences = [f"{s.rstrip('.')}." for s in dict.fromkeys([*extra, *frozen, *said])]
-    return [f"{infos[0]['dataset']}. {RULE} Seeds: {seeds}.", *sentences]
+    return [f"{infos[0].dataset}. {RULE} Seeds: {seeds}.", *sentences]
 
 
 def listed(shown: Sequence[Training]) -> list[dict[str, Any]]:
@@ -217,6 +217,6 @@ def listed(shown: Sequence[Training]) -> list[dict[str, Any]]:
                 point[quantity] = {"mean": own.mean[n], "std": None if own.std is None else own.std[n]}
         averages = {quantity: own.average for quantity, own in one.bands.items()}
         runs = [run.name for run in one.runs]
-        facts = {"training": one.label, "method": one.runs[0].info["method"], "runs": runs, "seeds": one.seeds}
+        facts = {"training": one.label, "method": one.runs[0].info.method, "runs": runs, "seeds": one.seeds}
         found.append({**facts, "mean_std": averages, "published": one.published, "points": points})
     return found

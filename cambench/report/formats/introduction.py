@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cambench.data.index import INDEX
 from cambench.report.tables.measure import listed
+from cambench.store.runs import RunInfo
 from cambench.vocabulary import number_of
 
 GIVEN, OWN = "given", "folder"
@@ -36,11 +36,11 @@ class Trained:
     methods: Sequence[Method]
 
 
-def introduction(runs: Sequence[Mapping[str, Any]]) -> list[Trained]:
+def introduction(runs: Sequence[RunInfo]) -> list[Trained]:
     """One a data set, of what `run.json` says of the finished runs that were trained here."""
-    trained = [run for run in runs if run.get("finished") and run["kind"] != GIVEN and run["dataset"]]
-    names = sorted({run["dataset"] for run in trained})
-    return [of_dataset([run for run in trained if run["dataset"] == name]) for name in names]
+    trained = [run for run in runs if run.finished and run.kind != GIVEN and run.dataset]
+    names = sorted({run.dataset for run in trained})
+    return [of_dataset([run for run in trained if run.dataset == name]) for name in names]
 
 
 def about(dataset: str) -> str:
@@ -49,20 +49,20 @@ def about(dataset: str) -> str:
     return title.partition(": ")[2].partition(";")[0]
 
 
-def of_dataset(runs: Sequence[Mapping[str, Any]]) -> Trained:
+def of_dataset(runs: Sequence[RunInfo]) -> Trained:
     """The networks of one data set."""
     methods = []
-    for name in sorted({run["method"] for run in runs}):
-        own = [run for run in runs if run["method"] == name]
-        seeds = sorted({run["seed"] for run in own})
+    for name in sorted({run.method for run in runs}):
+        own = [run for run in runs if run.method == name]
+        seeds = sorted({run.seed for run in own})
         repeated = f"{number_of(len(seeds), 'seed')}: {listed(seeds)}"
-        wrong = [f"seed {run['seed']}: {sentence}" for run in own for sentence in run.get("warnings", ())]
-        methods.append(Method(name, str(own[0].get("recipe", {}).get("summary", "")), repeated, wrong))
-    first, archs = runs[0], sorted({run["arch"].partition(":")[2] or run["arch"] for run in runs})
-    classes, images = len(first.get("class_names") or ()), first["data"].get("images", 0)
+        wrong = [f"seed {run.seed}: {sentence}" for run in own for sentence in run.warnings]
+        methods.append(Method(name, str(own[0].recipe.get("summary", "")), repeated, wrong))
+    first, archs = runs[0], sorted({run.arch.partition(":")[2] or run.arch for run in runs})
+    classes, images = len(first.class_names or ()), first.data.get("images", 0)
     return Trained(
-        first["dataset"],
-        about(first["dataset"]),
+        first.dataset,
+        about(first.dataset),
         number_of(classes, "class") if classes else "",
         number_of(images, "image") if images else "",
         ", ".join(archs),

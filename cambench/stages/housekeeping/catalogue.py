@@ -97,7 +97,7 @@ CATALOGUES: dict[str, Callable[[], list[Row]]] = {
 
 def flagged(run: Run) -> str:
     """`, diverged in epoch 3` or `, ended at chance`, where the run's training went wrong."""
-    return "".join(f", {sentence.partition(':')[0].lower()}" for sentence in run.info.get("warnings", []))
+    return "".join(f", {sentence.partition(':')[0].lower()}" for sentence in run.info.warnings)
 
 
 def runs(results: Path) -> list[Row]:
@@ -105,11 +105,11 @@ def runs(results: Path) -> list[Row]:
     return [
         {
             "name": r.name,
-            "method": r.info["method"],
-            "dataset": r.info["dataset"] or "",
-            "arch": r.info["arch"],
-            "seed": str(r.info["seed"]),
-            "kind": r.info["kind"],
+            "method": r.info.method,
+            "dataset": r.info.dataset or "",
+            "arch": r.info.arch,
+            "seed": str(r.info.seed),
+            "kind": r.info.kind,
             "state": ("finished" if r.finished else f"stopped after epoch {len(r.log())}") + flagged(r),
         }
         for r in read_runs(results)

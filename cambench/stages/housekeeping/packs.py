@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cambench.stages.progress import say
-from cambench.store import schema
 from cambench.store.checkpoints import cast, checkpoint_bytes, load_checkpoint
 from cambench.store.files import atomic_folder, json_text
 from cambench.store.locks import only_writer
 from cambench.store.packs import ROUNDED, Manifest, read_pack, write_pack
-from cambench.store.runs import Run, find_run, read_run
+from cambench.store.runs import Run, RunInfo, as_json, find_run, of_json, read_run
 from cambench.vocabulary import CambenchError, UsageError
 
 MEGABYTE = 1_000_000
@@ -40,8 +39,8 @@ def pack(name: str, folder: Path, results: Path, *, bf16: bool = False, part: fl
             if file in contents:
                 state = load_checkpoint(run.path / file, contents[file])
                 contents[file] = checkpoint_bytes(cast(state, torch.float32, torch.bfloat16))
-        contents["run.json"] = json_text(rounded(run.info, epoch)).encode()
-    epochs = run.info["recipe"].get("train", {}).get("epochs", 0)  # an added checkpoint has none
+        contents["run.json"] = json_text(as_json(rounded(run.info, epoch))).encode()
+    epochs = run.info.recipe.get("train", {}).get("epochs", 0)  # an added checkpoint has none
     manifest = write_pack(folder, Manifest(run=run.name, epoch=epoch, epochs=epochs, bf16=bf16), contents, limit)
     parts = [part for file in manifest.files for part in file.parts]
     total, most = (size / MEGABYTE for size in (sum(p.size for p in parts), max(p.size for p in parts)))
@@ -58,7 +57,7 @@ def contents_of(run: Run) -> tuple[dict[str, bytes], int]:
     A training that goes on meanwhile does no harm in this order: what counts is `last.pt`, of which `run.json` may know less
     and the log more, as after a kill.
     """
-    if run.info["kind"] == "given":
+    if run.info.kind == "given":
         raise UsageError(
             f"{run.name}: expected a run of `cambench train`, got a given network, whose weights are not in it."
         )
@@ -66,17 +65,16 @@ def contents_of(run: Run) -> tuple[dict[str, bytes], int]:
         raise UsageError(
             f"{run.name}: expected last.pt, found none: no epoch of it is finished yet, there is nothing to pack."
         )
-    contents = {"run.json": json_text(run.info).encode(), "last.pt": (run.path / "last.pt").read_bytes()}
+    contents = {"run.json": json_text(as_json(run.info)).encode(), "last.pt": (run.path / "last.pt").read_bytes()}
     others = [path for name in ("best.pt", "log.jsonl", "epoch-*/*") for path in sorted(run.path.glob(name))]
     contents |= {path.relative_to(run.path).as_posix(): path.read_bytes() for path in others}
     return contents, load_checkpoint(run.path / "last.pt", contents["last.pt"])["epoch"]
 
 
-def rounded(info: Mapping[str, Any], epoch: int) -> dict[str, Any]:
-    """A run's facts, to which the rounding is added: the sentence once, the epoch each time."""
-    said = info["deviations"] if ROUNDED in info["deviations"] else [*info["deviations"], ROUNDED]
-    kept = {key: value for key, value in info.items() if key != "checkpoints"}  # the hashes of weights that it had
-    return {**kept, "deviations": said, "rounded_after": [*info.get("rounded_after", []), epoch]}
+def rounded(info: RunInfo, epoch: int) -> RunInfo:
+    """A run's facts, to which the rounding is added: the sentence once, the epoch each time; its weights' hashes go."""
+    deviations = list(dict.fromkeys([*info.deviations, ROUNDED]))
+    return replace(info, deviations=deviations, rounded_after=[*info.rounded_after, epoch], checkpoints={})
 
 
 def unpack(folder: Path, results: Path) -> Run:
@@ -91,9 +89,8 @@ def unpack(folder: Path, results: Path) -> Run:
             if name in contents:
                 state = load_checkpoint(folder / name, contents[name])
                 contents[name] = checkpoint_bytes(cast(state, torch.bfloat16, torch.float32))
-    path, info = results / "runs" / manifest.run, json.loads(contents["run.json"])
-    mend = "pack it with the version that trained it, and go on with that."
-    schema.check(folder / "run.json", info.get("schema", 1), schema.RUN, "a packed run", mend)
+    path, mend = results / "runs" / manifest.run, "pack it with the version that trained it, and go on with that."
+    of_json(folder / "run.json", json.loads(contents["run.json"]), mend)
     with only_writer(path):
         if is_here(path, manifest, contents):
             say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")

@@ -236,18 +236,18 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         run=loaded.run.name,
         dataset=dataset.name,
         split=dataset.split,
-        method=info["method"],
-        arch=info["arch"],
-        seed=info["seed"],
+        method=info.method,
+        arch=info.arch,
+        seed=info.seed,
         metric=metric.name,
         values=values,
         explainer=entry.name if looks else None,
         target=job.target if looks else None,
         layer=loaded.layer_of(entry) if looks and entry.space != "input" else None,
-        comparable=bool(info["comparable"]) and dataset.comparable,
-        partial=tuple(dict.fromkeys([*info["partial"], *dataset.notes, *mask_notes(metric, dataset)])),
-        deviations=tuple(dict.fromkeys([*info["deviations"], *loaded.notes])),
-        warnings=tuple(info.get("warnings", ())),
+        comparable=bool(info.comparable) and dataset.comparable,
+        partial=tuple(dict.fromkeys([*info.partial, *dataset.notes, *mask_notes(metric, dataset)])),
+        deviations=tuple(dict.fromkeys([*info.deviations, *loaded.notes])),
+        warnings=tuple(info.warnings),
         counts=counts,
         device=device_name(loaded.device),
         precision=loaded.precision,
@@ -267,10 +267,10 @@ def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     Where a seed draws its images, the seeds share what is drawn from.
     """
     info = loaded.run.info
-    recipe, seen = info.get("recipe", {}), info.get("data", {})
+    recipe, seen = info.recipe, info.data
     saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
-    given = {"given": info["given"]} if "given" in info else {}
-    return {**recipe, **given, "weights": info["weights"], "data": {**recipe.get("data", {}), **saw}}
+    given = {} if info.given is None else {"given": info.given}
+    return {**recipe, **given, "weights": info.weights, "data": {**recipe.get("data", {}), **saw}}
 
 
 def summarise(record: Record) -> str:

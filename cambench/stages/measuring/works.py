@@ -60,7 +60,7 @@ def chosen(work: Works, place: workplace.Place) -> list[Run]:
     if work.weights is not None:
         raise UsageError("--weights: expected a RUN that they belong to, for example torchvision:resnet50.")
     runs = read_runs(place.results)
-    found = [r for r in runs if r.finished and r.info["kind"] != "given"]
+    found = [r for r in runs if r.finished and r.info.kind != "given"]
     if not found:
         raise UsageError(none_finished(runs, place.results))
     return found
@@ -68,7 +68,7 @@ def chosen(work: Works, place: workplace.Place) -> list[Run]:
 
 def none_finished(runs: Sequence[Run], results: Path) -> str:
     """Why no run is meant where none is named, in the words of `cambench ls runs`."""
-    given = [run.name for run in runs if run.info["kind"] == "given"]
+    given = [run.name for run in runs if run.info.kind == "given"]
     stopped = [run.name for run in runs if not run.finished]
     counts = [f"{len(given)} given, which a command must name ({given[0]})" if given else ""]
     counts += [f"{len(stopped)} stopped ({stopped[0]}), with which `cambench train` goes on" if stopped else ""]

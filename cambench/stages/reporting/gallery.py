@@ -66,9 +66,9 @@ def of_set(found: Sequence[Shown], data_root: Path, notes: Sequence[str]) -> Gal
             why = words.format(100 * shares[row], number_of(len(shares), "image"))
             made += rows(found, data_root, chosen=[row], why=why)
         told.append(ENDS)
-    seeds = sorted({s.run.info["seed"] for s in found})
+    seeds = sorted({s.run.info.seed for s in found})
     seen = f"Shown is {in_words(view_of(found[0].maps))}; networks of seed {', '.join(map(str, seeds))}."
-    wrong = [f"{s.run.name}: {sentence}." for s in found for sentence in s.run.info.get("warnings", [])]
+    wrong = [f"{s.run.name}: {sentence}." for s in found for sentence in s.run.info.warnings]
     return Gallery(f"{job['dataset']}, {job['split']} images", made, [*told, seen, *notes, *dict.fromkeys(wrong)])
 
 
@@ -135,20 +135,20 @@ def labelled_runs(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     """Each run with its method and architecture; where a data set has several settings of these, with what differs."""
     alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        alike.setdefault(tuple(run.info[name] for name in ("dataset", "method", "arch")), []).append(run)
+        alike.setdefault((run.info.dataset, run.info.method, run.info.arch), []).append(run)
     words = {
         run.name: ", ".join(differ)
         for same in alike.values()
-        for run, differ in zip(same, varied([run.info.get("recipe", {}) for run in same]), strict=True)
+        for run, differ in zip(same, varied([run.info.recipe for run in same]), strict=True)
     }
-    archs = {run.name: run.info["arch"].removeprefix("torchvision:").removeprefix("python:") for run in runs}
-    return [(run, f"{labelled(run.info['method'], words[run.name])} {archs[run.name]}") for run in runs]
+    archs = {run.name: run.info.arch.removeprefix("torchvision:").removeprefix("python:") for run in runs}
+    return [(run, f"{labelled(run.info.method, words[run.name])} {archs[run.name]}") for run in runs]
 
 
 def first_seeds(found: Sequence[Shown]) -> list[Shown]:
     """One file a label: the lowest seed's."""
     chosen: dict[str, Shown] = {}
-    for shown in sorted(found, key=lambda s: s.run.info["seed"]):
+    for shown in sorted(found, key=lambda s: s.run.info.seed):
         chosen.setdefault(shown.label, shown)
     return list(chosen.values())
 

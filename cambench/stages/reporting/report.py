@@ -102,7 +102,7 @@ def print_rows(rows: Sequence[dict[str, str]]) -> None:
 def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path) -> Path:
     """The report as one self-contained HTML page; the summary is introduced and has its findings in words."""
     runs, summed = read_runs(results), all(table.summary for table in made)
-    curves = [Curve(run.name, label, run.log(), run.info["dataset"] or "") for run, label in labelled_runs(runs)]
+    curves = [Curve(run.name, label, run.log(), run.info.dataset or "") for run, label in labelled_runs(runs)]
     page = Page(
         title=TITLE,
         introduction=introduction([run.info for run in runs]) if summed else (),

@@ -108,13 +108,13 @@ class Known:
     def __post_init__(self) -> None:
         self.kind = workplace.device(self.place.device).partition(":")[0]
         self.device = device_name(workplace.device(self.place.device))
-        self.runs = [run for run in read_runs(self.place.results) if run.info.get("device") == self.device]
+        self.runs = [run for run in read_runs(self.place.results) if run.info.device == self.device]
         self.records = [record for record in read_records(self.place.results) if record.device == self.device]
 
     def training(self, recipe: TrainingRecipe) -> tuple[float, str] | None:
         """Images a second of a method, architecture and input size in training, and the run that shows it."""
         for run in self.runs:
-            theirs, epochs = run.info.get("recipe", {}), run.log()
+            theirs, epochs = run.info.recipe, run.log()
             same = (theirs.get("method"), theirs.get("arch"), theirs.get("input", {}).get("size"))
             if same == (recipe.method, recipe.arch, recipe.input.size) and epochs:
                 return median(epoch["images_per_second"] for epoch in epochs), f"measured ({run.name})"

@@ -44,20 +44,20 @@ def find_network(network: Network, place: Place) -> Run | None:
 def is_given(network: Network, run: Run, place: Place) -> bool:
     """Whether a run is the given network with its own weights."""
     known = identity.of_given(network.arch or "", None, source(network.arch or ""))
-    return bool(run.info["kind"] == "given" and run.info["job"] == known)
+    return bool(run.info.kind == "given" and run.info.job == known)
 
 
 def is_trained(network: Network, run: Run, place: Place) -> bool:
     """Whether a run is this training: recipe, seed, initial weights, source and, as far as it can be told, data."""
     info = run.info
-    if info["kind"] != "trained" or info["seed"] != network.seed or info["data"]["classes"] is not None:
+    if info.kind != "trained" or info.seed != network.seed or info.data["classes"] is not None:
         return False
-    if info["dataset"] != data.called(network.dataset):
+    if info.dataset != data.called(network.dataset):
         return False
     file = initial_weights(network, place)
     weights = file_hash(file) if file is not None and file.is_file() else None
     known = described(network, images(network.dataset, "train", place.data) if whole(network) else None, weights)
-    told = {key: info["job"][key] for key in info["job"] if key not in ("unlabelled", "own")}
+    told = {key: info.job[key] for key in info.job if key not in ("unlabelled", "own")}
     return identity.agree(known, told if "masks" in known else {k: v for k, v in told.items() if k != "masks"})
 
 
@@ -105,7 +105,7 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     """Whether a record is this measurement, as the metric is defined today, of the weights, images and annotations that are
     there; where these are not there any more, they are not asked.
     """
-    metric, layer = find_metric(what.metric), what.layer or run.info.get("layer") or record.layer
+    metric, layer = find_metric(what.metric), what.layer or run.info.layer or record.layer
     entry = find_explainer(record.explainer or what.explainer or "grad-cam")
     explainer = what.explainer and find_explainer(what.explainer).name
     facts = (metric.name, data.called(what.dataset), explainer, what.target, "float32", what.checkpoint)
@@ -113,7 +113,7 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     if facts != theirs or record.layer not in (None, layer) or (what.split != "eval" and record.split != what.split):
         return False
     maps = record.job.get("maps") or record.job.get("input") or {}
-    known = run.info.get("checkpoints", {}).get(what.checkpoint, maps.get("checkpoint"))
+    known = run.info.checkpoints.get(what.checkpoint, maps.get("checkpoint"))
     version = {"version": entry.version} if metric.looks else {}
     now = {**maps, **version, "checkpoint": known, **({"data": seen.fingerprint} if seen is not None else {})}
     stored = {key: value for key, value in record.job.items() if key != "recipe"}

@@ -65,7 +65,7 @@ def add_run(job: Adding, place: workplace.Place) -> Run:
         say(f"{path.name}: there already ({path})")
         return read_run(path)
     save_checkpoint(path / "last.pt", {"model": state, "epoch": 0})
-    return Run(path, {}).save(**facts(job, recipe, dataset, known))
+    return Run(path).save(**facts(job, recipe, dataset, known))
 
 
 def settings(job: Adding) -> TrainingRecipe:

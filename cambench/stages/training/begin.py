@@ -48,7 +48,7 @@ def opened(path: Path, info: Mapping[str, Any], *, again: bool) -> Run:
         (path / name).unlink(missing_ok=True)
     for folder in path.glob("epoch-*"):
         shutil.rmtree(folder)
-    return Run(path, {}).save(**info)
+    return Run(path).save(**info)
 
 
 def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path) -> Run:
@@ -60,7 +60,7 @@ def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path)
     if name is None or (run.path / "last.pt").exists():
         return run
     epoch = last_shared(recipe)
-    source = keeper(run.info["job"], name, epoch, results)
+    source = keeper(run.info.job, name, epoch, results)
     if source is None:
         return run
     run = run.save(began_from={"run": source.name, "epoch": epoch})
@@ -77,20 +77,20 @@ def last_shared(recipe: TrainingRecipe) -> int:
     return first_epoch(recipe.objective_settings["start"], recipe.train.epochs) - 1
 
 
-def keeper(identity: dict[str, Any], objective: str, epoch: int, results: Path) -> Run | None:
+def keeper(identity: Mapping[str, Any], objective: str, epoch: int, results: Path) -> Run | None:
     """A run of this objective that is the same training until `start` and keeps its state after the epoch."""
     return next((r for r in read_runs(results) if is_same(r, identity, objective) and kept(r, epoch).is_dir()), None)
 
 
-def is_same(other: Run, identity: dict[str, Any], objective: str) -> bool:
+def is_same(other: Run, identity: Mapping[str, Any], objective: str) -> bool:
     """Whether another run, of this objective, is the same training until `start`; one that was rounded on its way is not."""
-    if other.info["kind"] != "trained" or other.info["recipe"]["objective"] != objective:
+    if other.info.kind != "trained" or other.info.recipe["objective"] != objective:
         return False
-    same = beginning(other.info["job"], objective) == beginning(identity, objective)
-    return same and not other.info.get("rounded_after")
+    same = beginning(other.info.job, objective) == beginning(identity, objective)
+    return same and not other.info.rounded_after
 
 
-def beginning(identity: dict[str, Any], objective: str) -> dict[str, Any]:
+def beginning(identity: Mapping[str, Any], objective: str) -> dict[str, Any]:
     """What a run's identity says of its epochs before `start`, when its objective is this one: no names, no explained layer,
     and this objective's settings alone.
     """

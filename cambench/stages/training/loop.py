@@ -91,7 +91,7 @@ class Loop:
 
     def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:
         """Say what has gone wrong, once, and keep it in `run.json`, from where it follows the run into every record."""
-        known = self.run.info.get("warnings", [])
+        known = self.run.info.warnings
         found = divergence.warnings(self.run, dataset, held_out, epochs=self.recipe.train.epochs)
         for sentence in found:
             if sentence not in known:
@@ -171,7 +171,7 @@ class Loop:
 
     def started(self, phase: Phase, loss: Tensor, epoch: int) -> None:
         """Keep the loss of a phase's first batch, against which its epochs are judged."""
-        name, known = f"{phase.name}_loss" if phase.name else "loss", self.run.info.get("loss_at_start", {})
+        name, known = f"{phase.name}_loss" if phase.name else "loss", self.run.info.loss_at_start
         if name not in known:
             self.check(loss, epoch, 0)
             self.run = self.run.save(loss_at_start={**known, name: float(loss)})
@@ -205,7 +205,7 @@ class Loop:
 
         Raises: NotFiniteError.
         """
-        other = [said for said in self.run.info.get("warnings", []) if not said.startswith(divergence.STOPPED)]
+        other = [said for said in self.run.info.warnings if not said.startswith(divergence.STOPPED)]
         self.run = self.run.save(warnings=[*other, f"{divergence.STOPPED}expected {expected}, got {got}"])
         kept = f"the checkpoint of epoch {self.epoch}" if self.epoch else "no checkpoint"
         raise NotFiniteError(f"{self.run.name}: expected {expected}, got {got}; {kept} is kept. {divergence.GENTLER}")

@@ -94,7 +94,7 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
     say(f"{run.name}: {counts}, explained layer {layer}")
     if recipe.arch.startswith(PYTHON):
-        weights = run.info["weights"] or recipe.model.init
+        weights = run.info.weights or recipe.model.init
         begun = BEGINS.get(weights, weights)
         say(f"{run.name}: {recipe.arch}: {begun}; {declared(recipe.arch)}; trained at {recipe.input.size} px")
     for sentence in departures(recipe):

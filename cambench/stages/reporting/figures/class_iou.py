@@ -90,7 +90,7 @@ def class_names(record: Record, count: int, place: Place) -> tuple[str, ...]:
 
     Raises: DataError where the data is not at hand; CambenchError where it has another number of classes.
     """
-    own = find_run(record.run, place.results).info["data"]
+    own = find_run(record.run, place.results).info.data
     found = data.load(own["spec"], record.split, place.data, classes=own.get("classes")).classes
     if len(found) != count:
         raise CambenchError(f"{record.run}: expected {len(found)} classes, those of {record.dataset}, got rows of {count}.")

@@ -7,7 +7,7 @@ as their Figure 1. `versus`: the predicted class against the next best ones, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from cambench.stages.network import Loaded, Ready, load_network, open_run
 from cambench.stages.progress import bar, say
 from cambench.stages.reporting.gallery import pixels, plain, spaced
 from cambench.stages.workplace import Place
+from cambench.store.runs import RunInfo
 from cambench.vocabulary import Dataset, UsageError, number_of
 
 CONTRASTS = {"original": "logit", "mean": "mean", "max": "max", "weighted": "weighted"}
@@ -256,8 +257,8 @@ def notes(shown: Scene, said: str) -> list[str]:
     ]
 
 
-def sentences(infos: Sequence[Mapping[str, Any]], dataset: Dataset) -> list[str]:
+def sentences(infos: Collection[RunInfo], dataset: Dataset) -> list[str]:
     """Every sentence that must stand under what runs show of a data set, each once."""
-    keys = [*(s for info in infos for s in info.get("partial", [])), *dataset.notes]
-    keys += [f"{i['method']}, seed {i['seed']}: {s}" for i in infos for s in i.get("warnings", [])]
-    return list(dict.fromkeys(f"{s.rstrip('.')}." for s in (*keys, *(s for i in infos for s in i.get("deviations", [])))))
+    keys = [*(s for info in infos for s in info.partial), *dataset.notes]
+    keys += [f"{i.method}, seed {i.seed}: {s}" for i in infos for s in i.warnings]
+    return list(dict.fromkeys(f"{s.rstrip('.')}." for s in (*keys, *(s for i in infos for s in i.deviations))))

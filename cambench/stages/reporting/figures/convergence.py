@@ -30,14 +30,14 @@ def chosen(names: Sequence[str], dataset: str | None, results: Path) -> list[Tra
             )
     every = named or read_runs(results)
     runs = [run for run in every if validated(run)]
-    sets = list(dict.fromkeys(run.info["dataset"] for run in runs))
-    runs = [run for run in runs if dataset is None or canonical(run.info["dataset"]) == canonical(dataset)]
+    sets = list(dict.fromkeys(run.info.dataset for run in runs))
+    runs = [run for run in runs if dataset is None or canonical(run.info.dataset) == canonical(dataset)]
     if not runs:
         here = f"there are those of {', '.join(sets)}" if sets else "there are none"
         raise UsageError(f"--figure {KIND}: no validated training to show, {here}; make one with `cambench train`.")
-    if len({run.info["dataset"] for run in runs}) > 1:
+    if len({run.info.dataset for run in runs}) > 1:
         raise UsageError(f"--figure {KIND}: trainings on {', '.join(sets)}; choose with --dataset.")
     for run in every:
-        if not run.finished and run.info["dataset"] == runs[0].info["dataset"]:
+        if not run.finished and run.info.dataset == runs[0].info.dataset:
             say(f"{KIND}: {run.name} is left out: not finished.")
     return trainings(runs)

@@ -120,8 +120,8 @@ def fitting(loaded: Loaded, wanted: Sequence[Explainer]) -> list[Explainer]:
 def label(loaded: Loaded, entry: Explainer) -> str:
     """A column in words."""
     info = loaded.run.info
-    arch = info["arch"].removeprefix("torchvision:").removeprefix("python:")
-    return f"{info['method']} {arch} s{info['seed']} {entry.name}"
+    arch = info.arch.removeprefix("torchvision:").removeprefix("python:")
+    return f"{info.method} {arch} s{info.seed} {entry.name}"
 
 
 def rows(shown: Scene, images: int, place: Place) -> tuple[list[Row], list[dict[str, Any]], str]:
@@ -193,7 +193,7 @@ def notes(shown: Scene, said: str) -> list[str]:
     shared = f" All: {shown.shared}." if shown.shared else ""
     return [
         f"{MEANING}{shared}",
-        *sentences(list(runs.values()), shown.dataset),
+        *sentences(runs.values(), shown.dataset),
         f"{shown.dataset.name}, {shown.dataset.split}: {said} Runs: {', '.join(runs)}. "
         f"Shown is {in_words(shown.columns[0].view)}.",
     ]

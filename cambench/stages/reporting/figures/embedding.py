@@ -127,7 +127,7 @@ def scene(runs: Sequence[str], dataset: str | None, checkpoint: str, place: Plac
         )
     entry, metric = find_explainer("grad-cam"), find_metric(METRIC)
     infos = [loaded.run.info for loaded in networks]
-    titles = [f"{i['method']} {i['arch'].removeprefix('torchvision:')} s{i['seed']}" for i in infos]
+    titles = [f"{i.method} {i.arch.removeprefix('torchvision:')} s{i.seed}" for i in infos]
     short, shared = without_common(titles)
     columns = [
         Column(loaded, loaded.ready_for(entry), without_head(loaded.model), make_view(metric.view, loaded), short[title])
@@ -183,7 +183,7 @@ def clouds(shown: Scene, images: int, place: Place) -> tuple[list[Cloud], list[d
     for column in shown.columns:
         seen, n = look(shown, column, samples, place), len(shown.rows)
         near = closeness(seen.original, seen.masked, labels)
-        both, seed = torch.cat([seen.original, seen.masked]).numpy(), column.loaded.run.info["seed"]
+        both, seed = torch.cat([seen.original, seen.masked]).numpy(), column.loaded.run.info.seed
         places = shown.tsne(both, perplexity(2 * n), seed)
         pictures = [
             Sample(*seen.pictures[row], int(labels[i]), float(seen.p[i]), float(seen.masked_p[i]))
@@ -213,7 +213,7 @@ def listed(shown: Scene, column: Column, seen: Seen, near: Closeness, places: ND
         "layer": column.ready.layer,
         "features": seen.original.shape[1],
         "perplexity": perplexity(2 * n),
-        "seed": column.loaded.run.info["seed"],
+        "seed": column.loaded.run.info.seed,
         "to_own_mask": near.own,
         "between_classes": near.between,
         "ratio": near.ratio,

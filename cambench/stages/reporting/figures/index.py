@@ -114,7 +114,7 @@ def pick(kind: str, wish: Wish, results: Path) -> list[Shown]:
     Raises: UsageError where none lie side by side, or where they are of several data sets and none is named.
     """
     named = [run_of(name, results) for name in wish.runs]
-    runs = named or sorted(read_runs(results), key=lambda run: run.info["method"])
+    runs = named or sorted(read_runs(results), key=lambda run: run.info.method)
     groups = by_view(runs, results)
     sets = side_by_side(groups)
     names = list(dict.fromkeys(found[0].maps.job["dataset"] for found in sets))
@@ -205,7 +205,7 @@ def over_epochs(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
     shown = convergence.chosen(wish.runs, wish.dataset, place.results)
     said = curves.notes(shown)
     save(curves.convergence(shown, said), out)
-    return {"file": str(out), "dataset": shown[0].runs[0].info["dataset"], "said": said, "trainings": curves.listed(shown)}
+    return {"file": str(out), "dataset": shown[0].runs[0].info.dataset, "said": said, "trainings": curves.listed(shown)}
 
 
 def embedded(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
@@ -220,8 +220,8 @@ def embedded(out: Path, wish: Wish, place: Place) -> dict[str, Any]:
 def notes(shown: Sequence[Shown]) -> list[str]:
     """Every sentence that must stand under what the runs measure, the data set and its split, the runs."""
     job = shown[0].maps.job
-    said = [sentence for s in shown for key in ("partial", "deviations") for sentence in s.run.info.get(key, [])]
-    said += [f"{s.run.name}: {sentence}" for s in shown for sentence in s.run.info.get("warnings", [])]
+    said = [sentence for s in shown for sentence in (*s.run.info.partial, *s.run.info.deviations)]
+    said += [f"{s.run.name}: {sentence}" for s in shown for sentence in s.run.info.warnings]
     runs = ", ".join(dict.fromkeys(s.run.name for s in shown))
     seen = f"Shown is {in_words(view_of(shown[0].maps))}."
     last = f"{job['dataset']}, {job['split']} images; runs: {runs}. {seen}"
