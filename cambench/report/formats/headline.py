@@ -76,23 +76,23 @@ class Headline:
 
 def headlines(records: Sequence[Record], read: Read) -> list[Headline]:
     """One a data set, architecture, split, explainer and target, of the records of whole networks' last weights."""
-    found = []
+    made = []
     for dataset in sorted({record.dataset for record in records}):
         own = [record for record in records if record.dataset == dataset]
         columns = first_variants(column_keys(own))
         blocks: dict[tuple[str, ...], list[Line]] = {}
         for line in lines_of(own, columns):
             blocks.setdefault(tuple(line.facts[name] for name in SHARED), []).append(line)
-        found += [headline(dataset, lines, columns, read) for lines in blocks.values() if lines]
-    return found
+        made += [headline(dataset, lines, columns, read) for lines in blocks.values() if lines]
+    return made
 
 
 def first_variants(columns: Sequence[ColumnKey]) -> list[ColumnKey]:
     """One column a metric: its first variant, which is its protocol's own."""
-    chosen: dict[str, ColumnKey] = {}
+    firsts: dict[str, ColumnKey] = {}
     for column in columns:
-        chosen.setdefault(column[0], column)
-    return list(chosen.values())
+        firsts.setdefault(column[0], column)
+    return list(firsts.values())
 
 
 def headline(dataset: str, lines: Sequence[Line], columns: Sequence[ColumnKey], read: Read) -> Headline:
@@ -118,14 +118,14 @@ def question(key: ColumnKey) -> Question:
     )
 
 
-def marked_best(found: Entry, lines: Sequence[Line], line: Line, key: ColumnKey) -> Entry:
+def marked_best(own: Entry, lines: Sequence[Line], line: Line, key: ColumnKey) -> Entry:
     """The entry, marked where no other line has a better mean; nothing is best by itself or among equals."""
     sign = {"up": 1, "down": -1, "none": 0}[find_metric(key[0]).direction(key[1])]
     means = [mean(other, key) for other in lines if key in other.groups]
     best = (
         bool(sign) and len(set(means)) > 1 and key in line.groups and sign * mean(line, key) == max(sign * m for m in means)
     )
-    return replace(found, best=best)
+    return replace(own, best=best)
 
 
 def mean(line: Line, key: ColumnKey) -> float:
@@ -139,14 +139,16 @@ def entry(line: Line, base: Line | None, key: ColumnKey, read: Read) -> Entry:
     cell, _ = draw(line.groups.get(key, []), key, metric)
     if base is None or base is line or key not in line.groups or key not in base.groups:
         return Entry(cell.measured_text)
-    found = contrast(line.groups[key], base.groups[key], key[1], read)
-    if found is None:
+    against = contrast(line.groups[key], base.groups[key], key[1], read)
+    if against is None:
         return Entry(cell.measured_text, sentence="Not measured on the same images.")
     higher = {"up": True, "down": False}.get(metric.direction(key[1]))
-    better = (found.difference > 0) == higher if found.decided and higher is not None else None
+    better = (against.difference > 0) == higher if against.decided and higher is not None else None
     names = line.facts["method"], base.facts["method"]
     return Entry(
-        cell.measured_text, better=better, sentence=spoken(found, names, (mean(line, key), mean(base, key)), metric, better)
+        cell.measured_text,
+        better=better,
+        sentence=spoken(against, names, (mean(line, key), mean(base, key)), metric, better),
     )
 
 
@@ -188,21 +190,23 @@ def rows(pair: tuple[Record, Record], variant: str, read: Read) -> tuple[Tensor,
     return matched(a, b)[0][variant]
 
 
-def spoken(found: Contrast, names: tuple[str, str], means: tuple[float, float], metric: Metric, better: bool | None) -> str:
+def spoken(
+    against: Contrast, names: tuple[str, str], means: tuple[float, float], metric: Metric, better: bool | None
+) -> str:
     """`cgc 80.26 %, ce 63.37 %: 16.89 points more, better (95 % interval 4.10 to 29.68, 3 seeds).`"""
     cell, unit = Cell(metric.decimals), f" {metric.unit}" if metric.unit == POINTS else ""
     first, second = (f"{name} {cell.number(m)}{unit}" for name, m in zip(names, means, strict=True))
-    if found.interval is None:
+    if against.interval is None:
         return f"{first}, {second}: one seed and no value of several images to compare, so no interval."
-    low, high = (cell.number(end) for end in found.interval)
-    over = number_of(found.seeds, "seed") if found.seeds > 1 else "over the images of one seed each"
-    if not found.decided:
+    low, high = (cell.number(end) for end in against.interval)
+    over = number_of(against.seeds, "seed") if against.seeds > 1 else "over the images of one seed each"
+    if not against.decided:
         return (
-            f"{first}, {second}: cannot be told apart with {number_of(found.seeds, 'seed')} "
-            f"(difference {cell.signed(found.difference)}, 95 % interval {low} to {high})."
+            f"{first}, {second}: cannot be told apart with {number_of(against.seeds, 'seed')} "
+            f"(difference {cell.signed(against.difference)}, 95 % interval {low} to {high})."
         )
     points = " points" if metric.unit == POINTS else ""
-    more = "more" if found.difference > 0 else "less"
+    more = "more" if against.difference > 0 else "less"
     verdict = {True: ", better", False: ", worse", None: ""}[better]
-    amount = f"{cell.number(abs(found.difference))}{points} {more}{verdict}"
+    amount = f"{cell.number(abs(against.difference))}{points} {more}{verdict}"
     return f"{first}, {second}: {amount} (95 % interval {low} to {high}, {over})."

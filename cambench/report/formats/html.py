@@ -130,14 +130,14 @@ def banner(page: Page) -> list[str]:
 
 def panels(page: Page) -> list[tuple[str, dict[str, int], list[Markup]]]:
     """Rows of plots: their name, their legend (label -> colour) and the plots of the quantities that were logged."""
-    found = []
+    rows = []
     for name in dict.fromkeys(curve.panel for curve in page.curves):
         own = [curve for curve in page.curves if curve.panel == name]
         colours = curves.legend(own)
         plots = [plot for quantity in page.quantities if (plot := curves.svg(own, quantity, colours))]
         if plots:
-            found.append((name, colours, plots))
-    return found
+            rows.append((name, colours, plots))
+    return rows
 
 
 def drawn(shown: Gallery) -> tuple[Gallery, str, int, list[tuple[GalleryRow, list[Picture]]]]:
@@ -153,14 +153,14 @@ def pictures(row: GalleryRow, short: Mapping[str, str]) -> list[Picture]:
     small = drawing.fit(full, THUMBNAIL)
     scale = small.width / full.width
     outlined = f", {len(row.boxes)} outlined" if row.boxes else ""
-    found = [Picture(drawing.data_uri(drawing.with_boxes(small, row.boxes, scale)), f"Photograph of {row.name}{outlined}")]
+    shown = [Picture(drawing.data_uri(drawing.with_boxes(small, row.boxes, scale)), f"Photograph of {row.name}{outlined}")]
     for label, heatmap in row.maps.items():
         uri = drawing.data_uri(drawing.with_boxes(drawing.overlay(small, heatmap), row.boxes, scale))
-        said, strongest = row.says.get(label), strength(heatmap)
-        says = "" if said is None else said.text
+        prediction, strongest = row.says.get(label), strength(heatmap)
+        says = "" if prediction is None else prediction.text
         alt = f"{label}: heatmap of {row.name}; {strongest}{'; ' if says else ''}{says}"
-        found.append(Picture(uri, alt, short[label], says, said is None or said.right, strongest))
-    return found
+        shown.append(Picture(uri, alt, short[label], says, prediction is None or prediction.right, strongest))
+    return shown
 
 
 def strength(heatmap: NDArray[np.float32]) -> str:

@@ -133,11 +133,11 @@ def header(table: Table) -> list[str]:
 
 def rules(spans: Sequence[tuple[str, int]], first: int) -> list[str]:
     r"""`\cmidrule` under each heading of an upper level."""
-    found = []
+    lines = []
     for text, width in spans:
-        found += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if text else []
+        lines += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if text else []
         first += width
-    return found
+    return lines
 
 
 def line(table: Table, index: int, *, tall: bool) -> list[str]:

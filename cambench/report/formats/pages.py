@@ -38,20 +38,20 @@ def pages(table: Table, notes: Sequence[str], first: float, others: float) -> li
     first, others: the height of caption and banner on the first page and on each further one.
     """
     two, room = two_lines(table), HEIGHT - others
-    found = [Page(HEIGHT - first)]
+    made = [Page(HEIGHT - first)]
     for block in blocks(table):
-        for part in by_rows(block, room if found[-1].blocks else found[-1].left, two=two):
-            if (need := height(part, two=two)) > found[-1].left and found[-1].blocks:
-                found.append(Page(room))
-            found[-1].blocks.append(part)
-            found[-1].left -= need
+        for part in by_rows(block, room if made[-1].blocks else made[-1].left, two=two):
+            if (need := height(part, two=two)) > made[-1].left and made[-1].blocks:
+                made.append(Page(room))
+            made[-1].blocks.append(part)
+            made[-1].left -= need
     for note in notes:
         need = NOTE_LINE * lines(note, NOTE_CHARACTERS)
-        if need > found[-1].left:
-            found.append(Page(room))
-        found[-1].notes.append(note)
-        found[-1].left -= need
-    return found
+        if need > made[-1].left:
+            made.append(Page(room))
+        made[-1].notes.append(note)
+        made[-1].left -= need
+    return made
 
 
 def lines(text: str, characters: int) -> int:
@@ -70,12 +70,12 @@ def blocks(table: Table) -> list[Table]:
     room = max(WIDTH / SMALLEST - labels, WIDTH / SMALLEST / 2)
     beneath = zip_longest(*(column_widths(block, two=two) for block in table.blocks()), fillvalue=0.0)
     widths = [max(column) for column in beneath]  # blocks share the columns of one grid
-    found = []
+    parts = []
     for block in table.blocks():
         for first, end in pairwise(cuts(block, widths[: len(block.columns)], room)):
             rows = tuple(replace(row, cells=row.cells[first:end]) for row in block.rows)
-            found.append(replace(block, columns=block.columns[first:end], rows=rows))
-    return found
+            parts.append(replace(block, columns=block.columns[first:end], rows=rows))
+    return parts
 
 
 def cuts(table: Table, widths: Sequence[float], room: float) -> list[int]:
@@ -85,12 +85,12 @@ def cuts(table: Table, widths: Sequence[float], room: float) -> list[int]:
     """
     parts = ceil(sum(widths) / room)
     most = ceil(len(widths) / parts)
-    found = [0]
-    while (first := found[-1]) < len(widths):
+    ends = [0]
+    while (first := ends[-1]) < len(widths):
         fits = [at for at in range(first + 1, len(widths) + 1) if at - first <= most and sum(widths[first:at]) <= room]
         end = max(fits, default=first + 1)
-        found.append(end if end == len(widths) else max(fits or [end], key=lambda at: (-change(table, at), at)))
-    return found
+        ends.append(end if end == len(widths) else max(fits or [end], key=lambda at: (-change(table, at), at)))
+    return ends
 
 
 def change(table: Table, at: int) -> int:

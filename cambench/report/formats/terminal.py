@@ -22,7 +22,7 @@ def terminal(table: Table, width: int = 100) -> Group:
     """The table as something that a rich console prints."""
     parts: list[RichTable | Text] = [Text(f"{table.id}  {table.title}", style="bold")]
     parts += [Text(f"! {sentence}", style="bold yellow") for sentence in table.banner]
-    parts += [grid(table, chosen, width) for chosen in chunks(table, width)]
+    parts += [grid(table, columns, width) for columns in chunks(table, width)]
     parts += [Text(sentence, style="dim") for sentence in (*table.notes, *footnotes(table))]
     return Group(*parts, Text(""))
 
@@ -38,16 +38,16 @@ def label_widths(table: Table, width: int) -> list[int]:
 def chunks(table: Table, width: int) -> Iterator[list[int]]:
     """Column numbers that fit side by side, in order."""
     room = width - sum(label + GAP for label in label_widths(table, width)) + GAP
-    chosen: list[int] = []
+    columns: list[int] = []
     used = 0
     for c, column in enumerate(table.columns):
         need = GAP + widest([heading(column), *(drawn(row.cells[c]).plain for row in table.rows)])
-        if chosen and (used + need > room or (table.wrap and c % table.wrap == 0)):
-            yield chosen
-            chosen, used = [], 0
-        chosen.append(c)
+        if columns and (used + need > room or (table.wrap and c % table.wrap == 0)):
+            yield columns
+            columns, used = [], 0
+        columns.append(c)
         used += need
-    yield chosen
+    yield columns
 
 
 def widest(texts: Sequence[str]) -> int:
@@ -55,10 +55,10 @@ def widest(texts: Sequence[str]) -> int:
     return max(cell_len(line) for text in texts for line in text.splitlines() or [""])
 
 
-def grid(table: Table, chosen: Sequence[int], width: int) -> RichTable:
-    """The row labels and the chosen columns; the box adds one column of space to the padding."""
+def grid(table: Table, columns: Sequence[int], width: int) -> RichTable:
+    """The row labels and the columns columns; the box adds one column of space to the padding."""
     rich = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, GAP - 1, 0, 0))
-    headings = [heading(table.columns[c]) for c in chosen]
+    headings = [heading(table.columns[c]) for c in columns]
     lines = max(text.count("\n") for text in headings)
     for name, size in zip(table.row_headers, label_widths(table, width), strict=True):
         rich.add_column(Text("\n" * lines + name), width=size, overflow="fold")
@@ -66,7 +66,7 @@ def grid(table: Table, chosen: Sequence[int], width: int) -> RichTable:
         rich.add_column(Text("\n" * (lines - text.count("\n")) + text), justify="right", overflow="fold")
     starts = [*group_starts(table)[1:], False]
     for r, label in enumerate(row_labels(table)):
-        rich.add_row(*label, *(drawn(table.rows[r].cells[c]) for c in chosen), end_section=starts[r])
+        rich.add_row(*label, *(drawn(table.rows[r].cells[c]) for c in columns), end_section=starts[r])
     return rich
 
 

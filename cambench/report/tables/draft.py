@@ -94,12 +94,12 @@ def finish(table: Table, draft: Draft) -> Table:
         for r, row in enumerate(table.rows)
     ]
     notes = [note for note in notes if not any(note in sentence for sentence in table.banner)]
-    said = tuple(dict.fromkeys([*table.notes, *(full_stop(note) for note in notes)]))
+    sentences = tuple(dict.fromkeys([*table.notes, *(full_stop(note) for note in notes)]))
     return replace(
         table,
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=said,
+        notes=sentences,
         footnotes=tuple(full_stop(sentence) for sentence in numbers),
     )
 

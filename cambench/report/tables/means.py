@@ -17,8 +17,8 @@ Part = tuple[Sequence[Record], str]
 
 def drawn_mean(parts: Sequence[Select], records: Sequence[Record], cell: Cell) -> tuple[Cell, list[str], Sequence[Record]]:
     """The cell, the sentences about it, the records it shows; unmeasured unless every part is, with a seed in common."""
-    found = [chosen([select], records) for select in parts]
-    groups: list[Part] = [(its[0], variant_of(select, its[0][0])) for select, its in filter(None, found)]
+    choices = [chosen([select], records) for select in parts]
+    groups: list[Part] = [(its[0], variant_of(select, its[0][0])) for select, its in filter(None, choices)]
     measured = None if len(groups) < len(parts) else over_parts(groups)
     if measured is None:
         return cell, [], ()
@@ -53,13 +53,15 @@ def over_parts(parts: Sequence[Part]) -> Measured | None:
 def about(parts: Sequence[Part], measured: Measured) -> list[str]:
     """What a reader must know of the number."""
     firsts = [group[0] for group, _ in parts]
-    said = [sentence for first in firsts for sentence in first.partial]
-    said += [f"{r.dataset}: not comparable with published numbers" for r in firsts if not r.comparable and not r.partial]
-    said += warned([record for group, _ in parts for record in group])
-    said += [sentence for first in firsts for sentence in first.deviations]
+    sentences = [sentence for first in firsts for sentence in first.partial]
+    sentences += [
+        f"{r.dataset}: not comparable with published numbers" for r in firsts if not r.comparable and not r.partial
+    ]
+    sentences += warned([record for group, _ in parts for record in group])
+    sentences += [sentence for first in firsts for sentence in first.deviations]
     names = [[f"{r.metric} on {r.dataset}" for r in firsts], [r.arch for r in firsts]]
-    told = [", ".join(dict.fromkeys(column)) for column in names if len(set(column)) > 1]
-    over = f"Mean over {len(parts)} measurements: {'; '.join(told)}"
+    differing = [", ".join(dict.fromkeys(column)) for column in names if len(set(column)) > 1]
+    over = f"Mean over {len(parts)} measurements: {'; '.join(differing)}"
     seeds = f"seed{'s' if len(measured.seeds) > 1 else ''} {listed(measured.seeds)}"
     spread = "no spread" if measured.std is None else "± std (ddof 1) of the means"
-    return [sentence.rstrip(".") for sentence in dict.fromkeys([*said, f"{over}; {seeds}, {spread}"])]
+    return [sentence.rstrip(".") for sentence in dict.fromkeys([*sentences, f"{over}; {seeds}, {spread}"])]

@@ -50,21 +50,21 @@ def over_seeds(group: Sequence[Record], values: Sequence[float], counts: Sequenc
 def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     """What a reader must know of the number, most important first; equal conditions give equal sentences."""
     first = group[0]
-    said = list(first.partial)
+    lines = list(first.partial)
     if not first.comparable and not first.partial:
-        said.append(f"{first.dataset}: not comparable with published numbers")
-    said += [*warned(group), *first.deviations, *given(group), *task(first)]
+        lines.append(f"{first.dataset}: not comparable with published numbers")
+    lines += [*warned(group), *first.deviations, *given(group), *task(first)]
     kind = EPISODE if first.split == EPISODE else "seed"
-    said += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
+    lines += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
-        said.append(f"{LAYER}{first.layer}")
+        lines.append(f"{LAYER}{first.layer}")
     if first.checkpoint != "last":
-        said.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")
+        lines.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")
     if first.precision != "float32":
-        said.append(f"Precision: {first.precision}")
+        lines.append(f"Precision: {first.precision}")
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}
-    said += [f"{name}: {each(numbers)}" for name, numbers in counted.items() if any(numbers)]
-    return [sentence.rstrip(".") for sentence in said]
+    lines += [f"{name}: {each(numbers)}" for name, numbers in counted.items() if any(numbers)]
+    return [sentence.rstrip(".") for sentence in lines]
 
 
 def given(group: Sequence[Record]) -> list[str]:
@@ -80,8 +80,7 @@ def warned(group: Sequence[Record]) -> list[str]:
         for sentence in record.warnings:
             seeds.setdefault(sentence, []).append(record.seed)
     return [
-        f"Seed{'s' if len(set(found)) > 1 else ''} {listed(sorted(set(found)))}: {sentence}"
-        for sentence, found in seeds.items()
+        f"Seed{'s' if len(set(own)) > 1 else ''} {listed(sorted(set(own)))}: {sentence}" for sentence, own in seeds.items()
     ]
 
 
@@ -139,8 +138,8 @@ def warning(groups: Sequence[Sequence[Record]], shown: int) -> tuple[str, ...]:
 
 def troubles(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
     """The sentences above a table, in every format, about the trainings behind its numbers that went wrong."""
-    found = {(r.method, r.arch, r.seed, sentence): None for group in groups for r in group for sentence in r.warnings}
-    return tuple(f"{method} {arch}, seed {seed}: {sentence.rstrip('.')}." for method, arch, seed, sentence in found)
+    warnings = {(r.method, r.arch, r.seed, sentence): None for group in groups for r in group for sentence in r.warnings}
+    return tuple(f"{method} {arch}, seed {seed}: {sentence.rstrip('.')}." for method, arch, seed, sentence in warnings)
 
 
 def mixed(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
@@ -150,7 +149,7 @@ def mixed(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
         images_of = seen.setdefault((record.metric, record.dataset, record.split), set())
         images_of.add(setting(record, f"data.{MEASURED_ON}"))
     return tuple(
-        f"{metric} was not measured on the same images in every row: {len(found)} versions or parts of {dataset} {split}."
-        for (metric, dataset, split), found in seen.items()
-        if len(found) > 1
+        f"{metric} was not measured on the same images in every row: {len(images)} versions or parts of {dataset} {split}."
+        for (metric, dataset, split), images in seen.items()
+        if len(images) > 1
     )

@@ -73,11 +73,11 @@ def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str]) -> list
     shared = [k for k in shared if not names or k[2] in names]
     if not shared or set(names) - {k[2] for k in shared}:
         raise UsageError(f"the two runs share no record to compare: A has {listed(a, names)}; B has {listed(b, names)}.")
-    found = [
+    comparisons = [
         comparison for k in shared for comparison in of_key([[s for s in side if key(s.record) == k] for side in (a, b)])
     ]
-    corrected = statistics.holm([comparison.numbers.p for comparison in found])
-    return [replace(comparison, p_holm=p) for comparison, p in zip(found, corrected, strict=True)]
+    corrected = statistics.holm([comparison.numbers.p for comparison in comparisons])
+    return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)]
 
 
 def listed(side: Sequence[Side], names: Sequence[str]) -> str:
@@ -111,13 +111,13 @@ def of_records(a: Side, b: Side) -> list[Comparison]:
     Raises: UsageError if they saw different images.
     """
     rows, lacking = matched(a, b)
-    record, found = a.record, []
-    warnings = tuple(f"{name}: {said}" for name, side in (("A", a), ("B", b)) for said in side.record.warnings)
+    record, comparisons = a.record, []
+    warnings = tuple(f"{name}: {sentence}" for name, side in (("A", a), ("B", b)) for sentence in side.record.warnings)
     for variant, (left, right) in rows.items():
         numbers = statistics.compare(left, right, seeds.generator("paired"))
         facts = (record.dataset, record.split, record.explainer, record.target)
-        found.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings))
-    return found
+        comparisons.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings))
+    return comparisons
 
 
 def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[int, int]]:
@@ -202,12 +202,12 @@ def probability(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}" if p > 0 else "<1e-300"
 
 
-def notes(found: Sequence[Comparison]) -> list[str]:
+def notes(comparisons: Sequence[Comparison]) -> list[str]:
     """What stands beneath the table."""
-    lacking = {c.metric: c.lacking for c in found if any(c.lacking)}
+    lacking = {c.metric: c.lacking for c in comparisons if any(c.lacking)}
     return [
         *METHOD,
-        *dict.fromkeys(f"{said.rstrip('.')}." for c in found for said in c.warnings),
+        *dict.fromkeys(f"{sentence.rstrip('.')}." for c in comparisons for sentence in c.warnings),
         *(
             f"{m}: without {number_of(of_a, 'image')} that A lacks and {of_b:,} that B lacks."
             for m, (of_a, of_b) in lacking.items()
@@ -215,7 +215,7 @@ def notes(found: Sequence[Comparison]) -> list[str]:
     ]
 
 
-def tidy(found: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
+def tidy(comparisons: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
     """One plain dict a comparison, numbers unrounded."""
     return [
         {
@@ -226,5 +226,5 @@ def tidy(found: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
             "a_lower": c.numbers.lower, "equal": c.numbers.equal, "p": c.numbers.p, "p_holm": c.p_holm,
             "warnings": " ".join(c.warnings),
         }
-        for c in found
+        for c in comparisons
     ]  # fmt: skip

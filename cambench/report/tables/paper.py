@@ -102,8 +102,8 @@ def headings(recipe: TableRecipe, grid: Sequence[Sequence[CellRecipe]]) -> tuple
 
 def shared(line: Sequence[CellRecipe]) -> Heading:
     """Unit and direction that all cells of a row or column share; nothing where they differ."""
-    found = {shown_as(cell)[:2] for cell in line}
-    return found.pop() if len(found) == 1 else NOTHING
+    headings = {shown_as(cell)[:2] for cell in line}
+    return headings.pop() if len(headings) == 1 else NOTHING
 
 
 def shown_as(cell: CellRecipe) -> tuple[str, str | None, int]:
@@ -154,10 +154,10 @@ def draw(recipe: CellRecipe, records: Sequence[Record], published: Mapping[Key, 
     nothing = recipe.published_only and any(select.method is None for select in recipe.alternatives)
     if recipe.mean and not nothing:
         return Drawn(*drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed)))
-    found = None if nothing else chosen(recipe.alternatives, records)
-    if found is None:
+    choice = None if nothing else chosen(recipe.alternatives, records)
+    if choice is None:
         return Drawn(Cell(decimals, published=printed))
-    select, its = found
+    select, its = choice
     words = told_apart([group[0] for group in its])
     one, *others = (drawn_from(group, select, recipe, Cell(decimals, published=printed)) for group in its)
     if not others:

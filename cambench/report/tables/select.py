@@ -42,8 +42,8 @@ def bare(arch: str) -> str:
 def matches(select: Select, record: Record) -> bool:
     """True where every fact that the selection gives holds for the record."""
     for name in NAMES:
-        wanted, got = getattr(select, name), getattr(record, name)
-        if wanted is not None and (got is None or canonical(wanted) != canonical(got)):
+        fact, got = getattr(select, name), getattr(record, name)
+        if fact is not None and (got is None or canonical(fact) != canonical(got)):
             return False
     if (select.checkpoint or LAST) != record.checkpoint:
         return False
@@ -97,29 +97,29 @@ def groups(records: Iterable[Record]) -> list[list[Record]]:
     Preferred: comparable, then fewer parts left out, fewer deviations, float32, more seeds, more images. Two runs of one
     seed under equal conditions are not averaged: the second goes to a group of its own.
     """
-    found = together(records, conditions, lambda r: r.seed, lambda r: r.run)
-    return sorted(([*by_seed.values()] for by_seed in found), key=preference)
+    sets = together(records, conditions, lambda r: r.seed, lambda r: r.run)
+    return sorted(([*by_seed.values()] for by_seed in sets), key=preference)
 
 
 def together(
     items: Iterable[T], key: Callable[[T], Hashable], seed: Callable[[T], int], name: Callable[[T], str]
 ) -> list[dict[int, T]]:
     """Items with equal keys, one a seed, in the order of the seeds; a second one of a seed goes to a group of its own."""
-    found: dict[tuple[Hashable, int], dict[int, T]] = {}
+    sets: dict[tuple[Hashable, int], dict[int, T]] = {}
     for item in sorted(items, key=lambda i: (seed(i), name(i))):
         copy, own = 0, key(item)
-        while seed(item) in found.get((own, copy), {}):
+        while seed(item) in sets.get((own, copy), {}):
             copy += 1
-        found.setdefault((own, copy), {})[seed(item)] = item
-    return [*found.values()]
+        sets.setdefault((own, copy), {})[seed(item)] = item
+    return [*sets.values()]
 
 
 def chosen(alternatives: Sequence[Select], records: Sequence[Record]) -> tuple[Select, list[list[Record]]] | None:
     """The first of a cell's alternatives that is measured, and the groups of its records; None where none is."""
     for select in alternatives:
-        found = groups(record for record in records if matches(select, record))
-        if found:
-            return select, found
+        its = groups(record for record in records if matches(select, record))
+        if its:
+            return select, its
     return None
 
 

@@ -112,23 +112,23 @@ def clusters(records: Sequence[Record]) -> list[list[Record]]:
     for record in records:
         epoch = "" if record.checkpoint == LAST else record.checkpoint
         networks.setdefault((record.arch, record.split, record.method, training(record), epoch), []).append(record)
-    found = []
+    sharing = []
     for _, network in sorted(networks.items()):
         views = sorted({(r.explainer, r.target or "") for r in network if r.explainer is not None})
-        found += [[r for r in network if r.explainer is None or (r.explainer, r.target or "") == view] for view in views]
-        found += [] if views else [network]
-    return found
+        sharing += [[r for r in network if r.explainer is None or (r.explainer, r.target or "") == view] for view in views]
+        sharing += [] if views else [network]
+    return sharing
 
 
 def cluster_lines(cluster: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:
     """The rows of a cluster: one, unless a column has several groups that may not be averaged."""
     per_column = {key: groups(r for r in cluster if holds(r, key)) for key in columns}
-    if all(len(found) <= 1 for found in per_column.values()):
+    if all(len(own) <= 1 for own in per_column.values()):
         return [line(cluster, per_column, 0)]
     rows: list[Line] = []
     for partial in sorted({r.partial for r in cluster}, key=lambda p: (len(p), p)):
-        part = {key: [g for g in found if g[0].partial == partial] for key, found in per_column.items()}
-        rows += [line(cluster, part, rank) for rank in range(max(len(found) for found in part.values()))]
+        part = {key: [g for g in own if g[0].partial == partial] for key, own in per_column.items()}
+        rows += [line(cluster, part, rank) for rank in range(max(len(own) for own in part.values()))]
     return rows
 
 
@@ -141,7 +141,7 @@ def line(cluster: Sequence[Record], per_column: dict[ColumnKey, list[list[Record
     """The row of the groups of one rank."""
     seen = next((r for r in cluster if r.explainer is not None), cluster[0])
     facts = {name: getattr(seen, name) or NONE for name in ("method", "arch", "split", "explainer", "target")}
-    return Line(facts, {key: found[rank] for key, found in per_column.items() if rank < len(found)})
+    return Line(facts, {key: own[rank] for key, own in per_column.items() if rank < len(own)})
 
 
 def draw(group: list[Record], key: ColumnKey, entry: Metric) -> tuple[Cell, list[str]]:

@@ -18,12 +18,12 @@ SPACE = "\N{NO-BREAK SPACE}"
 
 def flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Dotted key -> value of the settings of a stored recipe."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, value in recipe.items():
         key = f"{above}{name}"
         if key not in WORDS and name != MEASURED_ON:
-            found |= flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
-    return found
+            settings |= flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
+    return settings
 
 
 def varied(recipes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -81,8 +81,8 @@ def departures(record: Record) -> list[str]:
 
 def measured_on(record: Record) -> list[str]:
     """The data that the record was measured on."""
-    found = setting(record, f"data.{MEASURED_ON}")
-    return [f"data {found}"] if found else []
+    fingerprint = setting(record, f"data.{MEASURED_ON}")
+    return [f"data {fingerprint}"] if fingerprint else []
 
 
 def run(record: Record) -> list[str]:
