@@ -23,7 +23,7 @@ VIEW = View("random-resized-crop", SIDE, scale=(0.2, 1.0), flip=0.5, colour="sup
 
 
 def torchvision() -> v2.Compose:
-    """The transforms of a view (ExCon spec §1.3)."""
+    """The transforms of a view (ExCon protocol §1.3)."""
     return v2.Compose(
         [
             v2.RandomResizedCrop(SIDE, scale=(0.2, 1.0)),

@@ -50,7 +50,7 @@ def lean(heatmap: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def released(heatmap: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same as the WSOL benchmark's evaluator is described (CALM spec §5.1): one table of the boxes of all thresholds,
+    """As the WSOL benchmark's evaluator is described (CALM protocol §5.1): one table of the boxes of all thresholds,
     whose maximum over the annotated boxes is taken anew for each threshold."""
     every = contours(heatmap)
     table, ends = ious(np.concatenate(every), np.array(TRUTH).astype(np.int64)), np.cumsum([len(b) for b in every])

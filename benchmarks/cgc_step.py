@@ -1,7 +1,7 @@
 """(e) One CGC training step against its own three forward/backward passes, and against the authors' way of making it.
 
-The authors' step is written here from its description (CGC spec §1.1–1.4): heatmaps by a graph-creating backward pass each,
-up-sampled, cropped one image at a time, compared; then one backward pass through it all.
+The authors' step is written here from its description (CGC protocol §1.1–1.4): heatmaps by a graph-creating backward
+pass each, up-sampled, cropped one image at a time, compared; then one backward pass through it all.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def with_activation(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def heatmap(logits: Tensor, activation: Tensor, classes: Tensor, size: int) -> Tensor:
-    """M of spec §1.1 by a graph-creating backward pass: (N,1,size,size)."""
+    """M of CGC protocol §1.1 by a graph-creating backward pass: (N,1,size,size)."""
     score = logits.gather(1, classes[:, None]).sum()
     (gradient,) = torch.autograd.grad(score, activation, create_graph=True)
     big = interpolate((gradient * activation).sum(1, keepdim=True).relu(), size=(size, size), mode="bilinear")

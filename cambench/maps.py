@@ -40,7 +40,7 @@ def sum_to_one(maps: Tensor) -> Tensor:
 
 
 def sum_to_one_epsilon(maps: Tensor) -> Tensor:
-    """M / (ΣM + 1e-8) + 1e-8: a zero map becomes uniform. Source: CGC, authors' code (spec §1.1)."""
+    """M / (ΣM + 1e-8) + 1e-8: a zero map becomes uniform. Source: authors' code (CGC protocol §1.1)."""
     return maps / (maps.sum((1, 2), keepdim=True) + EPSILON) + EPSILON
 
 
@@ -51,19 +51,19 @@ def min_max(maps: Tensor) -> Tensor:
 
 
 def min_max_epsilon(maps: Tensor) -> Tensor:
-    """M' / (max M' + 1e-8) with M' = M − min M. Source: CGC insertion protocol, authors' code (spec §2.3)."""
+    """M' / (max M' + 1e-8) with M' = M − min M. Source: CGC insertion protocol, authors' code (CGC protocol §2.3)."""
     shifted = maps - maps.amin((1, 2), keepdim=True)
     return shifted / (shifted.amax((1, 2), keepdim=True) + EPSILON)
 
 
 def clip(maps: Tensor) -> Tensor:
-    """M cut to [0, 1], never scaled; a constant map becomes zero. Source: CALM, authors' code (spec §1.4, §6)."""
+    """M cut to [0, 1], never scaled; a constant map becomes zero. Source: authors' code (CALM protocol §1.4, §6)."""
     constant = maps.amin((1, 2), keepdim=True) == maps.amax((1, 2), keepdim=True)
     return torch.where(constant, torch.zeros_like(maps), maps.clamp(0, 1))
 
 
 def min_max_library(maps: Tensor) -> Tensor:
-    """M' / (1e-7 + max M') with M' = M − min M. Source: pytorch-grad-cam's scaling (ContrastiveCAM spec §2)."""
+    """M' / (1e-7 + max M') with M' = M − min M. Source: pytorch-grad-cam's scaling (ContrastiveCAM protocol §2)."""
     shifted = maps - maps.amin((1, 2), keepdim=True)
     return shifted / (1e-7 + shifted.amax((1, 2), keepdim=True))
 
@@ -81,7 +81,7 @@ def resize_corners(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def resize_cubic(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bicubic (a = −0.75), half-pixel centres, edge pixels repeated, no antialias: (N,h,w) -> (N,*size); may overshoot.
 
-    Source: OpenCV's INTER_CUBIC, by which the WSOL benchmark resizes its maps (CALM spec §2.5).
+    Source: OpenCV's INTER_CUBIC, by which the WSOL benchmark resizes its maps (CALM protocol §2.5).
     """
     return interpolate(maps[:, None], size=size, mode="bicubic", align_corners=False)[:, 0]
 
@@ -89,7 +89,7 @@ def resize_cubic(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """A pixel mask (N,H,W) bool on the grid of a map: True where any pixel of the cell is; -> (N,*size) bool.
 
-    Source: ContrastiveCAM §3, "region contains target" (spec §1.5).
+    Source: ContrastiveCAM §4.1, "region contains target" (ContrastiveCAM protocol §1.5).
     """
     return adaptive_max_pool2d(mask[:, None].float(), size)[:, 0] > 0
 
@@ -119,7 +119,7 @@ def gaussian_line(reach: int, sigma: float, like: Tensor) -> Tensor:
 def blur_31(maps: Tensor) -> Tensor:
     """M under a 31×31 Gaussian of σ = 0.3·((31 − 1)/2 − 1) + 0.8 = 5, edges reflected.
 
-    Source: σ by the rule of CALM's code, whose own kernel is of size 1, which is no blur (spec §1.7).
+    Source: σ by the rule of CALM's code, whose own kernel is of size 1, which is no blur (CALM protocol §1.7).
     Raises: UsageError for maps of 15 pixels a side or fewer, as `gaussian_blur`.
     """
     return gaussian_blur(maps[:, None], (15, 15), 5.0)[:, 0]

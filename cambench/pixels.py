@@ -26,7 +26,7 @@ NORMALISATIONS: dict[str, Normalisation] = {
     "tiny-imagenet": Normalisation((0.4802, 0.4481, 0.3975), (0.2302, 0.2265, 0.2262)),
 }
 """By the name that a recipe gives (`input.normalisation`). ImageNet's: torchvision's weights are trained on it. The others:
-ExCon's code (spec §1.3)."""
+the code (ExCon protocol §1.3)."""
 DEFAULT = NORMALISATIONS[IMAGENET]
 MEAN, STD = DEFAULT
 

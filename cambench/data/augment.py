@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def wang(view: View) -> list[Transform]:
     """Wang & Wang's training transform, in their order; the view gives the size, scale, ratio and horizontal flip.
 
-    Source: weighted contrast, authors' code (spec §3.1). Rotation is by the nearest pixel and corners are filled with
-    black, torchvision's defaults, since the spec names no other.
+    Source: weighted contrast, authors' code (weighted-contrast protocol §3.1). Rotation is by the nearest pixel and
+    corners are filled with black, torchvision's defaults, since the protocol names no other.
     """
     from torchvision.transforms import InterpolationMode, v2
 

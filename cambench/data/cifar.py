@@ -1,4 +1,4 @@
-"""CIFAR-100, the python version: 32 px photographs, 100 fine classes, in one pickled array a split (ExCon spec §3.1).
+"""CIFAR-100, the python version: 32 px photographs, 100 fine classes, in one pickled array a split (ExCon protocol §3.1).
 
 Class index: the fine label. Images are in the order of the file; `train/17` is the eighteenth of `train`.
 """

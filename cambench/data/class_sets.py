@@ -34,7 +34,8 @@ def of_birds(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def imagenet_supersets(wnids: Sequence[str]) -> tuple[str, ...]:
     """The superset of each WordNet id, that of CALM's Table 4 which is closest to the root; an id by itself where none is.
 
-    Source: CALM §5.4, supplement F, counts verified in the single-parent tree (spec §2.7): 116 sets and 330 single classes.
+    Source: CALM §5.4, supplement F, counts verified in the single-parent tree (CALM protocol §2.7): 116 sets and 330
+    single classes.
     """
     return tuple(wordnet().get(wnid, wnid) for wnid in wnids)
 

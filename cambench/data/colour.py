@@ -92,7 +92,7 @@ class Drawn:
 INDEX: dict[str, Jitter] = {
     "supcon": Jitter((0.4, 0.4, 0.4, 0.1), p=0.8, grey=0.2),
 }
-"""Name -> what is drawn. A name may be a recipe's `input.augment`; the view gives crop and flip. supcon: ExCon spec §1.3."""
+"""Name -> what is drawn. A name may be a recipe's `input.augment`; the view gives crop and flip (ExCon protocol §1.3)."""
 
 
 def draw(jitter: Jitter, uniform: Tensor) -> Drawn:

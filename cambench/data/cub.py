@@ -1,6 +1,6 @@
 """CUB-200-2011: birds with boxes, part locations, class attributes and segmentations; synthbirds is written in this layout.
 
-Box: `x y width height` in floating pixels becomes (x, y, x+width, y+height), half-open (CGC spec §3.2).
+Box: `x y width height` in floating pixels becomes (x, y, x+width, y+height), half-open (CGC protocol §3.2).
 Class order: class id. Sample id: the image's path below `images/`.
 """
 

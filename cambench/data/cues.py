@@ -1,4 +1,4 @@
-"""Cues: the parts in which two classes of birds differ, and where those parts are in an image (CALM Table 1, spec §2.1).
+"""Cues: the parts in which two classes of birds differ, and where those parts are in an image (Table 1, CALM protocol §2.1).
 
 Class attributes say which parts tell two classes apart; key points and the segmentation say which pixels show them.
 """
@@ -60,7 +60,8 @@ def part_of(attribute: str) -> int:
 def differing_parts(attributes: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.bool_]:
     """Whether two classes differ in a part: one has an attribute of it (≥ 50 %) that the other lacks.
 
-    Source: CALM §5.2; threshold of the authors' code (spec §2.1). attributes (C,A) in percent, A names -> (C,C,7) bool.
+    Source: CALM §5.2; threshold of the authors' code (CALM protocol §2.1). attributes (C,A) in percent, A names ->
+    (C,C,7) bool.
     Raises: DataError unless there is a name for each column.
     """
     if attributes.ndim != 2 or attributes.shape[1] != len(names):
@@ -84,7 +85,7 @@ def points_of(sample: Sample, size: tuple[int, int], side: int) -> list[Point]:
     """The visible key points of an image of `size` (width, height), in pixels of its side×side input, ordered by part.
 
     Those of the head become one, their mean; legs and wings stay apart. Scaled, then grouped, then truncated to whole
-    pixels. Source: authors' code (spec §2.1).
+    pixels. Source: authors' code (CALM protocol §2.1).
     """
     scaled = [(number, x / size[0] * side, y / size[1] * side) for number, x, y in sample.parts]
     head = [(x, y) for number, x, y in scaled if number in HEAD]
@@ -110,13 +111,13 @@ def nearest_part(points: Sequence[Point], side: int) -> NDArray[np.int8]:
 def cue_mask(nearest: NDArray[np.int8], parts: Collection[int], foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels of the foreground that are nearest to one of the parts: all (side,side).
 
-    The paper does not speak of the foreground; the authors' code restricts to it (spec §6.5).
+    The paper does not speak of the foreground; the authors' code restricts to it (CALM protocol §6.5).
     """
     return np.isin(nearest, list(parts)) & foreground
 
 
 def foreground_of(sample: Sample, side: int) -> NDArray[np.bool_]:
-    """Where the segmentation, as 8-bit grey resized to side×side (bicubic), is above 0. Source: authors' code (spec §2.1).
+    """Where the segmentation, as 8-bit grey resized (bicubic), is above 0. Source: authors' code (CALM protocol §2.1).
 
     Raises: DataError where the image has none or it cannot be read.
     """

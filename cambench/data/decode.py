@@ -110,7 +110,7 @@ def above(threshold: int) -> Callable[[Path], NDArray[np.bool_]]:
 
 
 def trimap(path: Path) -> NDArray[np.bool_]:
-    """Oxford-IIIT Pets: 1 pet, 2 background, 3 border; pet and border are the object (ContrastiveCAM spec §3)."""
+    """Oxford-IIIT Pets: 1 pet, 2 background, 3 border; pet and border are the object (ContrastiveCAM protocol §3)."""
     with opened(path) as image:
         mask: NDArray[np.bool_] = np.asarray(image) != 2
         return mask
@@ -163,7 +163,7 @@ def load_regions(sample: Sample, kind: str) -> NDArray[np.int16]:
 def load_instances(sample: Sample, size: tuple[int, int]) -> NDArray[np.int16]:
     """The label where any instance's mask is above 0.5, −2 where only the mask to ignore is, −1 elsewhere: (*size) int16.
 
-    Each mask is resized by itself, nearest neighbour as OpenCV chooses it. Source: WSOL benchmark (CALM spec §2.6).
+    Each mask is resized by itself, nearest neighbour as OpenCV chooses it. Source: WSOL benchmark (CALM protocol §2.6).
     Raises: as `load_regions`.
     """
     shown = np.zeros(size, dtype=np.bool_)
@@ -182,7 +182,7 @@ def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]
 def nearest_pixels(n: int, size: int) -> NDArray[np.int64]:
     """The source pixel ⌊x·(1/(size/n))⌋ of each of `size` pixels, n those of the source, in float64: (size,).
 
-    ⌊x·n/size⌋, exact, is another one for 95 of the sizes 30 to 1399 at 224. Source: OpenCV (CALM spec §2.6).
+    ⌊x·n/size⌋, exact, is another one for 95 of the sizes 30 to 1399 at 224. Source: OpenCV (CALM protocol §2.6).
     """
     chosen: NDArray[np.int64] = np.minimum(np.floor(np.arange(size) * (1 / (size / n))), n - 1).astype(np.int64)
     return chosen

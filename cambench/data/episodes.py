@@ -108,7 +108,8 @@ def apart(dataset: Dataset, draw: Draw, split: str) -> Dataset:
     """The train split without what is held out of it, which a note says; or (`held-out`) that alone. Both in file order.
 
     All N rows are shuffled by numpy's legacy generator with the run's seed, and the first ⌊share·N⌋ are held out. Source:
-    ExCon, authors' code (spec §1.7). Raises: UsageError where that is none, or for a seed that the generator does not take.
+    authors' code (ExCon protocol §1.7). Raises: UsageError where that is none, or for a seed that the generator does
+    not take.
     """
     from numpy.random import RandomState
 
@@ -137,7 +138,7 @@ def rows_of_classes(dataset: Dataset) -> list[list[int]]:
 
 
 def few(dataset: Dataset, shots: int, seed: int) -> list[int]:
-    """`shots` random rows of each class, in file order. Source: CGC §4.2, few-shot (spec §3.7).
+    """`shots` random rows of each class, in file order. Source: CGC §4.2, few-shot (CGC protocol §3.7).
 
     Raises: UsageError naming a class that has fewer images.
     """
@@ -168,7 +169,7 @@ def pick(rows: Sequence[int], n: int, *names: int | str) -> list[int]:
 
 
 def listed(dataset: Dataset, name: str) -> list[int]:
-    """The rows whose file names a published list holds, one a line, in file order (spec §1.8: 12,811 images for 1 %).
+    """The rows whose file names a published list holds, in file order (CGC protocol §1.8: 12,811 images for 1 %).
 
     A part of the classes takes its part of the list. Raises: DataError saying where the list is expected and how to obtain
     it, or naming a listed image that is not there.

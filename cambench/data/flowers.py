@@ -1,6 +1,6 @@
 """Oxford Flowers-102: 102 classes without boxes. Class index: label − 1; the official files carry no class names.
 
-`train` is the official train and validation parts (2,040 images), `test` the large part (6,149) (CGC spec §3.5).
+`train` is the official train and validation parts (2,040 images), `test` the large part (6,149) (CGC protocol §3.5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hard ImageNet: masks of 15 classes of ImageNet-1k whose objects come with telling surroundings (ContrastiveCAM spec §4).
+"""Hard ImageNet: masks of 15 classes of ImageNet-1k with telling surroundings (ContrastiveCAM protocol §4).
 
 The archive holds masks alone, `{train,val}/<wnid>_<ImageNet file>`; the images are ImageNet's own, looked for in the folders
 of the data set `imagenet` inside this one or beside it. Class index: position in meta/hard_imagenet_idx.pkl. A mask's pixel
@@ -58,7 +58,7 @@ def read(root: Path, split: str) -> Dataset:
 def read_balanced(root: Path, split: str) -> Dataset:
     """The same val; train is, per class, the 100 first and the 100 last images of the ranking by spurious strength.
 
-    Source: the balanced subset of the suite's DFR rows (ContrastiveCAM spec §1.2). In the order of the ranking.
+    Source: the balanced subset of the suite's DFR rows (ContrastiveCAM protocol §1.2). In the order of the ranking.
     """
     dataset = replace(read(root, split), name="hard-imagenet-balanced")
     if split != "train":

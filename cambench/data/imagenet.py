@@ -1,4 +1,4 @@
-"""ImageNet-1k (ILSVRC 2012). Class index: rank of the wnid in sorted order (CGC spec §3.1).
+"""ImageNet-1k (ILSVRC 2012). Class index: rank of the wnid in sorted order (CGC protocol §3.1).
 
 Images: `train/<wnid>/*.JPEG`; `val/` flat or sorted into `val/<wnid>/`; both also below `Data/CLS-LOC/` (Kaggle's packing).
 Boxes of val: one XML an image (0-based, inclusive), or LOC_val_solution.csv. Only boxes of the ground-truth class are kept.
@@ -36,7 +36,7 @@ Objects = list[tuple[str, Box, bool]]
 
 
 def read_100(root: Path, split: str) -> Dataset:
-    """One split of ImageNet-100: the 100 classes that CMC drew, which is the subset in wide use (CGC spec §3.8)."""
+    """One split of ImageNet-100: the 100 classes that CMC drew, which is the subset in wide use (CGC protocol §3.8)."""
     wnids = (files("cambench.data") / "imagenet_100.txt").read_text(encoding="utf-8")
     return read(root, split, frozenset(wnids.split()))
 

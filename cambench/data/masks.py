@@ -48,7 +48,7 @@ def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
 
     A random crop in which no right class shows is drawn anew, up to ten times from (seed, epoch, view, row, attempt); then
     the evaluation view's window takes its place, rounded to whole pixels because crops read nothing outside themselves.
-    Source: ContrastiveCAM spec §1.4, §7 trap 1. regions: (N,H,W) of whole images -> windows (N), (N,h,w).
+    Source: ContrastiveCAM protocol §1.4, §7.1. regions: (N,H,W) of whole images -> windows (N), (N,h,w).
     """
     masks = plan.masks
     assert masks is not None

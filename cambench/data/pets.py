@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pets: 37 breeds, or cat and dog, with trimaps. `train` is the official trainval (ContrastiveCAM spec §3).
+"""Oxford-IIIT Pets: 37 breeds, or cat and dog, with trimaps. `train` is the official trainval (ContrastiveCAM protocol §3).
 
 Only the list files count: the folders hold pictures that no list names, `.mat` and `._*` files. Some `.jpg` files are of
 other formats; Pillow reads what they hold. The XML files are not read: their boxes are of heads and lack for most images.

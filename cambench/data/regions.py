@@ -92,7 +92,7 @@ def regions_in_view(
 
     Masks of instances are resized to a view of the whole image one by one, in a single step (`decode.load_instances`).
     source: as `load_regions`. dilated: instead every pixel of the view that the bilinear, antialiased resize of the label's
-    mask reaches at all, for images of one object. Source: Hard-ImageNet's suite (ContrastiveCAM spec §2).
+    mask reaches at all, for images of one object. Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2).
     """
     found, size = window_of(dataset, row, view, uniform)
     one_step = source == SEGMENTATION and dataset.segments == decode.INSTANCES and not dilated
@@ -166,7 +166,7 @@ def load_regions(dataset: Dataset, row: int, source: str) -> NDArray[np.int16]:
 def tight_boxes(regions: NDArray[np.int16]) -> NDArray[np.int16]:
     """Of each class in a label map its tight box, filled; where boxes overlap, the higher class.
 
-    Source: ContrastiveCAM spec §3 (the box of the ground-truth foreground).
+    Source: ContrastiveCAM protocol §3 (the box of the ground-truth foreground).
     """
     boxed = np.full_like(regions, -1)
     for label in np.unique(regions[regions >= 0]):

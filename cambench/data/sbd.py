@@ -2,7 +2,7 @@
 
 `Sample.labels` are the classes that the segmentation shows, which is why every .mat file is read when a split is loaded:
 2 to 3 seconds a thousand images, the price of no index that could go stale. SBD's train overlaps VOC 2012's val: evaluate
-on SBD's val (ContrastiveCAM spec §4).
+on SBD's val (ContrastiveCAM protocol §4).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The unit is a pair of an image and a category of ImageNet that it holds: the sample `3.jpg#dog` has the boxes of the dogs in
 3.jpg, and any of the indices of `dog` is right. Which categories are used, and their indices, says a map: `categories.csv`
-in the data set's folder, else the one beside this file (`unrel_categories.csv`, CGC spec appendix B; copy it and edit the
-copy). The paper names neither its 28 categories nor their indices, so no number is comparable with it (CGC spec §3.6).
+in the data set's folder, else the one beside this file (`unrel_categories.csv`, CGC protocol §B; copy it and edit the
+copy). The paper names neither its 28 categories nor their indices, so no number is comparable with it (CGC protocol §3.6).
 """
 
 from __future__ import annotations

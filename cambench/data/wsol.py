@@ -4,7 +4,7 @@
 image_sizes.txt (`path,width,height`), localization.txt (`path,x0,y0,x1,y1`, several lines an image). Boxes are taken as
 they are written, corners inclusive, as the evaluator reads them. Images lie below one folder or, as CALM's code has it, in
 folders of their own for val (CUBV2, ImageNetV2). OpenImages has `path,mask,ignore` instead of boxes, a line an instance,
-the mask of what to ignore on an image's first line alone, and no sizes. Source: CALM spec §3.
+the mask of what to ignore on an image's first line alone, and no sizes. Source: CALM protocol §3.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ INDEX: dict[str, Explainer] = {
         input_x_gradient,
         "input",
         "input × mean gradient on the path from zeros, 50 midpoints",
-        "Sundararajan et al. 2017, eq. 1; Wang & Wang 2022, §3.1",
+        "Sundararajan et al. 2017, eq. 1; Wang & Wang 2022, §4",
         ("ig",),
         points=points.path,
     ),
@@ -108,7 +108,7 @@ INDEX: dict[str, Explainer] = {
         center,
         "control",
         "a Gaussian around the image's middle, whatever the image: how far a guess gets",
-        "control; CALM spec §6",
+        "control; CALM protocol §6",
         unit="none",
     ),
     "random": Explainer(

@@ -21,23 +21,23 @@ def joint(latent: Tensor) -> Tensor:
 
 
 def calm(latent: Tensor, v: Tensor) -> Tensor:
-    """Σ_c v_c·p(c,z|x), the attribution map s_z = p(ŷ,z|x) of CALM. Source: CALM eq. 7, §5.4 (spec §1.4)."""
+    """Σ_c v_c·p(c,z|x), the attribution map s_z = p(ŷ,z|x) of CALM. Source: CALM eq. 7, §5.4 (CALM protocol §1.4)."""
     return (v[:, :, None, None] * joint(latent)).sum(1)
 
 
 def posterior(latent: Tensor, v: Tensor) -> Tensor:
-    """Σ_c v_c·p(z|x,c), p(z|x,c) = p(c,z|x) / (p(c|x) + 1e-10): where the class is, given that it is there (spec §1.4)."""
+    """Σ_c v_c·p(z|x,c), p(z|x,c) = p(c,z|x) / (p(c|x) + 1e-10): where the class is, if it is there (CALM protocol §1.4)."""
     both = joint(latent)
     return (v[:, :, None, None] * both / (both.sum((2, 3), keepdim=True) + EPSILON)).sum(1)
 
 
 def conditional(latent: Tensor, v: Tensor) -> Tensor:
-    """Σ_c v_c·p(c|x,z), what each location by itself says. Source: CALM §4.1 (spec §1.4)."""
+    """Σ_c v_c·p(c|x,z), what each location by itself says. Source: CALM §4.1 (CALM protocol §1.4)."""
     return (v[:, :, None, None] * latent[:, :-1].exp()).sum(1)
 
 
 def saliency(latent: Tensor, v: Tensor) -> Tensor:
-    """p(z|x), where the network looks, whatever the class. Source: CALM §4.1 (spec §1.4)."""
+    """p(z|x), where the network looks, whatever the class. Source: CALM §4.1 (CALM protocol §1.4)."""
     return latent[:, -1]
 
 

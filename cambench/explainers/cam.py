@@ -28,8 +28,8 @@ def cam(activation: Tensor, gradient: Tensor) -> Tensor:
 def score_map(activation: Tensor, gradient: Tensor) -> Tensor:
     """f_c = Σ_k W[c,k]·A_k + b_c, the score of a class at each cell: its mean is the logit. In closed form alone.
 
-    Source: CALM eq. 1 (spec §1.1), whose classifier is a 1×1 convolution with bias before the pool. The bias shifts a map
-    and so matters only where maps of two classes are compared.
+    Source: CALM eq. 1 (CALM protocol §1.1), whose classifier is a 1×1 convolution with bias before the pool. The bias
+    shifts a map and so matters only where maps of two classes are compared.
     Raises: UsageError, as nothing but a head of GAP + linear has such scores.
     """
     raise UsageError("score-map needs a head of global average pooling + one linear layer; use grad-cam or hires-cam here.")
@@ -38,8 +38,8 @@ def score_map(activation: Tensor, gradient: Tensor) -> Tensor:
 def min_max_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Σ_c v_c·minmax(Σ_k W[c,k]·A_k), each class's map between 0 and 1 before the target adds them up. In closed form alone.
 
-    With the target `subset:NAME` CALM's "CAM + Y", the sum over the classes of a superset. Source: CALM spec §1.4, authors'
-    code. Raises: UsageError, as nothing but a head of GAP + linear has the maps of all classes at that price.
+    With the target `subset:NAME` CALM's "CAM + Y", the sum over the classes of a superset. Source: CALM protocol §1.4,
+    authors' code. Raises: UsageError, as nothing but a head of GAP + linear has the maps of all classes at that price.
     """
     raise UsageError("min-max-cam needs a head of global average pooling + one linear layer; use calm or grad-cam here.")
 

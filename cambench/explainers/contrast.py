@@ -6,7 +6,7 @@
 3. R⁺: excitation backprop of q from the logits to the output of the average pool. R⁻: the same with the negated weights of
    the last linear layer. R = R⁺ − R⁻ there, which sums to 0.
 4. R goes on down to the explained layer; the map is Σ_k R_k, raw and signed: max(·, 0) is a map step.
-Source: CGC §4, Table 4, and the authors' code, as CGC spec §2.5 tells it; Zhang et al. 2016.
+Source: CGC §4, Table 4, and the authors' code (CGC protocol §2.5); Zhang et al. 2016.
 Our choices: the explained layer is the last stage but one (layer3 of a torchvision ResNet, layer2 of a three-stage one), or
 the last max-pool but one of a network without stages (14×14 at 224 px for a VGG). A pool that leaves several cells at the
 training size (a VGG's) stays as it is: one vector of logits, q = 1. Negated are the weights of the last linear layer alone.

@@ -26,7 +26,8 @@ WIDTH = 60 / 224
 def center(activation: Tensor, images: Tensor) -> Tensor:
     """exp(−((x − x̄)² + (y − ȳ)²)/(2σ²)) around the middle (x̄, ȳ) of every image, σ = 60/224 of its width and height.
 
-    Source: CALM spec §6, the image-free check of MaxBoxAccV2. images (N,3,H,W) -> (N,H,W), at the image's own resolution.
+    Source: CALM protocol §6, the image-free check of MaxBoxAccV2. images (N,3,H,W) -> (N,H,W), at the image's own
+    resolution.
     """
     n, _, height, width = images.shape
     y, x = (((torch.arange(s, dtype=torch.float64) - (s - 1) / 2) / (WIDTH * s)).square() for s in (height, width))

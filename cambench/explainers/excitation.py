@@ -1,7 +1,7 @@
 """Excitation backprop: how relevance passes down through one operation, and which operations there are.
 
 Relevance R has the shape of the value it belongs to. With x ≥ 0 and W₊x > 0 everywhere, ΣR is the same at every depth.
-Source: CGC spec §2.5 (authors' code), after Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop".
+Source: CGC protocol §2.5 (authors' code), after Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop".
 """
 
 from __future__ import annotations

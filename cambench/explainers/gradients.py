@@ -23,7 +23,7 @@ def gradient(x: Tensor, g: Tensor) -> Tensor:
 
 
 def largest_gradient(x: Tensor, g: Tensor) -> Tensor:
-    """S = max_colour |g|; not linear in the target. Source: Simonyan et al. 2014; CALM, authors' code (spec §1.7)."""
+    """S = max_colour |g|; not linear in the target. Source: Simonyan et al. 2014; authors' code (CALM protocol §1.7)."""
     return g.abs().amax(1)
 
 

@@ -78,7 +78,7 @@ def cfce(maps: Tensor, labels: Tensor, mask: Tensor, bias: Tensor | None = None)
 
 
 def cfce_loss(maps: Tensor, labels: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
-    """CFCE, mean over the batch (spec §1.2: [D]): see `cfce`. -> () in nats."""
+    """CFCE, mean over the batch (our choice, ContrastiveCAM protocol §1.2): see `cfce`. -> () in nats."""
     return cfce(maps, labels, mask, bias).mean()
 
 
@@ -195,8 +195,8 @@ def mixed_cfce(maps: Tensor, labels: Tensor, regions: Tensor, bias: Tensor | Non
 def cutmix_cfce_loss(maps: Tensor, labels: Tensor, shares: Tensor, regions: Tensor, bias: Tensor | None = None) -> Tensor:
     """CFCE of mixed images: the sum over their labels of `mixed_cfce`, weighted by area, mean over the batch.
 
-    Source: ContrastiveCAM eq. 73; the weighting is the spec's choice (§1.2, [D]). maps (N,C,h,w), labels (N,L), shares (N,L)
-    that sum to 1, regions (N,h,w) int64 -> () in nats.
+    Source: ContrastiveCAM eq. 73; the weighting is our choice (ContrastiveCAM protocol §1.2). maps (N,C,h,w), labels
+    (N,L), shares (N,L) that sum to 1, regions (N,h,w) int64 -> () in nats.
     """
     each = [mixed_cfce(maps, labels[:, i], regions, bias) for i in range(labels.shape[1])]
     return (torch.stack(each, 1) * shares).sum(1).mean()

@@ -1,4 +1,4 @@
-"""ExConB: supervised contrast in which images that lost their object are only to be kept away from (ExCon, spec §1.2)."""
+"""ExConB: supervised contrast in which images that lost their object are only to be kept away from (ExCon protocol §1.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def exconb_loss(
     """The SupCon loss with a background B in every denominator; B is no anchor, no positive, and never meets itself.
 
     L = (τ/τ0)·mean_{i∈I} −1/|P(i)| Σ_{p∈P(i)} log( e^{⟨e_i,e_p⟩/τ} / Σ_{a∈(I∪B)∖i} e^{⟨e_i,e_a⟩/τ} )
-    Source: ExCon eq. 3 (a sum there); mean over the N·V anchors of I and τ/τ0 are the authors' code (spec §1.2).
+    Source: ExCon eq. 3 (a sum there); mean over the N·V anchors of I and τ/τ0 are the authors' code (ExCon protocol §1.2).
     features (N,V,D) and background (B,V,D), each of unit length; labels (N,) of the features -> (). Gradients reach B.
     Raises: UsageError for other shapes.
     """

@@ -45,7 +45,7 @@ def supcon_loss(features: Tensor, labels: Tensor, temperature: float = 0.1, base
     """Every view is drawn to all views of its class, from among all others of the batch.
 
     L = (τ/τ0)·mean_i −1/|P(i)| Σ_{p∈P(i)} log( e^{⟨e_i,e_p⟩/τ} / Σ_{a≠i} e^{⟨e_i,e_a⟩/τ} ), i over all N·V views
-    Source: ExCon eq. 2 (a sum there); the mean and the factor τ/τ0 are the authors' code (spec §1.2).
+    Source: ExCon eq. 2 (a sum there); the mean and the factor τ/τ0 are the authors' code (ExCon protocol §1.2).
     features (N,V,D), each of unit length, V ≥ 2; labels (N,) -> ().
     Raises: UsageError for other shapes.
     """

@@ -19,7 +19,7 @@ __all__ = ["INDEX", "Metric", "find_metric", "needs", "reduce", "summarise"]
 
 PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
 CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
-CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC spec §2.5: no epsilon; the metric itself divides by the sum
+CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC protocol §2.5: no epsilon; the metric itself divides by the sum
 
 INDEX: dict[str, Metric] = {
     "top1": Metric(
@@ -177,7 +177,7 @@ INDEX: dict[str, Metric] = {
         partial(gradient_sign.measure, printed=True),
         "change",
         True,
-        "Wang & Wang 2022, §4.1",
+        "Wang & Wang 2022, §5.1",
         "gradient-sign with the clip bounds as printed, which clip next to nothing",
         decimals=3,
         variants=gradient_sign.VARIANTS,

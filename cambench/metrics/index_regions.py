@@ -6,7 +6,7 @@ from cambench.metrics.accuracy import average_precision, segmentation_iou
 from cambench.metrics.core import contrastive, contrastive_cam_iou, grad_cam_iou, gray, hires_cam_iou, redundancy, rfs, tile
 from cambench.metrics.entry import Metric
 
-GRAD_CAM_IOU_STEPS = ("relu", "min-max-library", "resize", "min-max-library")  # ContrastiveCAM spec §2: scaled twice
+GRAD_CAM_IOU_STEPS = ("relu", "min-max-library", "resize", "min-max-library")  # ContrastiveCAM protocol §2: scaled twice
 
 REGIONS: dict[str, Metric] = {
     "top1-gray-mask": Metric(

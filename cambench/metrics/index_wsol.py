@@ -1,6 +1,6 @@
 """The entries of the WSOL benchmark's metrics, which CALM's Tables 3 and 5 take over.
 
-The benchmark resizes maps bicubically and its rows are CAM's; CALM's own maps are resized bilinearly (CALM spec §2.5, §6
+The benchmark resizes maps bicubically and its rows are CAM's; CALM's own maps are resized bilinearly (CALM protocol §2.5, §6
 trap 12). So `max-box-acc` and `px-ap` go by the explainer, and `-bilinear` resizes every map alike.
 """
 

@@ -50,8 +50,8 @@ def build(
     (loaded after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
     gives way to a new one ("replace") or is an error ("keep"); "fresh" takes none from the file. A `python:` network's own
     head always gives way to one for `num_classes`. anew: of a `python:` network, random weights in place of its own.
-    Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as CGC
-    spec §1.7 asks.
+    Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as
+    CGC protocol §1.7 asks.
     Raises: UsageError for an unknown name, surgery that does not apply, or weights that do not fit.
     """
     with torch.random.fork_rng(devices=[]):

@@ -3,7 +3,7 @@
 A residual block gives way to one that adds its shortcut to its last convolution; torchvision's blocks share one ReLU module
 among all their ReLUs, so the forward pass is written out: the inner ones stay. Of any other network that ends convolution,
 batch norm, activation, average (EfficientNet, MobileNet v2) the two give way to identities.
-Source: ContrastiveCAM, architecture changes (spec §1.3).
+Source: architecture changes (ContrastiveCAM protocol §1.3).
 """
 
 from __future__ import annotations

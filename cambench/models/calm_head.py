@@ -17,7 +17,7 @@ class Latent(nn.Module):
 
     p(z|x) = a_z / Σ_z a_z with a the positive part (or softplus) of the location scores; where every a is 0 (a dead ReLU) it
     is uniform. attached: whether the gradient also runs through the denominator; the authors' code detaches it.
-    Source: CALM §4.1.1, supplement C; authors' code (spec §1.2).
+    Source: CALM §4.1.1, supplement C; authors' code (CALM protocol §1.2).
     """
 
     def __init__(self, activation: Activation, attached: bool) -> None:
@@ -38,8 +38,8 @@ class Latent(nn.Module):
 class CalmHead(nn.Module):
     """Features (N,L,h,w) -> log p(y|x) (N,C,1,1), p(y|x) = Σ_z p(y|x,z)·p(z|x): logits whose softmax is p itself.
 
-    Two 1×1 convolutions with bias, whose weights the surgery draws. Source: CALM §4.1 (spec §1.2, §1.5). A probability
-    that underflows gives the logarithm of the smallest normal number of float32.
+    Two 1×1 convolutions with bias, whose weights the surgery draws. Source: CALM §4.1 (CALM protocol §1.2, §1.5). A
+    probability that underflows gives the logarithm of the smallest normal number of float32.
     """
 
     def __init__(self, channels: int, classes: int, activation: Activation = "relu", attached: bool = False) -> None:

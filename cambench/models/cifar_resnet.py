@@ -3,7 +3,7 @@
 Source: He et al. 2016, "Deep Residual Learning for Image Recognition", §4.2: a 3×3 convolution, three stages of 2n 3×3
 convolutions with 16, 32, 64 filters at full, half and quarter size, global average pooling, one linear layer: 6n + 2 layers.
 Other widths give other sizes of it; four stages with n = 2 are the shape of its ResNet-18.
-Departure: where the shape changes the shortcut is a 1×1 projection with batch norm (the paper's option B; its §4.2 pads with
+Departure: where the shape changes the shortcut is a 1×1 projection with batch norm (option B; He et al. 2016 §4.2 pads with
 zeros, option A), as in torchvision, so that both families are cut and read alike.
 """
 

@@ -1,7 +1,7 @@
 """VGG16-GAP and InceptionV3-GAP: the WSOL benchmark's trunks, cut short, widened, closed by an average and one layer.
 
 What is added bears one name, `features.added` (VGG) and `Mixed_7c` (Inception), so that it can learn at a rate of its own.
-Source: WSOL benchmark (Choe et al. 2020), its code; CALM §5.1, supplement C (spec §1.5).
+Source: WSOL benchmark (Choe et al. 2020), its code; CALM §5.1, supplement C (CALM protocol §1.5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ADDED = {"features.added": "VGG", "Mixed_7c.conv2": "Inception"}
 GONE = ("Mixed_7a", "Mixed_7b")
 
 he = partial(kaiming_normal_, mode="fan_out", nonlinearity="relu")
-"""He's normal initialisation over the outputs: new layers of VGG16 (spec §1.5); of all others Xavier-uniform."""
+"""He's normal initialisation over the outputs: new layers of VGG16 (CALM protocol §1.5); of all others Xavier-uniform."""
 
 
 def family(network: nn.Module) -> str | None:

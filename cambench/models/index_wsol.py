@@ -8,7 +8,7 @@ from cambench.models.adl import adl
 from cambench.models.entry import Surgery
 from cambench.models.gap import inception_gap, no_dropout, vgg_gap
 
-GAP = "CALM §1.5 (WSOL benchmark, its code)"
+GAP = "CALM protocol §1.5 (WSOL benchmark, its code)"
 
 WSOL: dict[str, Surgery] = {
     "vgg16-gap": Surgery(
@@ -44,7 +44,7 @@ WSOL: dict[str, Surgery] = {
         partial(inception_gap, large=True, norm=True),
         "as inception-v3-gap-28, with batch norms after the new convolutions instead of dropout",
         "an Inception v3",
-        "CALM authors' code, use_bn (spec §1.5)",
+        "CALM authors' code, use_bn (CALM protocol §1.5)",
     ),
     "adl": Surgery(
         "adl",
@@ -58,6 +58,6 @@ WSOL: dict[str, Surgery] = {
         no_dropout,
         "every dropout is taken out",
         "a network with dropout",
-        "CALM authors' code (spec §1.5)",
+        "authors' code (CALM protocol §1.5)",
     ),
 }

@@ -20,7 +20,7 @@ class ProjectionHead(nn.Sequential):
     """Linear d→d, ReLU, Linear d→128, with torch's default initialisation: (N,d) -> (N,128), of any length.
 
     source: the layer that feeds it, a pooling module or, where a function averages, the last map (rectified: its ReLU).
-    Source: ExCon, authors' code, after SupContrast (spec §1.5).
+    Source: ExCon, authors' code, after SupContrast (ExCon protocol §1.5).
     """
 
     def __init__(self, features: int, source: str, rectified: bool) -> None:

@@ -21,7 +21,7 @@ WIDTH, DROPOUT = 512, 0.1
 class SegmentationHead(nn.Sequential):
     """3×3 convolution to 512 channels, batch norm, ReLU, dropout 0.1, 1×1 convolution to the classes and the background.
 
-    (N,K,h,w) -> (N,C+1,h,w), channel 0 the background. Source: ContrastiveCAM spec §3 (the paper gives no detail).
+    (N,K,h,w) -> (N,C+1,h,w), channel 0 the background. Source: ContrastiveCAM protocol §3 (the paper gives no detail).
     """
 
     def __init__(self, channels: int, classes: int) -> None:

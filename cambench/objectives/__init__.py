@@ -68,51 +68,55 @@ PLAIN, AUGMENTED = "plain", "augmented"
 PAIR = {"first": AUGMENTED, "second": AUGMENTED}
 
 INDEX: dict[str, Objective] = {
-    "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC spec §1.6"),
+    "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC protocol §1.6"),
     "classifier": Objective(
-        "classifier", {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon spec §1.6", frozen=True
+        "classifier", {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon protocol §1.6", frozen=True
     ),
-    "supcon": Objective("supcon", PAIR, supcon.Settings, supcon.step, "ExCon spec §1.2–1.3, SupCon", then="classifier"),
+    "supcon": Objective("supcon", PAIR, supcon.Settings, supcon.step, "ExCon protocol §1.2–1.3, SupCon", then="classifier"),
     "excon": Objective(
         "excon",
         {**PAIR, "standard": "resize-center-crop"},
         excon.Settings,
         excon.step,
-        "ExCon spec §1.2–1.4",
+        "ExCon protocol §1.2–1.4",
         then="classifier",
         until_start="supcon",
     ),
-    "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM spec §1.3"),
+    "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM protocol §1.3"),
     "cgc": Objective(
-        "cgc", {"crop": "random-resized-crop", "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC spec §1.1–1.5"
+        "cgc",
+        {"crop": "random-resized-crop", "query": "resize-center-crop"},
+        cgc.Settings,
+        cgc.step,
+        "CGC protocol §1.1–1.5",
     ),
     "cgc-semi": Objective(
         "cgc-semi",
         {"crop": "random-resized-crop"},
         cgc_semi.Settings,
         cgc_semi.step,
-        "CGC spec §1.8",
+        "CGC protocol §1.8",
         unlabelled={"query": "resize-center-crop"},
     ),
-    "cfce": Objective("cfce", CROP, cfce.Settings, cfce.step, "ContrastiveCAM spec §1.2", masks=True),
+    "cfce": Objective("cfce", CROP, cfce.Settings, cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
     "cutmix-cfce": Objective(
-        "cutmix-cfce", CROP, cutmix_cfce.Settings, cutmix_cfce.step, "ContrastiveCAM spec §1.2", masks=True
+        "cutmix-cfce", CROP, cutmix_cfce.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True
     ),
     "cutmix": Objective("cutmix", CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
     "has": Objective("has", CROP, has.Settings, has.step, "Singh and Lee 2017"),
-    "corm": Objective("corm", CROP, corm.Settings, corm.step, "ContrastiveCAM spec §1.2, baselines", masks=True),
-    "bce": Objective("bce", CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM spec §3, SBD", multilabel=True),
+    "corm": Objective("corm", CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
+    "bce": Objective("bce", CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True),
     "segmentation": Objective(
         "segmentation",
         CROP,
         segmentation.Settings,
         segmentation.step,
-        "ContrastiveCAM spec §3, segmentation chart",
+        "ContrastiveCAM protocol §3, segmentation chart",
         masks=True,
         multilabel=None,
     ),
     "cfbce": Objective(
-        "cfbce", CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM spec §1.2", masks=True, multilabel=True
+        "cfbce", CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM protocol §1.2", masks=True, multilabel=True
     ),
 }
 

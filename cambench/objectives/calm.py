@@ -1,4 +1,4 @@
-"""CALM: the classifier's likelihood with the location as a latent variable (spec §1.2, §1.3)."""
+"""CALM: the classifier's likelihood with the location as a latent variable (CALM protocol §1.2, §1.3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOSSES = {"ml": calm_ml_loss, "em": calm_em_loss}
 
 
 class Settings(Strict):
-    """`loss`: marginal likelihood or expectation-maximisation; equal gradients at one step, spec §1.3."""
+    """`loss`: marginal likelihood or expectation-maximisation; equal gradients at one step, CALM protocol §1.3."""
 
     loss: Literal["ml", "em"]
 

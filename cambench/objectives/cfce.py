@@ -35,7 +35,7 @@ def core(mask: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """H as the losses take it, where it was not empty, and the shares of empty and of full masks, to be logged.
 
     An empty H would only ask to shrink all maps: it becomes all ones, which is plain cross-entropy, and gets no KL term
-    (spec §7, trap 1). mask (N,h,w) bool -> (N,h,w), (N,), values.
+    (ContrastiveCAM protocol §7.1). mask (N,h,w) bool -> (N,h,w), (N,), values.
     """
     known = mask.flatten(1).any(1)
     full = mask.flatten(1).all(1)

@@ -1,4 +1,4 @@
-"""CGC: cross-entropy of three views plus the consistency of the heatmaps of a view and of its crop (spec §1.1–1.5)."""
+"""CGC: cross-entropy of three views plus consistent heatmaps of a view and its crop (CGC protocol §1.1–1.5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cambench.vocabulary import Batch
 
 
 class Consistency(Strict):
-    """The choices in which the paper and the authors' code differ (spec §5.1), and λ (`weight`) and τ (`temperature`)."""
+    """Choices in which paper and authors' code differ (CGC protocol §5.1), and λ (`weight`) and τ (`temperature`)."""
 
     temperature: float = Field(gt=0)
     weight: float = Field(ge=0)
@@ -43,7 +43,7 @@ def transforms(
     """N draws of T as windows of the query: one for the image, one for its heatmap; they differ in the released flip alone.
 
     `consistent`: one flip with p = ½ for both. `released`: the sample is flagged with p = ½, which flips the heatmap, and
-    the image then meets a second flip with p = ½ (spec §1.2).
+    the image then meets a second flip with p = ½ (CGC protocol §1.2).
     """
     of_map = paired_windows(n, size, generator)
     if flip == "consistent":

@@ -1,4 +1,4 @@
-"""CGC with few labels: cross-entropy of the labelled images, consistency of heatmaps of the unlabelled ones (spec §1.8)."""
+"""CGC with few labels: cross-entropy of labelled images, consistent heatmaps of unlabelled ones (CGC protocol §1.8)."""
 
 from __future__ import annotations
 

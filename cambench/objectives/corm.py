@@ -1,4 +1,4 @@
-"""CORM: cross-entropy of images whose background is noisy in half of the batches (noise only, spec §1.2)."""
+"""CORM: cross-entropy of images with noise in the background of half of the batches (ContrastiveCAM protocol §1.2)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Settings(Strict):
 def corrupted(image: Tensor, mask: Tensor, noise: Tensor, normalisation: Normalisation = DEFAULT) -> Tensor:
     """clip(x + (1 − m)·n, 0, 1) in pixels: noise everywhere but on the object.
 
-    Source: ContrastiveCAM spec §1.2. image (N,3,H,W) normalised, mask (N,H,W) bool, noise (N,3,H,W) in pixels -> as image.
+    Source: ContrastiveCAM protocol §1.2. image (N,3,H,W) normalised, mask (N,H,W) bool, noise (N,3,H,W) in pixels -> as
+    image.
     """
     noisy = to_input((to_pixels(image, *normalisation) + noise).clamp(0, 1), *normalisation)
     return torch.where(mask[:, None], image, noisy)

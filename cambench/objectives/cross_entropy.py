@@ -21,7 +21,7 @@ def accuracy(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
-    """L = CE(f(x_crop), y), mean over the batch. Source: CGC spec §1.6."""
+    """L = CE(f(x_crop), y), mean over the batch. Source: CGC protocol §1.6."""
     logits = network.logits(batch.views["crop"])
     yield cross_entropy(logits, batch.label)
     return {"accuracy": accuracy(logits, batch.label)}

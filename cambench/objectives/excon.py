@@ -37,7 +37,7 @@ class Settings(Contrast):
 def salient(images: Tensor, raw: Tensor) -> Tensor:
     """The images where the map, resized and scaled to [0,1], is above ½; 0, which is the mean colour, elsewhere.
 
-    Source: ExCon, authors' code (spec §1.3); a constant map leaves nothing. images (N,3,H,W), raw (N,h,w), signed ->
+    Source: authors' code (ExCon protocol §1.3); a constant map leaves nothing. images (N,3,H,W), raw (N,h,w), signed ->
     (N,3,H,W).
     """
     shown = maps.apply(raw, STEPS, (images.shape[2], images.shape[3])) > THRESHOLD
@@ -48,7 +48,7 @@ def masked(settings: Settings, network: Network, batch: Batch) -> tuple[Tensor, 
     """Every image as its Grad-CAM of the label shows it (signed, at the network's layer), and whether that is still right.
 
     Passes in the order explained, masked, and with `explain_bn = train` the images once more: all three move the running
-    statistics, as released (spec §1.3; §7, trap 5). No parameter gets a gradient. -> (N,3,H,W), (N,) bool.
+    statistics, as released (ExCon protocol §1.3, §7.5). No parameter gets a gradient. -> (N,3,H,W), (N,) bool.
     """
     images, training = batch.views["standard"], settings.explain_bn == "train"
     options = {"layer": network.layer, "head": network.head, "precision": network.precision, "training": training}
@@ -66,7 +66,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
 
     With `background`, the x_M that are not stand in both columns as what all views are kept away from. Until `start`
     there are no masked images. One forward pass for the loss, over [column 1, background, column 2, background].
-    Source: ExCon eq. 2, 3, figs. 4, 5; authors' code (spec §1.3, §1.4). Logs the share of wrong masked images.
+    Source: ExCon eq. 2, 3, figs. 4, 5; authors' code (ExCon protocol §1.3, §1.4). Logs the share of wrong masked images.
     Departure: the paper's pair is (r2, r1); the draws are independent, and in this order a step before `start` is SupCon's.
     """
     column, other = batch.views["first"], batch.views["second"]

@@ -58,7 +58,8 @@ class Network:
     def class_maps(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """HiResCAM of every class with its graph, in closed form: CAM_c = Σ_k W[c,k]·A_k/(h·w), and the head's bias.
 
-        Source: ContrastiveCAM spec §1.1; first-order gradients do. image (N,3,H,W) -> (N,C,h,w) in at least float32, (C,).
+        Source: ContrastiveCAM protocol §1.1; first-order gradients do. image (N,3,H,W) -> (N,C,h,w) in at least
+        float32, (C,).
         Raises: UsageError for a head that is not GAP + linear.
         """
         if self.head is None:

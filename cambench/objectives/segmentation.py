@@ -1,4 +1,4 @@
-"""Semantic segmentation on a classifier's features: what its training is worth downstream (ContrastiveCAM spec §3)."""
+"""Semantic segmentation on a classifier's features: what its training is worth downstream (ContrastiveCAM protocol §3)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Settings(Strict):
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """Cross-entropy of every pixel over the classes and the background, mean over pixels and images.
 
-    Source: ContrastiveCAM spec §3. Pixels that show no class are background, channel 0.
+    Source: ContrastiveCAM protocol §3. Pixels that show no class are background, channel 0.
     """
     image, regions = batch.views["crop"], regions_of(batch)
     with torch.autocast(image.device.type, torch.bfloat16, enabled=network.precision == "bf16"):

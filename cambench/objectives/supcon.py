@@ -1,4 +1,4 @@
-"""Supervised contrastive learning: two random views of every image, through encoder and projection head (ExCon, spec §1)."""
+"""Supervised contrastive learning: two random views an image, through encoder and projection head (ExCon protocol §1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def embed(network: Network, columns: Sequence[Tensor]) -> Tensor:
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = SupCon of (r1, r2), two random views of every image; one forward pass, which gives the classifier no gradient.
 
-    Source: ExCon eq. 2; order of the views, scaling: authors' code (spec §1.2, §1.3).
+    Source: ExCon eq. 2; order of the views, scaling: authors' code (ExCon protocol §1.2, §1.3).
     """
     features = embed(network, [batch.views["first"], batch.views["second"]])
     yield supcon_loss(features, batch.label, settings.temperature, settings.base_temperature)

@@ -24,7 +24,7 @@ EPOCHS = 200
 
 
 def first_epoch(start: int, epochs: int) -> int:
-    """Epoch `start` of 200, counted from 1, in a training of `epochs`: ⌈start·epochs/200⌉ (ExCon spec §5)."""
+    """Epoch `start` of 200, counted from 1, in a training of `epochs`: ⌈start·epochs/200⌉ (ExCon protocol §5)."""
     return -(-start * epochs // EPOCHS)
 
 

@@ -55,7 +55,7 @@ def pairs_of(dataset: Dataset) -> list[cues.Pair]:
 
 
 def looks_of(rows: Sequence[int], dataset: Dataset, pairs: list[cues.Pair], side: int) -> list[Look]:
-    """The pairs under which a batch's images are looked at: those of which a part is visible (spec §2.1.4)."""
+    """The pairs under which a batch's images are looked at: those of which a part is visible (CALM protocol §2.1.4)."""
     looks = []
     for place, row in enumerate(rows):
         sample = dataset.samples[row]

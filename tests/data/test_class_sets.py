@@ -23,7 +23,7 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def test_imagenet_has_116_supersets_and_330_classes_by_themselves() -> None:
-    """Counts of CALM's Table 4 that anyone can look up: 116 dogs, 52 birds, 36 reptiles (spec §2.7)."""
+    """Counts of CALM's Table 4 that anyone can look up: 116 dogs, 52 birds, 36 reptiles (CALM protocol §2.7)."""
     wnids = list(class_sets.wordnet())
     found = class_sets.imagenet_supersets(wnids)
     sizes = Counter(found)

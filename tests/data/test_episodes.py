@@ -83,7 +83,7 @@ def test_what_cannot_be_drawn_is_said(birds: Path) -> None:
 
 
 def test_what_is_held_out_is_the_beginning_of_numpys_legacy_shuffle(birds: Path) -> None:
-    """ExCon's authors' code shuffles a list of 0..N−1 by the global generator (spec §1.7); 0.3·24 is 7 images."""
+    """ExCon's authors' code shuffles a list of 0..N−1 by the global generator (ExCon protocol §1.7); 0.3·24 is 7 images."""
     every = [s.id for s in data.load("synthbirds", "train", birds).samples]
     indices = list(range(24))
     np.random.seed(5)  # noqa: NPY002

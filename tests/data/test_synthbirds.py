@@ -32,7 +32,7 @@ WORDS = {
 
 
 def parts_of(names: set[str] | frozenset[str]) -> set[str]:
-    """The substring rule of CALM, spec §2.1 step 2."""
+    """The substring rule of CALM protocol §2.1.2."""
     return {part for part, words in WORDS.items() for name in names if any(w in name for w in words)}
 
 

@@ -43,7 +43,7 @@ def test_weighted_sums_of_one_and_of_many_weights() -> None:
 
 
 def double_backward(activation: Tensor, logits: Tensor, classes: Tensor) -> Tensor:
-    """M of spec §1.1 before its ReLU, image by image, with a graph."""
+    """M of CGC protocol §1.1 before its ReLU, image by image, with a graph."""
     rows = []
     for i, t in enumerate(classes.tolist()):
         (gradient,) = torch.autograd.grad(logits[i, t], activation, create_graph=True)

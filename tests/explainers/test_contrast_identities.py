@@ -1,4 +1,4 @@
-"""The numerical contracts of the class contrasts (weighted contrast spec §6.1 to §6.5) on whole networks in float64."""
+"""The numerical contracts of the class contrasts (weighted-contrast protocol §6.1 to §6.5) on whole networks in float64."""
 
 from __future__ import annotations
 

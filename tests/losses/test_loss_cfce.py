@@ -1,4 +1,4 @@
-"""ContrastiveCAM's losses: slow twins with gradients, the numerical contracts of its spec §6, hand values."""
+"""ContrastiveCAM's losses: slow twins with gradients, the numerical contracts of ContrastiveCAM protocol §6, hand values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SupCon and ExConB losses: the golden values of the spec, the slow twin, both gradients, and what must not matter."""
+"""SupCon and ExConB losses: golden values of ExCon protocol §1.2, slow twin, gradients, what must not matter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCALE = 0.1 / 0.07
 
 
 def golden() -> tuple[torch.Tensor, torch.Tensor]:
-    """The spec's features (4,2,4) and background (2,2,4), whose views are one and the same."""
+    """The protocol's features (4,2,4) and background (2,2,4), whose views are one and the same."""
     index = torch.arange(48, dtype=torch.float64).reshape(2, 6, 4)
     e = normalize(torch.sin(0.7 * index + 0.3), dim=2).transpose(0, 1)
     return e[:4], e[4:, :1].repeat(1, 2, 1)

@@ -16,7 +16,7 @@ from cambench.vocabulary import CambenchError
 
 
 def test_gray_edits_by_hand() -> None:
-    """Spec §6.7: a box around rows 10..19, columns 30..49 covers rows 10..18, columns 30..48."""
+    """ContrastiveCAM protocol §6.7: a box around rows 10..19, columns 30..49 covers rows 10..18, columns 30..48."""
     pixels = torch.rand(2, 3, 64, 64)
     mask = torch.zeros(2, 64, 64, dtype=torch.bool)
     mask[0, 10:13, 30:35] = mask[0, 15:20, 48:50] = True
@@ -50,7 +50,7 @@ def test_accuracy_without_the_object() -> None:
     ("fg", "bg", "value"), [(0.5, 0.9, 2 / 3), (0.9, 0.5, -2 / 3), (0, 1, 1), (1, 0, -1), (1, 1, 0), (0, 0, 0)]
 )
 def test_sensitivity_by_hand(fg: float, bg: float, value: float) -> None:
-    """Spec §6.6."""
+    """ContrastiveCAM protocol §6.6."""
     assert rfs.sensitivity(fg, bg) == pytest.approx(value)
 
 

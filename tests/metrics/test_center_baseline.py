@@ -19,7 +19,7 @@ KNOWN = {
     ("CUB", "val"): (87.70, 45.20, 9.40, 47.43),
     ("ILSVRC", "val"): (74.94, 50.36, 25.66, 50.32),
 }
-"""Set, split -> at an IoU of 0.3, 0.5, 0.7 and their mean, in %; ImageNet's 50,000 test images give 53.39 (CALM spec §6)."""
+"""Set, split -> at an IoU of 0.3, 0.5, 0.7 and their mean, in %; ImageNet's test images give 53.39 (CALM protocol §6)."""
 
 
 @pytest.mark.parametrize(("name", "split"), list(KNOWN))

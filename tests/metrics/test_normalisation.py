@@ -14,7 +14,7 @@ OF_REGIONS = ("top1-gray-mask", "top1-gray-box", "top1-tile", "rfs", "rfs-sweep"
 
 
 def test_the_table_holds_the_papers_numbers() -> None:
-    """ExCon spec §1.3; ImageNet's as torchvision's weights expect them."""
+    """ExCon protocol §1.3; ImageNet's as torchvision's weights expect them."""
     mean, std = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
     assert NORMALISATIONS["cifar100"] == (mean, std)
     assert NORMALISATIONS["tiny-imagenet"] == ((0.4802, 0.4481, 0.3975), (0.2302, 0.2265, 0.2262))

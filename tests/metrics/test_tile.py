@@ -1,4 +1,4 @@
-"""Tile: the suite's algorithm against its twin on random masks, the spec's example, and the documented intention."""
+"""Tile: the suite's algorithm against its twin on random masks, the protocol's example, and the documented intention."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_pictures_need_not_be_square(name: str, shape: tuple[int, int]) -> None:
 
 
 def test_the_example_of_the_spec() -> None:
-    """Spec §6.7: rows 40..77, columns 120..147 get the transposed patch of rows 120..147, columns 40..77."""
+    """ContrastiveCAM protocol §6.7: rows 40..77, columns 120..147 get the transposed rows 120..147, columns 40..77."""
     image = picture(224, 224)
     found = tile.official(image, rectangle(224, (40, 79), (120, 149)))
     expected = image.copy()
@@ -67,7 +67,7 @@ def test_the_example_of_the_spec() -> None:
 
 
 def test_the_mirrored_patch_is_often_taken() -> None:
-    """The spec: 41 of 129 random masks of one object (of another draw than these) get the transposed mirrored patch."""
+    """ContrastiveCAM protocol §2: 41 of 129 random masks (of another draw) get the transposed mirrored patch."""
     mirrored, counted = 0, 0
     for seed in range(600):
         mask = blobs(seed, 48)

@@ -50,7 +50,7 @@ def test_maps(arch: str, surgery: str, side: int, head: tuple[str, ...]) -> None
 def test_the_stem_of_inception_is_the_benchmarks() -> None:
     with torch.device("meta"):
         large, small = (build("inception_v3", 5, surgery=(name,)) for name in ("inception-v3-gap-28", "inception-v3-gap"))
-    assert sides(large, *STEM, "Mixed_6a", "Mixed_6e") == [112, 110, 110, 56, 54, 28, 28, 28]  # spec §1.5
+    assert sides(large, *STEM, "Mixed_6a", "Mixed_6e") == [112, 110, 110, 56, 54, 28, 28, 28]  # CALM protocol §1.5
     assert sides(small, *STEM, "Mixed_6a.before", "Mixed_6e") == [112, 110, 110, 56, 54, 28, 14, 14]
     assert not large.transform_input
 

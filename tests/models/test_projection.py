@@ -21,7 +21,7 @@ IMAGES = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 def test_excons_encoder_has_the_published_number_of_parameters() -> None:
     model = models.build("resnet50", 100, surgery=("small-stem", "projection"))
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
-    assert count["projection"] == 4_458_624 and count["fc"] == 204_900  # ExCon spec §1.5
+    assert count["projection"] == 4_458_624 and count["fc"] == 204_900  # ExCon protocol §1.5
     assert sum(count.values()) - count["projection"] - count["fc"] == 23_500_352
 
 

@@ -63,14 +63,14 @@ def test_large_map_changes_strides_in_the_branch_and_the_shortcut_without_dilati
         for (name, a), b in zip(plain.named_modules(), cut.modules(), strict=True)
         if isinstance(a, nn.Conv2d) and isinstance(b, nn.Conv2d) and a.stride != b.stride
     }
-    assert changed == {"layer4.0.conv2", "layer4.0.downsample.0"}  # ContrastiveCAM spec §1.3
+    assert changed == {"layer4.0.conv2", "layer4.0.downsample.0"}  # ContrastiveCAM protocol §1.3
     assert all(m.dilation == (1, 1) for m in cut.modules() if isinstance(m, nn.Conv2d))
 
 
 def test_small_stem_is_excons_encoder() -> None:
     model = build("resnet50", 10, surgery=("small-stem",))
     model.fc = nn.Identity()
-    assert sum(p.numel() for p in model.parameters()) == 23_500_352  # ExCon spec §1.5
+    assert sum(p.numel() for p in model.parameters()) == 23_500_352  # ExCon protocol §1.5
 
 
 @pytest.mark.parametrize("surgery", ["large-map", "large-map-28", "no-max-pool", "stride-1-stem"])

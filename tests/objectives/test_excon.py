@@ -98,7 +98,7 @@ def test_supcons_loss_is_that_of_two_unit_views() -> None:
 
 
 def test_the_explained_channels_are_centred_over_the_batch_in_train_mode() -> None:
-    """A batch norm reads the layer, so that ∂L/∂A sums to 0 over batch and space for every channel (spec §1.3)."""
+    """A batch norm reads the layer, so that ∂L/∂A sums to 0 over batch and space for every channel (ExCon protocol §1.3)."""
     network, given = build(), batch()
     image, kept = given.views["standard"], []
     network.model.layer2[0].conv2.register_forward_hook(lambda _m, _i, output: kept.append(output))

@@ -49,7 +49,7 @@ def test_the_recipe_of_the_wsol_tables(method: str, dataset: str, epochs: int, d
     assert recipes.load(method, dataset, "resnet50").optimizer.weight_decay == 1e-4
     rates = [learning_rate(recipe.schedule, 1.0, step=i, steps=1, epochs=epochs) for i in range(epochs)]
     lower = [i + 1 for i in range(1, epochs) if rates[i] < rates[i - 1]]
-    assert lower == drops, "epochs counted from 1, before which the rate falls (spec §1.6)"
+    assert lower == drops, "epochs counted from 1, before which the rate falls (CALM protocol §1.6)"
     assert rates[-1] == pytest.approx(1e-3)
 
 

@@ -1,4 +1,4 @@
-"""ExCon's recipes: the constants of spec §1.4–1.6."""
+"""ExCon's recipes: the constants of ExCon protocol §1.4–1.6."""
 
 from __future__ import annotations
 

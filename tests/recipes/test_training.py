@@ -221,7 +221,7 @@ def test_underscores_mean_the_same() -> None:
 
 @pytest.mark.parametrize("dataset", ["hard-imagenet", "pets", "pets-binary", "sbd"])
 def test_contrastive_cams_recipe(dataset: str) -> None:
-    """ContrastiveCAM spec §1.3, §1.4."""
+    """ContrastiveCAM protocol §1.3, §1.4."""
     plain, ours, kl = (recipes.load(m, dataset) for m in ("ce-adam", "cfce", "rcfce"))
     for recipe in (plain, ours, kl, *(recipes.load(m, dataset) for m in ("bce", "cfbce", "rcfbce"))):
         optimizer, schedule, given = recipe.optimizer, recipe.schedule, recipe.input

@@ -24,20 +24,20 @@ def bilinear(image: Map, size: tuple[int, int]) -> Map:
 
 
 def heatmap(raw: Map, size: tuple[int, int]) -> Map:
-    """M of spec §1.1."""
+    """M of CGC protocol §1.1."""
     upsampled = bilinear(np.maximum(raw, 0), size)
     return upsampled / (upsampled.sum() + 1e-8) + 1e-8
 
 
 def transform(full: Map, box: tuple[int, int, int, int], flip: bool) -> Map:
-    """T of spec §1.2: slice rows and columns of (top, left, height, width), resize back, mirror."""
+    """T of CGC protocol §1.2: slice rows and columns of (top, left, height, width), resize back, mirror."""
     top, left, height, width = box
     piece = bilinear(full[top : top + height, left : left + width], full.shape)
     return piece[:, ::-1] if flip else piece
 
 
 def cgc_losses(a: Map, b: Map, temperature: float, variant: str) -> list[float]:
-    """L_i of spec §1.3 for one group."""
+    """L_i of CGC protocol §1.3 for one group."""
     a = np.stack([row / np.sqrt((row**2).sum()) for row in a])
     b = np.stack([row / np.sqrt((row**2).sum()) for row in b])
     losses = []
@@ -52,7 +52,7 @@ def cgc_losses(a: Map, b: Map, temperature: float, variant: str) -> list[float]:
 
 
 def positive_pair(a: Map, b: Map, variant: str) -> float:
-    """Spec §1.5."""
+    """CGC protocol §1.5."""
     total = 0.0
     for x, y in zip(a, b, strict=True):
         difference = x / np.sqrt((x**2).sum()) - y / np.sqrt((y**2).sum())

@@ -1,4 +1,4 @@
-"""The semi-supervised CGC loss, slowly and from the spec (§1.8): cross-entropy of crops, consistency of others."""
+"""The semi-supervised CGC loss, slowly (CGC protocol §1.8): cross-entropy of crops, consistency of others."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def network_with_map(model: nn.Module, layer: nn.Module, images: Tensor) -> tupl
 
 
 def heatmap(score: Tensor, activation: Tensor, size: int) -> Tensor:
-    """M of every image (spec §1.1), with its graph: ReLU of the channel sum, up-sampled, summing to one."""
+    """M of every image (CGC protocol §1.1), with its graph: ReLU of the channel sum, up-sampled, summing to one."""
     (gradient,) = torch.autograd.grad(score.sum(), activation, create_graph=True)
     raw = torch.relu((gradient * activation).sum(1, keepdim=True))
     big = interpolate(raw, size=(size, size), mode="bilinear", align_corners=False)
@@ -68,7 +68,7 @@ def consistency(a: list[Tensor], b: list[Tensor], settings: dict) -> Tensor:
 
 
 def one(a: list[Tensor], b: list[Tensor], i: int, group: range, settings: dict) -> Tensor:
-    """L_i of the paper or of the released code (spec §1.3)."""
+    """L_i of the paper or of the released code (CGC protocol §1.3)."""
     tau = settings["temperature"]
     positive = torch.exp(a[i] @ b[i] / tau)
     if settings["anchor"] == "paper":

@@ -1,4 +1,4 @@
-"""cMWP as spec §2.5 tells it: every layer a dense matrix written out entry by entry, one image, numpy, float64."""
+"""cMWP of CGC protocol §2.5: every layer a dense matrix written out entry by entry, one image, numpy, float64."""
 
 from __future__ import annotations
 

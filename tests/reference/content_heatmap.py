@@ -1,4 +1,4 @@
-"""Content heatmap as spec §2.1 tells it, pixel by pixel."""
+"""Content heatmap of CGC protocol §2.1, pixel by pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of the ContrastiveCAM paper as its spec tells them (§1.6, §2, §3): loops over images, classes and cells."""
+"""The metrics of ContrastiveCAM protocol §1.6, §2 and §3: loops over images, classes and cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slow twins of the cues: loops over attributes, pairs and pixels, as the specification words them."""
+"""Slow twins of the cues: loops over attributes, pairs and pixels, as CALM protocol §2.1 words them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUPS = {
     "leg": ["leg_color"],
     "wing": ["wing_color", "wing_shape", "wing_pattern"],
 }  # fmt: skip
-"""Part -> attribute groups: the table of the specification, §2.1."""
+"""Part -> attribute groups: the table of CALM protocol §2.1.2."""
 
 
 def part_of(attribute: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Slow twin of `closeness`: one pair of vectors, one coordinate at a time (ExCon spec §2.4)."""
+"""Slow twin of `closeness`: one pair of vectors, one coordinate at a time (ExCon protocol §2.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ExCon, slowly and from the paper: the losses of eqs. 2 and 3 by loops (spec §1.2)."""
+"""ExCon, slowly and from the paper: the losses of eqs. 2 and 3 by loops (ExCon protocol §1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training step of ExConB, slowly and from the spec: mask by mask, pair by pair (ExCon spec §1.2–1.4)."""
+"""One training step of ExConB, slowly: mask by mask, pair by pair (ExCon protocol §1.2–1.4)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def masked_image(image: Tensor, heat: Tensor) -> Tensor:
 def pairs(
     model: nn.Module, layer: nn.Module, views: dict[str, Tensor], labels: Tensor, train: bool
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Column 1, column 2 and the background; the spec's r1 and r2 are `second` and `first`.
+    """Column 1, column 2 and the background; the protocol's r1 and r2 are `second` and `first`.
 
     train: the mode of the encoder in the passes that come before the loss.
     """

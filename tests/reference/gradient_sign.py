@@ -1,4 +1,4 @@
-"""The gradient-sign experiment of one image as the weighted contrast's spec §2 tells it, number by number."""
+"""The gradient-sign experiment of one image of weighted-contrast protocol §2, number by number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Insertion and deletion as spec §2.3 tells them: one image, one step, one forward pass at a time."""
+"""Insertion and deletion of CGC protocol §2.3: one image, one step, one forward pass at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slow twin of PxAP: every bin by a loop, as the specification words it."""
+"""Slow twin of PxAP: every bin by a loop, as CALM protocol §2.2 words it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The relative probabilities of one image as the weighted contrast's spec §3 tells them, pixel by pixel."""
+"""The relative probabilities of one image of weighted-contrast protocol §3, pixel by pixel."""
 
 from __future__ import annotations
 

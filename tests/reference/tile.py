@@ -1,4 +1,4 @@
-"""Tiling the object over, from the numbered text of ContrastiveCAM spec §2: sets of cells, one cell at a time."""
+"""Tiling the object over, from the numbered text of ContrastiveCAM protocol §2: sets of cells, one cell at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The WSOL benchmark's resizing of maps and masks, in float64, one pixel at a time. Source: CALM spec §2.5, §2.6."""
+"""The WSOL benchmark's resizing of maps and masks, in float64, one pixel at a time. Source: CALM protocol §2.5, §2.6."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_schedules_by_hand() -> None:
 
 
 def test_excons_cosine_is_constant_inside_an_epoch_and_counted_from_1() -> None:
-    """The check values of ExCon spec §1.6."""
+    """The check values of ExCon protocol §1.6."""
     cosine = schedule("cosine-by-epoch", floor=0.001)
     for epoch, rate in {1: 0.499969, 50: 0.426850, 100: 0.250250, 200: 0.000500}.items():
         for step in (0, 6):

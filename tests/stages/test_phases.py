@@ -52,7 +52,7 @@ def model() -> nn.Module:
 
 
 def by_hand(first: Lessons, second: Lessons) -> nn.Module:
-    """Three epochs with two optimisers, as the authors' code has them (ExCon spec §1.6)."""
+    """Three epochs with two optimisers, as the authors' code has them (ExCon protocol §1.6)."""
     net = model()
     encoder = [p for n, p in net.named_parameters() if not n.startswith(("fc.", "projection."))]
     given = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}

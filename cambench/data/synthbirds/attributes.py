@@ -119,7 +119,7 @@ Look = Head | Leg | Plumage | Tail
 
 @dataclass(frozen=True)
 class Species:
-    """A class: its genus and name, and one look for each of the seven parts (CALM, spec §2.1)."""
+    """A class: its genus and name, and one look for each of the seven parts (CALM protocol §2.1)."""
 
     name: str
     head: Head

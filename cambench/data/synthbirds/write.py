@@ -1,8 +1,8 @@
 """The layout of CUB-200-2011: its tables from species and pictures, its images and segmentations.
 
-Source: CGC spec §3.2, CALM spec §3. One departure: `attributes.txt`, which lies beside the official archive's folder, lies
-in `attributes/`. Additions: `backgrounds.txt`, `<image id> <family>`; where a picture has several birds, `labels.txt`,
-`<image id> <class> …`, and segmentations of class numbers.
+Source: CGC protocol §3.2, CALM protocol §3. One departure: `attributes.txt`, which lies beside the official archive's
+folder, lies in `attributes/`. Additions: `backgrounds.txt`, `<image id> <family>`; where a picture has several birds,
+`labels.txt`, `<image id> <class> …`, and segmentations of class numbers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def measure(predict: Predict, image: Tensor, labels: Sequence[tuple[int, ...]]) 
 def average_precision(scores: Tensor, truths: Tensor) -> Tensor:
     """AP_c = Σ_n (R_n − R_{n−1})·P_n over the distinct scores of class c in decreasing order: not interpolated.
 
-    Source: ContrastiveCAM Table 4 with our choice (spec §3), as scikit-learn's. Images of one score enter together.
+    Source: Table 4 with our choice (ContrastiveCAM protocol §3), as scikit-learn's. Images of one score enter together.
     scores, truths (N,C) -> (C,) float64, NaN for a class without a positive.
     """
     n = len(scores)

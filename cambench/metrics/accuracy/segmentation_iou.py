@@ -15,7 +15,7 @@ from cambench.vocabulary import CambenchError
 def measure(image: Tensor, regions: Tensor, segment: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
     """Pixels of each image that prediction and truth share, and that either has, class by class.
 
-    Source: ContrastiveCAM spec §3, segmentation chart. image (N,3,H,W); regions (N,H,W): class of a pixel, −1 none;
+    Source: ContrastiveCAM protocol §3, segmentation chart. image (N,3,H,W); regions (N,H,W): class of a pixel, −1 none;
     segment: image -> scores (N,C+1,H,W), channel 0 for none -> {"intersection", "union": (N,C+1) int64}, column 0 for none.
     Raises: CambenchError for scores that are not finite.
     """

@@ -28,7 +28,7 @@ def top5(predict: Predict, image: Tensor, label: Tensor) -> Tensor:
 
 
 def top1_any(predict: Predict, image: Tensor, labels: Sequence[tuple[int, ...]]) -> Tensor:
-    """1 where the best class is any of those that are right. Source: CGC Table 3, with our unit (CGC spec §3.6).
+    """1 where the best class is any of those that are right. Source: CGC Table 3, with our unit (CGC protocol §3.6).
 
     image (N,3,H,W), labels: N tuples -> (N,) of 0 and 1. Raises: CambenchError for logits that are not finite.
     """

@@ -79,11 +79,11 @@ RULES: dict[str, Callable[[Tensor], Tensor]] = {
     "0.3": relative(0.3),
     "otsu": otsu,
 }
-"""Name -> raw map to predicted region. The paper states none; 0.5 is its table's here (ContrastiveCAM spec §2)."""
+"""Name -> raw map to predicted region. The paper states none; 0.5 is its table's here (ContrastiveCAM protocol §2)."""
 
 
 def predicted(maps: Tensor, rule: str) -> Tensor:
-    """The region that a map points at, by a rule; nothing where the map is nowhere positive, or constant (spec §7).
+    """The region that a map points at, by a rule; nothing where none is positive, or all equal (ContrastiveCAM protocol §7).
 
     maps (N,h,w), raw -> (N,h,w) bool.
     """

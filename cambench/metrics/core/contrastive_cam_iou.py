@@ -17,8 +17,8 @@ LEAVES_OUT = "whose mask is empty on the grid"
 def measure(image: Tensor, label: Tensor, mask: Tensor, class_maps: ClassMaps) -> dict[str, Tensor]:
     """IoU of H with the region of the reconstructed map, by several rules; pairwise: the mean IoU of D_(ct,c), c ≠ ct, at ½.
 
-    Source: ContrastiveCAM Table 2, with our rules (spec §2: the paper states none). H: cells with any pixel of the object.
-    image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,), one a rule; an empty H does not count.
+    Source: Table 2, with our rules (ContrastiveCAM protocol §2: the paper states none). H: cells with any pixel of the
+    object. image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,), one a rule; an empty H does not count.
     Raises: CambenchError for maps that are not finite or of a single class.
     """
     found = checked(class_maps(image), "class maps")

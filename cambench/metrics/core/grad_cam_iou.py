@@ -14,7 +14,7 @@ LEAVES_OUT = "whose mask is empty"
 def measure(image: Tensor, heatmap: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """IoU = (|P ∩ M| + 1e-10) / (|P ∪ M| + 1e-10) with P = heatmap ≥ ½.
 
-    Source: Hard-ImageNet's suite (ContrastiveCAM spec §2); it counts a NaN as 0, here a heatmap that is not finite is an
+    Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2); it counts a NaN as 0, here a heatmap that is not finite is an
     error. The heatmap is that of the label's logit, scaled to [0,1] before and after resizing (index entry).
     image is asked for so that masks come at its resolution; heatmap, mask (N,H,W) -> columns (N,).
     Raises: CambenchError for heatmaps that are not finite.

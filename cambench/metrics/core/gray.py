@@ -20,7 +20,7 @@ def gray_mask(pixels: Tensor, mask: Tensor) -> Tensor:
 def gray_box(pixels: Tensor, mask: Tensor) -> Tensor:
     """½ in one box around the whole mask, from its first row and column up to, not with, its last; none: unchanged.
 
-    Source: Hard-ImageNet's suite (ContrastiveCAM spec §2). pixels (N,3,H,W) in [0,1], mask (N,H,W) bool -> (N,3,H,W).
+    Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2). pixels (N,3,H,W) in [0,1], mask (N,H,W) bool -> (N,3,H,W).
     """
     return gray_mask(pixels, between(mask.any(2))[:, :, None] & between(mask.any(1))[:, None, :])
 

@@ -18,8 +18,8 @@ LEAVES_OUT = "none of whose classes shows on the grid"
 def measure(image: Tensor, labels: Sequence[tuple[int, ...]], regions: Tensor, class_maps: ClassMaps) -> dict[str, Tensor]:
     """For each image, Σ over its classes i of the IoU of HiResCAM_i's region with H_i, and the number of pairs (image, i).
 
-    Source: ContrastiveCAM Table 4, with our rules (spec §3). H_i: cells with any pixel of class i; an empty H_i is no pair.
-    image (N,3,H,W), labels: N tuples, regions (N,H,W) int64 -> columns (N,): a sum a rule, and `pairs`.
+    Source: Table 4, with our rules (ContrastiveCAM protocol §3). H_i: cells with any pixel of class i; an empty H_i is
+    no pair. image (N,3,H,W), labels: N tuples, regions (N,H,W) int64 -> columns (N,): a sum a rule, and `pairs`.
     Raises: CambenchError for maps that are not finite.
     """
     found = checked(class_maps(image), "class maps")

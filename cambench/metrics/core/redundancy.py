@@ -22,9 +22,9 @@ LEAVES_OUT = "whose label's map is zero everywhere, so that gamma is 0/0"
 def measure(image: Tensor, label: Tensor, mask: Tensor, class_maps: ClassMaps) -> dict[str, Tensor]:
     """core = mean_{c≠ct} Σ H·|D_(ct,c)|, non-core the same with 1 − H, both also signed; γ = ‖1/C·Σ_c CAM_c‖ / ‖CAM_ct‖.
 
-    Source: ContrastiveCAM Table 1, whose definitions the paper does not spell out (spec §1.6). H is the mask on the grid.
-    image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,) in logits; γ is a ratio, and an image without one does not
-    count. Raises: CambenchError for maps that are not finite or of a single class.
+    Source: ContrastiveCAM Table 1, whose definitions the paper does not spell out (ContrastiveCAM protocol §1.6). H is
+    the mask on the grid. image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,) in logits; γ is a ratio, and an
+    image without one does not count. Raises: CambenchError for maps that are not finite or of a single class.
     """
     found = checked(class_maps(image), "class maps").double()
     core = maps.on_grid(mask, (found.shape[2], found.shape[3]))[:, None].double()

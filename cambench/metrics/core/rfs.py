@@ -18,7 +18,7 @@ SWEEP: Mapping[Norm, tuple[float, ...]] = {
     "linf": (0.125, 0.25, 0.375, 0.5, 0.625, 0.75),
     "l2": (30, 60, 90, 120, 150, 180),
 }
-"""Levels of the suite's sweeps: of the noise's deviation a pixel, and of its l2 norm over the image (spec §2)."""
+"""Levels of the suite's sweeps: the noise's deviation a pixel, and its l2 norm an image (ContrastiveCAM protocol §2)."""
 VARIANTS = tuple(f"{norm}/{level:g}" for norm, levels in SWEEP.items() for level in levels)
 SIDES = ("fg", "bg")
 
@@ -38,7 +38,7 @@ def measure(
     """The share of trials in which the label is found under noise on the object (fg) and, the same noise, around it (bg).
 
     fg = clip(x + s·m·n), bg = clip(x + s·(1−m)·n) in [0,1], n ~ N(0, 1) a pixel and colour.
-    Source: Hard-ImageNet's suite (ContrastiveCAM spec §2): s = 0.25, 3 trials; the paper does not state its level.
+    Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2): s = 0.25, 3 trials; the paper does not state its level.
     image (N,3,H,W) normalised, label (N,), mask (N,H,W) bool, generators: one an image -> columns (N,) fg, bg in [0,1],
     and label.
     Raises: CambenchError for logits that are not finite.
@@ -62,7 +62,7 @@ def sweep(
 
     `linf/s`: as `measure`. `l2/r`: fg = clip(x + r·m·n/‖m·n‖₂), bg = clip(x + r·(1−m)·n/‖(1−m)·n‖₂), the norm over an
     image's pixels and colours, before the clip. r is meant for the suite's 224×224: on smaller images it is stronger noise.
-    Source: Hard-ImageNet's suite (ContrastiveCAM spec §2). Arguments and errors as `measure`
+    Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2). Arguments and errors as `measure`
     -> columns (N,) `<norm>/<level>/fg`, `…/bg` in [0,1], and label. 24 forward passes a trial.
     """
     return {**shares(predict, image, label, mask, generators, normalisation, SWEEP, trials), "label": label}
@@ -116,7 +116,7 @@ def hits(predict: Predict, pixels: Tensor, label: Tensor, normalisation: Normali
 def sensitivity(a_fg: float, a_bg: float) -> float:
     """RFS = (a_bg − a_fg) / (2·min(a, 1−a)) with a = (a_fg + a_bg)/2; 0 where a is 0 or 1. In [−1, 1].
 
-    Source: Moayeri et al. 2022 (ContrastiveCAM spec §2).
+    Source: Moayeri et al. 2022 (ContrastiveCAM protocol §2).
     """
     a = (a_fg + a_bg) / 2
     room = 2 * min(a, 1 - a)

@@ -24,7 +24,7 @@ GRAY = 0.5
 def measure(
     predict: Predict, image: Tensor, label: Tensor, mask: Tensor, normalisation: Normalisation = DEFAULT
 ) -> dict[str, Tensor]:
-    """1 where the best class is the label although the object is tiled over. Source: Hard-ImageNet's suite (spec §2).
+    """1 where the best class is the label although the object is tiled over. Source: suite (ContrastiveCAM protocol §2).
 
     image (N,3,H,W) normalised, label (N,), mask (N,H,W) bool -> columns `official` and `adjacent` (N,) of 0 and 1.
     Raises: CambenchError for logits that are not finite.
@@ -51,8 +51,8 @@ def components(mask: Mask) -> list[tuple[Span, Span]]:
 def official(picture: Picture, mask: Mask) -> Picture:
     """Tile as the suite's code does it: it takes rows for columns where it looks for a source, and writes the transpose.
 
-    Source: Hard-ImageNet's suite (ContrastiveCAM spec §2, written from that text). Parts with one row or column are left;
-    of the others the last two rows and columns stay. The picture is edited on and on, the mask never.
+    Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2, written from that text). Parts with one row or column are
+    left; of the others the last two rows and columns stay. The picture is edited on and on, the mask never.
     picture (3,H,W) in [0,1] -> (3,H,W).
     """
     picture = picture.copy()
@@ -119,8 +119,8 @@ def repeated(patch: Picture, height: int, width: int, from_end: str = "") -> Pic
 def adjacent(picture: Picture, mask: Mask) -> Picture:
     """Tile as documented: each part's box is filled by repeating its largest neighbour of the box's size, from their edge.
 
-    Source: Hard-ImageNet's documentation (ContrastiveCAM spec §2). A neighbour ends at the picture's border and at the first
-    line with a pixel of the object; ties: right, left, above, below; without a neighbour the box is gray.
+    Source: Hard-ImageNet's documentation (ContrastiveCAM protocol §2). A neighbour ends at the picture's border and at
+    the first line with a pixel of the object; ties: right, left, above, below; without a neighbour the box is gray.
     picture (3,H,W) in [0,1] -> (3,H,W).
     """
     picture = picture.copy()

@@ -12,7 +12,7 @@ from cambench.metrics.accuracy.predictions import Explain, Predict, checked
 from cambench.metrics.faithfulness.remove_and_classify import ranks
 
 KEPT = (0.15, 0.30, 0.45)
-"""Share of the pixels that is kept. Source: ExCon §4.3 (spec §2.2)."""
+"""Share of the pixels that is kept. Source: ExCon §4.3 (ExCon protocol §2.2)."""
 COLUMNS = ("drop-percent", "drop-mag", "increase-percent", "increase-mag")
 VARIANTS = tuple(f"{kept:.2f}/{column}" for kept in KEPT for column in COLUMNS)
 DIRECTIONS: dict[str, Literal["down"]] = {v: "down" for v in VARIANTS if "/drop" in v}
@@ -23,7 +23,7 @@ def measure(predict: Predict, image: Tensor, explain: Explain) -> dict[str, Tens
     """Drop and increase of the predicted class c, p = softmax_c(x) and p' = softmax_c(x'), at each share of `KEPT`.
 
     x' keeps the floor(t·H·W) pixels of the largest raw, signed map of c, resized bilinearly; all others are 0 in normalised
-    space, the data's mean colour. Source: ExCon, authors' code (spec §2.2; the paper gives the idea alone). Ties between
+    space, the data's mean colour. Source: authors' code (ExCon protocol §2.2; the paper gives the idea alone). Ties between
     pixels fall in ascending index, our choice. Every image counts, those without a change too.
     image (N,3,H,W) normalised -> `t/column`: (N,) float64, fractions. Four forward passes an image and its map.
     Raises: CambenchError for logits or maps that are not finite.
@@ -47,7 +47,7 @@ def of_class(probabilities: Tensor, classes: Tensor) -> Tensor:
 
 
 def count(share: float, pixels: int) -> int:
-    """floor(t·H·W) in double precision: 153, 307, 460 of 1,024 and 614, 1228, 1843 of 4,096. Source: spec §2.2, §7.19."""
+    """⌊t·H·W⌋ in float64: 153, 307, 460 of 1,024; 614, 1228, 1843 of 4,096. Source: ExCon protocol §2.2, §7.19."""
     return int(share * pixels)
 
 
@@ -57,7 +57,7 @@ def keep(image: Tensor, place: Tensor, share: float) -> Tensor:
 
 
 def change(p: Tensor, masked: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """1[p > p'], max(0, p − p')/p, 1[p' > p], max(0, p' − p)/p; a tie counts in none. Source: ExCon spec §2.2.
+    """1[p > p'], max(0, p − p')/p, 1[p' > p], max(0, p' − p)/p; a tie counts in none. Source: ExCon protocol §2.2.
 
     p, masked (N,) in the precision of the network's output -> four times (N,) float64. p ≥ 1/C, so nothing divides by 0.
     """

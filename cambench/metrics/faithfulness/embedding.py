@@ -21,8 +21,9 @@ class Closeness(NamedTuple):
 def closeness(original: Tensor, masked: Tensor, labels: Tensor) -> Closeness:
     """r = mean_i ‖f_i − f'_i‖ / mean_{a<b} ‖μ_a − μ_b‖, μ_c the mean of the f_i of class c; f' those of the masked images.
 
-    Source: ExCon spec §2.4, the companion of Figures 1, 6, 7, 8, our choice; the claim is that it is lower for ExCon. The
-    centroids are those of the original images alone, our choice too. original, masked (N,d), labels (N,) -> float64.
+    Source: ExCon protocol §2.4, the companion of Figures 1, 6, 7, 8, our choice; the claim is that it is lower for
+    ExCon. The centroids are those of the original images alone, our choice too. original, masked (N,d), labels (N,) ->
+    float64.
     Raises: CambenchError for shapes that do not fit, features that are not finite, fewer than two classes, or classes that
     lie all in one point.
     """

@@ -33,9 +33,9 @@ def measure(
     """Change of the label's 0/1 accuracy, p_t and y_t after n steps x ← clip(x + ε/n·sign ∂S/∂x), in pixels of [0,1].
 
     clip: to [max(x⁰ − ε, 0), min(x⁰ + ε, 1)]; `printed`: to [min(x⁰ − ε, 0), max(x⁰ + ε, 1)], which clips next to nothing.
-    Source: Wang & Wang 2022, §4.1 and Figure 3 (spec §2). The gradient is taken anew at every step, as in the reproduction;
-    the printed formula does not say. Its sign is the same in pixels and in the network's input.
-    image (N,3,H,W) normalised, label (N,) -> `ε/n/quantity`: (N,) float64, after minus before.
+    Source: Wang & Wang 2022, §5.1 and Figure 3 (weighted-contrast protocol §2). The gradient is taken anew at every
+    step, as in the reproduction; the printed formula does not say. Its sign is the same in pixels and in the network's
+    input. image (N,3,H,W) normalised, label (N,) -> `ε/n/quantity`: (N,) float64, after minus before.
     Raises: CambenchError for logits or gradients that are not finite.
     """
     start, before = to_pixels(image, *normalisation), quantities(predict(image), label)

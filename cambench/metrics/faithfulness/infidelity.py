@@ -1,6 +1,6 @@
 """Infidelity: how far a map is from foretelling what a perturbation does to the predicted class's probability.
 
-ExCon reports it and states no estimator (spec §2.3), so four of them are measured side by side.
+ExCon reports it and states no estimator (ExCon protocol §2.3), so four of them are measured side by side.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from cambench.pixels import Normalisation, to_input, to_pixels
 
 VARIANTS = ("yeh-gaussian", "yeh-square", "captum-gaussian", "captum-gaussian-scaled")
 IMAGES = 1000
-"""The first so many images. Our choice (spec §2.3); Yeh et al. 2019 take 50."""
+"""The first so many images. Our choice (ExCon protocol §2.3); Yeh et al. 2019 take 50."""
 DRAWS = 1000
-"""Perturbations an image of `yeh-*`. Our choice (spec §2.3); Yeh et al. 2019 take 10,000."""
+"""Perturbations an image of `yeh-*`. Our choice (ExCon protocol §2.3); Yeh et al. 2019 take 10,000."""
 FEW_IMAGES, FEW_DRAWS = 50, 100
 """Of `infidelity-small`: the 50 images of Yeh et al. 2019, and draws that a laptop can afford."""
 DRAWS_CAPTUM = 10
-"""Of `captum-*`: captum's default (spec §2.3)."""
+"""Of `captum-*`: captum's default (ExCon protocol §2.3)."""
 SIGMA = 0.2
-"""Of `yeh-gaussian`, in pixels of [0,1]. Source: Yeh et al. 2019, reference implementation (spec §2.3)."""
+"""Of `yeh-gaussian`, in pixels of [0,1]. Source: Yeh et al. 2019, reference implementation (ExCon protocol §2.3)."""
 SIGMA_CAPTUM = 0.003
-"""Of `captum-*`, in normalised space. Source: captum's documentation (spec §2.3)."""
+"""Of `captum-*`, in normalised space. Source: captum's documentation (ExCon protocol §2.3)."""
 SIDES = 10
-"""The squares of `yeh-square` have 1 … 10 pixels a side. Source: spec §2.3."""
+"""The squares of `yeh-square` have 1 … 10 pixels a side. Source: ExCon protocol §2.3."""
 CHUNK = 250
 """Perturbed images a forward pass; the draws of an image do not depend on its batch."""
 STEPS = ("resize",)
@@ -50,7 +50,7 @@ def measure(
 
     φ: the raw, signed map of the predicted class, resized bilinearly, the same for the three colours. β: see `infidelity`.
     Each image draws from its own generator, the same draws for every network. Source: Yeh et al. 2019, eq. 1; kinds and
-    numbers of draws as in ExCon spec §2.3, our choice. Sums run in float64.
+    numbers of draws as in ExCon protocol §2.3, our choice. Sums run in float64.
     image (N,3,H,W) normalised, N generators, normalisation: mean and std of the colours, draws of `yeh-*` (None: `DRAWS`)
     -> variant: (N,) float64.
     Raises: CambenchError for logits or maps that are not finite.
@@ -78,7 +78,7 @@ def measure(
 def infidelity(dot: Tensor, change: Tensor, *, scaled: bool) -> Tensor:
     """E[(β<I,φ> − ΔF)²], β = E[<I,φ>ΔF]/E[<I,φ>²] where `scaled`, else 1; β = 0 where E[<I,φ>²] = 0.
 
-    Source: Yeh et al. 2019, eq. 1 and its optimal scale (ExCon spec §2.3). dot, change (D,) float64 -> ().
+    Source: Yeh et al. 2019, eq. 1 and its optimal scale (ExCon protocol §2.3). dot, change (D,) float64 -> ().
     """
     square = dot.square().mean()
     beta = torch.where(square > 0, (dot * change).mean() / square, 0.0) if scaled else torch.ones_like(square)
@@ -118,7 +118,7 @@ def product(noise: Tensor, heat: Tensor) -> Tensor:
 def yeh_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: Normalisation, draws: int) -> Draws:
     """I = clip(x + Z, x − 1, x) in pixels of [0,1], Z ~ N(0, 0.2²) an element: the network sees x − I, within [0,1].
 
-    Source: Yeh et al. 2019, reference implementation (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.
+    Source: Yeh et al. 2019, reference implementation (ExCon protocol §2.3). image (3,H,W) normalised, heat (H,W) float64.
     """
     x = to_pixels(image[None], *normalisation)
     for n in sizes(draws):
@@ -127,7 +127,7 @@ def yeh_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator, normal
 
 
 def captum_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator) -> Draws:
-    """I ~ N(0, 0.003²) an element in normalised space: the network sees x − I. Source: captum (ExCon spec §2.3)."""
+    """I ~ N(0, 0.003²) an element in normalised space: the network sees x − I. Source: captum (ExCon protocol §2.3)."""
     for n in sizes(DRAWS_CAPTUM):
         noise = SIGMA_CAPTUM * gaussian(n, image, generator)
         yield image - noise, product(noise, heat)
@@ -141,7 +141,7 @@ def gaussian(n: int, image: Tensor, generator: torch.Generator) -> Tensor:
 def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator, draws: int) -> Draws:
     """A square becomes 0 in normalised space, <I,φ> = Σ of φ over it; squares drawn without repetition, all equally likely.
 
-    Source: Yeh et al. 2019, square removal (ExCon spec §2.3). image (3,H,W) normalised, heat (H,W) float64.
+    Source: Yeh et al. 2019, square removal (ExCon protocol §2.3). image (3,H,W) normalised, heat (H,W) float64.
     """
     places = squares(heat.shape[0], heat.shape[1])
     drawn = places[torch.randperm(len(places), generator=generator)[:draws]].to(image.device)

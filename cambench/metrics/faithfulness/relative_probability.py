@@ -29,10 +29,10 @@ Rule = Callable[[Tensor, Tensor, Tensor], Masks]
 def measure(image: Tensor, explain: Explain, predict: Predict, *, chunk: int = 64) -> dict[str, Tensor]:
     """r_i = e^{y_ti} / (e^{y_t1} + e^{y_t2}) of an image's two best classes where pixels with φ < 0, or > 0, are replaced.
 
-    Source: Wang & Wang 2022, §4.2 and Table 1 (spec §3). Only images with p_t2 > 0.1 count; both classes stay those of the
-    whole image. `t1/p`: r_1 of the whole image. `t1/blur/positive`: r_1 where φ of t1 is kept where it is positive, its
-    negative pixels replaced by the blurred image; pixels with φ = 0 are never replaced. φ: the raw map of the job's
-    explainer and target, bilinear to the image's size by `STEPS`, signed.
+    Source: Wang & Wang 2022, §5.2.2 and Table 1 (weighted-contrast protocol §3). Only images with p_t2 > 0.1 count;
+    both classes stay those of the whole image. `t1/p`: r_1 of the whole image. `t1/blur/positive`: r_1 where φ of t1 is
+    kept where it is positive, its negative pixels replaced by the blurred image; pixels with φ = 0 are never replaced.
+    φ: the raw map of the job's explainer and target, bilinear to the image's size by `STEPS`, signed.
     image (N,3,H,W) normalised; explain: image, classes -> raw maps; predict: image -> logits
     -> columns (N,) float64 in 0..1, NaN where `counted` is False, and marks of maps of one sign.
     Raises: CambenchError for logits or maps that are not finite.
@@ -46,7 +46,8 @@ def measure_equal_count(image: Tensor, explain: Explain, predict: Predict, *, ch
     n = min(#{φ_logit > 0}, #{φ_weighted > 0}) for positive, max(#{φ_logit < 0}, #{φ_weighted < 0}) for negative.
     `official/…`: the n lowest pixels of φ are replaced, or the n − 1 highest, as in the authors' code, which counts the sign
     that is kept and removes as many from the other end. `topk/…`: the n highest, or the n lowest, are kept.
-    Source: authors' code (spec §3, mask_rule=equal_count); ties in the order of a stable sort. As `measure`.
+    Source: authors' code (weighted-contrast protocol §3, mask_rule=equal_count); ties in the order of a stable sort. As
+    `measure`.
     """
     return scored(image, explain, predict, partial(by_count, explain), EQUAL_COUNT, chunk=chunk)
 
@@ -136,8 +137,9 @@ def one_sign(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def blurred(image: Tensor) -> Tensor:
     """Gaussian blur of 101×101 pixels, σ = 15, edges reflected: (n,3,H,W) -> same shape.
 
-    Source: size from the authors' code, whose σ is random in [10, 20]; 15 as in the reproduction (spec §3).
-    Departure: an image of at most 50 pixels has too few to reflect, so there the kernel reaches side − 1 pixels.
+    Source: size from the authors' code, whose σ is random in [10, 20]; 15 as in the reproduction (weighted-contrast
+    protocol §3). Departure: an image of at most 50 pixels has too few to reflect, so there the kernel reaches side − 1
+    pixels.
     """
     high, wide = (min(BLUR_WIDTH, side - 1) for side in image.shape[2:])
     return maps.gaussian_blur(image, (high, wide), BLUR_SIGMA)

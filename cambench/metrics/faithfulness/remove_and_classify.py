@@ -31,9 +31,9 @@ def measure(
 ) -> dict[str, Tensor]:
     """Whether the label is predicted after the k % most salient pixels, or as many random ones, are erased.
 
-    int(k/100·H·W) pixels in all colours. Source: CALM §5.3, Figure 5; k, blur and zero are the authors' code's (spec §2.4).
-    Ties fall in ascending pixel index, our choice. Random pixels are drawn without replacement, anew for each k, from the
-    image's own generator. image (N,3,H,W) normalised, heatmap (N,H,W), label (N,), N generators
+    int(k/100·H·W) pixels in all colours. Source: CALM §5.3, Figure 5; k, blur and zero are the authors' code's (CALM
+    protocol §2.4). Ties fall in ascending pixel index, our choice. Random pixels are drawn without replacement, anew
+    for each k, from the image's own generator. image (N,3,H,W) normalised, heatmap (N,H,W), label (N,), N generators
     -> {"k": (N,) bool, "k-random": (N,) bool}. Ten forward passes an image.
     Raises: CambenchError for shapes that do not fit, heatmaps or logits that are not finite.
     """
@@ -59,7 +59,8 @@ def ranks(heatmap: Tensor) -> Tensor:
 def blurred(image: Tensor) -> Tensor:
     """Each colour under a 31×31 Gaussian, σ = 15, edges reflected: (N,3,H,W) normalised -> same shape.
 
-    Source: authors' code (spec §2.4). Raises: UsageError for images of 15 pixels a side or fewer, as `gaussian_blur`.
+    Source: authors' code (CALM protocol §2.4). Raises: UsageError for images of 15 pixels a side or fewer, as
+    `gaussian_blur`.
     """
     reach = BLUR_SIZE // 2
     return gaussian_blur(image, (reach, reach), BLUR_SIGMA)

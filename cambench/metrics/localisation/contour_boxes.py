@@ -4,7 +4,7 @@ A threshold level ℓ turns a quantised map q into the foreground q > ℓ. OpenC
 contour for each 8-connected foreground component and one for each hole, a 4-connected background component that does not
 reach the image's edge. Both families are trees over the levels, so two sweeps with union-find, in which each component
 carries its box and the box's best IoU, answer every level in one pass over the pixels, bit for bit.
-Source: the WSOL benchmark's evaluator as described in CALM spec §5.2–5.3. Compiled by numba on first use.
+Source: the WSOL benchmark's evaluator as described in CALM protocol §5.2–5.3. Compiled by numba on first use.
 """
 
 from __future__ import annotations

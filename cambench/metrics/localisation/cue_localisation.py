@@ -17,18 +17,18 @@ COUNTS = (1, 2, 3)
 KINDS = ("fresh", "accumulated")
 VARIANTS = tuple(f"{kind}/{k}" for kind in KINDS for k in (*COUNTS, "mean"))
 """mPxAP of the pairs that differ in 1, 2 and 3 parts and of all these pairs. `fresh`: each pair has counts of its own;
-`accumulated`: they also hold those of every pair before it, as the released code has it (spec §6.4)."""
+`accumulated`: they also hold those of every pair before it, as the released code has it (CALM protocol §6.4)."""
 SHORTENED = 16
 FLOATS = (0x3F800000 >> SHORTENED) + 2
 """Bins of `measure_exact`: a shortened float32 each from 0 to 1, whose bits are in the order of their values, and one."""
 CALM = ("calm", "calm-posterior", "calm-conditional", "calm-saliency")
 DIFFERENCE = "difference"
 STEPS, CALM_STEPS = (DIFFERENCE, "resize", "absolute", "min-max"), (DIFFERENCE, "resize", "absolute", "clip")
-"""|s^A − s^B| at the resolution of the input, in [0, 1]. Source: authors' code (spec §2.1.5, §6.6)."""
+"""|s^A − s^B| at the resolution of the input, in [0, 1]. Source: authors' code (CALM protocol §2.1.5, §6.6)."""
 NORMALISED = ("min-max", DIFFERENCE, "resize", "absolute")
-"""Each map between 0 and 1 before the difference, which then is too. Source: CALM eq. 2, §5.2 (spec §6.6)."""
+"""Each map between 0 and 1 before the difference, which then is too. Source: CALM eq. 2, §5.2 (CALM protocol §6.6)."""
 BLURRED = (DIFFERENCE, "resize", "blur-31", "absolute", "min-max")
-"""Each map blurred, which is the blur of their difference. Source: CALM §5.1, our choice of size (spec §1.7)."""
+"""Each map blurred, which is the blur of their difference. Source: CALM §5.1, our choice of size (CALM protocol §1.7)."""
 
 
 def around_difference(steps: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -45,7 +45,7 @@ def scale_on(explainer: str) -> Scale:
 def measure(heatmap: Tensor, mask: Tensor, *, scale: Scale = "even") -> dict[str, Tensor]:
     """Counts of the cue's pixels and of all others in the bins between the thresholds, for N (image, pair).
 
-    Source: CALM §5.2 (spec §2.1, §2.2). heatmap (N,H,W) in [0,1], mask (N,H,W) bool
+    Source: CALM §5.2 (CALM protocol §2.1, §2.2). heatmap (N,H,W) in [0,1], mask (N,H,W) bool
     -> {"positive": (N,1002) int64, "negative": (N,1002) int64}. Raises: as `px_ap.measure`.
     """
     return px_ap.measure(heatmap, torch.ones(len(mask), device=mask.device), mask.long(), scale=scale)
@@ -55,7 +55,7 @@ def measure_exact(heatmap: Tensor, mask: Tensor, *, scale: Scale = "even") -> di
     """As `measure`, but a bin for each float32 of 7 bits of fraction (0.8 % wide, from 0 up): no score falls out.
 
     The AP of the sorted scores, with hardly a tie that they have not; for comparison with the thresholds of the protocol, of
-    which CALM's drop small scores (spec §6.7). `scale` changes nothing. heatmap (N,H,W) in [0,1], mask (N,H,W) bool
+    which CALM's drop small scores (CALM protocol §6.7). `scale` changes nothing. heatmap (N,H,W) in [0,1], mask (N,H,W) bool
     -> {"positive": (N,16258) int64, "negative": (N,16258) int64}, the last bin empty, as there is none above 1.
     Raises: CambenchError for maps that leave [0,1].
     """
@@ -85,7 +85,7 @@ def spread(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The pairs of which each variant is the mean: {"fresh", "accumulated": (P,), "pair": (P,4) a, b, parts, images}.
 
     A number of parts that no pair has gives no variant. The mean column is that over all pairs, not over the three
-    numbers of parts (spec §2.1.6).
+    numbers of parts (CALM protocol §2.1.6).
     """
     parts = columns["pair"][:, 2]
     found: dict[str, Tensor] = {}

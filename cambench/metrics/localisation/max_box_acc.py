@@ -20,7 +20,7 @@ def measure(heatmap: Tensor, box: Sequence[Sequence[Box]]) -> dict[str, Tensor]:
 
     q = trunc(255·M); threshold i keeps q > int(t_i·max q), t_i = i/1000; the boxes of all contours, holes' too, against all
     annotated boxes, whose corners are truncated to whole pixels and inclusive. Without foreground the box is (0,0,0,0).
-    Source: Choe et al. 2020 (WSOL benchmark), its evaluator; CALM Tables 3 and 5 (spec §2.5, §5.2).
+    Source: Choe et al. 2020 (WSOL benchmark), its evaluator; CALM Tables 3 and 5 (CALM protocol §2.5, §5.2).
     heatmap (N,H,W) in [0,1], float64; box: N lists of (x0, y0, x1, y1) in the map's pixels -> {"δ": (N,1000) bool}.
     Raises: CambenchError for maps that leave [0,1] or an image without a box.
     """

@@ -24,8 +24,8 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
     """Counts of the object's pixels and of all others in the bins between the thresholds.
 
     Bins are half-open, the last one closed; edges are the thresholds and 1, 2, 3. Source: Choe et al. 2020 (WSOL benchmark),
-    its evaluator; CALM spec §2.2. heatmap (N,H,W) in [0,1]; regions (N,H,W): the class a pixel shows, −1 none, −2 ignored
-    -> {"positive": (N,1002) int64, "negative": (N,1002) int64}.
+    its evaluator; CALM protocol §2.2. heatmap (N,H,W) in [0,1]; regions (N,H,W): the class a pixel shows, −1 none, −2
+    ignored -> {"positive": (N,1002) int64, "negative": (N,1002) int64}.
     Raises: CambenchError for maps that leave [0,1].
     """
     check_range(heatmap)

@@ -45,7 +45,7 @@ class Band:
 
     @property
     def average(self) -> float | None:
-        """The mean over epochs of the std over seeds. Source: ExCon Figure 3's caption (spec §2.5)."""
+        """The mean over epochs of the std over seeds. Source: ExCon Figure 3's caption (ExCon protocol §2.5)."""
         return None if self.std is None else statistics.fmean(self.std)
 
 

@@ -26,7 +26,7 @@ SIDE = 0.54
 """Inches: a scatter plot and what parts two, the margin, a line of text, a picture's side."""
 LETTERS = 26
 ORIGINAL, MASKED = ("x", "original"), ("o", "masked")
-"""Marker and name. Source: Figure 1's caption; the text of §4.4 says the opposite (spec §2.4)."""
+"""Marker and name. Source: ExCon Figure 1's caption; ExCon §4.4 says the opposite (ExCon protocol §2.4)."""
 GREY = "#444444"
 
 

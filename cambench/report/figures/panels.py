@@ -22,7 +22,7 @@ from cambench.vocabulary import CambenchError
 
 WHITE = (255, 255, 255)
 SIGNED = drawing.Look(0.5, 0.5, towards=(WHITE, (255, 0, 0)), away=(WHITE, (0, 0, 255)), grey=1.0, percentile=100)
-"""An opacity of 0.5 everywhere, the range ±max |M| (weighted contrast spec §5); the ends are the purest blue and red: half
+"""An opacity of 0.5, the range ±max |M| (weighted-contrast protocol §5); the ends are the purest blue and red: half
 transparent over grey, darker ones would look like no colour at all."""
 POSITIVE = replace(drawing.LOOK, grey=1.0)
 CELL, GAP, LINE, EDGE = 1.35, 0.16, 0.13, 0.12

@@ -2,7 +2,7 @@
 
 Class by class, in chunks of 5,000 images: the chunk's maps are made in batches of 100 in train mode, so that they follow
 from the batch's statistics, while the running statistics of the batch norms move towards them (momentum 0.1); then the chunk
-is scored in eval mode with the statistics as they are by then; the next chunk goes on from there. Source: CGC spec §5.3.
+is scored in eval mode with the statistics as they are by then; the next chunk goes on from there. Source: CGC protocol §5.3.
 Scoring changes no state, so a run that was killed makes the maps again from the first chunk on (one pass an image, where
 scoring takes 29), skips what is scored and ends with the very same values.
 """

@@ -194,7 +194,7 @@ def order(metric: Metric, dataset: Dataset) -> list[int]:
 def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, dataset: Dataset) -> dict[str, set[int]]:
     """The rows that count for nothing, by reason: without a box where boxes are read; where an explainer may give no map.
 
-    Source of the latter: CGC spec §2.5. Raises: CambenchError where nothing remains.
+    Source of the latter: CGC protocol §2.5. Raises: CambenchError where nothing remains.
     """
     looked = range(len(dataset)) if reads_boxes(metric, dataset) else ()
     without = {row for row in looked if not boxes_of(dataset, row)}

@@ -12,7 +12,7 @@ from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import Dataset, UsageError
 
-KL_IN_BOXES = "the KL term is used with box masks, which the paper never does (ContrastiveCAM spec §1.2)"
+KL_IN_BOXES = "the KL term is used with box masks, which the paper never does (ContrastiveCAM protocol §1.2)"
 
 
 def check_labels(objective: Objective, dataset: Dataset) -> None:

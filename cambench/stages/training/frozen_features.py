@@ -1,4 +1,4 @@
-"""The features of a frozen encoder, computed once where its images are the same in every epoch (ExCon spec §5)."""
+"""The features of a frozen encoder, computed once where its images are the same in every epoch (ExCon protocol §5)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ HEAD, TRUNK, LAST_STAGE = "head", "trunk", "last-stage"
 
 
 def build(model: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
-    """SGD or Adam over all parameters, batch norm included (spec: weight decay on all parameters)."""
+    """SGD or Adam over all parameters, batch norm included (CGC protocol §1.7: weight decay on all parameters)."""
     parameters = groups(model, recipe)
     if recipe.name == "sgd":
         sgd = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
@@ -82,7 +82,7 @@ def learning_rate(recipe: Schedule, base: float, *, step: int, steps: int, epoch
     warm-up: base·(step + 1)/(warmup·steps) · step: base·γ^⌊epoch/recipe.step⌋, constant inside an epoch · multistep:
     base·γ^(milestones that are ≤ epoch, counted from 0) · cosine: low + (base − low)·(1 + cos π u)/2, low = floor·base, u
     the share of the steps after the warm-up · cosine-by-epoch: the same with u = e/E, the share of the epochs after the
-    warm-up, counted from 1 (ExCon spec §1.6: the last epoch has the lowest rate, none the base rate). A pure function of
+    warm-up, counted from 1 (ExCon protocol §1.6: the last epoch has the lowest rate, none the base rate). A pure function of
     the step, so there is no scheduler state to save.
     """
     warmup, epoch = recipe.warmup_epochs * steps, step // steps

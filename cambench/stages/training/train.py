@@ -213,7 +213,7 @@ def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
 
 
 def view(kind: str, recipe: Input) -> View:
-    """A training view of the recipe's input; only random views are flipped or augmented: the query never (CGC spec §1.2).
+    """A training view of the recipe's input; only random views are flipped or augmented, no query (CGC protocol §1.2).
 
     The recipe may put its evaluation view where an objective asks for a random crop, and says how that view is made.
     Raises: UsageError for an augmentation that is not there.

@@ -211,7 +211,7 @@ def chance(p: float) -> str:
 
 
 def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> Tensor:
-    """The signed map (1,H,W) of a class of one image, up-sampled as the authors do: bilinear between corners (§1.5)."""
+    """The signed map (1,H,W) of a class of one image, bilinear between corners (weighted-contrast protocol §1.5)."""
     return resize_corners(native_map(shown, image, target, label, shown.entry.name), (image.shape[2], image.shape[3]))
 
 

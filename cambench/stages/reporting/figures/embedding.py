@@ -37,9 +37,9 @@ from cambench.vocabulary import Dataset, UsageError
 
 KIND, METRIC = "embedding", "drop-increase"
 CLASSES, KEPT = 5, 0.60
-"""Source: ExCon §4.4 and authors' code (spec §2.4)."""
+"""Source: ExCon §4.4 and authors' code (ExCon protocol §2.4)."""
 PERPLEXITY = 30.0
-"""Our choice where there are points enough (spec §2.4)."""
+"""Our choice where there are points enough (ExCon protocol §2.4)."""
 SAMPLES, BATCH = 5, 64
 
 Tsne = Callable[[NDArray[np.float32], float, int], NDArray[np.float64]]
@@ -84,7 +84,7 @@ class Seen:
 
 
 def equally_spaced(classes: int) -> list[int]:
-    """Five class numbers, ⌊i·C/5⌋: 0, 20, 40, 60, 80 of 100. Of fewer classes all. Source: ExCon §4.4 (spec §2.4)."""
+    """Five class numbers, ⌊i·C/5⌋: 0, 20, 40, 60, 80 of 100. Of fewer classes all. Source: ExCon protocol §2.4."""
     n = min(CLASSES, classes)
     return [i * classes // n for i in range(n)]
 
