@@ -11,7 +11,7 @@ import cambench
 
 PACKAGE = Path(cambench.__file__).parent
 LEVELS = [
-    {"vocabulary", "lookup", "seeds", "geometry", "maps", "pixels"},
+    {"vocabulary", "lookup", "seeds", "geometry", "maps", "pixels", "contrastive"},
     {"losses", "targets"},
     {"explainers", "metrics"},
     {"models", "data", "recipes", "store"},

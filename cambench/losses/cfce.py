@@ -16,28 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, softplus
 
+from cambench.contrastive import contrastive_maps
 from cambench.maps import widened
-
-
-def of_class(maps: Tensor, classes: Tensor) -> Tensor:
-    """CAM_t: maps (N,C,h,w), classes (N,) -> (N,h,w)."""
-    return maps[torch.arange(len(maps), device=maps.device), classes]
-
-
-def contrastive_maps(maps: Tensor, classes: Tensor) -> Tensor:
-    """ContrastiveCAMs of a class against every class: D_(t,c) = CAM_t − CAM_c, zero for c = t.
-
-    Source: ContrastiveCAM eq. 7. maps (N,C,h,w), classes (N,) -> (N,C,h,w), signed.
-    """
-    return of_class(maps, classes)[:, None] - maps
-
-
-def reconstructed(maps: Tensor, classes: Tensor) -> Tensor:
-    """Class-reconstructed ContrastiveCAM: CAM_t − 1/C Σ_c CAM_c, the mean of all C contrastive maps, the zero one included.
-
-    Source: ContrastiveCAM eq. 8. maps (N,C,h,w), classes (N,) -> (N,h,w), signed.
-    """
-    return of_class(maps, classes) - maps.mean(1)
 
 
 def several(maps: Tensor) -> None:
@@ -46,22 +26,17 @@ def several(maps: Tensor) -> None:
         raise ValueError(f"a softmax loss: expected at least 2 classes, got {maps.shape[1]}; use the binary form (cfbce).")
 
 
+def logits(maps: Tensor, bias: Tensor | None) -> Tensor:
+    """f_c = Σ_ij CAM_c + b_c: maps (N,C,h,w), bias (C,) -> (N,C)."""
+    return maps.sum((2, 3)) + (0.0 if bias is None else bias.to(maps.dtype))
+
+
 def margins(bias: Tensor | None, classes: Tensor, like: Tensor) -> Tensor:
     """b_c − b_t (N,C) of Prop. 4.1; zeros for a head without bias."""
     if bias is None:
         return like.new_zeros(like.shape[:2])
     wide = bias.to(like.dtype)
     return wide[None] - wide[classes][:, None]
-
-
-def probability(maps: Tensor, classes: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Softmax probability from contrastive maps: p_t = 1/Σ_c exp(b_c − b_t − Σ D_(t,c)).
-
-    Source: ContrastiveCAM Prop. 4.1, as exp(−logsumexp). maps (N,C,h,w), classes (N,), bias (C,) -> (N,).
-    """
-    wide = widened(maps)
-    scores = margins(bias, classes, wide) - contrastive_maps(wide, classes).sum((2, 3))
-    return torch.exp(-scores.logsumexp(1))
 
 
 def cfce(maps: Tensor, labels: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -75,11 +50,6 @@ def cfce(maps: Tensor, labels: Tensor, mask: Tensor, bias: Tensor | None = None)
     difference = contrastive_maps(wide, labels)
     signed = torch.where(mask[:, None].bool(), -difference, difference.abs())
     return (margins(bias, labels, wide) + signed.sum((2, 3))).logsumexp(1)
-
-
-def cfce_loss(maps: Tensor, labels: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
-    """CFCE, mean over the batch (our choice, ContrastiveCAM protocol §1.2): see `cfce`. -> () in nats."""
-    return cfce(maps, labels, mask, bias).mean()
 
 
 def divergence(maps: Tensor, mask: Tensor, lambda2: float, lambda3: float) -> Tensor:
@@ -111,23 +81,6 @@ def contrastive_divergence(maps: Tensor, labels: Tensor, mask: Tensor, lambda2: 
     return (every * other).sum(1) / (maps.shape[1] - 1)
 
 
-def rcfce_loss(
-    maps: Tensor,
-    labels: Tensor,
-    mask: Tensor,
-    bias: Tensor | None = None,
-    *,
-    lambda1: float = 50.0,
-    lambda2: float = 1000.0,
-    lambda3: float = 10.0,
-) -> Tensor:
-    """RCFCE: CFCE + λ1/(C − 1)·Σ_{c≠t} KL( σ(λ2·H) ‖ σ(λ3·D_(t,c)) ), mean over the batch.
-
-    Source: ContrastiveCAM eq. 18, λ = {50, 10³, 10}. maps (N,C,h,w), labels (N,), mask (N,h,w) -> () in nats.
-    """
-    return (cfce(maps, labels, mask, bias) + lambda1 * contrastive_divergence(maps, labels, mask, lambda2, lambda3)).mean()
-
-
 def cfbce(maps: Tensor, targets: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
     """CFBCE of each image: 1/C Σ_i [ y_i softplus(−u_i) + (1 − y_i) softplus(f_i) ].
 
@@ -136,16 +89,9 @@ def cfbce(maps: Tensor, targets: Tensor, mask: Tensor, bias: Tensor | None = Non
     Source: ContrastiveCAM eq. 71. maps and class masks (N,C,h,w), targets y (N,C) of 0 and 1 -> (N,) in nats.
     """
     wide = widened(maps)
-    offset = 0.0 if bias is None else bias.to(wide.dtype)
-    focused = torch.where(mask.bool(), wide, -wide.abs()).sum((2, 3)) + offset
-    logits = wide.sum((2, 3)) + offset
+    focused = logits(torch.where(mask.bool(), wide, -wide.abs()), bias)
     y = targets.to(wide.dtype)
-    return (y * softplus(-focused) + (1 - y) * softplus(logits)).mean(1)
-
-
-def cfbce_loss(maps: Tensor, targets: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
-    """CFBCE, mean over the batch: see `cfbce`. -> () in nats."""
-    return cfbce(maps, targets, mask, bias).mean()
+    return (y * softplus(-focused) + (1 - y) * softplus(logits(wide, bias))).mean(1)
 
 
 def positive_divergence(maps: Tensor, weights: Tensor, mask: Tensor, lambda2: float, lambda3: float) -> Tensor:
@@ -156,23 +102,6 @@ def positive_divergence(maps: Tensor, weights: Tensor, mask: Tensor, lambda2: fl
     every = divergence(maps, mask, lambda2, lambda3)
     w = weights.to(every.dtype)
     return (w * every).sum(1) / w.sum(1).clamp(min=1)
-
-
-def rcfbce_loss(
-    maps: Tensor,
-    targets: Tensor,
-    mask: Tensor,
-    bias: Tensor | None = None,
-    *,
-    lambda1: float = 50.0,
-    lambda2: float = 1000.0,
-    lambda3: float = 10.0,
-) -> Tensor:
-    """RCFBCE: CFBCE + λ1/‖y‖₁·Σ_i y_i KL( σ(λ2·H_i) ‖ σ(λ3·CAM_i) ), mean over the batch.
-
-    Source: ContrastiveCAM eq. 72. maps and class masks (N,C,h,w), targets (N,C) -> () in nats.
-    """
-    return (cfbce(maps, targets, mask, bias) + lambda1 * positive_divergence(maps, targets, mask, lambda2, lambda3)).mean()
 
 
 def mixed_cfce(maps: Tensor, labels: Tensor, regions: Tensor, bias: Tensor | None = None) -> Tensor:

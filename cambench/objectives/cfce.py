@@ -8,8 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from cambench.losses.cfce import cfce, contrastive_divergence
+from cambench.losses.cfce import cfce, contrastive_divergence, logits
 from cambench.maps import on_grid
+from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch, UsageError
@@ -58,10 +59,4 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
         kl = torch.where(known, kl, 0.0).mean()
         loss, values["kl"] = loss + settings.kl * kl, kl.detach()
     yield loss
-    return {**values, "accuracy": predicted(maps, bias, batch.label)}
-
-
-def predicted(maps: Tensor, bias: Tensor | None, label: Tensor) -> Tensor:
-    """Share of the batch whose best class is the label; a prediction never looks at a mask."""
-    logits = maps.detach().sum((2, 3)) + (0.0 if bias is None else bias.detach())
-    return (logits.argmax(1) == label).float().mean()
+    return {**values, "accuracy": accuracy(logits(maps, bias), batch.label)}

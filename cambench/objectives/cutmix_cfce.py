@@ -7,8 +7,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from cambench.losses.cfce import cutmix_cfce_loss
-from cambench.objectives.cfce import predicted, regions_of
+from cambench.losses.cfce import cutmix_cfce_loss, logits
+from cambench.objectives.cfce import regions_of
+from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
@@ -66,4 +67,4 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     grid = grid_regions(regions, labels, (maps.shape[2], maps.shape[3]))
     loss = cutmix_cfce_loss(maps, labels, shares, grid, bias)
     yield loss
-    return {"pasted": shares[:, 1].mean(), "accuracy": predicted(maps, bias, batch.label)}
+    return {"pasted": shares[:, 1].mean(), "accuracy": accuracy(logits(maps, bias), batch.label)}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from cambench.losses.cfce import cfbce, positive_divergence
+from cambench.losses.cfce import cfbce, logits, positive_divergence
 from cambench.maps import on_grid
 from cambench.objectives import cfce
 from cambench.objectives.network import Network, Terms
@@ -29,16 +29,16 @@ def targets_of(batch: Batch) -> Tensor:
     return batch.targets
 
 
-def decided(logits: Tensor, targets: Tensor) -> Tensor:
+def decided(scores: Tensor, targets: Tensor) -> Tensor:
     """Share of all decisions, class by class, that are right."""
-    return ((logits.detach() > 0) == (targets > 0)).float().mean()
+    return ((scores.detach() > 0) == (targets > 0)).float().mean()
 
 
 def bce_step(settings: Plain, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
-    """L = mean over images and classes of the binary cross-entropy. Source: ContrastiveCAM protocol §3, SBD."""
-    targets, logits = targets_of(batch), network.logits(batch.views["crop"])
-    yield binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
-    return {"decisions": decided(logits, targets)}
+    """L = mean over images and classes of the binary cross-entropy. Source: ContrastiveCAM spec §3, SBD."""
+    targets, scores = targets_of(batch), network.logits(batch.views["crop"])
+    yield binary_cross_entropy_with_logits(scores, targets.to(scores.dtype))
+    return {"decisions": decided(scores, targets)}
 
 
 def class_masks(regions: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
@@ -70,5 +70,4 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
         kl = positive_divergence(maps, (there & known).float(), mask, settings.lambda2, settings.lambda3).mean()
         loss, values["kl"] = loss + settings.kl * kl, kl.detach()
     yield loss
-    logits = maps.sum((2, 3)) + (0.0 if bias is None else bias)
-    return {**values, "decisions": decided(logits, targets)}
+    return {**values, "decisions": decided(logits(maps, bias), targets)}

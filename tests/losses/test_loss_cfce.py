@@ -12,11 +12,21 @@ from reference import cfce as twin
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from cambench.contrastive import contrastive_maps, reconstructed
 from cambench.losses import cfce as ours
 
 N, C, SIDE = 4, 5, (3, 4)
 LAMBDAS = (2.0, 1.5, 3.0)
-L = dict(zip(("lambda1", "lambda2", "lambda3"), LAMBDAS, strict=True))
+
+
+def rcfce(maps: Tensor, labels: Tensor, mask: Tensor, bias: Tensor | None, lambdas: tuple[float, float, float]) -> Tensor:
+    """Eq. 18 of each image."""
+    return ours.cfce(maps, labels, mask, bias) + lambdas[0] * ours.contrastive_divergence(maps, labels, mask, *lambdas[1:])
+
+
+def rcfbce(maps: Tensor, targets: Tensor, mask: Tensor, bias: Tensor | None, lambdas: tuple[float, float, float]) -> Tensor:
+    """Eq. 72 of each image."""
+    return ours.cfbce(maps, targets, mask, bias) + lambdas[0] * ours.positive_divergence(maps, targets, mask, *lambdas[1:])
 
 
 def drawn(name: str, seed: int = 0) -> dict[str, Tensor]:
@@ -40,19 +50,19 @@ def plain(x: dict[str, Tensor]) -> dict[str, np.ndarray]:
 
 PAIRS: dict[str, tuple[Callable[..., Tensor], Callable[..., float]]] = {
     "cfce": (
-        lambda m, x: ours.cfce_loss(m, x["labels"], x["mask"], x["bias"]),
+        lambda m, x: ours.cfce(m, x["labels"], x["mask"], x["bias"]).mean(),
         lambda m, x, i: twin.cfce(m, x["labels"][i], x["mask"][i], x["bias"]),
     ),
     "rcfce": (
-        lambda m, x: ours.rcfce_loss(m, x["labels"], x["mask"], x["bias"], **L),
+        lambda m, x: rcfce(m, x["labels"], x["mask"], x["bias"], LAMBDAS).mean(),
         lambda m, x, i: twin.rcfce(m, x["labels"][i], x["mask"][i], x["bias"], LAMBDAS),
     ),
     "cfbce": (
-        lambda m, x: ours.cfbce_loss(m, x["targets"], x["masks"], x["bias"]),
+        lambda m, x: ours.cfbce(m, x["targets"], x["masks"], x["bias"]).mean(),
         lambda m, x, i: twin.cfbce(m, x["targets"][i], x["masks"][i], x["bias"]),
     ),
     "rcfbce": (
-        lambda m, x: ours.rcfbce_loss(m, x["targets"], x["masks"], x["bias"], **L),
+        lambda m, x: rcfbce(m, x["targets"], x["masks"], x["bias"], LAMBDAS).mean(),
         lambda m, x, i: twin.rcfbce(m, x["targets"][i], x["masks"][i], x["bias"], LAMBDAS),
     ),
     "cutmix-cfce": (
@@ -84,15 +94,11 @@ def test_loss_and_gradient_are_those_of_the_formula(name: str, bias: str) -> Non
         assert float(gradient[at]) == pytest.approx((value(up) - value(down)) / 2e-6, rel=1e-5, abs=1e-7)
 
 
-def test_probability_is_the_softmax_and_the_reconstructed_map_the_mean_of_the_contrastive_ones() -> None:
+def test_the_reconstructed_map_is_the_mean_of_the_contrastive_ones() -> None:
     x = drawn("bias")
-    maps, labels, bias = x["maps"], x["labels"], x["bias"]
-    logits = maps.sum((2, 3)) + bias
-    expected = logits.softmax(1).gather(1, labels[:, None])[:, 0]
-    torch.testing.assert_close(ours.probability(maps, labels, bias), expected)  # Prop. 4.1
-    every = ours.contrastive_maps(maps, labels)
-    assert bool((every[torch.arange(N), labels] == 0).all())
-    torch.testing.assert_close(ours.reconstructed(maps, labels), every.mean(1))
+    every = contrastive_maps(x["maps"], x["labels"])
+    assert bool((every[torch.arange(N), x["labels"]] == 0).all())
+    torch.testing.assert_close(reconstructed(x["maps"], x["labels"]), every.mean(1))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -107,7 +113,7 @@ def test_contract_3(seed: int) -> None:
     assert bool((ours.cfce(maps, labels, ~ones) >= math.log(C)).all())
     common = 10 * torch.randn(N, 1, *SIDE, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     torch.testing.assert_close(ours.cfce(maps + common, labels, mask), found)
-    torch.testing.assert_close(ours.rcfce_loss(maps + common, labels, mask, **L), ours.rcfce_loss(maps, labels, mask, **L))
+    torch.testing.assert_close(rcfce(maps + common, labels, mask, None, LAMBDAS), rcfce(maps, labels, mask, None, LAMBDAS))
     core_only = maps * mask[:, None]
     ce = cross_entropy(core_only.sum((2, 3)), labels, reduction="none")
     torch.testing.assert_close(ours.cfce(core_only, labels, mask), ce)
@@ -117,9 +123,10 @@ def test_a_mask_of_ones_is_plain_cross_entropy_of_a_head_with_bias_too() -> None
     x = drawn("bias")
     logits = x["maps"].sum((2, 3)) + x["bias"]
     ones = torch.ones_like(x["mask"])
-    torch.testing.assert_close(ours.cfce_loss(x["maps"], x["labels"], ones, x["bias"]), cross_entropy(logits, x["labels"]))
-    found = ours.cfbce_loss(x["maps"], x["targets"], torch.ones_like(x["masks"]), x["bias"])
-    torch.testing.assert_close(found, binary_cross_entropy_with_logits(logits, x["targets"]))  # contract 5
+    plain_loss = cross_entropy(logits, x["labels"])
+    torch.testing.assert_close(ours.cfce(x["maps"], x["labels"], ones, x["bias"]).mean(), plain_loss)
+    loss = ours.cfbce(x["maps"], x["targets"], torch.ones_like(x["masks"]), x["bias"]).mean()
+    torch.testing.assert_close(loss, binary_cross_entropy_with_logits(logits, x["targets"]))  # contract 5
 
 
 def test_contract_4_the_divergence_is_finite_in_float32_and_is_the_generic_form() -> None:
@@ -148,24 +155,25 @@ def test_a_mixed_image_of_one_class_is_cfce() -> None:
     )
     pair, half = x["labels"][:, None].expand(N, 2), torch.full((N, 2), 0.5)
     found = ours.cutmix_cfce_loss(x["maps"], pair, half, regions, x["bias"])
-    torch.testing.assert_close(found, ours.cfce_loss(x["maps"], x["labels"], x["mask"], x["bias"]))
+    torch.testing.assert_close(found, ours.cfce(x["maps"], x["labels"], x["mask"], x["bias"]).mean())
 
 
 def test_a_hand_sized_example() -> None:
     """Two cells, two classes: D = (2, −1) against class 1, the first cell is core: z = −2 + 1."""
     maps = torch.tensor([[[[3.0, 0.0]], [[1.0, 1.0]]]])
     label, mask = torch.tensor([0]), torch.tensor([[[True, False]]])
-    assert float(ours.cfce_loss(maps, label, mask)) == pytest.approx(math.log(1 + math.exp(-1)))
+    assert float(ours.cfce(maps, label, mask)) == pytest.approx(math.log(1 + math.exp(-1)))
     q = math.exp(2) / (math.exp(2) + math.exp(-1))
-    found = float(ours.rcfce_loss(maps, label, mask, lambda1=4.0, lambda3=1.0))
+    found = float(rcfce(maps, label, mask, None, (4.0, 1000.0, 1.0)))
     assert found == pytest.approx(math.log(1 + math.exp(-1)) - 4 * math.log(q), rel=1e-6)
 
 
 def test_no_positive_class_has_no_divergence_and_one_class_is_refused() -> None:
     x = drawn("none")
     nothing = torch.zeros_like(x["targets"])
-    found = ours.rcfbce_loss(x["maps"], nothing, x["masks"])
-    torch.testing.assert_close(found, ours.cfbce_loss(x["maps"], nothing, x["masks"]))
-    for loss in (ours.cfce, ours.rcfce_loss):
+    divergences = ours.positive_divergence(x["maps"], nothing, x["masks"], 1000.0, 10.0)
+    torch.testing.assert_close(divergences, torch.zeros_like(divergences))
+    one_class, label = x["maps"][:, :1], torch.zeros(N, dtype=torch.int64)
+    for loss in (ours.cfce, lambda *given: ours.contrastive_divergence(*given, 1000.0, 10.0)):
         with pytest.raises(ValueError, match="at least 2 classes, got 1; use the binary form"):
-            loss(x["maps"][:, :1], torch.zeros(N, dtype=torch.int64), x["mask"])
+            loss(one_class, label, x["mask"])

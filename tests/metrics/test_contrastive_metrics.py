@@ -9,9 +9,10 @@ from reference import contrastive_cam as twin
 from torch import Tensor
 
 from cambench import maps as steps
+from cambench.contrastive import reconstructed
 from cambench.metrics import INDEX, summarise
 from cambench.metrics.core import contrastive_cam_iou, grad_cam_iou, hires_cam_iou, redundancy
-from cambench.metrics.core.contrastive import RULES, contrastive, otsu, predicted, reconstructed
+from cambench.metrics.core.contrastive import RULES, contrastive, otsu, predicted
 from cambench.vocabulary import CambenchError
 
 IMAGE = torch.zeros(6, 3, 21, 21)

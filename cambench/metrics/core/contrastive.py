@@ -1,4 +1,4 @@
-"""What the metrics on ContrastiveCAMs share: the maps, the rules that make a map a region, the overlap of two regions."""
+"""What the metrics on ContrastiveCAMs share: the maps of a class against the others, the rules that make a map a region, the overlap of two regions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from cambench.contrastive import contrastive_maps
 from cambench.vocabulary import CambenchError
-
-
-def own_map(class_maps: Tensor, label: Tensor) -> Tensor:
-    """CAM_ct: the map of each image's label. class_maps (N,C,h,w), label (N,) -> (N,h,w)."""
-    return class_maps[torch.arange(len(label), device=class_maps.device), label]
 
 
 def contrastive(class_maps: Tensor, label: Tensor) -> Tensor:
     """D_(ct,c) = CAM_ct − CAM_c for the C−1 other classes c ≠ ct, in their order.
 
-    Source: ContrastiveCAM eq. 7. class_maps (N,C,h,w), label (N,) -> (N,C−1,h,w).
+    class_maps (N,C,h,w), label (N,) -> (N,C−1,h,w).
     Raises: CambenchError for a single class, to which nothing stands in contrast.
     """
     n, classes, *grid = class_maps.shape
@@ -26,15 +22,7 @@ def contrastive(class_maps: Tensor, label: Tensor) -> Tensor:
         raise CambenchError(f"contrastive maps: expected maps of at least 2 classes, got {classes}.")
     others = torch.ones(n, classes, dtype=torch.bool, device=class_maps.device)
     others[torch.arange(n, device=class_maps.device), label] = False
-    return (own_map(class_maps, label)[:, None] - class_maps)[others].view(n, classes - 1, *grid)
-
-
-def reconstructed(class_maps: Tensor, label: Tensor) -> Tensor:
-    """CAM_ct − 1/C·Σ_c CAM_c, the mean of all C contrastive maps with the zero D_(ct,ct) among them.
-
-    Source: ContrastiveCAM eq. 8. class_maps (N,C,h,w), label (N,) -> (N,h,w).
-    """
-    return own_map(class_maps, label) - class_maps.mean(1)
+    return contrastive_maps(class_maps, label)[others].view(n, classes - 1, *grid)
 
 
 def relative(share: float) -> Callable[[Tensor], Tensor]:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from cambench import maps
+from cambench.contrastive import reconstructed
 from cambench.metrics.accuracy.predictions import ClassMaps, checked
-from cambench.metrics.core.contrastive import RULES, contrastive, iou, predicted, reconstructed
+from cambench.metrics.core.contrastive import RULES, contrastive, iou, predicted
 
 VARIANTS = (*RULES, "pairwise")
 LEAVES_OUT = "whose mask is empty on the grid"

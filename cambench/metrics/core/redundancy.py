@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from cambench import maps
+from cambench.contrastive import own_map
 from cambench.metrics.accuracy.predictions import ClassMaps, checked
-from cambench.metrics.core.contrastive import contrastive, own_map
+from cambench.metrics.core.contrastive import contrastive
 from cambench.metrics.entry import Direction
 
 VARIANTS = ("core", "non-core", "core-share", "gamma", "core-signed", "non-core-signed")
