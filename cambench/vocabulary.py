@@ -35,7 +35,6 @@ ARGUMENTS: dict[str, str] = {
     "mask": "(N,H,W) bool, ground-truth region of the label at the heatmap's resolution, or at the image's",
     "regions": "(N,H,W) int64 at the image's resolution: the class that each pixel shows, −1 none, −2 ignored",
     "box": "list of N lists of boxes in the pixels of the input",
-    "parts": "list of N lists of (part, x, y) in the pixels of the input",
     "predict": "function: image (N,3,H,W) -> logits (N,C)",
     "explain": "function: image (N,3,H,W), classes (N,), target=None (the job's own) -> raw maps (N,h,w)",
     "class_maps": "function: image (N,3,H,W) -> raw HiResCAM maps of every class's logit (N,C,h,w)",

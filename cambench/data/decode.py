@@ -100,7 +100,10 @@ def pixels(path: Path, banner: int = 0) -> NDArray[np.uint8]:
 
 
 def above(threshold: int) -> Callable[[Path], NDArray[np.bool_]]:
-    """A reader of grey masks: True above `threshold`."""
+    """A reader of grey masks: True above `threshold`.
+
+    CUB's masks are graded by how many annotators agreed; above 0 is the union, as CALM's code takes it.
+    """
 
     def read(path: Path) -> NDArray[np.bool_]:
         with opened(path) as image:
@@ -198,12 +201,3 @@ def segmentation(sample: Sample) -> Path:
             f"{sample.path}: expected a segmentation, its data set has none for it; unpack the segmentations archive."
         )
     return sample.segmentation
-
-
-def load_mask(sample: Sample, threshold: int = 0) -> NDArray[np.bool_]:
-    """(H,W) bool, the segmentation of a sample: grey value above `threshold`.
-
-    CUB's masks are graded by how many annotators agreed; above 0 is the union, as CALM's code takes it.
-    Raises: DataError if the sample has no segmentation or its file cannot be read.
-    """
-    return above(threshold)(segmentation(sample))

@@ -63,28 +63,6 @@ def boxes_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in moved.tolist() if x1 > x0 and y1 > y0]
 
 
-def parts_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> list[tuple[int, float, float]]:
-    """The visible parts (number, x, y) of one image in the view's pixels; those outside it are left out."""
-    found, size = window_of(dataset, row, view, uniform)
-    top, left, height, width = (float(v[0]) for v in (found.top, found.left, found.height, found.width))
-    moved = []
-    for part, x, y in dataset.samples[row].parts:
-        across, down = (x - left) * size[1] / width, (y - top) * size[0] / height
-        if 0 <= across < size[1] and 0 <= down < size[0]:
-            moved.append((part, size[1] - across if bool(found.flip[0]) else across, down))
-    return moved
-
-
-def mask_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> NDArray[np.bool_]:
-    """The segmentation of one image's label in the view's pixels, nearest neighbour.
-
-    Raises: DataError if the image has no segmentation.
-    """
-    found = regions_in_view(dataset, row, view, "segmentation", uniform)
-    moved: NDArray[np.bool_] = found == dataset.samples[row].label
-    return moved
-
-
 def regions_in_view(
     dataset: Dataset, row: int, view: View, source: str, uniform: Tensor | None = None, *, dilated: bool = False
 ) -> NDArray[np.int16]:

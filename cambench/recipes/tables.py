@@ -23,7 +23,6 @@ from cambench.recipes.published import load_published
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import UsageError
 
-FACTS = ("dataset", "split", "method", "arch", "metric", "variant", "explainer", "target", "layer", "checkpoint")
 Direction = Literal["up", "down", "none"]
 
 

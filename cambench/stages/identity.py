@@ -128,9 +128,6 @@ def annotations_of(metric: Metric, dataset: Dataset, partial: bool = False) -> l
     wanted = needs(metric)
     if metric.pairs:
         return [annotated.ATTRIBUTES, annotated.PARTS, SEGMENTATION]
-    found = {
-        BOXES: metric.at_annotation or "box" in wanted or (partial and "mask" in wanted),
-        annotated.PARTS: "parts" in wanted,
-    }
+    boxes = metric.at_annotation or "box" in wanted or (partial and "mask" in wanted)
     regions = region_source(dataset) if metric.regions else None
-    return list(dict.fromkeys([kind for kind, reads in found.items() if reads] + ([regions] if regions else [])))
+    return list(dict.fromkeys(([BOXES] if boxes else []) + ([regions] if regions else [])))

@@ -9,7 +9,7 @@ from data.miniatures import cub
 
 from cambench.data import cub as reader
 from cambench.data import load
-from cambench.data.decode import load_mask
+from cambench.data.decode import above, load_regions
 from cambench.vocabulary import DataError
 
 
@@ -25,9 +25,9 @@ def test_reads_labels_boxes_parts_attributes_and_masks(tmp_path: Path) -> None:
     assert train.samples[0].parts == ((1, 11.5, 7.0), (2, 12.5, 8.0), (3, 13.5, 9.0))
     assert train.attributes[1] == (75.0, 50.0, 0.0, 12.5)
     assert reader.attribute_names(tmp_path / "CUB_200_2011")[1] == "has_wing_color::blue"
-    mask = load_mask(train.samples[0])
-    assert mask.shape == (30, 40) and mask.sum() == 15 * 20
-    assert load_mask(train.samples[0], threshold=128).sum() == 5 * 10
+    segmentation = train.samples[0].segmentation
+    assert segmentation is not None and above(0)(segmentation).shape == (30, 40)
+    assert above(0)(segmentation).sum() == 15 * 20 and above(128)(segmentation).sum() == 5 * 10
     assert train.comparable and train.fingerprint != test.fingerprint
 
 
@@ -40,7 +40,7 @@ def test_parts_attributes_and_masks_are_optional(tmp_path: Path) -> None:
     assert dataset.split == "test" and len(dataset) == 6
     assert not dataset.part_names and not dataset.attributes and dataset.samples[0].segmentation is None
     with pytest.raises(DataError, match="expected a segmentation"):
-        load_mask(dataset.samples[0])
+        load_regions(dataset.samples[0], dataset.segments)
 
 
 @pytest.mark.parametrize(

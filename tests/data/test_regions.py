@@ -14,8 +14,6 @@ from cambench.data.loader import train_batches
 from cambench.data.regions import (
     boxes_in_view,
     check_source,
-    mask_in_view,
-    parts_in_view,
     region_source,
     regions_in_view,
     size_of,
@@ -37,13 +35,12 @@ VIEWS = [
 
 
 def marked(tmp_path: Path, convention: str) -> Dataset:
-    """Eight copies of a black picture with a white rectangle, its box, its mask and its centre as a part."""
+    """Eight copies of a black picture with a white rectangle, its box and its mask."""
     pixels = np.zeros((SIZE[1], SIZE[0]), np.uint8)
     pixels[MARK[1] : MARK[3], MARK[0] : MARK[2]] = 255
     Image.fromarray(pixels).save(tmp_path / "mark.png")
     box = BOXES[convention]
-    part = (7, (MARK[0] + MARK[2]) / 2, (MARK[1] + MARK[3]) / 2)
-    sample = Sample("mark", tmp_path / "mark.png", 0, (box,), None, (part,), tmp_path / "mark.png")
+    sample = Sample("mark", tmp_path / "mark.png", 0, (box,), None, (), tmp_path / "mark.png")
     samples = tuple(replace(sample, id=str(i)) for i in range(8))
     return Dataset("marked", "test", tmp_path, ("mark",), samples, convention)  # type: ignore[arg-type]
 
@@ -51,7 +48,7 @@ def marked(tmp_path: Path, convention: str) -> Dataset:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("convention", list(BOXES))
-def test_pixels_box_part_and_mask_agree(tmp_path: Path, view: View, packed: bool, convention: str) -> None:
+def test_pixels_box_and_mask_agree(tmp_path: Path, view: View, packed: bool, convention: str) -> None:
     dataset = marked(tmp_path, convention)
     plain = replace(view, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     cache = tmp_path / "c" if packed else None
@@ -60,24 +57,21 @@ def test_pixels_box_part_and_mask_agree(tmp_path: Path, view: View, packed: bool
     for i, row in enumerate(batch.rows):
         uniform = draws(torch.tensor([row]), seed=4, epoch=2, view="v") if view.random else None
         image = batch.image[i, 0].numpy()
-        mask = mask_in_view(dataset, row, view, uniform)
+        mask = regions_in_view(dataset, row, view, "segmentation", uniform) == dataset.samples[row].label
         assert mask.shape == image.shape and np.abs((image > 0.5).astype(int) - mask).sum() <= 4 * max(image.shape)
         ((x0, y0, x1, y1),) = boxes_in_view(dataset, row, view, uniform)
         rows, columns = np.nonzero(image > 0.5)
         assert np.abs(np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) - [x0, y0, x1, y1]).max() <= 1
-        ((part, x, y),) = parts_in_view(dataset, row, view, uniform)
-        assert part == 7 and image[int(y), int(x)] > 0.9
-        seen.add(round(x))
+        seen.add(round(x0))
     assert len(seen) > 1 or not view.random or view.flip == 1.0
 
 
 def test_what_a_view_cuts_off_is_left_out(tmp_path: Path) -> None:
     dataset = marked(tmp_path, "inclusive")
-    samples = (replace(dataset.samples[0], boxes=((0.0, 0.0, 3.0, 3.0), (0.0, 0.0, 30.0, 30.0)), parts=((1, 2.0, 2.0),)),)
+    samples = (replace(dataset.samples[0], boxes=((0.0, 0.0, 3.0, 3.0), (0.0, 0.0, 30.0, 30.0))),)
     dataset = replace(dataset, samples=samples)
     view = View("resize-center-crop", 44, resize=44)  # columns 8..51 of the picture
     assert boxes_in_view(dataset, 0, view) == [(0.0, 0.0, 23.0, 31.0)]
-    assert parts_in_view(dataset, 0, view) == []
 
 
 def test_boxes_below_the_banner_are_clipped(tmp_path: Path) -> None:

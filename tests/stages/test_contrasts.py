@@ -14,7 +14,7 @@ from reference import relative_probability as twin
 from torch.nn.functional import interpolate
 
 from cambench.data.loader import eval_batches
-from cambench.data.regions import mask_in_view
+from cambench.data.regions import regions_in_view
 from cambench.explainers import all_class_maps
 from cambench.metrics.faithfulness.relative_probability import best
 from cambench.report.figures.panels import Row
@@ -98,7 +98,8 @@ def test_versus_is_the_difference_of_two_classes(place: Place) -> None:
         assert list(found) == list(wanted)
         for title, heatmap in found.items():
             assert np.abs(heatmap - wanted[title]).max() < 1e-4 * np.abs(every).max(), title
-        assert row.mask is not None and np.array_equal(row.mask, mask_in_view(shown.dataset, at, shown.view))
+        regions = regions_in_view(shown.dataset, at, shown.view, "segmentation")
+        assert row.mask is not None and np.array_equal(row.mask, regions == shown.dataset.samples[at].label)
     assert [index[of["image"]] for of in told] == [0, 20, 39]
 
 
