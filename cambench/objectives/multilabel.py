@@ -35,7 +35,7 @@ def decided(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def bce_step(settings: Plain, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
-    """L = mean over images and classes of the binary cross-entropy. Source: ContrastiveCAM spec §3, SBD."""
+    """L = mean over images and classes of the binary cross-entropy. Source: ContrastiveCAM protocol §3, SBD."""
     targets, scores = targets_of(batch), network.logits(batch.views["crop"])
     yield binary_cross_entropy_with_logits(scores, targets.to(scores.dtype))
     return {"decisions": decided(scores, targets)}

@@ -1,4 +1,4 @@
-"""What the metrics on ContrastiveCAMs share: the maps of a class against the others, the rules that make a map a region, the overlap of two regions."""
+"""What the metrics on ContrastiveCAMs share: the rules that make a map a region, the overlap of two regions (ContrastiveCAM protocol §2).
 
 from __future__ import annotations
 
