@@ -13,18 +13,19 @@ from torch import nn
 
 from cambench import explainers, models, seeds
 from cambench.explainers.contrast import Walk
-from cambench.explainers.explanation import Explainer
+from cambench.explainers.explanation import Explainer, Explanation, Query, answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
 from cambench.models.habits import first_pass, habits
 from cambench.models.preprocessing import preprocessing_of
 from cambench.models.source import source_of
 from cambench.stages import divergence, identity, workplace
+from cambench.stages.class_sets import tables
 from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
-from cambench.store.runs import Run, RunInfo, find_run, read_run
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.store.runs import Run, find_run, read_run
+from cambench.vocabulary import CambenchError, Dataset, UsageError
 
 GIVEN = ("torchvision:", "python:")
 LAST, BEST = identity.LAST, "best"
@@ -36,11 +37,27 @@ OTHER_SIZE = "choose a metric that looks at images of its own size (ch-224 in pl
 
 
 class Ready(NamedTuple):
-    """A network, the layer to explain, and its head or what the explainer prepared of it."""
+    """A network as one explainer needs it: the layer to explain, and its head or what the explainer prepared of it."""
 
+    entry: Explainer
     model: nn.Module
     layer: str | None
     head: nn.Linear | Walk | None
+    precision: str
+
+    def query(self, target: str = "logit", dataset: Dataset | None = None, *, training: bool = False) -> Query:
+        """What is asked of a batch of a data set's images; its class sets are those that `subset:NAME` names."""
+        subsets = None if dataset is None else tables(target, dataset)
+        return Query(self.entry, self.layer, self.head, target, subsets, self.precision, training)
+
+    def explain(
+        self, images: torch.Tensor, target: str, classes: torch.Tensor | None, dataset: Dataset, *, training: bool = False
+    ) -> Explanation:
+        """The raw maps of a batch (N,3,H,W) of a data set's images for classes (N,), None for each image's best class.
+
+        training: as `explainers.explain_batch`, which says the rest. Every map of a run's network is made here.
+        """
+        return answer(self.model, images, self.query(target, dataset, training=training), classes)
 
 
 @dataclass(frozen=True)
@@ -77,13 +94,14 @@ class Loaded:
 
     def ready_for(self, explainer: Explainer) -> Ready:
         """The network as the explainer needs it."""
-        if explainer.prepare is None:
-            return Ready(self.model, self.layer, self.head)
         layer = self.layer_of(explainer)
+        if explainer.prepare is None:
+            return Ready(explainer, self.model, layer, self.head, self.precision)
         model = self.unfolded(layer)
         image = torch.zeros(1, 3, self.size, self.size, device=self.device)
         with self.autocast():
-            return Ready(model, *explainers.place(model, image, explainer, layer, self.size))
+            layer_and_head = explainers.place(model, image, explainer, layer, self.size)
+        return Ready(explainer, model, *layer_and_head, self.precision)
 
     def check_size(self, size: int) -> None:
         """See that the network takes images of another size than its own.

@@ -13,9 +13,9 @@ from cambench import maps
 from cambench.data import cues
 from cambench.data.cub import attribute_names
 from cambench.data.decode import image_size
-from cambench.explainers.explanation import Query
 from cambench.explainers.several import maps_of_classes
 from cambench.metrics import Metric
+from cambench.stages.network import Ready
 from cambench.vocabulary import Batch, Dataset, UsageError
 
 
@@ -70,9 +70,8 @@ def looks_of(rows: Sequence[int], dataset: Dataset, pairs: list[cues.Pair], side
 
 
 def differences(
-    model: torch.nn.Module,
+    ready: Ready,
     batch: Batch,
-    query: Query,
     pairs: list[cues.Pair],
     looks: list[Look],
     before: Sequence[str] = (),
@@ -84,7 +83,7 @@ def differences(
     wanted = sorted({(look.place, c) for look in looks for c in (pairs[look.pair].a, pairs[look.pair].b)})
     at = {key: i for i, key in enumerate(wanted)}
     places, classes = torch.tensor(wanted, device=batch.label.device).unbind(1)
-    found = maps_of_classes(model, batch.image, query, places, classes, chunk=len(batch.rows))
+    found = maps_of_classes(ready.model, batch.image, ready.query(), places, classes, chunk=len(batch.rows))
     found = maps.apply(found, before, (found.shape[1], found.shape[2]))
     a = torch.tensor([at[look.place, pairs[look.pair].a] for look in looks])
     b = torch.tensor([at[look.place, pairs[look.pair].b] for look in looks])

@@ -85,7 +85,7 @@ def test_the_features_are_those_beneath_the_classifier_of_the_unfolded_network(s
 def test_60_percent_of_the_pixels_are_kept_those_that_the_slow_twin_ranks_highest(shown: Scene, there: Place) -> None:
     for i, (column, side) in enumerate(zip(shown.columns, (16, 32), strict=True)):
         image = images(shown, i, there)[:3]
-        kept, predicted, p, masked_p = explained(column, image)
+        kept, predicted, p, masked_p = explained(column, image, shown.dataset)
         options = {"layer": column.ready.layer, "head": column.ready.head}
         raw = explain_batch(column.ready.model, image, explainer="grad-cam", classes=predicted, **options).maps
         logits = [column.loaded.logits(x).double() for x in (image, kept)]
@@ -112,7 +112,7 @@ def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown:
     assert [(len(f), round(p, 3), s) for f, p, s in calls] == [(80, 26.333, 3), (80, 26.333, 0)]
     for i, (column, cloud, panel) in enumerate(zip(shown.columns, made, told, strict=True)):
         image, features = images(shown, i, there), calls[i][0]
-        kept = explained(column, image)[0]
+        kept = explained(column, image, shown.dataset)[0]
         assert np.allclose(features, torch.cat([encoded(column, image), encoded(column, kept)]), atol=1e-5)
         labels = [shown.dataset.samples[row].label for row in shown.rows]
         wanted = slow.closeness(features[:40].tolist(), features[40:].tolist(), labels)

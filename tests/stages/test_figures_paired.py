@@ -20,6 +20,7 @@ from cambench.stages.reporting.figures import index
 from cambench.stages.reporting.gallery import gallery, open_data, view_of
 from cambench.stages.reporting.report import tables, write_page
 from cambench.stages.workplace import Place
+from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.runs import Run, find_run, read_runs
 from cambench.vocabulary import UsageError
 
@@ -131,7 +132,11 @@ def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_pa
     assert told["images"][0]["maps"] == ["cgc resnet8 grad-cam", "ce resnet8 grad-cam"]
 
 
-def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(measured: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("explainer", "target"), [("grad-cam", "logit"), ("grad-cam", "subset:kind"), ("cmwp", "logit")])
+def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(
+    explainer: str, target: str, measured: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a target that needs the data's class sets, and of an explainer that needs the batch norms unfolded."""
     from cambench import geometry
     from cambench.stages.reporting.figures import consistency
 
@@ -139,10 +144,19 @@ def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(measured: Place,
         return geometry.whole(n, *size)
 
     monkeypatch.setattr(consistency, "paired_windows", whole)
-    shown = index.pick(index.CONSISTENCY, index.Wish(), measured.results)
-    rows = consistency.pairs(shown, measured, 3)
+    alone = Place(measured.data, tmp_path, "cpu")
+    shutil.copytree(measured.results / "runs", tmp_path / "runs")
+    for path in tmp_path.glob("runs/*/last.pt"):  # where some scales are negative, folded weights have other signs
+        state = load_checkpoint(path)
+        for name in [n for n in state["model"] if n.endswith(".running_mean")]:
+            state["model"][name.replace("running_mean", "weight")][::2] *= -1
+        save_checkpoint(path, state)
+    explain_all(Works([]), ExplainJob(explainer, target), alone)
+    shown = index.pick(index.CONSISTENCY, index.Wish(), alone.results)
+    rows = consistency.pairs(shown, alone, 3)
     for original, crop in zip(rows[::2], rows[1::2], strict=True):
         assert crop.wrong == original.wrong and list(crop.boxes) == list(original.boxes)
+        assert set(crop.maps) == set(original.maps) and len(crop.maps) == 2
         for label, heatmap in original.maps.items():
             assert abs(crop.maps[label] - heatmap).max() <= 1e-4 * abs(heatmap).max() + 1e-7
 

@@ -20,10 +20,9 @@ from torch import Tensor, nn
 from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
-from cambench.explainers import explain_batch, find_explainer
-from cambench.stages.class_sets import tables
+from cambench.explainers import find_explainer
 from cambench.stages.images import make_view
-from cambench.stages.network import Loaded
+from cambench.stages.network import Loaded, Ready
 
 if TYPE_CHECKING:
     from cambench.stages.measuring.rows import EvalJob, Work
@@ -66,18 +65,9 @@ def drifting(loaded: Loaded, layer: str) -> Loaded:
 
 def train_mode_maps(job: EvalJob, network: Loaded, view: View, work: Work, rows: list[int]) -> dict[int, Tensor]:
     """Row -> raw map (h,w) on the CPU; the running statistics of the network move."""
+    ready = Ready(find_explainer(job.explainer), network.model, network.layer, None, network.precision)
     found: dict[int, Tensor] = {}
     for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=rows, **network.source(work.place)):
-        explained = explain_batch(
-            network.model,
-            batch.image,
-            explainer=job.explainer,
-            target=job.target,
-            classes=batch.label,
-            layer=network.layer,
-            precision=network.precision,
-            training=True,
-            subsets=tables(job.target, work.dataset),
-        )
+        explained = ready.explain(batch.image, job.target, batch.label, work.dataset, training=True)
         found.update(zip(batch.rows, explained.maps.cpu(), strict=True))
     return found

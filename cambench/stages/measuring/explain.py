@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from cambench.data.loader import eval_batches
-from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explanation
 from cambench.stages import identity, workplace
-from cambench.stages.class_sets import tables
 from cambench.stages.images import make_view
 from cambench.stages.network import Loaded
 from cambench.stages.progress import bar, say
@@ -133,17 +132,8 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.
         say(f"{entry.name} explains layer {ready.layer}")
     with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
-            result = explain_batch(
-                ready.model,
-                batch.image,
-                explainer=entry.name,
-                target=job.target,
-                classes=explained_classes(job, batch, loaded, dataset),
-                layer=ready.layer,
-                head=ready.head,
-                precision=loaded.precision,
-                subsets=tables(job.target, dataset),
-            )
+            classes = explained_classes(job, batch, loaded, dataset)
+            result = ready.explain(batch.image, job.target, classes, dataset)
             waiting.append(arrays(result, batch, dataset, entry.partial))
             if sum(len(w["target"]) for w in waiting) >= CHUNK:
                 commit(parts, waiting)

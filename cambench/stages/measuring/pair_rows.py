@@ -13,7 +13,6 @@ from torch import Tensor
 from cambench import maps
 from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
-from cambench.explainers.explanation import Query
 from cambench.metrics import Metric
 from cambench.metrics.localisation import cue_localisation
 from cambench.stages import workplace
@@ -30,7 +29,6 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
     pairs, view, entry = pairs_of(dataset), make_view(metric.view, loaded), find_explainer(job.explainer)
     ready, scale = loaded.ready_for(entry), cue_localisation.scale_on(entry.name)
     before, after = cue_localisation.around_difference(metric.steps)
-    query = Query(entry, ready.layer, ready.head, precision=loaded.precision)
     counts: dict[str, Tensor] = {}
     images = torch.zeros(len(pairs), dtype=torch.int64)
     known = {c for pair in pairs for c in (pair.a, pair.b)}
@@ -39,7 +37,7 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
             looks = looks_of(batch.rows, dataset, pairs, view.size)
             if looks:
-                heatmap = differences(ready.model, batch, query, pairs, looks, before)
+                heatmap = differences(ready, batch, pairs, looks, before)
                 heatmap = maps.apply(heatmap, after, (view.size, view.size))
                 of = torch.tensor([look.pair for look in looks])
                 found = metric.measure(heatmap=heatmap, mask=torch.stack([look.mask for look in looks]), scale=scale)

@@ -15,12 +15,11 @@ from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.regions import boxes_of, region_source, regions_in_view, size_of
 from cambench.data.views import View
-from cambench.explainers import all_class_maps, explain_batch, find_explainer, input_gradients
+from cambench.explainers import all_class_maps, find_explainer, input_gradients
 from cambench.metrics import Metric
 from cambench.models.segmentation import segment
 from cambench.pixels import Normalisation
 from cambench.stages import workplace
-from cambench.stages.class_sets import tables
 from cambench.stages.images import make_view
 from cambench.stages.measuring.masks import mask_batches
 from cambench.stages.network import Loaded
@@ -163,9 +162,6 @@ def explainer(job: EvalJob, loaded: Loaded, dataset: Dataset) -> Callable[..., T
     ready = loaded.ready_for(find_explainer(job.explainer))
 
     def explain_images(image: Tensor, classes: Tensor, target: str | None = None) -> Tensor:
-        chosen = target or job.target
-        options: dict[str, Any] = {"explainer": job.explainer, "target": chosen, "subsets": tables(chosen, dataset)}
-        fixed: dict[str, Any] = {"layer": ready.layer, "head": ready.head, "precision": loaded.precision}
-        return explain_batch(ready.model, image, classes=classes, **options, **fixed).maps
+        return ready.explain(image, target or job.target, classes, dataset).maps
 
     return explain_images

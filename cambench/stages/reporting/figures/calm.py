@@ -48,7 +48,7 @@ def scene(run: str, dataset: str | None, place: Place, sets: Sequence[Path] = ()
     Raises: UsageError for a network without a CALM head; as `with_file` for the files.
     """
     loaded, entry = load_network(open_run(run, place), place), find_explainer(EXPLAINERS[JOINT])
-    ready = loaded.ready_for(entry)._replace(layer=loaded.layer_of(entry))
+    ready = loaded.ready_for(entry)
     images = reduce(with_file, sets, open_data(loaded, place, dataset, "eval", None))
     return Scene(KIND, loaded, images, entry, ready, make_view("resize", loaded), 2)
 

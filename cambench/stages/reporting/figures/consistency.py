@@ -11,14 +11,14 @@ from torch import Tensor
 
 from cambench import geometry, seeds
 from cambench.data.loader import eval_batches
-from cambench.explainers import explain_batch
+from cambench.explainers import find_explainer
 from cambench.losses.cgc import paired_windows
 from cambench.pixels import to_input, to_pixels
 from cambench.report.formats.html import GalleryRow, Said
 from cambench.stages.network import LAST, load_network
 from cambench.stages.reporting.gallery import Shown, cut, of_classes, open_data, photograph, plain, rows, view_of
 from cambench.stages.workplace import Place
-from cambench.vocabulary import Box
+from cambench.vocabulary import Box, Dataset
 
 CROP = "its crop"
 
@@ -39,7 +39,7 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
     crops = geometry.resample(batch.image, windows, size)
     wholes = [photograph(dataset, row, view) for row in batch.rows]
     unit = to_pixels(crops, view.mean, view.std)
-    told = {s.label: explained(s, unit, batch.rows, place) for s in shown}
+    told = {s.label: explained(s, unit, batch.rows, dataset, place) for s in shown}
     made = []
     for i, original in enumerate(originals):
         maps = {label: found[i].numpy() for label, (found, _) in told.items()}
@@ -59,7 +59,7 @@ def times(windows: geometry.Windows, factor: int) -> geometry.Windows:
     return replace(windows, **edges)
 
 
-def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> tuple[Tensor, Tensor]:
+def explained(shown: Shown, images: Tensor, at: Sequence[int], dataset: Dataset, place: Place) -> tuple[Tensor, Tensor]:
     """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,).
 
     images: (N,3,H,W) pixels in [0,1], which the network sees as its own view normalises them.
@@ -67,16 +67,9 @@ def explained(shown: Shown, images: Tensor, at: Sequence[int], place: Place) -> 
     job, own = shown.maps.job, view_of(shown.maps)
     epoch = job.get("epoch", LAST)
     loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"], checkpoint=epoch)
-    found = explain_batch(
-        loaded.model,
-        to_input(images, own.mean, own.std).to(loaded.device),
-        explainer=job["explainer"],
-        target=job["target"],
-        classes=torch.tensor([int(shown.maps.target[row]) for row in at], device=loaded.device),
-        layer=loaded.layer,
-        head=loaded.head,
-        precision=loaded.precision,
-    )
+    ready = loaded.ready_for(find_explainer(job["explainer"]))
+    classes = torch.tensor([int(shown.maps.target[row]) for row in at], device=loaded.device)
+    found = ready.explain(to_input(images, own.mean, own.std).to(loaded.device), job["target"], classes, dataset)
     return found.maps.float().cpu(), found.logits.argmax(1).cpu()
 
 

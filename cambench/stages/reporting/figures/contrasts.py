@@ -19,13 +19,12 @@ from torch import Tensor
 from cambench.data.loader import eval_batches
 from cambench.data.regions import has_region, region_source, regions_in_view
 from cambench.data.views import View, in_words
-from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explainer
 from cambench.maps import resize_corners
 from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.faithfulness.relative_probability import BLUR_SIGMA, THRESHOLD, best, blurred, by_sign, replaced
 from cambench.report.figures.panels import Below, Group, Panel, Row
-from cambench.stages.class_sets import tables
 from cambench.stages.images import make_view, open_data
 from cambench.stages.network import Loaded, Ready, load_network, open_run
 from cambench.stages.progress import bar, say
@@ -217,17 +216,8 @@ def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> Tensor:
 
 def native_map(shown: Scene, image: Tensor, target: str, label: int, explainer: str) -> Tensor:
     """The map (1,h,w) of a class of one image (1,3,H,W) at its native grid, raw and signed."""
-    return explain_batch(
-        shown.ready.model,
-        image,
-        explainer=explainer,
-        target=target,
-        classes=torch.tensor([label], device=image.device),
-        layer=shown.ready.layer,
-        head=shown.ready.head,
-        precision=shown.loaded.precision,
-        subsets=tables(target, shown.dataset),
-    ).maps.float()
+    ready = shown.ready._replace(entry=find_explainer(explainer))
+    return ready.explain(image, target, torch.tensor([label], device=image.device), shown.dataset).maps.float()
 
 
 def outline(shown: Scene, row: int) -> NDArray[np.bool_] | None:

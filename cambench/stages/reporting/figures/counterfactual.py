@@ -18,7 +18,7 @@ from cambench.data.loader import eval_batches
 from cambench.data.views import View, in_words
 from cambench.explainers import find_explainer
 from cambench.explainers.calm import has_head
-from cambench.explainers.explanation import Explainer, Query
+from cambench.explainers.explanation import Explainer
 from cambench.metrics import find_metric
 from cambench.metrics.localisation.cue_localisation import COUNTS
 from cambench.report.figures.panels import Group, Panel, Row
@@ -180,8 +180,7 @@ def maps_of(shown: Scene, row: int, pair: cues.Pair, look: Look, place: Place) -
     for column in shown.columns:
         source = column.loaded.source(place)
         (batch,) = eval_batches(shown.dataset, column.view, batch_size=1, rows=[row], **source)
-        query = Query(column.entry, column.ready.layer, column.ready.head, precision=column.loaded.precision)
-        (less,) = differences(column.ready.model, batch, query, [pair], [look])
+        (less,) = differences(column.ready, batch, [pair], [look])
         made.append(Panel(column.label, less.float().cpu().numpy()))
         seen.append(batch.image[0])
     return made, seen[0]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cambench import maps
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
-from cambench.explainers import explain_batch, find_explainer
+from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.metrics.faithfulness.drop_increase import STEPS, keep, of_class
 from cambench.metrics.faithfulness.embedding import Closeness, closeness
@@ -145,7 +145,7 @@ def look(shown: Scene, column: Column, samples: Sequence[int], place: Place) -> 
     loaded = column.loaded
     with bar(f"{loaded.run.name}: features", len(shown.rows)) as progress:
         for batch in eval_batches(shown.dataset, column.view, batch_size=BATCH, rows=shown.rows, **loaded.source(place)):
-            kept, *answers = explained(column, batch.image)
+            kept, *answers = explained(column, batch.image, shown.dataset)
             features = [encoded(column, image) for image in (batch.image, kept)]
             found.append(tuple(t.cpu() for t in (*features, *answers)))
             for row, image, less in zip(batch.rows, batch.image, kept, strict=True):
@@ -156,14 +156,12 @@ def look(shown: Scene, column: Column, samples: Sequence[int], place: Place) -> 
     return Seen(original, masked, predicted, before, after, pictures)
 
 
-def explained(column: Column, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def explained(column: Column, image: Tensor, dataset: Dataset) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """image (N,3,H,W) -> what Grad-CAM of the predicted class keeps of it, that class (N,), its p before and after (N,)."""
-    loaded, ready = column.loaded, column.ready
-    options: dict[str, Any] = {"layer": ready.layer, "head": ready.head, "precision": loaded.precision}
-    found = explain_batch(ready.model, image, explainer="grad-cam", **options)
+    found = column.ready.explain(image, "logit", None, dataset)
     place = ranks(maps.apply(found.maps, STEPS, (image.shape[2], image.shape[3])))
     masked = keep(image, place, KEPT)
-    logits = (found.logits, loaded.logits(masked))
+    logits = (found.logits, column.loaded.logits(masked))
     before, after = (of_class(torch.softmax(maps.widened(y), 1), found.classes) for y in logits)
     return masked, found.classes, before, after
 
