@@ -24,7 +24,7 @@ from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
-from cambench.store.runs import Run, find_run, read_run
+from cambench.store.runs import Run, RunInfo, find_run, read_run
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
 GIVEN = ("torchvision:", "python:")

@@ -1,4 +1,4 @@
-"""What the metrics on ContrastiveCAMs share: the rules that make a map a region, the overlap of two regions (ContrastiveCAM protocol §2).
+"""What the metrics on ContrastiveCAMs share: the maps, the rules that make a map a region, the overlap of two regions."""
 
 from __future__ import annotations
 
