@@ -42,7 +42,7 @@ def open_data(
     draw = episodes.from_dict(mine.get("draw"))
     found = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
     names, outputs = loaded.run.info.class_names, count_outputs(loaded)
-    if names is not None:
+    if names:
         found = matched(found, names, loaded.run.name, some=map_classes)
     if outputs != len(found.classes):
         raise wrong_count(found, outputs, loaded.run.name)

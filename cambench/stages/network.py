@@ -238,7 +238,7 @@ def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, A
             "it with --set train.validate_epochs=true."
         )
     recipe = run.info.recipe
-    model = models.build(recipe["arch"], len(run.info.class_names or ()), surgery=recipe["model"]["surgery"], weights=path)
+    model = models.build(recipe["arch"], len(run.info.class_names), surgery=recipe["model"]["surgery"], weights=path)
     return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
 
 

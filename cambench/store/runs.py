@@ -29,8 +29,8 @@ class RunInfo:
     """The data set that it was trained on; empty for a given network."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """Of that data set: its spec, number of classes, draw, fingerprint, number of images."""
-    class_names: Sequence[str] | None = None
-    """In the order of the network's outputs."""
+    class_names: Sequence[str] = ()
+    """In the order of the network's outputs; empty for a given network."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The resolved training recipe; of an added run, how its network is built and what it looks at."""
     weights: str | None = None
@@ -68,7 +68,12 @@ class RunInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     finished: bool = False
 
+    def __post_init__(self) -> None:
+        for name in SEQUENCES:
+            object.__setattr__(self, name, tuple(getattr(self, name) or ()))
 
+
+SEQUENCES = ("class_names", "partial", "deviations", "warnings", "base_warnings", "rounded_after")
 KNOWN = {f.name for f in fields(RunInfo)}
 
 
@@ -118,14 +123,14 @@ def as_json(info: RunInfo) -> dict[str, Any]:
     return {"schema": schema.RUN, **asdict(info)}
 
 
-def of_json(path: Path, contents: Any, mend: str = MEND) -> RunInfo:
+def of_json(path: Path, contents: Any, what: str = "a run", mend: str = MEND) -> RunInfo:
     """What the contents of a `run.json` say.
 
     Raises: CambenchError naming one that is broken or of another schema.
     """
     known = isinstance(contents, dict) and isinstance(contents.get("job", {}), dict)
     version = contents.get("schema", 1 if "job" in contents else None) if known else type(contents).__name__
-    schema.check(path, version, schema.RUN, "a run", mend)
+    schema.check(path, version, schema.RUN, what, mend)
     facts = {name: fact for name, fact in contents.items() if name != "schema"}
     if unknown := sorted(set(facts) - KNOWN):
         raise CambenchError(f"{path}: expected what a run says, got {unknown[0]!r} as well; {mend}")

@@ -11,7 +11,7 @@ from sample_table import SAMPLE
 
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import load_table
-from cambench.report.figures.drawing import bars
+from cambench.report.figures import bars
 from cambench.report.tables.model import Table
 from cambench.report.tables.paper import paper_table
 from cambench.vocabulary import UsageError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from cambench.report.figures.drawing import convergence as c
+from cambench.report.figures import convergence as c
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 
@@ -30,7 +30,7 @@ def run(method: str, seed: int, accuracies: list[float], root: Path, **facts: An
     info = {"method": method, "seed": seed, "dataset": "tiny-imagenet", "arch": "torchvision:resnet50", "recipe": settings}
     info |= {"partial": [], "deviations": [], "comparable": True, "weights": None, "finished": True}
     info["data"] = {"fingerprint": facts.pop("data", "d")}
-    made = Run(root / f"{method}-s{seed}-{len(list(root.iterdir()))}", {})
+    made = Run(root / f"{method}-s{seed}-{len(list(root.iterdir()))}")
     made = made.save(**info | facts)
     made.write_log([{"epoch": n, c.ACCURACY: a, c.LOSS: 5 - a / 10} for n, a in enumerate(accuracies, 1)])
     return made

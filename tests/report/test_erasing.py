@@ -13,7 +13,7 @@ from sample_table import SAMPLE
 from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import load_table
-from cambench.report.figures.drawing import erasing
+from cambench.report.figures import erasing
 from cambench.report.tables.model import Table
 from cambench.report.tables.paper import paper_table
 from cambench.vocabulary import UsageError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cambench.report.figures.drawing import drawing
+from cambench.report.figures import drawing
 from cambench.report.formats import curves
 from cambench.report.formats.curves import Curve
 from cambench.vocabulary import CambenchError, DataError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from cambench.metrics.statistics import over_seeds
 from cambench.report.formats.headline import Headline, headlines
 from cambench.report.formats.introduction import introduction
 from cambench.store.records import Record, Rows, Value
+from cambench.store.runs import RunInfo
 from cambench.vocabulary import CambenchError
 
 IDS = [f"{i}.jpg" for i in range(100)]
@@ -110,11 +112,10 @@ def test_without_a_baseline_nothing_is_compared_and_two_settings_are_two_rows(re
 
 
 def test_the_introduction_names_what_was_trained_and_how_often() -> None:
-    run = {"kind": "trained", "dataset": "synthbirds", "arch": "torchvision:resnet18", "finished": True}
-    facts = {"class_names": ["a", "b"], "data": {"images": 300}, "recipe": {"summary": "the baseline"}}
-    runs = [{**run, **facts, "method": "ce", "seed": s} for s in (1, 0)]
-    runs += [{**runs[0], "method": "cgc", "finished": False}, {**runs[0], "kind": "given"}]
-    runs[0]["warnings"] = ["Diverged in epoch 3"]
+    run = RunInfo(method="ce", dataset="synthbirds", arch="torchvision:resnet18", finished=True, class_names=("a", "b"))
+    run = replace(run, data={"images": 300}, recipe={"summary": "the baseline"})
+    runs = [replace(run, seed=1, warnings=["Diverged in epoch 3"]), run]
+    runs += [replace(run, method="cgc", finished=False), replace(run, kind="given")]
     (found,) = introduction(runs)
     assert found.methods[0].warnings == ["seed 1: Diverged in epoch 3"]
     assert (found.dataset, found.classes, found.images, found.archs) == ("synthbirds", "2 classes", "300 images", "resnet18")

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sample_table import NASTY
 
-from cambench.report.figures.drawing import panels, plots
+from cambench.report.figures import panels, plots
 from cambench.report.figures.panels import Below, Group, Panel, Row
 from cambench.vocabulary import CambenchError
 

@@ -17,7 +17,7 @@ from sample_table import NASTY, SAMPLE
 from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import load_table
-from cambench.report.figures.drawing import ablation, grid, plots
+from cambench.report.figures import ablation, grid, plots
 from cambench.report.formats.html import GalleryRow, Said
 from cambench.report.tables.paper import paper_table
 from cambench.vocabulary import CambenchError, UsageError

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from cambench import data
 from cambench.cli import app
+from cambench.report.figures import class_bars
 from cambench.report.figures.class_bars import Series
-from cambench.report.figures.drawing import class_bars
 from cambench.report.tables.model import Measured, Table
 from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.rows import EvalJob

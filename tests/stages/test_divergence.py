@@ -124,7 +124,7 @@ def test_a_run_that_diverges_says_so_in_its_epoch_and_under_every_number(
     (sentence,) = run.info.warnings
     assert sentence.startswith("Diverged in epoch 2: mean loss 1.42e+05, more than 10 times")
     assert told.count(sentence) == 1 and "epoch 3/3" in told.partition(sentence)[2], "at once, and once"
-    assert read_run(run.path).info.warnings == [sentence] and not healthy.info.warnings
+    assert read_run(run.path).info.warnings == (sentence,) and not healthy.info.warnings
     monkeypatch.undo()
     (row,) = [row for row in listed_runs(tmp_path) if row["name"] == run.name]
     assert row["state"] == "finished, diverged in epoch 2"

@@ -200,8 +200,8 @@ def test_convergence_says_what_it_cannot_show(followed: Place, tmp_path: Path, c
     with pytest.raises(UsageError, match="no validated training to show, there are none"):
         index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(), Place(place.data, tmp_path, "cpu"))
     run = find_run("synthbirds-ce", place.results)
-    begun = Run(place.results / "runs" / "synthbirds-begun").save(**{**run.info, "finished": False})
-    other = Run(place.results / "runs" / "cub-other").save(**{**run.info, "dataset": "cub"})
+    begun = Run(place.results / "runs" / "synthbirds-begun", run.info).save(finished=False)
+    other = Run(place.results / "runs" / "cub-other", run.info).save(dataset="cub")
     other.write_log(run.log())
     try:
         with pytest.raises(UsageError, match="trainings on cub, synthbirds; choose with --dataset"):

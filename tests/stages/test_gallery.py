@@ -10,7 +10,7 @@ import pytest
 
 from cambench.stages.reporting.gallery import Shown, common, labelled_runs, of_classes
 from cambench.store.heatmaps import Heatmaps
-from cambench.store.runs import Run
+from cambench.store.runs import Run, RunInfo
 from cambench.vocabulary import Dataset, Sample
 
 
@@ -44,8 +44,8 @@ def test_what_maps_have_in_common_is_the_least_share_of_each_pixel() -> None:
 
 def test_settings_of_one_method_are_told_apart_and_one_setting_is_not() -> None:
     def run(name: str, **recipe: Any) -> Run:
-        facts = {"dataset": "d", "method": "cgc", "arch": "torchvision:resnet18"}
-        return Run(Path(name), {**facts, "recipe": {**recipe, "sources": {"x": name}}})
+        facts: dict[str, Any] = {"dataset": "d", "method": "cgc", "arch": "torchvision:resnet18"}
+        return Run(Path(name), RunInfo(**facts, recipe={**recipe, "sources": {"x": name}}))
 
     runs = [run("a", train={"epochs": 6}), run("b", train={"epochs": 18}), run("c", train={"epochs": 18})]
     labels = [label.replace("\N{NO-BREAK SPACE}", " ") for _, label in labelled_runs(runs)]

@@ -29,7 +29,7 @@ from cambench.stages.reproducing.plan import Network
 from cambench.stages.training.train import TrainJob, train, view
 from cambench.stages.workplace import Place
 from cambench.store.records import read_rows, records_of
-from cambench.store.runs import Run
+from cambench.store.runs import Run, RunInfo
 from cambench.vocabulary import Dataset
 
 OWN = NORMALISATIONS["cifar100"]
@@ -58,7 +58,7 @@ def test_imagenets_goes_unsaid_so_that_old_runs_and_their_maps_are_found(
     usual: Loaded, place: Place, birds_seen: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     info = usual.run.info
-    assert "normalisation" not in info["recipe"]["input"] and "normalisation" not in info["job"]["recipe"]["input"]
+    assert "normalisation" not in info.recipe["input"] and "normalisation" not in info.job["recipe"]["input"]
     again = train(TrainJob("ce", "synthbirds", overrides=[*TINY, "input.normalisation=imagenet"]), place)
     assert again.name == usual.run.name and "finished already" in capsys.readouterr().err
     found = find_network(Network("ce", None, "synthbirds", overrides=tuple(TINY)), place)
@@ -88,7 +88,7 @@ def test_every_view_of_a_run_is_its_own(own: Loaded, place: Place, birds_seen: D
     assert last["validation_accuracy"] == pytest.approx(record.values[""].value), "validated as evaluated"
     assert last["validation_loss"] == pytest.approx(float(loss), rel=1e-4)
     assert record.job["input"]["view"]["mean"] == list(OWN.mean)
-    given = replace(own, run=Run(Path("given"), {"kind": "given"}), input={"size": own.size})
+    given = replace(own, run=Run(Path("given"), RunInfo(kind="given")), input={"size": own.size})
     assert make_view("resize", given).mean == DEFAULT.mean, "a given network's is ImageNet's"
 
 
@@ -107,10 +107,10 @@ class Renormalised(nn.Module):
 
 def folded(own: Loaded) -> Loaded:
     """The same network with its normalisation inside, as a run by ImageNet's."""
-    info = {**own.run.info, "recipe": {**own.run.info.recipe, "input": dict(own.run.info.recipe["input"])}}
-    del info["recipe"]["input"]["normalisation"]
+    seen = {name: value for name, value in own.run.info.recipe["input"].items() if name != "normalisation"}
+    info = replace(own.run.info, recipe={**own.run.info.recipe, "input": seen})
     run = Run(own.run.path.with_name("synthbirds-folded"), info)
-    inside = {"model": Renormalised(own.model), "layer": f"trunk.{own.layer}", "input": info["recipe"]["input"]}
+    inside = {"model": Renormalised(own.model), "layer": f"trunk.{own.layer}", "input": seen}
     return replace(own, run=run, identity="folded", **inside)
 
 

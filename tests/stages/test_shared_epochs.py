@@ -62,7 +62,7 @@ def test_a_run_begun_from_supcons_state_ends_as_if_trained_from_the_start(
     assert f"{begun.name}: begins from {supcon.name}, which is the same training until epoch 2" in capsys.readouterr().err
     assert_same(whole, begun)
     assert begun.log()[:2] == supcon.log()[:2], "those epochs were not trained again"
-    assert begun.info.began_from == {"run": supcon.name, "epoch": 2} and "began_from" not in whole.info
+    assert begun.info.began_from == {"run": supcon.name, "epoch": 2} and whole.info.began_from is None
     assert begun.info.deviations == whole.info.deviations
     assert load_checkpoint(begun.path / "best.pt")["epoch"] <= 2, "the example's best epoch is one that was taken over"
 
@@ -91,15 +91,15 @@ OTHERS = {
 def test_a_run_that_is_another_training_is_not_taken(what: str, birds: Path, tmp_path: Path) -> None:
     place, other = Place(birds, tmp_path, "cpu"), {"overrides": [], **OTHERS[what]}
     train(lesson("supcon", KEEP, *other.pop("overrides"), **other), place)
-    assert "began_from" not in train(lesson("exconb", START), place).info
+    assert train(lesson("exconb", START), place).info.began_from is None
 
 
 def test_neither_a_rounded_run_nor_masks_from_the_first_epoch_begin_elsewhere(birds: Path, tmp_path: Path) -> None:
     place = Place(birds, tmp_path, "cpu")
     supcon = train(lesson("supcon", KEEP), place)
-    assert "began_from" not in train(lesson("exconb", "objective_settings.start=0"), place).info
+    assert train(lesson("exconb", "objective_settings.start=0"), place).info.began_from is None
     supcon.save(rounded_after=[1])
-    assert "began_from" not in train(lesson("exconb", START), place).info
+    assert train(lesson("exconb", START), place).info.began_from is None
 
 
 def test_another_explained_layer_begins_from_the_same_state(birds: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_killed_run_that_began_elsewhere_ends_like_an_uninterrupted_one(step: 
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     begun = read_run(shared.results / "runs" / whole.name)
-    assert load_checkpoint(begun.path / "last.pt")["epoch"] == 2 + step // 6 and "began_from" in begun.info
+    assert load_checkpoint(begun.path / "last.pt")["epoch"] == 2 + step // 6 and begun.info.began_from
     assert_same(whole, train(lesson("exconb", START), shared))
 
 
@@ -162,7 +162,7 @@ def test_what_is_kept_travels_with_a_run_and_exconb_begins_from_it_there(
     packs.pack(supcon.name, tmp_path / "rounded", here.results, bf16=True)
     rounded = packs.unpack(tmp_path / "rounded", third.results)
     assert not [p.name for folder in (tmp_path / "rounded", rounded.path) for p in folder.iterdir() if "epoch" in p.name]
-    assert "began_from" not in train(lesson("exconb", START), third).info
+    assert train(lesson("exconb", START), third).info.began_from is None
 
 
 def test_a_damaged_kept_state_is_named(birds: Path, tmp_path: Path) -> None:

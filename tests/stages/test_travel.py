@@ -24,7 +24,7 @@ from cambench.stages.workplace import Place
 from cambench.store import schema
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.packs import MANIFEST, inherited
-from cambench.store.runs import Run, find_run
+from cambench.store.runs import Run, RunInfo, find_run
 from cambench.vocabulary import CambenchError, UsageError
 
 SUPCON = TrainJob("supcon", "synthbirds", overrides=("input.size=16", "train.epochs=2", "train.batch_size=8"))
@@ -135,14 +135,14 @@ def test_rounded_it_is_half_as_large_goes_on_and_says_so(half: Place, whole: Run
     assert moments[1].dtype == torch.float32 and torch.equal(moments[1], moments[0].to(torch.bfloat16).float())
     run = train(SUPCON, there)
     assert run.finished and lines(run)[0] == lines(whole)[0] and lines(run)[1] != lines(whole)[1]
-    assert run.info.rounded_after == [1]
+    assert run.info.rounded_after == (1,)
     assert set(steps(run)) == set(steps(whole))
     records = works.evaluate_all(works.Works([run.name]), [EvalJob("top1")], there)
     (table,) = summary(records)
     assert any(packs.ROUNDED in said for said in [*table.notes, *table.footnotes])
     packs.pack(run.name, tmp_path / "again", there.results, bf16=True)
     again = packs.unpack(tmp_path / "again", tmp_path / "third")
-    assert again.info.deviations.count(packs.ROUNDED) == 1 and again.info.rounded_after == [1, 2]
+    assert again.info.deviations.count(packs.ROUNDED) == 1 and again.info.rounded_after == (1, 2)
 
 
 def test_what_begins_from_a_rounded_run_says_so_too(half: Place, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_what_begins_from_a_rounded_run_says_so_too(half: Place, tmp_path: Path)
     packs.unpack(tmp_path / "pack", there.results)
     above = train(replace(SUPCON, method="supcon-ori"), there)
     assert packs.ROUNDED in above.info.deviations and above.finished
-    assert find_run("synthbirds-supcon-r", there.results).info.rounded_after == [1]
+    assert find_run("synthbirds-supcon-r", there.results).info.rounded_after == (1,)
     assert inherited(None) == inherited(tmp_path / "foreign.pt") == []
 
 
@@ -230,7 +230,7 @@ def test_hashes_of_weights_travel_with_them_and_not_with_rounded_ones(whole: Run
     for name, bf16 in (("exact", False), ("rounded", True)):
         packs.pack(whole.name, tmp_path / name, whole.path.parents[1], bf16=bf16)
         run = packs.unpack(tmp_path / name, tmp_path / "results" / name)
-        assert ("checkpoints" in run.info) == (not bf16)
+        assert bool(run.info.checkpoints) == (not bf16)
         known = {"last": weights_hash(load_checkpoint(run.path / "last.pt")["model"])}
         assert (run.info.checkpoints.items() >= known.items()) == (not bf16)
 
@@ -272,10 +272,10 @@ def test_what_cannot_be_packed_is_one_clear_error(half: Place, whole: Run, tmp_p
             packs.pack(whole.name, folder, results, part=part)
     with pytest.raises(UsageError, match="unknown run 'nobody'"):
         packs.pack("nobody", folder, results)
-    Run(tmp_path / "runs" / "begun", {"kind": "trained"}).save()
+    Run(tmp_path / "runs" / "begun").save()
     with pytest.raises(UsageError, match="no epoch of it is finished yet"):
         packs.pack("begun", folder, tmp_path)
-    Run(tmp_path / "runs" / "given", {"kind": "given"}).save()
+    Run(tmp_path / "runs" / "given", RunInfo(kind="given")).save()
     with pytest.raises(UsageError, match="got a given network"):
         packs.pack("given", folder, tmp_path)
     assert not folder.exists() and files(tmp_path / "full") == ["letter.txt"]

@@ -90,7 +90,7 @@ def unpack(folder: Path, results: Path) -> Run:
                 state = load_checkpoint(folder / name, contents[name])
                 contents[name] = checkpoint_bytes(cast(state, torch.bfloat16, torch.float32))
     path, mend = results / "runs" / manifest.run, "pack it with the version that trained it, and go on with that."
-    of_json(folder / "run.json", json.loads(contents["run.json"]), mend)
+    of_json(folder / "run.json", json.loads(contents["run.json"]), "a packed run", mend)
     with only_writer(path):
         if is_here(path, manifest, contents):
             say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")
