@@ -52,8 +52,6 @@ def paper_table(
         columns=[spoken(line, [row[c].cell for row in drawn]) for c, line in enumerate(recipe.columns)],
         reasons={(first[r], c): why for (r, c), why in reasons.items()},
     )
-    measured = [shown for row in drawn for shown in row if shown.cell.measured is not None]
-    incomparable = [shown.group for shown in measured if shown.cell.measured and not shown.cell.measured.comparable]
     by_row, by_column = headings(recipe, grid)
     table = Table(
         id=recipe.id,
@@ -63,20 +61,26 @@ def paper_table(
         columns=tuple(Column(tuple(c.label), *s) for c, s in zip(recipe.columns, by_column, strict=True)),
         rows=tuple(Row(row_label(recipe.rows[r], words), (), *by_row[r]) for r, words, _ in lines),
         wrap=recipe.wrap,
-        banner=(
-            *([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []),
-            *warning(incomparable, len(measured)),
-            *mixed([shown.group for shown in measured]),
-            *troubles(shown.group for shown in measured),
-        ),
-        notes=(
-            *legend(recipe),
-            *recipe.notes,
-            *recipe.caveats,
-            *(() if measured else ("Nothing of this table has been measured yet.",)),
-        ),
     )
-    return finish(table, draft)
+    measured = [shown for row in drawn for shown in row if shown.cell.measured is not None]
+    return finish(replace(table, banner=banner(recipe, measured), notes=notes(recipe, measured)), draft)
+
+
+def banner(recipe: TableRecipe, measured: Sequence[Drawn]) -> tuple[str, ...]:
+    """The sentences above the table: which data stands in, and what may not be compared."""
+    incomparable = [shown.group for shown in measured if shown.cell.measured and not shown.cell.measured.comparable]
+    return (
+        *([STAND_IN.format(recipe.stand_in)] if recipe.stand_in else []),
+        *warning(incomparable, len(measured)),
+        *mixed([shown.group for shown in measured]),
+        *troubles(shown.group for shown in measured),
+    )
+
+
+def notes(recipe: TableRecipe, measured: Sequence[Drawn]) -> tuple[str, ...]:
+    """The sentences beneath the table."""
+    nothing = () if measured else ("Nothing of this table has been measured yet.",)
+    return (*legend(recipe), *recipe.notes, *recipe.caveats, *nothing)
 
 
 def legend(recipe: TableRecipe) -> list[str]:
