@@ -226,7 +226,8 @@ def test_background_leaves_the_birds_as_they_are(made: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("background", [0.0, 0.6, 1.0])
 def test_background_family_follows_the_class_as_often_as_asked(background: float) -> None:
-    settings = {"classes": 10, "per_class": 150, "test_per_class": 50, "seed": 3, "background": background}
+    counts = {"classes": 10, "per_class": 150, "test_per_class": 50, "seed": 3}
+    settings = {"kind": "species", **counts, "background": background}
     rows = list(synthbirds._rows(settings))
     families = list(FAMILIES)
     expected = background + (1 - background) / len(families)

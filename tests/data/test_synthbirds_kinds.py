@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_the_usual_set_has_no_new_parameters(root: Path) -> None:
 def test_every_kind_is_what_its_drawing_says(root: Path, kind: str, drawing: int, cast: str, shapes: str) -> None:
     """The digits are of the birds in the pictures, colours and all, and of the segmentations: DRAWING goes up with them."""
     place = root / ("synthbirds" if kind == "species" else f"synthbirds-{kind}")
-    settings = json.loads((place / "synthbirds.json").read_text())
+    settings = synthbirds.parameters(place)
     assert settings["drawing"] == synthbirds.DRAWING[kind] == drawing
     birds = "\n".join(f"{row.name} {row.family} {row.members}" for row in synthbirds._rows(settings))
     assert hashlib.sha256(birds.encode()).hexdigest()[:16] == cast

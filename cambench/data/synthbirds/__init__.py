@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cambench.seeds import derive
 from cambench.vocabulary import CambenchError, DataError, UsageError
@@ -27,19 +28,17 @@ DRAWING = {"species": 1, "binary": 2, "multilabel": 1}
 PARAMETERS = "synthbirds.json"
 MEND = "name another folder or delete this one"
 
-KINDS = ("family", "bird", "scene")
-"""The kinds of choices that have a seed each."""
-
+Settings = dict[str, Any]
 Progress = Callable[[int, int], None]
 
-
-USUAL = {"kind": "species", "scale": 1.0}
+USUAL: Settings = {"kind": "species", "scale": 1.0}
 """Parameters that are not written down where they are these: sets that are older than they are have none."""
 
 
 def make(
     dest: Path,
     *,
+    kind: Literal["species", "binary", "multilabel"] = "species",
     classes: int = 10,
     per_class: int = 30,
     test_per_class: int = 20,
@@ -51,8 +50,11 @@ def make(
 ) -> Path:
     """Write the set to `dest` and return it; nothing happens where the same set is there already.
 
-    classes: 2 to 64; among the first 4 or more are pairs that differ in exactly 1, 2 and 3 parts.
-    per_class, test_per_class: images a class for training and for the test. size: pixels a side.
+    kind: species, a bird a picture, a class a species. binary: two families, each of a shape and eight plumages of its own,
+    40 % waders, 60 % songbirds. multilabel: two or three smaller birds of different classes, which are genera, a picture.
+    classes: 2 to 64; among the first 4 or more species are pairs that differ in exactly 1, 2 and 3 parts.
+    per_class, test_per_class: images a class for training and for the test; of `binary` the mean of the two classes, of
+    `multilabel` those made for a class, whose background may betray it (it is in others too). size: pixels a side.
     background: with this probability an image's background family is the one of its class, else any, in both splits.
     scale: the length of the birds as a share of the usual one; their boxes cover scale² of what they do at 1.
     progress: called with (images done, images in all).
@@ -60,56 +62,8 @@ def make(
     Raises: UsageError for a parameter out of range, or where `dest` holds anything else; CambenchError on a full disk.
     """
     counts = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
-    return _make(dest, {**counts, "background": float(background), "scale": float(scale)}, progress)
-
-
-def make_binary(
-    dest: Path,
-    *,
-    classes: int = 2,
-    per_class: int = 150,
-    test_per_class: int = 100,
-    size: int = 96,
-    seed: int = 0,
-    background: float = 0.0,
-    scale: float = 1.0,
-    progress: Progress | None = None,
-) -> Path:
-    """As `make`, two families, each of a shape and eight plumages of its own: 40 % waders, 60 % songbirds.
-
-    per_class, test_per_class: the mean of the two classes.
-    """
-    counts = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
-    settings = {"kind": "binary", **counts, "background": float(background), "scale": float(scale)}
-    return _make(dest, settings, progress)
-
-
-def make_multilabel(
-    dest: Path,
-    *,
-    classes: int = 6,
-    per_class: int = 50,
-    test_per_class: int = 30,
-    size: int = 96,
-    seed: int = 0,
-    background: float = 0.0,
-    scale: float = 0.6,
-    progress: Progress | None = None,
-) -> Path:
-    """As `make`, two or three smaller birds of different classes, which are genera, in a picture.
-
-    per_class, test_per_class: images that are made for a class, whose background may betray it; it is in others too.
-    """
-    counts = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
-    settings = {"kind": "multilabel", **counts, "background": float(background), "scale": float(scale)}
-    return _make(dest, settings, progress)
-
-
-def _make(dest: Path, settings: dict[str, Any], progress: Progress | None) -> Path:
-    """A set of any kind."""
+    settings = {"kind": kind, **counts, "background": float(background), "scale": float(scale), "drawing": DRAWING[kind]}
     _check(settings)
-    drawing = {"drawing": DRAWING[_kind(settings)]}
-    settings = {name: value for name, value in settings.items() if USUAL.get(name) != value} | drawing
     if not _is_there(dest, settings):
         dest.parent.mkdir(parents=True, exist_ok=True)
         _publish(dest, settings, progress)
@@ -118,26 +72,22 @@ def _make(dest: Path, settings: dict[str, Any], progress: Progress | None) -> Pa
     return dest
 
 
-def _has_stand_ins(settings: dict[str, Any]) -> bool:
+make_binary = partial(make, kind="binary", classes=2, per_class=150, test_per_class=100)
+make_multilabel = partial(make, kind="multilabel", classes=6, per_class=50, test_per_class=30, scale=0.6)
+
+
+def _has_stand_ins(settings: Settings) -> bool:
     """Whether the set gets simulated masks: a grey PNG cannot tell the classes of several birds."""
-    return _kind(settings) != "multilabel"
+    return bool(settings["kind"] != "multilabel")
 
 
-def _write_stand_ins(root: Path, settings: dict[str, Any]) -> None:
+def _write_stand_ins(root: Path, settings: Settings) -> None:
     from cambench.data.synthbirds import stand_in_masks
 
     stand_in_masks.write(root, settings["seed"])
 
 
-def _kind(settings: dict[str, Any]) -> str:
-    return str(settings.get("kind", USUAL["kind"]))
-
-
-def _scale(settings: dict[str, Any]) -> float:
-    return float(settings.get("scale", USUAL["scale"]))
-
-
-def _publish(dest: Path, settings: dict[str, Any], progress: Progress | None) -> None:
+def _publish(dest: Path, settings: Settings, progress: Progress | None) -> None:
     """Write the set under a temporary name beside `dest`, then give it its name."""
     temporary = dest.with_name(f".{dest.name}.{os.getpid()}.tmp")
     if temporary.exists():  # of a killed process with the same number
@@ -160,12 +110,12 @@ def _publish(dest: Path, settings: dict[str, Any], progress: Progress | None) ->
             shutil.rmtree(temporary)
 
 
-def _check(settings: dict[str, Any]) -> None:
+def _check(settings: Settings) -> None:
     from cambench.data.synthbirds.cast import FEWEST, MOST
 
-    kind = _kind(settings)
-    ranges = {"classes": (FEWEST[kind], MOST[kind]), "per_class": (1, 10**6), "test_per_class": (1, 10**6)}
-    limits = {**ranges, "size": (32, 1024), "seed": (0, 2**63 - 1), "background": (0, 1), "scale": (0.2, 1)}
+    classes = FEWEST[settings["kind"]], MOST[settings["kind"]]
+    limits = {"classes": classes, "per_class": (1, 10**6), "test_per_class": (1, 10**6), "size": (32, 1024)}
+    limits |= {"seed": (0, 2**63 - 1), "background": (0, 1), "scale": (0.2, 1)}
     for name, (low, high) in limits.items():
         if not low <= settings[name] <= high:
             raise UsageError(
@@ -173,7 +123,7 @@ def _check(settings: dict[str, Any]) -> None:
             )
 
 
-def _is_there(dest: Path, settings: dict[str, Any]) -> bool:
+def _is_there(dest: Path, settings: Settings) -> bool:
     """Whether `dest` holds this very set; an empty folder counts as nothing."""
     if not dest.exists():
         return False
@@ -182,10 +132,9 @@ def _is_there(dest: Path, settings: dict[str, Any]) -> bool:
             dest.rmdir()
             return False
         raise UsageError(f"{dest}: expected a synthbirds set or nothing, got a folder or file without {PARAMETERS}; {MEND}.")
-    found = parameters(dest)
-    if found != settings:
-        there = USUAL | found
-        other = ", ".join(f"{k} {there.get(k)} instead of {v}" for k, v in (USUAL | settings).items() if there.get(k) != v)
+    present = parameters(dest)
+    if present != settings:
+        other = ", ".join(f"{k} {present.get(k)} instead of {v}" for k, v in settings.items() if present.get(k) != v)
         raise UsageError(f"{dest}: expected the synthbirds set that was asked for, got one with {other}; {MEND}.")
     return True
 
@@ -207,24 +156,24 @@ def is_multilabel(root: Path) -> bool:
 
 def _kind_of(root: Path) -> str | None:
     """The kind that a folder's parameters state, None where it has none."""
-    return _kind(parameters(root)) if (root / PARAMETERS).is_file() else None
+    return str(parameters(root)["kind"]) if (root / PARAMETERS).is_file() else None
 
 
 def parameters(root: Path) -> dict[str, Any]:
     """What a set was made with. Raises: DataError where that is no JSON object."""
     path = root / PARAMETERS
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return USUAL | dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as e:
         raise DataError(f"{path}: expected the parameters of the set as JSON, got {e}; delete this folder.") from e
 
 
-def _seed(settings: dict[str, Any], kind: str, train: bool, label: int, number: int, *which: int) -> int:
+def _seed(settings: Settings, choice: str, train: bool, label: int, number: int, *which: int) -> int:
     """The seed of one kind of choice for one image, or for one of its birds."""
-    return derive(settings["seed"], "synthbirds", kind, "train" if train else "test", label, number, *which)
+    return derive(settings["seed"], "synthbirds", choice, "train" if train else "test", label, number, *which)
 
 
-def _rows(settings: dict[str, Any]) -> Iterator[Row]:
+def _rows(settings: Settings) -> Iterator[Row]:
     """Every image in the order of the tables: class by class, those for training first."""
     import numpy as np
 
@@ -232,13 +181,13 @@ def _rows(settings: dict[str, Any]) -> Iterator[Row]:
     from cambench.data.synthbirds.scene import FAMILIES
     from cambench.data.synthbirds.write import Row, class_folder
 
-    families, kind, count = list(FAMILIES), _kind(settings), settings["classes"]
+    families, kind, count = list(FAMILIES), settings["kind"], settings["classes"]
     for label, bird in enumerate(cast.classes(kind, count)):
         for train in (True, False):
             split = "train" if train else "test"
             per_class = settings["per_class" if train else "test_per_class"]
             for number in range(1, cast.images(kind, label, per_class) + 1):
-                rng = np.random.default_rng(_seed(settings, KINDS[0], train, label, number))
+                rng = np.random.default_rng(_seed(settings, "family", train, label, number))
                 own, any_family = bool(rng.random() < settings["background"]), int(rng.integers(len(families)))
                 family = families[label % len(families) if own else any_family]
                 members = cast.members(
@@ -248,7 +197,7 @@ def _rows(settings: dict[str, Any]) -> Iterator[Row]:
                 yield Row(label, number, train, family, name, members)
 
 
-def _paint(row: Row, settings: dict[str, Any]) -> Picture:
+def _paint(row: Row, settings: Settings) -> Picture:
     """One image; the bird and the scene are drawn from seeds of their own."""
     import numpy as np
 
@@ -256,18 +205,18 @@ def _paint(row: Row, settings: dict[str, Any]) -> Picture:
     from cambench.data.synthbirds.picture import paint
 
     at = row.train, row.label, row.number
-    scene = np.random.default_rng(_seed(settings, KINDS[2], *at))
-    if _kind(settings) == "multilabel":
-        birds = [np.random.default_rng(_seed(settings, KINDS[1], *at, i)) for i in range(len(row.members))]
-        return paint_flock(row.members, row.family, birds, scene, settings["size"], _scale(settings))
-    bird = np.random.default_rng(_seed(settings, KINDS[1], *at))
-    return paint(row.members[0][1], row.family, bird, scene, settings["size"], _scale(settings))
+    scene = np.random.default_rng(_seed(settings, "scene", *at))
+    if settings["kind"] == "multilabel":
+        birds = [np.random.default_rng(_seed(settings, "bird", *at, i)) for i in range(len(row.members))]
+        return paint_flock(row.members, row.family, birds, scene, settings["size"], settings["scale"])
+    bird = np.random.default_rng(_seed(settings, "bird", *at))
+    return paint(row.members[0][1], row.family, bird, scene, settings["size"], settings["scale"])
 
 
-def _write(root: Path, settings: dict[str, Any], progress: Progress | None) -> None:
+def _write(root: Path, settings: Settings, progress: Progress | None) -> None:
     from cambench.data.synthbirds import cast, write
 
-    kind, rows = _kind(settings), list(_rows(settings))
+    kind, rows = settings["kind"], list(_rows(settings))
     boxes, parts = [], []
     for i, row in enumerate(rows, 1):
         picture = _paint(row, settings)
@@ -285,4 +234,5 @@ def _write(root: Path, settings: dict[str, Any], progress: Progress | None) -> N
         write.save_attributes(root, cast.birds(kind, settings["classes"]))
     if _has_stand_ins(settings):
         _write_stand_ins(root, settings)
-    (root / PARAMETERS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    unusual = {name: value for name, value in settings.items() if USUAL.get(name) != value}
+    (root / PARAMETERS).write_text(json.dumps(unusual, indent=1) + "\n", encoding="utf-8")

@@ -159,10 +159,10 @@ def _plumage(part: str, look: Plumage | Tail) -> Iterator[str]:
 
 def attributes(species: Species) -> frozenset[str]:
     """The attributes that a species has, by their official names; it has none of the others."""
-    found = [*_head(species.head), f"leg_color::{species.leg.color}", "wing_shape::tapered-wings", "size::small_(5_-_9_in)"]
+    names = [*_head(species.head), f"leg_color::{species.leg.color}", "wing_shape::tapered-wings", "size::small_(5_-_9_in)"]
     for part in ("back", "belly", "breast", "tail", "wing"):
-        found += _plumage(part, getattr(species, part))
-    found.append(f"shape::{'long-legged-like' if species.leg.long else 'perching-like'}")
-    found += [f"upperparts_color::{species.back.color}", f"underparts_color::{species.belly.color}"]
-    found.append(f"primary_color::{species.wing.color}")
-    return frozenset(f"has_{name}" for name in found)
+        names += _plumage(part, getattr(species, part))
+    names.append(f"shape::{'long-legged-like' if species.leg.long else 'perching-like'}")
+    names += [f"upperparts_color::{species.back.color}", f"underparts_color::{species.belly.color}"]
+    names.append(f"primary_color::{species.wing.color}")
+    return frozenset(f"has_{name}" for name in names)

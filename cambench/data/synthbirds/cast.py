@@ -18,7 +18,7 @@ SPECIES, BINARY, MULTILABEL = "species", "binary", "multilabel"
 GENUS = 4
 """Species a genus; the first one is its base."""
 PLUMAGES = 8
-"""Species whose colours a family takes, none in common: told by its shape alone, resnet8 learns neither from 300 images."""
+"""Species whose colours a family takes, none in common: resnet8 does not learn the shapes alone from 300 images."""
 
 
 @dataclass(frozen=True)

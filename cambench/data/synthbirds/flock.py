@@ -101,16 +101,16 @@ def moved(bird: Bird, right: float, down: float) -> Bird:
 
 def free_place(taken: Sequence[Box], width: float, height: float, rng: np.random.Generator, size: int) -> Box:
     """A box inside the picture: the first one drawn that is free of the boxes taken, else the freest."""
-    best, found = float("inf"), (0.0, 0.0, width, height)
+    least, freest = float("inf"), (0.0, 0.0, width, height)
     for _ in range(TRIES):
         x, y = (size - width) * float(rng.random()), (size - height) * float(rng.random())
         box = (x, y, x + width, y + height)
         covered = max((overlap(box, other) for other in taken), default=0.0)
-        if covered < best:
-            best, found = covered, box
-        if best <= OVERLAP:
+        if covered < least:
+            least, freest = covered, box
+        if least <= OVERLAP:
             break
-    return found
+    return freest
 
 
 def overlap(a: Box, b: Box) -> float:

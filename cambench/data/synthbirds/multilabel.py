@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cambench.data import cub, readers
-from cambench.vocabulary import DataError, Dataset
+from cambench.vocabulary import Dataset
 
 LABELS = "labels.txt"
 
@@ -21,20 +21,17 @@ def read(root: Path, split: str) -> Dataset:
     high = len(dataset.classes)
 
     def classes(fields: list[str], path: Path, line: int) -> tuple[int, ...]:
-        found = tuple(readers.whole(text, path, line, low=1, high=high) - 1 for text in fields[0].split())
-        if list(found) != sorted(set(found)):
+        labels = tuple(readers.whole(text, path, line, low=1, high=high) - 1 for text in fields[0].split())
+        if list(labels) != sorted(set(labels)):
             raise readers.malformed(path, line, "classes in ascending order, each once", fields[0])
-        return found
+        return labels
 
     labels = cub.by_id(root / LABELS, classes, rest=True)
     cub.same_ids(root / LABELS, names, labels)
     by_name = {name: labels[i] for i, name in names.items()}
     for sample in dataset.samples:
         if by_name[sample.id][0] != sample.label:
-            got = by_name[sample.id][0] + 1
-            raise DataError(
-                f"{root / LABELS}: expected the class {sample.label + 1} of image_class_labels.txt first for {sample.id}, "
-                f"got {got}; {readers.AGAIN}."
-            )
+            expected = f"the class {sample.label + 1} of image_class_labels.txt first for {sample.id}"
+            raise readers.broken(root / LABELS, expected, by_name[sample.id][0] + 1)
     samples = tuple(replace(s, labels=by_name[s.id]) for s in dataset.samples)
     return replace(dataset, name="synthbirds-multilabel", samples=samples, segments="classes", multilabel=True)

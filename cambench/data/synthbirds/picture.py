@@ -70,14 +70,14 @@ def visible_parts(
     size = mask.shape[0]
     near, far = ("left", "right") if left else ("right", "left")
     names = {"eye": f"{near} eye", "wing": f"{near} wing", "near leg": f"{near} leg", "far leg": f"{far} leg"}
-    found = {}
+    visible = {}
     for name, (x, y) in bird.keypoints.items():
         x, y = round(x, 1), round(y, 1)
         if 0 <= x < size and 0 <= y < size and mask[int(y), int(x)]:
             shown = index[int(y * SUPER), int(x * SUPER)]
             if shown in {ID[region] for region in KEYPOINT_REGIONS[name]}:
-                found[names.get(name, name)] = (x, y)
-    return {name: found[name] for name in PART_NAMES if name in found}
+                visible[names.get(name, name)] = (x, y)
+    return {name: visible[name] for name in PART_NAMES if name in visible}
 
 
 def paint(

@@ -170,20 +170,11 @@ def head_mark(pattern: str) -> tuple[Points, ...]:
     x, y = EYE
     match pattern:
         case "masked":
-            return (
-                smooth(
-                    points(
-                        (0.63, -0.50),
-                        (x, y - 0.08),
-                        (0.30, y - 0.045),
-                        (0.26, y + 0.0),
-                        (0.36, y + 0.07),
-                        (x, y + 0.085),
-                        (0.63, -0.40),
-                    ),
-                    4,
-                ),
+            above, below = (
+                ((0.63, -0.50), (x, y - 0.08), (0.30, y - 0.045)),
+                ((0.36, y + 0.07), (x, y + 0.085), (0.63, -0.40)),
             )
+            return (smooth(points(*above, (0.26, y), *below), 4),)
         case "eyebrow":
             return (stroke(points((0.62, -0.545), (x - 0.02, y - 0.085), (0.24, y - 0.03)), (0.05, 0.06, 0.05)),)
         case "eyeline":

@@ -96,11 +96,11 @@ def _look(part: str, text: str) -> Look:
 
 def _changes(text: str) -> dict[str, dict[str, Any]]:
     """Word -> {part: look} of a line of changes."""
-    found = {}
+    changes = {}
     for change in text.split(" + "):
         word, part, look = change.replace(":", "").split(maxsplit=2)
-        found[word] = {part: _look(part, look)}
-    return found
+        changes[word] = {part: _look(part, look)}
+    return changes
 
 
 def _genus(base: str, one: str, two: str) -> tuple[Species, ...]:

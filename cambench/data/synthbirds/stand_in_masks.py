@@ -48,11 +48,11 @@ def simulate(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bo
     if steps:
         side = 2 * steps + 1
         image = image.filter(ImageFilter.MaxFilter(side) if draws[1] < 0.5 else ImageFilter.MinFilter(side))
-    found: NDArray[np.bool_] = np.asarray(image) > 0
-    if draws[2] < MISSING and found.any():
-        rows, columns = np.nonzero(found)
+    simulated: NDArray[np.bool_] = np.asarray(image) > 0
+    if draws[2] < MISSING and simulated.any():
+        rows, columns = np.nonzero(simulated)
         at = int(draws[3] * len(rows))
-        y, x = np.indices(found.shape)
+        y, x = np.indices(simulated.shape)
         reach = (0.15 + 0.2 * draws[4:]) * (np.ptp(rows) + 1, np.ptp(columns) + 1)
-        found = found & (((y - rows[at]) / reach[0]) ** 2 + ((x - columns[at]) / reach[1]) ** 2 > 1)
-    return found if found.any() else mask
+        simulated = simulated & (((y - rows[at]) / reach[0]) ** 2 + ((x - columns[at]) / reach[1]) ** 2 > 1)
+    return simulated if simulated.any() else mask
