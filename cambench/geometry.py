@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 TRIES = 10
+FIELDS = ("top", "left", "height", "width", "flip")
+"""The tensors of `Windows`."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,11 @@ class Windows:
         return len(self.top)
 
     def __getitem__(self, rows: slice) -> Windows:
-        fields = ("top", "left", "height", "width", "flip")
-        return replace(self, **{name: getattr(self, name)[rows] for name in fields})
+        return replace(self, **{name: getattr(self, name)[rows] for name in FIELDS})
 
     def to(self, device: torch.device | str) -> Windows:
         """The same windows on another device, where their matrices are then built too."""
-        fields = ("top", "left", "height", "width", "flip")
-        return replace(self, **{name: getattr(self, name).to(device) for name in fields})
+        return replace(self, **{name: getattr(self, name).to(device) for name in FIELDS})
 
 
 def whole(n: int, height: int, width: int) -> Windows:
@@ -80,22 +80,28 @@ def random_resized_crop(
     shape = width / height
     fall_w = torch.where(shape > ratio[1], (height * ratio[1]).round(), width)
     fall_h = torch.where(shape < ratio[0], (width / ratio[0]).round(), height)
-    found = fits.any(1)
+    any_fits = fits.any(1)
     return Windows(
-        torch.where(found, top, ((height - fall_h) / 2).floor()),
-        torch.where(found, left, ((width - fall_w) / 2).floor()),
-        torch.where(found, h, fall_h),
-        torch.where(found, w, fall_w),
+        torch.where(any_fits, top, ((height - fall_h) / 2).floor()),
+        torch.where(any_fits, left, ((width - fall_w) / 2).floor()),
+        torch.where(any_fits, h, fall_h),
+        torch.where(any_fits, w, fall_w),
         torch.zeros(len(height), dtype=torch.bool),
     )
+
+
+def full_size(height: Tensor, width: Tensor, size: int) -> Tensor:
+    """(N,2) sizes with the shorter side `size`, the longer rounded down as torchvision does."""
+    short = torch.minimum(height, width)
+    tall = torch.where(height <= width, torch.full_like(height, size), (size * height / short).floor())
+    wide = torch.where(width <= height, torch.full_like(width, size), (size * width / short).floor())
+    return torch.stack([tall, wide], 1).long()
 
 
 def resize_center_crop(height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
     """Resize the shorter side to `resize`, then cut the central `size`×`size` pixels, as torchvision rounds them."""
     height, width = height.double(), width.double()
-    short = torch.minimum(height, width)
-    tall = torch.where(height <= width, torch.full_like(height, resize), (resize * height / short).floor())
-    wide = torch.where(width <= height, torch.full_like(width, resize), (resize * width / short).floor())
+    tall, wide = full_size(height, width, resize).double().unbind(1)
     top, left = ((tall - size) / 2).round(), ((wide - size) / 2).round()
     flip = torch.zeros(len(height), dtype=torch.bool)
     return Windows(top * height / tall, left * width / wide, size * height / tall, size * width / wide, flip, clipped=False)

@@ -14,7 +14,8 @@ from cambench import seeds
 from cambench.data import colour, decode, packed, stream
 from cambench.data.masks import REGIONS
 from cambench.data.plan import Masks, Plan, Rows
-from cambench.data.views import View, full_size, normalise
+from cambench.data.views import View, normalise
+from cambench.geometry import full_size
 from cambench.vocabulary import Batch, Dataset, UsageError
 
 
@@ -62,8 +63,8 @@ def eval_batches(
     """
     if view.random:
         raise UsageError(f"evaluation: expected a view without randomness, got {view.kind} with flip {view.flip}.")
-    wanted = list(range(len(dataset))) if rows is None else list(rows)
-    batches = cut(wanted, batch_size) if view.kind != "full" else cut_by_size(dataset, wanted, view.size, batch_size)
+    rows = range(len(dataset)) if rows is None else rows
+    batches = cut(rows, batch_size) if view.kind != "full" else cut_by_size(dataset, rows, view.size, batch_size)
     return batches_of(dataset, Plan(tuple(batches), {"image": view}), torch.device(device), workers, cache)
 
 

@@ -55,9 +55,9 @@ def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
     view = plan.views[masks.view]
     height = torch.full((len(rows),), regions.shape[1])
     width = torch.full_like(height, regions.shape[2])
-    found, sizes = plan.windows(rows, masks.view, height, width)
+    cuts, sizes = plan.windows(rows, masks.view, height, width)
     size = (int(sizes[0, 0]), int(sizes[0, 1]))
-    moved = geometry.resample_mask(regions, found, size)
+    moved = geometry.resample_mask(regions, cuts, size)
     for attempt in range(1, ATTEMPTS + 2 if view.random else 1):
         empty = ~shown(masks.dataset, rows, moved)
         if not bool(empty.any()):
@@ -68,20 +68,14 @@ def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
             again = plan.windows(few, masks.view, height[which], width[which], attempt)[0]
         else:
             again = whole_pixels(windows(masks.fallback, height[which], width[which])[0], height[which], width[which])
-        found = put(found, which, again)
+        cuts = replace(cuts, **{f: getattr(cuts, f).index_put((which,), getattr(again, f)) for f in geometry.FIELDS})
         moved[which] = geometry.resample_mask(regions[which], again, size)
-    return found, moved
+    return cuts, moved
 
 
-def whole_pixels(found: Windows, height: Tensor, width: Tensor) -> Windows:
+def whole_pixels(cuts: Windows, height: Tensor, width: Tensor) -> Windows:
     """The windows with edges at the nearest pixels, inside the images."""
-    top, left = found.top.round().clamp(min=0), found.left.round().clamp(min=0)
-    bottom = torch.minimum((found.top + found.height).round(), height.double())
-    right = torch.minimum((found.left + found.width).round(), width.double())
-    return replace(found, top=top, left=left, height=bottom - top, width=right - left)
-
-
-def put(found: Windows, which: Tensor, again: Windows) -> Windows:
-    """The windows with those at the positions `which` replaced."""
-    names = ("top", "left", "height", "width", "flip")
-    return replace(found, **{n: getattr(found, n).index_put((which,), getattr(again, n)) for n in names})
+    top, left = cuts.top.round().clamp(min=0), cuts.left.round().clamp(min=0)
+    bottom = torch.minimum((cuts.top + cuts.height).round(), height.double())
+    right = torch.minimum((cuts.left + cuts.width).round(), width.double())
+    return replace(cuts, top=top, left=left, height=bottom - top, width=right - left)

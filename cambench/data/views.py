@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cambench import geometry, seeds
 from cambench.data import augment, colour
-from cambench.geometry import TRIES, Windows
+from cambench.geometry import TRIES, Windows, full_size
 from cambench.lookup import canonical, nearest
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
@@ -90,12 +90,12 @@ def altered(view: View, name: str) -> View:
 
     Raises: UsageError if there is none of that name; "" leaves the view as it is.
     """
-    wanted = canonical(name)
-    if wanted and wanted not in (*colour.INDEX, *augment.INDEX):
+    augmentation = canonical(name)
+    if augmentation in colour.INDEX:
+        return replace(view, colour=augmentation)
+    if augmentation and augmentation not in augment.INDEX:
         raise UsageError(nearest(name, (*colour.INDEX, *augment.INDEX), "augmentation"))
-    if wanted in colour.INDEX:
-        return replace(view, colour=wanted)
-    return replace(view, kind=wanted) if wanted else view
+    return replace(view, kind=augmentation) if augmentation else view
 
 
 def draws(rows: Tensor, *, seed: int, epoch: int, view: str) -> Tensor:
@@ -125,55 +125,37 @@ def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None 
     h, w = heights.double(), widths.double()
     square = torch.full((len(h), 2), view.size)
     if view.kind == "random-resized-crop" and uniform is not None:
-        found = geometry.random_resized_crop(uniform[:, :TRIES], h, w, view.scale, view.ratio)
-    elif view.kind == "resize-random-crop" and uniform is not None:
-        found = resize_random_crop(uniform[:, 0, 2:], h, w, view.shorter, view.size)
-    elif view.kind == "squash-random-crop" and uniform is not None:
-        found = squash_crop(uniform[:, 0, 2:], h, w, view.shorter, view.size)
+        cuts = geometry.random_resized_crop(uniform[:, :TRIES], h, w, view.scale, view.ratio)
     elif view.kind == "resize-center-crop":
-        found = geometry.resize_center_crop(h, w, view.shorter, view.size)
-    elif view.kind == "squash-center-crop":
-        found = squash_center_crop(h, w, view.shorter, view.size)
+        cuts = geometry.resize_center_crop(h, w, view.shorter, view.size)
+    elif view.kind.endswith("crop"):
+        cuts = cut_of_resized(view, h, w, uniform)
     else:
         zero = torch.zeros_like(h)
-        found = Windows(zero, zero, h, w, zero.bool(), clipped=False)
+        cuts = Windows(zero, zero, h, w, zero.bool(), clipped=False)
         square = full_size(h, w, view.size) if view.kind == "full" else square
     if view.flip and uniform is not None:
-        found = Windows(found.top, found.left, found.height, found.width, uniform[:, TRIES, 0] < view.flip, found.clipped)
-    return found, square
+        cuts = replace(cuts, flip=uniform[:, TRIES, 0] < view.flip)
+    return cuts, square
 
 
-def full_size(height: Tensor, width: Tensor, size: int) -> Tensor:
-    """(N,2) sizes with the shorter side `size`, the longer rounded down as torchvision does."""
-    short = torch.minimum(height, width)
-    tall = torch.where(height <= width, torch.full_like(height, size), (size * height / short).floor())
-    wide = torch.where(width <= height, torch.full_like(width, size), (size * width / short).floor())
-    return torch.stack([tall, wide], 1).long()
+def cut_of_resized(view: View, height: Tensor, width: Tensor, uniform: Tensor | None) -> Windows:
+    """Resize the shorter side, or (squash) both sides, to `view.shorter`, then cut size×size pixels.
 
-
-def squash_center_crop(height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
-    """Resize to `resize`×`resize`, then cut the central size×size pixels, as torchvision rounds them."""
-    edge = torch.full_like(height, round((resize - size) / 2))
-    flip = torch.zeros(len(height), dtype=torch.bool)
-    up, across = height / resize, width / resize
-    return Windows(edge * up, edge * across, size * up, size * across, flip, clipped=False)
-
-
-def squash_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
-    """Resize to `resize`×`resize`, then cut size×size pixels at a uniform place. uniform: (N,2), top and left."""
-    top, left = (uniform * (resize - size + 1)).floor().unbind(1)
-    up, across = height / resize, width / resize
-    flip = torch.zeros(len(height), dtype=torch.bool)
-    return Windows(top * up, left * across, size * up, size * across, flip, clipped=False)
-
-
-def resize_random_crop(uniform: Tensor, height: Tensor, width: Tensor, resize: int, size: int) -> Windows:
-    """Resize the shorter side to `resize`, then cut size×size pixels at a uniform place. uniform: (N,2), top and left."""
-    tall, wide = full_size(height, width, resize).double().unbind(1)
-    top, left = (uniform[:, 0] * (tall - size + 1)).floor(), (uniform[:, 1] * (wide - size + 1)).floor()
-    up, across = height / tall, width / wide
-    flip = torch.zeros(len(height), dtype=torch.bool)
-    return Windows(top * up, left * across, size * up, size * across, flip, clipped=False)
+    At a uniform place, uniform[:, 0, 2:] being its top and left, or (squash-center-crop) in the middle, as torchvision
+    rounds it.
+    """
+    sides = full_size(height, width, view.shorter)
+    if view.kind.startswith("squash"):
+        sides = torch.full_like(sides, view.shorter)
+    if view.kind == "squash-center-crop" or uniform is None:
+        corners = torch.full_like(sides, round((view.shorter - view.size) / 2))
+    else:
+        corners = (uniform[:, 0, 2:] * (sides - view.size + 1)).floor()
+    scale = torch.stack([height, width], 1) / sides
+    top, left = (corners * scale).unbind(1)
+    tall, wide = (view.size * scale).unbind(1)
+    return Windows(top, left, tall, wide, torch.zeros(len(height), dtype=torch.bool), clipped=False)
 
 
 def normalise(pixel: Tensor, view: View) -> Tensor:
