@@ -33,10 +33,10 @@ MEAN, STD = DEFAULT
 
 def normalisation_of(recipe: Mapping[str, Any]) -> Normalisation:
     """The normalisation of a stored recipe's `input`: a name, or the numbers themselves; ImageNet's goes without saying."""
-    told = recipe.get("normalisation", IMAGENET)
-    if isinstance(told, str):
-        return NORMALISATIONS[told]
-    mean, std = ((red, green, blue) for red, green, blue in (told["mean"], told["std"]))
+    stored = recipe.get("normalisation", IMAGENET)
+    if isinstance(stored, str):
+        return NORMALISATIONS[stored]
+    mean, std = ((red, green, blue) for red, green, blue in (stored["mean"], stored["std"]))
     return Normalisation(mean, std)
 
 

@@ -25,27 +25,27 @@ def part(
     renamed: how a stand-in writes a line; both spellings are understood.
     Raises: UsageError with the nearest labels for a name that no table has, or where nothing of any table is left.
     """
-    chosen = [(recipe, kept(recipe.rows, rows, renamed), kept(recipe.columns, columns, renamed)) for recipe in recipes]
-    for wanted, kind, lines in (
+    for labels, kind, lines in (
         (rows, "row", [line for recipe in recipes for line in recipe.rows]),
         (columns, "column", [line for recipe in recipes for line in recipe.columns]),
     ):
-        known = set().union(*(names(line) | names(renamed(line)) for line in lines))
-        for name in wanted:
-            if canonical(name) not in known:
-                raise UsageError(nearest(name, known, kind))
-    left = [smaller(recipe, r, c) for recipe, r, c in chosen if r and c]
-    if not left:
+        every = set().union(*(names(line) | names(renamed(line)) for line in lines))
+        for label in labels:
+            if canonical(label) not in every:
+                raise UsageError(nearest(label, every, kind))
+    lines_of = [(recipe, kept(recipe.rows, rows, renamed), kept(recipe.columns, columns, renamed)) for recipe in recipes]
+    parts = [smaller(recipe, r, c) for recipe, r, c in lines_of if r and c]
+    if not parts:
         raise UsageError(
             f"expected rows and columns of one table, got row {', '.join(rows)} and column {', '.join(columns)}."
         )
-    return left
+    return parts
 
 
-def kept(lines: Sequence[Line], wanted: Sequence[str], renamed: Callable[[Line], Line]) -> list[Line]:
-    """The lines that were named, in the table's order."""
-    asked = {canonical(name) for name in wanted}
-    return [line for line in lines if not wanted or asked & (names(line) | names(renamed(line)))]
+def kept(lines: Sequence[Line], labels: Sequence[str], renamed: Callable[[Line], Line]) -> list[Line]:
+    """The lines with one of the labels (no label: all of them), in the table's order."""
+    spellings = {canonical(label) for label in labels}
+    return [line for line in lines if not labels or spellings & (names(line) | names(renamed(line)))]
 
 
 def smaller(recipe: TableRecipe, rows: list[Line], columns: list[Line]) -> TableRecipe:

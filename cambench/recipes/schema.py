@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -34,6 +35,17 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Settings(Strict):
+    """Settings of a run, of which those that came later go unsaid at the value before them, so that old runs are found."""
+
+    unsaid: ClassVar[Mapping[str, Any]] = {}
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key not in self.unsaid or value != self.unsaid[key]}
+
+
 class Model(Strict):
     """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
 
@@ -60,7 +72,7 @@ class Model(Strict):
         return self.init.startswith("trunk:")
 
 
-class Data(Strict):
+class Data(Settings):
     """Which images a run learns from.
 
     `shots` images a class, drawn by the run's seed (0: every image). `pool`: drawn from all splits together, every other
@@ -71,6 +83,8 @@ class Data(Strict):
     `masks`: where the object's mask comes from: "" (none), `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's
     root) or a folder of PNGs.
     """
+
+    unsaid = {"held_out": 0.0}
 
     shots: int = Field(ge=0)
     pool: Literal["all", "train"]
@@ -87,12 +101,6 @@ class Data(Strict):
             raise ValueError("held_out goes with shots = 0, labelled = 1.0 and unlabelled = false")
         return self
 
-    @model_serializer(mode="wrap")
-    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """That nothing is held out goes without saying, so that a run from before the setting is found again."""
-        told: dict[str, Any] = handler(self)
-        return {k: v for k, v in told.items() if k != "held_out" or v}
-
 
 class Colouring(Strict):
     """Mean and deviation of red, green and blue, of pixels in [0, 1]."""
@@ -101,7 +109,7 @@ class Colouring(Strict):
     std: tuple[float, float, float] = Field(strict=False)
 
 
-class Input(Strict):
+class Input(Settings):
     """Views: output size, the side to resize to before the central crop (0 = size·256/224), the random crop, the flip.
 
     `crop`: what training looks at, a random crop (whose sort it names) or the evaluation view. `evaluation`: how the central
@@ -111,6 +119,8 @@ class Input(Strict):
     `normalisation`: mean and deviation of the colours in every view of the run: a name of `pixels.NORMALISATIONS`, or the
     numbers themselves, { mean = […], std = […] }, as a `python:` network declares them.
     """
+
+    unsaid = {"normalisation": IMAGENET}
 
     size: int = Field(ge=8)
     resize: int = Field(ge=0)
@@ -130,12 +140,6 @@ class Input(Strict):
         if canonical(name) not in NORMALISATIONS:
             raise UsageError(nearest(name, NORMALISATIONS, "normalisation"))
         return canonical(name)
-
-    @model_serializer(mode="wrap")
-    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """ImageNet's normalisation goes without saying, so that a run from before the setting is found again."""
-        told: dict[str, Any] = handler(self)
-        return {k: v for k, v in told.items() if (k, v) != ("normalisation", IMAGENET)}
 
     @property
     def colours(self) -> Normalisation:
@@ -186,13 +190,15 @@ class Group(Strict):
         return self.lr if self.lr is not None else (self.times or 0.0) * base
 
 
-class Optimizer(Strict):
+class Optimizer(Settings):
     """SGD or Adam (coupled L2). `momentum` and `nesterov` are read by SGD alone.
 
     `clip`: a step's gradient over all parameters is scaled down to this Euclidean norm where it is longer; 0: never.
     `groups`: `head` (the classifier), `trunk` (all others), `last-stage` (of those, what runs from the last reduction of the
     map on) or a module's name -> what differs for its parameters; where they overlap the longest name of a module decides.
     """
+
+    unsaid = {"clip": 0.0}
 
     name: Literal["sgd", "adam"]
     lr: float = Field(gt=0)
@@ -201,12 +207,6 @@ class Optimizer(Strict):
     weight_decay: float = Field(ge=0)
     clip: float = Field(ge=0)
     groups: dict[str, Group]
-
-    @model_serializer(mode="wrap")
-    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """That no gradient is clipped goes without saying, so that a run from before the setting is found again."""
-        told: dict[str, Any] = handler(self)
-        return {k: v for k, v in told.items() if k != "clip" or v}
 
 
 class Schedule(Strict):

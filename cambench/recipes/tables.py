@@ -27,7 +27,7 @@ Direction = Literal["up", "down", "none"]
 
 
 class Select(Strict):
-    """Which records a cell shows: every fact given must hold.
+    """Which records a cell shows: every one of which all that is given here holds.
 
     `settings`: dotted key of the training recipe -> value, for tables over a hyper-parameter; `dataset` among them is what
     was trained on, where it is not what the metric looks at. `checkpoint`: the weights of the `last` epoch (also where it
@@ -214,8 +214,8 @@ def table_files() -> dict[str, Traversable]:
     """Every table recipe of the package: id -> file, by paper and number."""
     root = files("cambench.recipes") / "tables"
     papers = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.name)
-    found = {f"{p.name}/{f.name[:-5]}": f for p in papers for f in p.iterdir() if f.name.endswith(".toml")}
-    return dict(sorted(found.items(), key=lambda item: natural(item[0])))
+    tables = {f"{p.name}/{f.name[:-5]}": f for p in papers for f in p.iterdir() if f.name.endswith(".toml")}
+    return dict(sorted(tables.items(), key=lambda item: natural(item[0])))
 
 
 def load_table(table: str) -> TableRecipe:
@@ -223,8 +223,7 @@ def load_table(table: str) -> TableRecipe:
 
     Raises: UsageError naming the nearest tables, or the file, the key and the nearest valid key.
     """
-    known = table_files()
-    source = find(table, known, "table")
+    source = find(table, table_files(), "table")
     return parse_table(source.read_text(encoding="utf-8"), canonical(table))
 
 
@@ -249,9 +248,9 @@ def parse_table(text: str, table: str) -> TableRecipe:
     if recipe.id != table:
         raise UsageError(f"{place}: expected id = {table!r}, got {recipe.id!r}.")
     columns = [column.key for column in recipe.columns]
-    lost = [name for row in recipe.rows for name in row.unprinted if name not in columns]
-    if lost:
-        raise UsageError(f"{place}: unprinted: {nearest(lost[0], columns, 'column')}")
+    unknown = [name for row in recipe.rows for name in row.unprinted if name not in columns]
+    if unknown:
+        raise UsageError(f"{place}: unprinted: {nearest(unknown[0], columns, 'column')}")
     if recipe.counts:
         recipe = recipe.model_copy(update={"rows": listed(recipe, place)})
     cells(recipe)
@@ -263,9 +262,9 @@ def listed(recipe: TableRecipe, place: str) -> list[Line]:
     values = load_published(recipe.id.partition("/")[0])
     printed = list(dict.fromkeys(row for table, row, _ in values if table == recipe.number))
     own = {line.key: line for line in recipe.rows}
-    lost = [key for key in own if key not in printed]
-    if lost:
-        raise UsageError(f"{place}: rows: {nearest(lost[0], printed, 'published row')}")
+    unknown = [key for key in own if key not in printed]
+    if unknown:
+        raise UsageError(f"{place}: rows: {nearest(unknown[0], printed, 'published row')}")
     return [own.get(key) or Line(label=key.split("/")) for key in printed]
 
 
