@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,11 +120,18 @@ def number_of(n: int, noun: str) -> str:
     return f"{n:,} {plural}{space}{rest}"
 
 
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """`a, b, c and 4 more`: the first `most` names and how many are left; `none` where there is none."""
+    texts = [str(name) for name in names]
+    rest = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + rest or "none"
+
+
 @dataclass(frozen=True)
 class Value:
     """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval.
 
-    One image tells nothing of the spread: both are None.
+    A single image has no spread: both are None.
     """
 
     value: float
@@ -142,11 +149,11 @@ class Dataset:
     `comparable` is False where a published number may never stand beside a measured one.
     `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
     `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`, or `instances`.
-    `multilabel`: whether an image may hold several classes at once, each told by `Sample.labels`.
+    `multilabel`: whether an image may hold several classes at once, all listed in `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.
     `class_sets`: name of a family of sets -> the set in which each class is.
-    `content` is a digest of the pixels where all images are in one file; else "", and each image's file is told by its own.
-    `digests` tells files by their contents: 32 hex digits each.
+    `content` is a digest of the pixels where all images are in one file; else "", and each image's file has its own.
+    `digests` gives 32 hex digits of each file's contents.
     """
 
     name: str
@@ -238,9 +245,9 @@ class Batch:
 def refusal(error: BaseException) -> str:
     """Why torch.load(…, weights_only=True) refused a file, in one whole sentence part: what it holds, and the mend."""
     text = str(error)
-    held = re.search(r"Unsupported (?:global|class|type)[^:]*: (?:GLOBAL )?([\w.]+)|GLOBAL ([\w.]+)", text)
-    if held is not None:
-        name = (held[1] or held[2]).rstrip(".")
+    code = re.search(r"Unsupported (?:global|class|type)[^:]*: (?:GLOBAL )?([\w.]+)|GLOBAL ([\w.]+)", text)
+    if code is not None:
+        name = (code[1] or code[2]).rstrip(".")
         mend = "in the program that wrote it, save the state_dict alone (torch.save(model.state_dict(), FILE))"
         return f"one that holds {name}, which is code and not weights, and code is never run; {mend}"
     inner = re.search(r"WeightsUnpickler error: ([^\n]*)", text)

@@ -65,8 +65,8 @@ def function(target: str | Callable[..., Any]) -> Callable[..., Any]:
     if not isinstance(target, str):
         return target
     module, _, name = target.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found
+    named: Callable[..., Any] = getattr(import_module(module), name)
+    return named
 
 
 def candidates(entry: DatasetEntry, path: Path | None, root: Path) -> list[Path]:
@@ -94,12 +94,12 @@ def locate(name: str, root: Path) -> Path:
     for place in candidates(entry, path, root):
         if is_root(entry, place):
             return place
-    looked = path if path is not None else f"{root} (folder {' or '.join(entry.folders)})"
-    wanted = f"a folder with {' or '.join(entry.anchors)}" if entry.anchors else "a folder"
+    searched = path if path is not None else f"{root} (folder {' or '.join(entry.folders)})"
+    expected = f"a folder with {' or '.join(entry.anchors)}" if entry.anchors else "a folder"
     elsewhere = "" if path is not None else " If it lies elsewhere, say --data-root DIR, CAMBENCH_DATA or NAME:PATH."
     other = next((place for place in candidates(entry, path, root) if anchored(entry, place)), None)
-    seen = f"none in {looked}" if other is None else f"{other}, which is another set in the same layout"
-    raise DataError(f"{entry.name}: expected {wanted}, found {seen}. Obtain: {entry.obtain}.{elsewhere}")
+    got = f"none in {searched}" if other is None else f"{other}, which is another set in the same layout"
+    raise DataError(f"{entry.name}: expected {expected}, found {got}. Obtain: {entry.obtain}.{elsewhere}")
 
 
 def splits(name: str, root: Path) -> tuple[str, ...]:
@@ -129,8 +129,8 @@ def load(
     """
     entry, _ = resolve(name)
 
-    def read(wanted: str) -> Dataset:
-        return first_classes(official(name, wanted, root), classes)
+    def read(split: str) -> Dataset:
+        return first_classes(official(name, split, root), classes)
 
     dataset = read(split) if draw is None else episodes.load(draw, split, read, splits(name, root), entry.labelled)
     origin = {"spec": settled(name), "split": dataset.split, "classes": classes, "limit": limit}
@@ -139,27 +139,28 @@ def load(
 
 
 def reload(origin: Mapping[str, Any], root: Path) -> Dataset:
-    """The images that a `Dataset.origin` speaks of."""
+    """The images that a `Dataset.origin` describes."""
     options = {k: v for k, v in origin.items() if k not in ("spec", "split", "draw", "ordered")}
-    found = load(origin["spec"], origin["split"], root, **options, draw=episodes.from_dict(origin.get("draw")))
-    return in_order_of(found, origin["ordered"]) if "ordered" in origin else found
+    dataset = load(origin["spec"], origin["split"], root, **options, draw=episodes.from_dict(origin.get("draw")))
+    return in_order_of(dataset, origin["ordered"]) if "ordered" in origin else dataset
 
 
 def official(name: str, split: str, root: Path) -> Dataset:
     """A whole split as its reader finds it, with the notes of the index and on its number of images."""
     entry, path = resolve(name)
     place = first_use(entry, root) if entry.make and path is None else locate(name, root)
-    known = entry.splits or splits(name, root)
-    wanted = split if split != "eval" else (entry.default_eval_split if entry.splits else known[-1])
-    if wanted not in known:
-        raise UsageError(f"{name}: expected split {' or '.join((*known, 'eval'))}, got {split!r}.")
-    dataset: Dataset = function(entry.reader)(place, wanted)
-    count = entry.counts.get(wanted, len(dataset))
-    part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {wanted} images",)
+    names = entry.splits or splits(name, root)
+    if split == "eval":
+        split = entry.default_eval_split if entry.splits else names[-1]
+    if split not in names:
+        raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}.")
+    dataset: Dataset = function(entry.reader)(place, split)
+    count = entry.counts.get(split, len(dataset))
+    part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {split} images",)
     return replace(
         dataset,
         name=called(name),
-        split=wanted,
+        split=split,
         notes=(*entry.notes, *dataset.notes, *part),
         comparable=entry.comparable and dataset.comparable,
         class_sets={ALL: one_set(dataset.classes), **dataset.class_sets},

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cambench.data import readers
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.vocabulary import Box, Dataset, Sample
 
 BANNER = 20
 FILES = {"train": "images_variant_trainval.txt", "test": "images_variant_test.txt"}
@@ -22,7 +22,7 @@ def read(root: Path, split: str) -> Dataset:
     Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
     """
     data = root / "data"
-    classes = tuple(text.strip() for _, text in readers.lines(data / "variants.txt"))
+    classes = tuple(readers.entries(data / "variants.txt"))
     rank = {name: i for i, name in enumerate(classes)}
     boxes = read_boxes(data / "images_box.txt")
     path = data / FILES[split]
@@ -34,9 +34,7 @@ def read(root: Path, split: str) -> Dataset:
             raise readers.malformed(path, line, "an id with a box in images_box.txt", key)
         samples.append(Sample(key, data / "images" / f"{key}.jpg", rank[variant], (boxes[key],)))
     readers.require_images([s.path.name for s in samples], data / "images", path)
-    if not samples:
-        raise DataError(f"{path}: expected images, got none; {readers.AGAIN}.")
-    return Dataset("aircraft", split, root, classes, tuple(samples), "one-based", banner=BANNER)
+    return Dataset("aircraft", split, root, classes, readers.filled(samples, path, split), "one-based", banner=BANNER)
 
 
 def read_boxes(path: Path) -> dict[str, Box]:

@@ -25,14 +25,14 @@ def digest(dataset: Dataset, kind: str) -> str:
     segmentation, around which a box is drawn), `parts`, `attributes` (of the classes), else a folder of PNGs.
     Raises: DataError naming a file that cannot be read.
     """
-    found = hashlib.blake2b(digest_size=8)
-    known = kind if kind in (SEGMENTATION, BOXES, PARTS, ATTRIBUTES) else "folder"
-    found.update(json.dumps([known, *about(dataset, known)]).encode())
+    annotations = hashlib.blake2b(digest_size=8)
+    sort = kind if kind in (SEGMENTATION, BOXES, PARTS, ATTRIBUTES) else "folder"
+    annotations.update(json.dumps([sort, *about(dataset, sort)]).encode())
     files = [files_of(sample, kind) for sample in dataset.samples]
     contents = iter(dataset.digests([path for paths in files for path in paths]))
     for sample, paths in zip(dataset.samples, files, strict=True):
-        found.update(json.dumps([*numbers(sample, known), *(next(contents) for _ in paths)]).encode())
-    return found.hexdigest()
+        annotations.update(json.dumps([*numbers(sample, sort), *(next(contents) for _ in paths)]).encode())
+    return annotations.hexdigest()
 
 
 def about(dataset: Dataset, kind: str) -> Iterator[Any]:

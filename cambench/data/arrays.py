@@ -1,7 +1,7 @@
 """Files that hold all pictures of a split in one array: read once a process, every picture has a path below its file's.
 
-Picture 17 of the file `train` has the path `train/17`. No such path can exist, since `train` is no folder: it is told from
-every other image, and what asks for an image by its path needs to know no more.
+Picture 17 of the file `train` has the path `train/17`. No such path can exist, since `train` is no folder: it differs
+from every other image's, and whatever takes an image by its path needs to know no more.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def pictures(file: Path) -> Pictures:
 
     Raises: DataError if it is missing or not what its layout promises.
     """
-    known = readers.need(file).stat()
-    return _read(file, known.st_size, known.st_mtime_ns)
+    status = readers.need(file).stat()
+    return _read(file, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
@@ -63,10 +63,10 @@ def _read(file: Path, size: int, changed: int) -> Pictures:
     row = 3 * SIDE * SIDE
     if not isinstance(data, pickles.Bytes) or data.array.ndim != 2 or data.array.shape[1] != row:
         got = data.array.shape if isinstance(data, pickles.Bytes) else type(data).__name__
-        raise DataError(f"{file}: expected `data`, an array (N,{row}) of uint8, got {got}; {readers.AGAIN}.")
+        raise readers.broken(file, f"`data`, an array (N,{row}) of uint8", got)
     if not isinstance(labels, list) or len(labels) != len(data.array):
         got = f"{len(labels)} labels" if isinstance(labels, list) else type(labels).__name__
-        raise DataError(f"{file}: expected `fine_labels`, a list of {len(data.array)} classes, got {got}; {readers.AGAIN}.")
+        raise readers.broken(file, f"`fine_labels`, a list of {len(data.array)} classes", got)
     return Pictures(data.array.reshape(-1, 3, SIDE, SIDE), tuple(labels), md5(file))
 
 
@@ -83,7 +83,7 @@ def fields(file: Path) -> dict[str, Any]:
     """
     content = pickles.load_arrays(file)
     if not isinstance(content, dict):
-        raise DataError(f"{file}: expected a pickled dictionary, got {type(content).__name__}; {readers.AGAIN}.")
+        raise readers.broken(file, "a pickled dictionary", type(content).__name__)
     return {text(key): value for key, value in content.items()}
 
 

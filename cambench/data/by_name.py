@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cambench.data.class_sets import ALL, one_set
-from cambench.vocabulary import Dataset, Sample, UsageError
+from cambench.vocabulary import Dataset, Sample, UsageError, listed
 
-SHOWN = 5
 BY_CLASS = ("classes", "sbd")
 """Kinds of segmentation whose files hold numbers of classes: they fit the data set's own order alone."""
 
@@ -59,13 +58,6 @@ def differences(classes: Sequence[str], names: Sequence[str]) -> str:
     """Which classes only the data set has, and which only the network: in words."""
     ours = [f"only in the data set: {listed(c for c in classes if c not in set(names))}"]
     return "; ".join([*ours, f"only in the network: {listed(n for n in names if n not in set(classes))}"])
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more if every else "none"
 
 
 def matched(dataset: Dataset, names: Sequence[str], run: str, *, some: bool = False) -> Dataset:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cambench.data import readers
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.vocabulary import DataError, Dataset, Sample
 
 CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 LABELLED = "cars_test_annos_withlabels.mat"
@@ -34,12 +34,8 @@ def read(root: Path, split: str) -> Dataset:
         classes = class_names(first(root, "cars_meta.mat"))
     images = root / "car_ims" if single.exists() else folder
     readers.require_images([path.removeprefix("car_ims/") for path in paths.values()], images, source)
-    samples = tuple(
-        sample(rows[i], f"{source}: annotations({i + 1})", folder / path, len(classes)) for i, path in paths.items()
-    )
-    if not samples:
-        raise DataError(f"{source}: expected images of the split {split}, got none; {readers.AGAIN}.")
-    return Dataset("cars", split, root, classes, samples, "one-based")
+    samples = (sample(rows[i], f"{source}: annotations({i + 1})", folder / path, len(classes)) for i, path in paths.items())
+    return Dataset("cars", split, root, classes, readers.filled(samples, source, split), "one-based")
 
 
 def first(root: Path, name: str) -> Path:
@@ -64,13 +60,10 @@ def class_names(path: Path) -> tuple[str, ...]:
     return tuple(str(n) for n in ([names] if isinstance(names, str) else names))
 
 
-def sample(row: Mapping[str, Any], where: str, path: Path, classes: int) -> Sample:
-    """One struct of the annotations."""
+def sample(row: Mapping[str, Any], place: str, path: Path, classes: int) -> Sample:
+    """One struct of the annotations, which lies at `place`."""
     label = int(row["class"])
     if not 1 <= label <= classes:
-        raise DataError(f"{where}: expected a class from 1 to {classes}, got {label}; {readers.AGAIN}.")
-    x1, y1, x2, y2 = (float(row[c]) for c in CORNERS)
-    box: Box = (x1, y1, x2, y2)
-    if not readers.empty(box, "one-based"):
-        return Sample(f"{path.parent.name}/{path.name}", path, label - 1, (box,))
-    raise DataError(f"{where}: expected a box with x1, y1 before x2, y2, got {box}; {readers.AGAIN}.")
+        raise readers.broken(place, f"a class from 1 to {classes}", label)
+    box = readers.box_of([float(row[c]) for c in CORNERS], place, "one-based")
+    return Sample(f"{path.parent.name}/{path.name}", path, label - 1, (box,))

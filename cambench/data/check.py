@@ -33,7 +33,7 @@ class Row:
 
 @dataclass
 class Report:
-    """What was found. `problems` must be mended before a number measured on the set means anything; `notes` need not."""
+    """What a check shows. `problems` must be mended before a number measured on the set means anything; `notes` need not."""
 
     name: str
     root: Path
@@ -51,19 +51,19 @@ def check(name: str, root: Path, progress: Progress | None = None) -> Report:
     began = time.monotonic()
     entry, _ = data.resolve(name)
     report = Report(entry.name, data.locate(name, root))
-    found = []
+    datasets = []
     for split in data.splits(name, root):
         try:
             dataset = data.load(name, split, root)
         except DataError as e:
             report.problems.append(str(e))
             continue
-        found.append(dataset)
+        datasets.append(dataset)
         check_split(dataset, entry, report, progress)
-    if len(found) == len(data.splits(name, root)):
-        report.problems += strays(entry, report.root, found)
-    report.problems += overlaps(found)
-    if entry.audit is not None and found:
+    if len(datasets) == len(data.splits(name, root)):
+        report.problems += strays(entry, report.root, datasets)
+    report.problems += overlaps(datasets)
+    if entry.audit is not None and datasets:
         report.problems += data.function(entry.audit)(report.root)
     report.seconds = round(time.monotonic() - began, 1)
     return report
@@ -141,27 +141,23 @@ def segmentation_fault(dataset: Dataset, sample: Sample, size: tuple[int, int]) 
     return "images whose segmentation shows other classes than their labels" if shown - set(sample.right) else ""
 
 
-def strays(entry: data.DatasetEntry, root: Path, found: list[Dataset]) -> list[str]:
-    """Images in the set's folders that no split names."""
-    named = {s.path for dataset in found for s in dataset.samples}
-    places = [root / place for place in (entry.images if entry.splits else folder_places(root))]
+def strays(entry: data.DatasetEntry, root: Path, datasets: list[Dataset]) -> list[str]:
+    """Images in the set's folders that no split names; those of one's own images are the splits, or all of it."""
+    named = {s.path for dataset in datasets for s in dataset.samples}
+    folders = entry.images if entry.splits else tuple(folder_splits.parts(root).values()) or (".",)
+    places = [root / folder for folder in folders]
     loose = [p / name for p in places for name in readers.images_in(p) if p / name not in named]
     return [f"{root}: {len(loose)} images without an annotation, first {loose[0]}"] if loose else []
 
 
-def folder_places(root: Path) -> tuple[str, ...]:
-    """The folders of one's own images: the splits, or all of it."""
-    return tuple(folder_splits.parts(root).values()) or (".",)
-
-
-def overlaps(found: list[Dataset]) -> list[str]:
+def overlaps(datasets: list[Dataset]) -> list[str]:
     """Images that are in several splits."""
-    problems, seen = [], dict[Path, str]()
-    for dataset in found:
-        twice = [s.path for s in dataset.samples if s.path in seen]
+    problems, split_of = [], dict[Path, str]()
+    for dataset in datasets:
+        twice = [s.path for s in dataset.samples if s.path in split_of]
         if twice:
-            problems.append(f"{len(twice)} images are in {seen[twice[0]]} and in {dataset.split}, first {twice[0]}")
-        seen |= {s.path: dataset.split for s in dataset.samples}
+            problems.append(f"{len(twice)} images are in {split_of[twice[0]]} and in {dataset.split}, first {twice[0]}")
+        split_of |= {s.path: dataset.split for s in dataset.samples}
     return problems
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from cambench.data import arrays, readers
-from cambench.vocabulary import DataError, Dataset, Sample
+from cambench.vocabulary import Dataset, Sample
 
 PUBLISHED = {
     "train": "16019d7e3df5f24257cddd939b257f8d",
@@ -27,15 +27,14 @@ def read(root: Path, split: str) -> Dataset:
     Raises: DataError naming the file that is missing, truncated or not what its layout promises.
     """
     names, file = class_names(root / "meta"), root / split
-    found = arrays.pictures(file)
-    for row, label in enumerate(found.labels):
+    pictures = arrays.pictures(file)
+    for row, label in enumerate(pictures.labels):
         if type(label) is not int or not 0 <= label < len(names):
-            expected = f"a fine label from 0 to {len(names) - 1}"
-            raise DataError(f"{file}: expected {expected} for image {row}, got {label!r}; {readers.AGAIN}.")
-    warn(file, found.md5)
+            raise readers.broken(file, f"a fine label from 0 to {len(names) - 1} for image {row}", repr(label))
+    warn(file, pictures.md5)
     warn(root / "meta", arrays.md5(root / "meta"))
-    samples = tuple(Sample(f"{split}/{row}", file / str(row), label) for row, label in enumerate(found.labels))
-    return Dataset("cifar100", split, root, names, samples, content=found.md5)
+    samples = tuple(Sample(f"{split}/{row}", file / str(row), label) for row, label in enumerate(pictures.labels))
+    return Dataset("cifar100", split, root, names, samples, content=pictures.md5)
 
 
 def class_names(meta: Path) -> tuple[str, ...]:
@@ -45,7 +44,7 @@ def class_names(meta: Path) -> tuple[str, ...]:
     """
     names = arrays.fields(meta).get("fine_label_names")
     if not isinstance(names, list) or not names:
-        raise DataError(f"{meta}: expected `fine_label_names`, a list of names, got {names!r}; {readers.AGAIN}.")
+        raise readers.broken(meta, "`fine_label_names`, a list of names", repr(names))
     return tuple(arrays.text(name) for name in names)
 
 

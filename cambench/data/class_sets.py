@@ -57,17 +57,17 @@ def with_file(dataset: Dataset, path: Path) -> Dataset:
     if name in dataset.class_sets:
         raise UsageError(f"--class-sets {path}: {dataset.name} has class sets called {name} of its own; rename the file.")
     number = {**{str(i): i for i in range(len(dataset.classes))}, **{c: i for i, c in enumerate(dataset.classes)}}
-    found: dict[int, str] = {}
+    set_of: dict[int, str] = {}
     for line, (key, group) in readers.table(path, 2, separator=","):
         if line == 1:
             if [key, group] != HEADER:
                 raise readers.malformed(path, line, ",".join(HEADER), f"{key},{group}")
             continue
-        if key not in number or number[key] in found:
-            wanted = "each class once" if key in number else f"a class of {dataset.name} or its number"
-            raise readers.malformed(path, line, wanted, key)
-        found[number[key]] = group
-    if not found:
+        if key not in number or number[key] in set_of:
+            expected = "each class once" if key in number else f"a class of {dataset.name} or its number"
+            raise readers.malformed(path, line, expected, key)
+        set_of[number[key]] = group
+    if not set_of:
         raise readers.malformed(path, 2, "a class and its set", "nothing")
-    members = tuple(found.get(i, f"{c} alone") for i, c in enumerate(dataset.classes))
+    members = tuple(set_of.get(i, f"{c} alone") for i, c in enumerate(dataset.classes))
     return replace(dataset, class_sets={**dataset.class_sets, name: members})

@@ -34,31 +34,31 @@ def digests(paths: Sequence[Path]) -> list[str]:
 
     Raises: DataError naming a file that is not there or cannot be read.
     """
-    found: dict[Path, str] = {}
+    digest_of: dict[Path, str] = {}
     folders: dict[Path, list[Path]] = {}
     for path in dict.fromkeys(paths):
         folders.setdefault(path.parent, []).append(path)
-    known = {folder: Remembered(folder) for folder in folders}
+    remembered = {folder: Remembered(folder) for folder in folders}
     unknown: list[tuple[Path, Stamp]] = []
-    for folder, there in folders.items():
-        for path in there:
+    for folder, files in folders.items():
+        for path in files:
             stamp = stamp_of(path)
-            digest = known[folder].get(path.name, stamp)
+            digest = remembered[folder].get(path.name, stamp)
             if digest is None:
                 unknown.append((path, stamp))
             else:
-                found[path] = digest
+                digest_of[path] = digest
     if len(unknown) > MANY:
-        log.info("reading %d files once, to tell them by their contents", len(unknown))
+        log.info("reading %d files once, to know them by their contents", len(unknown))
     now = time.time_ns()
-    made = read_now([path for path, _ in unknown])
-    for folder, files in groupby(unknown, key=lambda file: file[0].parent):
-        for path, stamp in files:
-            found[path] = next(made)
+    new_digests = read_now([path for path, _ in unknown])
+    for folder, stamped in groupby(unknown, key=lambda file: file[0].parent):
+        for path, stamp in stamped:
+            digest_of[path] = next(new_digests)
             if now - stamp[2] > YOUNG:
-                known[folder].put(path.name, stamp, found[path])
-        known[folder].save()  # folder by folder, so that a call that is stopped has not read them in vain
-    return [found[path] for path in paths]
+                remembered[folder].put(path.name, stamp, digest_of[path])
+        remembered[folder].save()  # folder by folder, so that a call that is stopped has not read them in vain
+    return [digest_of[path] for path in paths]
 
 
 def read_now(paths: Sequence[Path]) -> Iterator[str]:
@@ -79,10 +79,10 @@ def of_some(paths: Sequence[Path]) -> list[str]:
 def stamp_of(path: Path) -> Stamp:
     """What tells that a file is as it was."""
     try:
-        facts = os.stat(path)  # noqa: PTH116  (a million files)
+        status = os.stat(path)  # noqa: PTH116  (a million files)
     except OSError as e:
         raise DataError(f"{path}: expected a file, got {e.strerror}; put it back or unpack the archive again.") from e
-    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 class Remembered:
@@ -96,8 +96,8 @@ class Remembered:
 
     def get(self, name: str, stamp: Stamp) -> str | None:
         """The digest of a file that is as it was."""
-        known = self.files.get(name)
-        return str(known[1]) if known is not None and known[0] == stamp else None
+        entry = self.files.get(name)
+        return str(entry[1]) if entry is not None and entry[0] == stamp else None
 
     def put(self, name: str, stamp: Stamp, digest: str) -> None:
         """Remember a file."""
@@ -120,10 +120,10 @@ class Remembered:
 def read(path: Path) -> Mapping[str, Any]:
     """What is remembered of a folder; nothing where there is no such file, or where it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        files = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return files if isinstance(files, dict) else {}
 
 
 @cache
@@ -136,5 +136,5 @@ def cannot_keep(folder: Path, reason: str) -> None:
 
 def home() -> Path:
     """Where this user's cambench remembers what it can make again."""
-    named, usual = os.environ.get("CAMBENCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return Path(named) if named else (Path(usual) if usual else Path.home() / ".cache") / "cambench"
+    own, usual = os.environ.get("CAMBENCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return Path(own) if own else (Path(usual) if usual else Path.home() / ".cache") / "cambench"

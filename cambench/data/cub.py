@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from cambench.data import readers
 from cambench.data.class_sets import of_birds
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.vocabulary import Box, Dataset, Sample
 
 Part = tuple[int, float, float]
 T = TypeVar("T")
@@ -29,21 +29,18 @@ def read(root: Path, split: str) -> Dataset:
     labels = by_id(root / "image_class_labels.txt", lambda f, *at: readers.whole(f[0], *at, low=1, high=len(classes)) - 1)
     train = by_id(root / "train_test_split.txt", lambda f, *at: readers.whole(f[0], *at, high=1) == 1)
     boxes = by_id(root / "bounding_boxes.txt", corners, columns=5)
-    same_ids(root / "image_class_labels.txt", names, labels)
-    same_ids(root / "train_test_split.txt", names, train)
-    same_ids(root / "bounding_boxes.txt", names, boxes)
+    for file, values in (("image_class_labels.txt", labels), ("train_test_split.txt", train), ("bounding_boxes.txt", boxes)):
+        same_ids(root / file, names, values)
     readers.require_images(names.values(), root / "images", root / "images.txt")
     part_names, parts = part_locations(root)
     masks = segmentation_folder(root)
-    samples = tuple(
+    every = (
         Sample(name, root / "images" / name, labels[i], (boxes[i],), None, parts.get(i, ()), mask_of(masks, name))
         for i, name in names.items()
         if train[i] == (split == "train")
     )
-    if not samples:
-        raise DataError(f"{root / 'train_test_split.txt'}: expected images of the split {split}, got none; {readers.AGAIN}.")
-    attributes = class_attributes(root, len(classes))
-    sets = of_birds(classes)
+    samples = readers.filled(every, root / "train_test_split.txt", split)
+    attributes, sets = class_attributes(root, len(classes)), of_birds(classes)
     return Dataset(
         "cub", split, root, classes, samples, "half-open", part_names=part_names, attributes=attributes, class_sets=sets
     )
@@ -56,13 +53,13 @@ def is_photographs(root: Path) -> bool:
 
 def by_id(path: Path, value: Callable[[list[str], Path, int], T], *, columns: int = 2, rest: bool = False) -> dict[int, T]:
     """`id …` lines as a dict in file order, the fields after the id read by `value`; an id that comes twice is an error."""
-    found: dict[int, T] = {}
+    values: dict[int, T] = {}
     for line, (key, *fields) in readers.table(path, columns, rest=rest):
         number = readers.whole(key, path, line, low=1)
-        if number in found:
+        if number in values:
             raise readers.malformed(path, line, "each id once", key)
-        found[number] = value(fields, path, line)
-    return found
+        values[number] = value(fields, path, line)
+    return values
 
 
 def text(fields: list[str], path: Path, line: int) -> str:
@@ -78,23 +75,21 @@ def corners(fields: list[str], path: Path, line: int) -> Box:
     return x, y, x + width, y + height
 
 
-def same_ids(path: Path, names: Mapping[int, object], known: Mapping[int, object]) -> None:
-    """The table must speak of exactly the images of images.txt."""
-    missing, extra = sorted(names.keys() - known.keys()), sorted(known.keys() - names.keys())
-    if missing:
-        raise DataError(f"{path}: expected a line for each image of images.txt, got none for {missing[0]}; {readers.AGAIN}.")
-    if extra:
-        raise DataError(f"{path}: expected ids of images.txt, got {extra[0]}, which is not there; {readers.AGAIN}.")
+def same_ids(path: Path, names: Mapping[int, object], values: Mapping[int, object]) -> None:
+    """The table must have a line for each image of images.txt, and for no other."""
+    readers.require_lines(path, names, values, "images.txt")
+    if extra := sorted(values.keys() - names.keys()):
+        raise readers.broken(path, "ids of images.txt", f"{extra[0]}, which is not there")
 
 
 def class_names(root: Path) -> tuple[str, ...]:
     """`1 001.Black_footed_Albatross` -> "Black footed Albatross", in the order of the ids 1..C."""
     path = root / "classes.txt"
-    found = by_id(path, text, rest=True)
-    ids = sorted(found)
-    if ids != list(range(1, len(found) + 1)):
-        raise DataError(f"{path}: expected the class ids 1 to {len(found)}, got {ids[0]} to {ids[-1]}; {readers.AGAIN}.")
-    plain = [found[i].partition(".")[2] or found[i] for i in ids]
+    folders = by_id(path, text, rest=True)
+    ids = sorted(folders)
+    if ids != list(range(1, len(folders) + 1)):
+        raise readers.broken(path, f"the class ids 1 to {len(folders)}", f"{ids[0]} to {ids[-1]}")
+    plain = [folders[i].partition(".")[2] or folders[i] for i in ids]
     return readers.distinct([name.replace("_", " ") for name in plain], [str(i) for i in ids])
 
 
@@ -104,13 +99,13 @@ def part_locations(root: Path) -> tuple[tuple[str, ...], dict[int, tuple[Part, .
     if not path.exists():
         return (), {}
     names = by_id(root / "parts" / "parts.txt", text, rest=True)
-    found: dict[int, list[Part]] = defaultdict(list)
-    for line, (key, part, x, y, visible) in readers.table(path, 5):
+    visible: dict[int, list[Part]] = defaultdict(list)
+    for line, (key, part, x, y, shown) in readers.table(path, 5):
         number = readers.whole(part, path, line, low=1, high=len(names))
-        where = readers.decimal(x, path, line), readers.decimal(y, path, line)
-        if readers.whole(visible, path, line, high=1):
-            found[readers.whole(key, path, line, low=1)].append((number, *where))
-    return tuple(names[i] for i in sorted(names)), {i: tuple(parts) for i, parts in found.items()}
+        point = readers.decimal(x, path, line), readers.decimal(y, path, line)
+        if readers.whole(shown, path, line, high=1):
+            visible[readers.whole(key, path, line, low=1)].append((number, *point))
+    return tuple(names[i] for i in sorted(names)), {i: tuple(parts) for i, parts in visible.items()}
 
 
 def class_attributes(root: Path, classes: int) -> tuple[tuple[float, ...], ...]:
@@ -121,8 +116,7 @@ def class_attributes(root: Path, classes: int) -> tuple[tuple[float, ...], ...]:
     rows = [tuple(readers.decimal(t, path, line) for t in row.split()) for line, row in readers.lines(path)]
     lengths = {len(row) for row in rows}
     if len(rows) != classes or len(lengths) != 1:
-        got = f"{len(rows)} rows of {sorted(lengths)} numbers"
-        raise DataError(f"{path}: expected {classes} rows of equal length, got {got}; {readers.AGAIN}.")
+        raise readers.broken(path, f"{classes} rows of equal length", f"{len(rows)} rows of {sorted(lengths)} numbers")
     return tuple(rows)
 
 
@@ -133,8 +127,8 @@ def attribute_names(root: Path) -> tuple[str, ...]:
     """
     places = [root / "attributes.txt", root / "attributes" / "attributes.txt", root.parent / "attributes.txt"]
     path = next((p for p in places if p.exists()), places[0])
-    found = by_id(path, text, rest=True)
-    return tuple(found[i] for i in sorted(found))
+    names = by_id(path, text, rest=True)
+    return tuple(names[i] for i in sorted(names))
 
 
 def segmentation_folder(root: Path) -> Path | None:

@@ -50,11 +50,11 @@ def part_of(attribute: str) -> int:
     The whole name counts, values included: `has_shape::long-legged-like` speaks of the leg. Source: authors' code.
     Raises: DataError for a name that speaks of two parts.
     """
-    found = [i for i, part in enumerate(PARTS, 1) if any(word in attribute for word in WORDS[part])]
-    if len(found) > 1:
-        said = " and ".join(PARTS[i - 1] for i in found)
-        raise DataError(f"attribute {attribute}: expected words of one part at most, got those of {said}.")
-    return found[0] if found else 0
+    parts = [i for i, part in enumerate(PARTS, 1) if any(word in attribute for word in WORDS[part])]
+    if len(parts) > 1:
+        names = " and ".join(PARTS[i - 1] for i in parts)
+        raise DataError(f"attribute {attribute}: expected words of one part at most, got those of {names}.")
+    return parts[0] if parts else 0
 
 
 def differing_parts(attributes: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.bool_]:
@@ -67,11 +67,11 @@ def differing_parts(attributes: NDArray[np.float64], names: Sequence[str]) -> ND
     if attributes.ndim != 2 or attributes.shape[1] != len(names):
         raise DataError(f"class attributes: expected {len(names)} columns, one a name, got shape {attributes.shape}.")
     present, parts = attributes >= PRESENT, np.array([part_of(name) for name in names])
-    found = np.zeros((len(present), len(present), len(PARTS)), dtype=bool)
+    differ = np.zeros((len(present), len(present), len(PARTS)), dtype=bool)
     for part in range(1, len(PARTS) + 1):
         has = present[:, parts == part]
-        found[:, :, part - 1] = (has[:, None] != has[None]).any(2)
-    return found
+        differ[:, :, part - 1] = (has[:, None] != has[None]).any(2)
+    return differ
 
 
 def cue_pairs(attributes: NDArray[np.float64], names: Sequence[str], most: int = MOST) -> list[Pair]:
@@ -89,9 +89,9 @@ def points_of(sample: Sample, size: tuple[int, int], side: int) -> list[Point]:
     """
     scaled = [(number, x / size[0] * side, y / size[1] * side) for number, x, y in sample.parts]
     head = [(x, y) for number, x, y in scaled if number in HEAD]
-    found = [(1, sum(x for x, _ in head) / len(head), sum(y for _, y in head) / len(head))] if head else []
-    found += sorted((OTHERS[n], x, y) for n, x, y in scaled if n not in HEAD)
-    return [(part, int(x), int(y)) for part, x, y in found]
+    points = [(1, sum(x for x, _ in head) / len(head), sum(y for _, y in head) / len(head))] if head else []
+    points += sorted((OTHERS[n], x, y) for n, x, y in scaled if n not in HEAD)
+    return [(part, int(x), int(y)) for part, x, y in points]
 
 
 def nearest_part(points: Sequence[Point], side: int) -> NDArray[np.int8]:

@@ -127,12 +127,11 @@ def numbered(path: Path) -> NDArray[np.int16]:
 
 def sbd(path: Path) -> NDArray[np.int16]:
     """SBD's class segmentation, `GTcls.Segmentation` of a .mat file: 0 none, k + 1 is class k of 20."""
-    (found,) = readers.structs(path, "GTcls", ("Segmentation",))
-    regions = np.asarray(found["Segmentation"])
+    (ground_truth,) = readers.structs(path, "GTcls", ("Segmentation",))
+    regions = np.asarray(ground_truth["Segmentation"])
     if regions.ndim != 2 or regions.dtype != np.uint8 or regions.max(initial=0) > VOC_CLASSES:
-        got = f"{regions.dtype} {regions.shape} up to {regions.max(initial=0)}"
-        expected = f"a map (H,W) of uint8 from 0 to {VOC_CLASSES}"
-        raise DataError(f"{path}: expected GTcls.Segmentation to be {expected}, got {got}; {readers.AGAIN}.")
+        expected = f"GTcls.Segmentation to be a map (H,W) of uint8 from 0 to {VOC_CLASSES}"
+        raise readers.broken(path, expected, f"{regions.dtype} {regions.shape} up to {regions.max(initial=0)}")
     return regions.astype(np.int16) - 1
 
 
@@ -159,8 +158,8 @@ def load_regions(sample: Sample, kind: str) -> NDArray[np.int16]:
     if kind == INSTANCES:
         width, height = image_size(sample.path)
         return load_instances(sample, (height, width))
-    found = SEGMENTATIONS[kind](segmentation(sample))
-    return np.where(found, sample.label, -1).astype(np.int16) if found.dtype == np.bool_ else found.astype(np.int16)
+    regions = SEGMENTATIONS[kind](segmentation(sample))
+    return np.where(regions, sample.label, -1).astype(np.int16) if regions.dtype == np.bool_ else regions.astype(np.int16)
 
 
 def load_instances(sample: Sample, size: tuple[int, int]) -> NDArray[np.int16]:
@@ -187,8 +186,8 @@ def nearest_pixels(n: int, size: int) -> NDArray[np.int64]:
 
     ⌊x·n/size⌋, exact, is another one for 95 of the sizes 30 to 1399 at 224. Source: OpenCV (CALM protocol §2.6).
     """
-    chosen: NDArray[np.int64] = np.minimum(np.floor(np.arange(size) * (1 / (size / n))), n - 1).astype(np.int64)
-    return chosen
+    pixels: NDArray[np.int64] = np.minimum(np.floor(np.arange(size) * (1 / (size / n))), n - 1).astype(np.int64)
+    return pixels
 
 
 def segmentation(sample: Sample) -> Path:
@@ -198,6 +197,6 @@ def segmentation(sample: Sample) -> Path:
     """
     if sample.segmentation is None:
         raise DataError(
-            f"{sample.path}: expected a segmentation, its data set has none for it; unpack the segmentations archive."
+            f"{sample.path}: expected a segmentation, got none in its data set; unpack the segmentations archive."
         )
     return sample.segmentation

@@ -1,7 +1,7 @@
 """What a seed draws from a data set: few-shot episodes, the few images whose labels may be used, and images to validate on.
 
-Of the first two, a class draws by itself, from a seed derived of the run's seed and the class: fewer classes leave the
-others' draws as they are, and the images of 1 shot are among those of 5 shots of the same seed.
+Each class draws the first two from a seed of its own, which follows from the run's seed and the class: fewer classes leave
+the others' draws as they are, and the images of 1 shot are among those of 5 shots of the same seed.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def load(
     """
     if draw.shots and draw.pool == "all":
         pool = together([read(name) for name in splits])
-        chosen = few(pool, draw.shots, draw.seed)
+        training = few(pool, draw.shots, draw.seed)
         if split == "train":
-            return take(pool, chosen, "train")
+            return take(pool, training, "train")
         if split not in ("eval", EPISODE):
             raise UsageError(
                 f"{pool.name}: expected split train or {EPISODE} of an episode drawn from all images, got {split!r}."
             )
-        return take(pool, sorted(set(range(len(pool))) - set(chosen)), EPISODE)
+        return take(pool, sorted(set(range(len(pool))) - set(training)), EPISODE)
     if draw.held_out and split in ("train", HELD_OUT):
         return apart(read("train"), draw, split)
     dataset = read(split)
@@ -180,11 +180,12 @@ def listed(dataset: Dataset, name: str) -> list[int]:
         raise DataError(
             f"{dataset.name}: expected the list of labelled images {places[0]}, found none. Obtain: {OBTAIN}{name}."
         )
-    wanted = {text.strip(): line for line, text in readers.lines(path)}
-    rows = [row for row, sample in enumerate(dataset.samples) if sample.path.name in wanted]
+    line_of = {text.strip(): line for line, text in readers.lines(path)}
+    rows = [row for row, sample in enumerate(dataset.samples) if sample.path.name in line_of]
     folders = {sample.path.parent.name for sample in dataset.samples}
-    found = {dataset.samples[row].path.name for row in rows}
-    lost = [text for text in wanted if text not in found and text.partition("_")[0] in folders]
-    if lost:
-        raise readers.malformed(path, wanted[lost[0]], f"an image of {dataset.root} ({len(lost)} are not there)", lost[0])
+    present = {dataset.samples[row].path.name for row in rows}
+    missing = [name for name in line_of if name not in present and name.partition("_")[0] in folders]
+    if missing:
+        expected = f"an image of {dataset.root} ({len(missing)} are not there)"
+        raise readers.malformed(path, line_of[missing[0]], expected, missing[0])
     return rows

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cambench.data import readers
-from cambench.vocabulary import DataError, Dataset, Sample
+from cambench.vocabulary import Dataset, Sample
 
 PARTS = {"train": ("trnid", "valid"), "test": ("tstid",)}
 
@@ -23,12 +23,12 @@ def read(root: Path, split: str) -> Dataset:
     """
     labels = integers(root / "imagelabels.mat", "labels")
     if labels.min() < 1:
-        raise DataError(f"{root / 'imagelabels.mat'}: expected labels from 1, got {labels.min()}; {readers.AGAIN}.")
+        raise readers.broken(root / "imagelabels.mat", "labels from 1", labels.min())
     path = root / "setid.mat"
     numbers = np.concatenate([integers(path, part) for part in PARTS[split]])
     if numbers.min() < 1 or numbers.max() > len(labels):
-        got = f"{numbers.min()} to {numbers.max()}"
-        raise DataError(f"{path}: expected image numbers from 1 to {len(labels)} labels, got {got}; {readers.AGAIN}.")
+        expected = f"image numbers from 1 to {len(labels)} labels"
+        raise readers.broken(path, expected, f"{numbers.min()} to {numbers.max()}")
     names = [f"image_{n:05d}.jpg" for n in numbers]
     readers.require_images(names, root / "jpg", path)
     classes = tuple(f"flower {i}" for i in range(1, int(labels.max()) + 1))
@@ -44,7 +44,5 @@ def integers(path: Path, key: str) -> NDArray[np.int64]:
     """
     values = np.atleast_1d(np.asarray(readers.mat(path, key))).ravel()
     if values.size == 0 or not np.issubdtype(values.dtype, np.number) or (values != np.floor(values)).any():
-        raise DataError(
-            f"{path}: expected whole numbers in {key}, got {values.size} values of {values.dtype}; {readers.AGAIN}."
-        )
+        raise readers.broken(path, f"whole numbers in {key}", f"{values.size} values of {values.dtype}")
     return values.astype(np.int64)

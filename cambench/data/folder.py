@@ -4,7 +4,7 @@ PATH/<class>/**/image, one split called `all`; or PATH/train and PATH/val, PATH/
 names), each with class sub-folders. What is not read is counted on stderr.
 Class index: rank of the folder's name in sorted order. PATH/classes.csv sets it instead, so that the outputs of a pretrained
 network line up: a column `index`, a column `folder` or `wnid` (else the first other column), optionally a column `name`.
-There are then max(index) + 1 classes; one without a row is called `class <index>`; a row may lack its folder.
+There are then max(index) + 1 classes; one without a row is called `class <index>`; a row may name no folder that is there.
 PATH/boxes.csv (optional): `image,xmin,ymin,xmax,ymax`, image relative to PATH, 0-based inclusive, several lines an image.
 """
 
@@ -51,11 +51,9 @@ def read(root: Path, split: str) -> Dataset:
             raise DataError(
                 f"{folder / name}: expected a class folder that {class_source(root)} has, got another; add it there."
             )
-        paths = [folder / name / image for image in images]
-        ids = [path.relative_to(root).as_posix() for path in paths]
-        samples += [
-            Sample(i, path, classes.index[name], tuple(boxes.get(i, ()))) for i, path in zip(ids, paths, strict=True)
-        ]
+        for path in (folder / name / image for image in images):
+            key = path.relative_to(root).as_posix()
+            samples.append(Sample(key, path, classes.index[name], tuple(boxes.get(key, ()))))
     overlooked(root, split)
     if not samples:
         raise no_classes(folder)
@@ -71,26 +69,23 @@ def overlooked(root: Path, split: str) -> None:
     unread = [suffix for name in class_folders(folder) for suffix in readers.other_files(folder / name)]
     aside = sorted(set(readers.subfolders(root)) - set(parts(root).values())) if split != ALL else []
     kinds = ", ".join(f"{n} {suffix or 'without a suffix'}" for suffix, n in sorted(Counter(unread).items()))
-    for names, what in (
-        (hidden, "hidden folder"),
-        (unread, f"file of another kind ({kinds})"),
-        (empty, "class folder without a picture"),
-        (aside, "folder beside the splits"),
+    for names, one, several in (
+        (hidden, "hidden folder", "hidden folders"),
+        (unread, f"file of another kind ({kinds})", f"files of another kind ({kinds})"),
+        (empty, "class folder without a picture", "class folders without a picture"),
+        (aside, "folder beside the splits", "folders beside the splits"),
     ):
         if names:
-            shown = "" if names is unread else f", first {names[0]!r}"
-            log.warning("%s: not read: %d %s%s", folder, len(names), what if len(names) == 1 else plural(what), shown)
-
-
-def plural(what: str) -> str:
-    """The plural of `folder …` or `file …`, whatever follows the noun."""
-    return what.replace("folder", "folders", 1) if "folder" in what else what.replace("file", "files", 1)
+            first = "" if names is unread else f", first {names[0]!r}"
+            log.warning("%s: not read: %d %s%s", folder, len(names), one if len(names) == 1 else several, first)
 
 
 def class_source(root: Path) -> str:
     """Where the classes come from, for messages."""
-    there = parts(root)
-    return "classes.csv" if (root / "classes.csv").exists() else f"{there.get('train', ' or '.join(there.values()))}/"
+    if (root / "classes.csv").exists():
+        return "classes.csv"
+    folders = parts(root)
+    return f"{folders.get('train', ' or '.join(folders.values()))}/"
 
 
 def class_index(root: Path) -> Classes:
@@ -98,8 +93,8 @@ def class_index(root: Path) -> Classes:
     path = root / "classes.csv"
     if path.exists():
         return read_classes(path)
-    there = splits(root)
-    folders = [place(root, split) for split in (("train",) if "train" in there else there)]
+    every = splits(root)
+    folders = [place(root, split) for split in (("train",) if "train" in every else every)]
     names = sorted({name for folder in folders for name in class_folders(folder)})
     return Classes({name: i for i, name in enumerate(names)}, tuple(names))
 
@@ -132,13 +127,13 @@ def read_boxes(root: Path) -> dict[str, list[Box]]:
     path = root / "boxes.csv"
     if not path.exists():
         return {}
-    there = set(readers.images_in(root))
-    found: dict[str, list[Box]] = defaultdict(list)
+    images = set(readers.images_in(root))
+    boxes: dict[str, list[Box]] = defaultdict(list)
     for line, row in csv_rows(path, BOX_COLUMNS):
-        if row["image"] not in there:
+        if row["image"] not in images:
             raise readers.malformed(path, line, f"the path of an image below {root}", row["image"])
-        found[row["image"]].append(readers.box([row[c] for c in BOX_COLUMNS[1:]], path, line))
-    return found
+        boxes[row["image"]].append(readers.box([row[c] for c in BOX_COLUMNS[1:]], path, line))
+    return boxes
 
 
 def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
@@ -146,17 +141,17 @@ def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
 
     Raises: DataError for a header without the required columns, a row of another length, or no rows at all.
     """
-    numbered = [i for i, _ in readers.lines(path)]
+    numbers = [i for i, _ in readers.lines(path)]
     reader = csv.reader(text for _, text in readers.lines(path))
     header = [name.strip().lower().lstrip("\ufeff") for name in next(reader, [])]
     missing = [name for name in required if name not in header]
-    if missing or len(numbered) < 2:
-        got = f"{', '.join(header) or 'nothing'} and {max(len(numbered) - 1, 0)} rows"
+    if missing or len(numbers) < 2:
+        got = f"{', '.join(header) or 'nothing'} and {max(len(numbers) - 1, 0)} rows"
         raise DataError(
             f"{path}:1: expected a header with {', '.join(required)} and rows below it, got {got}; mend the file."
         )
     for row in reader:
-        line = numbered[reader.line_num - 1]
+        line = numbers[reader.line_num - 1]
         if len(row) != len(header):
             raise readers.malformed(path, line, f"{len(header)} fields", ",".join(row))
         yield line, dict(zip(header, (cell.strip() for cell in row), strict=True))

@@ -26,20 +26,22 @@ def parts(root: Path) -> dict[str, str]:
     Raises: DataError for two folders of one split, for a folder beside the splits that has their class folders but no
     name of a split, for a picture beside the class folders of a split, and for classes beside a split.
     """
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     others = []
     refuse_stray(root)
     for name in readers.subfolders(root):
         split = SPLIT.get(name.lower())
         if split is None or not holds_classes(root / name):
             others.append(name)
-        elif split in found:
-            raise DataError(f"{root}: expected one folder of the split {split}, got {found[split]}/ and {name}/; keep one.")
+        elif split in folders:
+            raise DataError(
+                f"{root}: expected one folder of the split {split}, got {folders[split]}/ and {name}/; keep one."
+            )
         else:
-            found[split] = name
-    if found:
-        refuse_unknown(root, found, others)
-    return {split: found[split] for split in NAMES if split in found}
+            folders[split] = name
+    if folders:
+        refuse_unknown(root, folders, others)
+    return {split: folders[split] for split in NAMES if split in folders}
 
 
 def refuse_stray(root: Path) -> None:
@@ -57,22 +59,21 @@ def refuse_stray(root: Path) -> None:
             )
 
 
-def refuse_unknown(root: Path, found: dict[str, str], others: list[str]) -> None:
+def refuse_unknown(root: Path, folders: dict[str, str], others: list[str]) -> None:
     """Raises: DataError where a folder beside the splits looks like one more, or makes them look like classes."""
-    classes = {name for folder in found.values() for name in class_folders(root / folder)}
-    known = ", ".join(name for names in NAMES.values() for name in names)
+    classes = {name for folder in folders.values() for name in class_folders(root / folder)}
     for name in others:
         shared = sorted(classes & set(class_folders(root / name)))
         if shared:
             raise DataError(
-                f"{root / name}: expected a split's usual name ({known}, in any case) of a folder with the class "
+                f"{root / name}: expected a split's usual name ({', '.join(SPLIT)}, in any case) of a folder with the class "
                 f"{shared[0]!r}, got {name!r}; rename it or move it away."
             )
     beside = [name for name in others if readers.any_image(root / name)]
-    if beside and not ("train" in found and len(found) > 1):
+    if beside and not ("train" in folders and len(folders) > 1):
         raise DataError(
             f"{root}: expected splits (train/ and val/ or test/) or classes, got the split "
-            f"{', '.join(found.values())} beside {', '.join(beside[:3])}; move one kind "
+            f"{', '.join(folders.values())} beside {', '.join(beside[:3])}; move one kind "
             "away, or rename a class that is called as a split."
         )
 
@@ -92,10 +93,10 @@ def splits(root: Path) -> tuple[str, ...]:
 
     Raises: DataError where there are neither splits nor classes.
     """
-    found = tuple(parts(root)) or (ALL,)
-    if found == (ALL,) and not class_folders(root):
+    names = tuple(parts(root)) or (ALL,)
+    if names == (ALL,) and not class_folders(root):
         raise no_classes(root)
-    return found
+    return names
 
 
 def no_classes(folder: Path) -> DataError:

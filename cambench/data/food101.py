@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cambench.data import readers
-from cambench.vocabulary import DataError, Dataset, Sample
+from cambench.vocabulary import Dataset, Sample
 
 
 def read(root: Path, split: str) -> Dataset:
@@ -13,7 +13,7 @@ def read(root: Path, split: str) -> Dataset:
 
     Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
     """
-    folders = [text.strip() for _, text in readers.lines(root / "meta" / "classes.txt")]
+    folders = readers.entries(root / "meta" / "classes.txt")
     rank = {name: i for i, name in enumerate(folders)}
     path = root / "meta" / f"{split}.txt"
     samples = []
@@ -23,8 +23,6 @@ def read(root: Path, split: str) -> Dataset:
         if folder not in rank or not slash or not number:
             raise readers.malformed(path, line, "<class of classes.txt>/<number>", key)
         samples.append(Sample(key, root / "images" / f"{key}.jpg", rank[folder]))
-    if not samples:
-        raise DataError(f"{path}: expected images of the split {split}, got none; {readers.AGAIN}.")
     readers.require_images([f"{s.id}.jpg" for s in samples], root / "images", path)
     classes = readers.distinct([name.replace("_", " ") for name in folders], folders)
-    return Dataset("food-101", split, root, classes, tuple(samples))
+    return Dataset("food-101", split, root, classes, readers.filled(samples, path, split))

@@ -42,12 +42,11 @@ def read(root: Path, split: str) -> Dataset:
     for name in readers.images_in(readers.need(root / split)):
         wnid, _, file = name.partition("_")
         if wnid not in rank or not file:
-            expected = f"a mask called <one of the {len(rank)} wnids>_<file>"
-            raise DataError(f"{root / split / name}: expected {expected}, got another name; {readers.AGAIN}.")
+            raise readers.broken(root / split / name, f"a mask called <one of the {len(rank)} wnids>_<file>", "another name")
         path = next((p for p in (images / wnid / file, images / file) if p.is_file()), images / wnid / file)
         samples.append(Sample(f"{split}/{wnid}/{file}", path, rank[wnid], segmentation=root / split / name))
     if not samples:
-        raise DataError(f"{root / split}: expected masks, got none; {readers.AGAIN}.")
+        raise readers.broken(root / split, "masks", "none")
     if missing := [s.path for s in samples if not s.path.is_file()]:
         text = f"{root / split}: {len(missing)} of {len(samples)} masks are of images that are not in {images}"
         raise DataError(f"{text}, first {missing[0]}; complete ImageNet there.")
@@ -64,18 +63,16 @@ def read_balanced(root: Path, split: str) -> Dataset:
     if split != "train":
         return dataset
     place = {p.name: s for s in dataset.samples for p in (s.path, s.segmentation or s.path)}
-    chosen = defaultdict[int, dict[str, Sample]](dict)
+    balanced = defaultdict[int, dict[str, Sample]](dict)
     for ranking in rankings(root):
         names = [Path(name).name for name in ranking]
         if unknown := [name for name in names if name not in place]:
-            raise DataError(
-                f"{root / RANKS}: expected images of train/, got {unknown[0]}, which has no mask; {readers.AGAIN}."
-            )
+            raise readers.broken(root / RANKS, "images of train/", f"{unknown[0]}, which has no mask")
         for name in (*names[:BALANCED], *names[-BALANCED:]):
-            chosen[place[name].label][name] = place[name]
-    short = [name for i, name in enumerate(dataset.classes) if len(chosen[i]) < 2 * BALANCED]
+            balanced[place[name].label][name] = place[name]
+    short = [name for i, name in enumerate(dataset.classes) if len(balanced[i]) < 2 * BALANCED]
     note = (f"fewer than {2 * BALANCED} ranked images in {len(short)} classes, first {short[0]}",) if short else ()
-    samples = tuple(s for label in sorted(chosen) for s in chosen[label].values())
+    samples = tuple(s for label in sorted(balanced) for s in balanced[label].values())
     return replace(dataset, samples=samples, notes=(*dataset.notes, *note))
 
 
@@ -83,21 +80,21 @@ def class_list(root: Path) -> tuple[list[int], list[str]]:
     """The ImageNet indices of the classes in the order of their labels, and their wnids."""
     indices, wnids = pickles.load(root / INDICES), pickles.load(root / WNIDS)
     if not isinstance(indices, Sequence) or not indices or not all(isinstance(i, int) for i in indices):
-        raise DataError(f"{root / INDICES}: expected a list of ImageNet indices, got {kind(indices)}; {readers.AGAIN}.")
-    if not isinstance(wnids, Mapping) or any(not isinstance(wnids.get(i), str) for i in indices):
-        missing = next((i for i in indices if not isinstance(wnids, Mapping) or not isinstance(wnids.get(i), str)), None)
-        raise DataError(f"{root / WNIDS}: expected the wnid of each index, got none for {missing}; {readers.AGAIN}.")
-    return list(indices), [wnids[i] for i in indices]
+        raise readers.broken(root / INDICES, "a list of ImageNet indices", kind(indices))
+    wnid_of = wnids if isinstance(wnids, Mapping) else {}
+    if missing := [i for i in indices if not isinstance(wnid_of.get(i), str)]:
+        raise readers.broken(root / WNIDS, "the wnid of each index", f"none for {missing[0]}")
+    return list(indices), [wnid_of[i] for i in indices]
 
 
 def rankings(root: Path) -> Iterator[Sequence[str]]:
     """The ranked image paths of each class; which class it is follows from the images, whatever the key."""
-    found = pickles.load(root / RANKS)
-    if not isinstance(found, Mapping) or not found:
-        raise DataError(f"{root / RANKS}: expected lists of image paths by class, got {kind(found)}; {readers.AGAIN}.")
-    for key, paths in found.items():
+    by_class = pickles.load(root / RANKS)
+    if not isinstance(by_class, Mapping) or not by_class:
+        raise readers.broken(root / RANKS, "lists of image paths by class", kind(by_class))
+    for key, paths in by_class.items():
         if not isinstance(paths, Sequence) or not all(isinstance(p, str) for p in paths):
-            raise DataError(f"{root / RANKS}: expected image paths of class {key}, got {kind(paths)}; {readers.AGAIN}.")
+            raise readers.broken(root / RANKS, f"image paths of class {key}", kind(paths))
         yield paths
 
 
@@ -113,11 +110,10 @@ def imagenet(root: Path) -> Path:
     """
     entry = INDEX["imagenet"]
     places = [base / folder for base in (root, root.parent) for folder in entry.folders]
-    found = next((p for p in places if any((p / anchor).exists() for anchor in entry.anchors)), None)
-    if found is None:
-        names = " or ".join(entry.folders)
-        raise DataError(
-            f"{root}: expected ImageNet-1k, of whose images these are masks, as a folder {names} in {root.parent} or in the "
-            f"set itself, found none; put it or a link to it there. Obtain: {entry.obtain}."
-        )
-    return found
+    for place in places:
+        if any((place / anchor).exists() for anchor in entry.anchors):
+            return place
+    raise DataError(
+        f"{root}: expected ImageNet-1k, of whose images these are masks, as a folder {' or '.join(entry.folders)} in "
+        f"{root.parent} or in the set itself, found none; put it or a link to it there. Obtain: {entry.obtain}."
+    )

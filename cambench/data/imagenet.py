@@ -48,14 +48,13 @@ def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
     """
     folder = image_folder(root, split)
     if split == "train":
-        labelled = dict.fromkeys(readers.images_in(folder), "")
-        labelled = {name: name.partition("/")[0] for name in labelled}
+        labelled = {name: name.partition("/")[0] for name in readers.images_in(folder)}
         annotations: Mapping[str, tuple[Size | None, Objects]] = {}
     else:
         annotations = val_annotations(root)
         labelled = val_labels(root, folder, annotations)
     if not labelled:
-        raise DataError(f"{folder}: expected images, got none; {readers.AGAIN}.")
+        raise readers.broken(folder, "images", "none")
     wnids, names = class_list(root, labelled)
     if only:
         wnids, names = subset(root, wnids, names, only)
@@ -64,21 +63,13 @@ def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
     samples = []
     for name, wnid in labelled.items():
         if wnid not in rank:
-            known = f"one of the {len(wnids)} known classes"
-            raise DataError(f"{folder / name}: expected {known}, got {wnid!r}; mend the label or the class list.")
+            expected = f"one of the {len(wnids)} known classes"
+            raise DataError(f"{folder / name}: expected {expected}, got {wnid!r}; mend the label or the class list.")
         size, objects = annotations.get(Path(name).stem, (None, []))
-        own = [(box, difficult) for w, box, difficult in objects if w == wnid]
+        own = [(box, flagged) for w, box, flagged in objects if w == wnid]
         key = f"train/{name}" if split == "train" else f"val/{Path(name).name}"
-        samples.append(
-            Sample(
-                key,
-                folder / name,
-                rank[wnid],
-                tuple(b for b, _ in own),
-                size,
-                difficult=bool(own) and all(d for _, d in own),
-            )
-        )
+        difficult = bool(own) and all(flagged for _, flagged in own)
+        samples.append(Sample(key, folder / name, rank[wnid], tuple(box for box, _ in own), size, difficult=difficult))
     sets = {SUPERSETS: imagenet_supersets(wnids)}
     return Dataset("imagenet", split, root, names, tuple(samples), "inclusive", class_sets=sets)
 
@@ -110,7 +101,7 @@ def class_list(root: Path, labelled: Mapping[str, str]) -> tuple[list[str], tupl
 
 
 def subset(root: Path, wnids: list[str], names: tuple[str, ...], only: Set[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The wanted classes among the known ones.
+    """The classes `only` and their names, among all that the set has.
 
     Raises: DataError naming one that is not there.
     """
@@ -166,13 +157,13 @@ def devkit_labels(root: Path, names: list[str]) -> dict[str, str]:
     path = place / "ILSVRC2012_validation_ground_truth.txt" if place is not None else None
     if path is None or not path.exists():
         return {}
-    known = synsets(root)
+    leaves = synsets(root)
     truth = {}
     for line, text in readers.lines(path):
         number = readers.whole(text, path, line, low=1)
-        if number not in known:
+        if number not in leaves:
             raise readers.malformed(path, line, "an id of a leaf synset in meta.mat", text)
-        truth[line] = known[number][0]
+        truth[line] = leaves[number][0]
     stems = [Path(name).stem for name in names]
     numbers = {stem: int(stem[-8:]) for stem in stems if stem[-8:].isdigit()}
     return {stem: truth[n] for stem, n in numbers.items() if n in truth}
@@ -196,14 +187,12 @@ def xml_objects(path: Path) -> tuple[Size, Objects]:
     try:
         tree = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as e:
-        raise DataError(f"{path}:{e.position[0]}: expected XML, got {e}; {readers.AGAIN}.") from e
+        raise readers.broken(f"{path}:{e.position[0]}", "XML", e) from e
     size = number(tree, "size/width", path), number(tree, "size/height", path)
     objects: Objects = []
     for item in tree.iter("object"):
         corners = [number(item, f"bndbox/{c}", path) for c in ("xmin", "ymin", "xmax", "ymax")]
-        box: Box = (corners[0], corners[1], corners[2], corners[3])
-        if readers.empty(box, "inclusive"):
-            raise DataError(f"{path}: expected a box with xmin, ymin before xmax, ymax, got {box}; {readers.AGAIN}.")
+        box = readers.box_of(corners, path, "inclusive")
         difficult = (item.findtext("difficult") or "0").strip() == "1"
         objects.append(((item.findtext("name") or "").strip(), box, difficult))
     return size, objects
@@ -215,12 +204,12 @@ def number(tree: ElementTree.Element, tag: str, path: Path) -> int:
     try:
         return int(text or "")
     except ValueError:
-        raise DataError(f"{path}: expected a whole number in {tag}, got {text!r}; {readers.AGAIN}.") from None
+        raise readers.broken(path, f"a whole number in {tag}", repr(text)) from None
 
 
 def csv_objects(path: Path) -> dict[str, tuple[Size | None, Objects]]:
     """`ImageId,PredictionString` with repeated "wnid xmin ymin xmax ymax"; it states no sizes."""
-    found: dict[str, tuple[Size | None, Objects]] = {}
+    annotations: dict[str, tuple[Size | None, Objects]] = {}
     numbered = list(readers.lines(path))
     for (line, _), row in zip(numbered, csv.reader(text for _, text in numbered), strict=False):
         if row == ["ImageId", "PredictionString"]:
@@ -229,19 +218,15 @@ def csv_objects(path: Path) -> dict[str, tuple[Size | None, Objects]]:
         if not words or len(words) % 5:
             raise readers.malformed(path, line, "ImageId and groups of wnid xmin ymin xmax ymax", ",".join(row))
         groups = [words[i : i + 5] for i in range(0, len(words), 5)]
-        found[row[0]] = None, [(g[0], readers.box(g[1:], path, line), False) for g in groups]
-    return found
+        annotations[row[0]] = None, [(g[0], readers.box(g[1:], path, line), False) for g in groups]
+    return annotations
 
 
 def audit(root: Path) -> list[str]:
     """Val annotations of images that are not there, val images without an annotation."""
     stems = {Path(name).stem for name in readers.images_in(image_folder(root, "val"))}
-    annotated = set(val_annotations(root))
+    annotated = val_annotations(root)
     if not annotated:
         return []
-    where = annotation_folder(root) or root / SOLUTION
-    pairs = (
-        (annotated - stems, "annotations of images that are not there"),
-        (stems - annotated, "no annotation for val images"),
-    )
-    return [f"{where}: {text}: {len(found)}, first {min(found)}" for found, text in pairs if found]
+    place = annotation_folder(root) or root / SOLUTION
+    return readers.unpaired(place, annotated, stems, "annotations", "no annotation for val images")

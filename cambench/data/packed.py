@@ -162,12 +162,12 @@ def pixels(plan: Plan, array: Tensor, device: torch.device, places: Rows | None 
 @torch.no_grad()
 def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device, places: Rows | None = None) -> dict[str, Tensor]:
     """One batch: gather, move, resample each view."""
-    held = rows if places is None else tuple(places[row] for row in rows)
-    picked = array[torch.tensor(held, device=array.device)]
+    positions = rows if places is None else tuple(places[row] for row in rows)
+    picked = array[torch.tensor(positions, device=array.device)]
     if device.type == "cuda" and picked.is_cpu:
         picked = picked.pin_memory()
     source = picked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
-    found = {}
+    pixels = {}
     with torch.autocast(device.type, enabled=False):
         for name, view in plan.views.items():
             which = rows if view.random else rows[:1]  # images of one size share a fixed window: its matrices once
@@ -175,7 +175,7 @@ def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device, places: R
             windows, sizes = plan.windows(which, name, heights, torch.full_like(heights, array.shape[2]))
             size = int(sizes[0, 0]), int(sizes[0, 1])
             if plan.masks is not None and plan.masks.packed is not None and name == plan.masks.view:
-                windows, found[REGIONS] = focused(plan, rows, plan.masks.packed[torch.tensor(rows)])
-                found[REGIONS] = found[REGIONS].to(device, non_blocking=True)
-            found[name] = geometry.resample(source, windows.to(device) if device.type == "cuda" else windows, size)
-    return found
+                windows, regions = focused(plan, rows, plan.masks.packed[torch.tensor(rows)])
+                pixels[REGIONS] = regions.to(device, non_blocking=True)
+            pixels[name] = geometry.resample(source, windows.to(device) if device.type == "cuda" else windows, size)
+    return pixels

@@ -1,7 +1,7 @@
 """Oxford-IIIT Pets: 37 breeds, or cat and dog, with trimaps. `train` is the official trainval (ContrastiveCAM protocol §3).
 
 Only the list files count: the folders hold pictures that no list names, `.mat` and `._*` files. Some `.jpg` files are of
-other formats; Pillow reads what they hold. The XML files are not read: their boxes are of heads and lack for most images.
+other formats; Pillow reads what they hold. The XML files are not read: their boxes are of heads, and most images have none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cambench.data import readers
-from cambench.vocabulary import DataError, Dataset, Sample
+from cambench.vocabulary import Dataset, Sample
 
 LISTS = {"train": "trainval.txt", "test": "test.txt"}
 SPECIES = ("cat", "dog")
@@ -37,9 +37,9 @@ def read(root: Path, split: str) -> Dataset:
 
     Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
     """
-    found = {name: listed(root / "annotations" / file) for name, file in LISTS.items()}
-    classes = breeds([line for lines in found.values() for line in lines])
-    lines = found[split]
+    lists = {name: read_list(root / "annotations" / file) for name, file in LISTS.items()}
+    classes = breeds([line for lines in lists.values() for line in lines])
+    lines = lists[split]
     readers.require_images([f"{line.name}.jpg" for line in lines], root / "images", root / "annotations" / LISTS[split])
     samples = tuple(
         Sample(line.name, root / "images" / f"{line.name}.jpg", line.label, segmentation=trimap(root, line.name))
@@ -51,17 +51,17 @@ def read(root: Path, split: str) -> Dataset:
 def read_binary(root: Path, split: str) -> Dataset:
     """The same images as cat (0) and dog (1), by the species of the list."""
     dataset = read(root, split)
-    species = {line.name: line.species for line in listed(root / "annotations" / LISTS[split])}
+    species = {line.name: line.species for line in read_list(root / "annotations" / LISTS[split])}
     samples = tuple(replace(s, label=species[s.id]) for s in dataset.samples)
     return replace(dataset, name="pets-binary", classes=SPECIES, samples=samples)
 
 
-def listed(path: Path) -> list[Line]:
+def read_list(path: Path) -> list[Line]:
     """`<name> <class 1..> <species 1 cat, 2 dog> <breed within its species>`; lines that begin with # are comments.
 
     Raises: DataError for a malformed line, or a list without images.
     """
-    found = []
+    lines = []
     for number, text in readers.lines(path):
         if text.startswith("#"):
             continue
@@ -71,10 +71,10 @@ def listed(path: Path) -> list[Line]:
         label, species, _ = (readers.whole(field, path, number, low=1) for field in fields[1:])
         if species > len(SPECIES):
             raise readers.malformed(path, number, "the species 1 (cat) or 2 (dog)", fields[2])
-        found.append(Line(fields[0], label - 1, species - 1, path, number))
-    if not found:
-        raise DataError(f"{path}: expected lines of images, got none; {readers.AGAIN}.")
-    return found
+        lines.append(Line(fields[0], label - 1, species - 1, path, number))
+    if not lines:
+        raise readers.broken(path, "lines of images", "none")
+    return lines
 
 
 def breeds(lines: list[Line]) -> tuple[str, ...]:
@@ -82,15 +82,15 @@ def breeds(lines: list[Line]) -> tuple[str, ...]:
 
     Raises: DataError for a class with several breeds or species, or a class that no line has.
     """
-    known: dict[int, Line] = {}
+    examples: dict[int, Line] = {}
     for line in lines:
-        first = known.setdefault(line.label, line)
+        first = examples.setdefault(line.label, line)
         if (first.breed, first.species) != (line.breed, line.species):
             expected = f"the breed {first.breed} ({SPECIES[first.species]}) of class {line.label + 1}"
             raise readers.malformed(line.path, line.number, expected, f"{line.breed} ({SPECIES[line.species]})")
-    if missing := sorted(set(range(max(known) + 1)) - set(known)):
-        raise DataError(f"{lines[0].path.parent}: expected images of class {missing[0] + 1}, got none; {readers.AGAIN}.")
-    return readers.distinct([known[i].breed for i in sorted(known)], [str(i + 1) for i in sorted(known)])
+    if missing := sorted(set(range(max(examples) + 1)) - set(examples)):
+        raise readers.broken(lines[0].path.parent, f"images of class {missing[0] + 1}", "none")
+    return readers.distinct([examples[i].breed for i in sorted(examples)], [str(i + 1) for i in sorted(examples)])
 
 
 def trimap(root: Path, name: str) -> Path | None:

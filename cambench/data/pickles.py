@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cambench.data import readers
-from cambench.vocabulary import DataError
 
 CONTAINERS = {
     ("builtins", "dict"), ("builtins", "frozenset"), ("builtins", "list"), ("builtins", "set"),
@@ -111,5 +110,4 @@ def _loaded(unpickler: pickle.Unpickler, path: Path, expected: str) -> Any:
     try:
         return unpickler.load()
     except Exception as e:  # a broken pickle raises nearly anything
-        reason = str(e) or type(e).__name__
-        raise DataError(f"{path}: expected a pickle of plain {expected}, got {reason}; {readers.AGAIN}.") from e
+        raise readers.broken(path, f"a pickle of plain {expected}", str(e) or type(e).__name__) from e

@@ -8,14 +8,20 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cambench.vocabulary import Box, BoxConvention, DataError
+from cambench.vocabulary import Box, BoxConvention, DataError, Sample, listed
 
 IMAGES = frozenset({".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 AGAIN = "unpack the archive again"
+K = TypeVar("K")
+
+
+def broken(place: object, expected: str, got: object) -> DataError:
+    """The error of a file, or of a place in it, that is not what its layout promises."""
+    return DataError(f"{place}: expected {expected}, got {got}; {AGAIN}.")
 
 
 def malformed(path: Path, line: int, expected: str, got: str) -> DataError:
@@ -41,8 +47,13 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         text = need(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as e:
-        raise DataError(f"{path}: expected UTF-8 text, got byte {e.object[e.start]:#04x} at {e.start}; {AGAIN}.") from e
+        raise broken(path, "UTF-8 text", f"byte {e.object[e.start]:#04x} at {e.start}") from e
     return ((i, line.strip("\r\n")) for i, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def entries(path: Path) -> list[str]:
+    """The non-empty lines of a text file, without the blanks around them."""
+    return [line.strip() for _, line in lines(path)]
 
 
 def table(path: Path, columns: int, *, separator: str | None = None, rest: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -82,6 +93,16 @@ def box(texts: Sequence[str], path: Path, line: int, convention: BoxConvention =
     if empty((x0, y0, x1, y1), convention):
         raise malformed(path, line, "a box with xmin, ymin before xmax, ymax", " ".join(texts))
     return x0, y0, x1, y1
+
+
+def box_of(corners: Sequence[float], place: object, convention: BoxConvention) -> Box:
+    """A box of four numbers xmin, ymin, xmax, ymax, which `place` holds.
+
+    Raises: DataError naming the place where it does not hold a pixel.
+    """
+    if len(corners) != 4 or empty((corners[0], corners[1], corners[2], corners[3]), convention):
+        raise broken(place, "a box with xmin, ymin before xmax, ymax", tuple(corners))
+    return corners[0], corners[1], corners[2], corners[3]
 
 
 def empty(b: Box, convention: BoxConvention) -> bool:
@@ -142,15 +163,44 @@ def subfolders(folder: Path, *, hidden: bool = False) -> list[str]:
 
 
 def require_images(named: Iterable[str], folder: Path, by: Path) -> None:
-    """Every image that an annotation names must lie in `folder`.
+    """Every image that the file `by` names must lie in `folder`.
 
     Raises: DataError with the number of missing ones and the first of them.
     """
-    there = set(images_in(need(folder)))
-    missing = [name for name in named if name not in there]
+    present = set(images_in(need(folder)))
+    missing = [name for name in named if name not in present]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise DataError(f"{by}: names images that are not in {folder}: {missing[0]}{more}; {AGAIN}.")
+        raise DataError(f"{by}: names images that are not in {folder}: {listed(missing, 1)}; {AGAIN}.")
+
+
+def require_lines(path: Path, ids: Iterable[K], annotated: Container[K], source: str) -> None:
+    """The file must have a line for each image of the file `source`.
+
+    Raises: DataError with the number of missing ones and the first of them.
+    """
+    missing = [i for i in ids if i not in annotated]
+    if missing:
+        raise broken(path, f"a line for each image of {source}", f"none for {missing[0]} ({len(missing)} in all)")
+
+
+def filled(samples: Iterable[Sample], source: Path, split: str) -> tuple[Sample, ...]:
+    """The samples of a split, as the file or folder `source` lists them.
+
+    Raises: DataError where there are none.
+    """
+    filled = tuple(samples)
+    if not filled:
+        raise broken(source, f"images of the split {split}", "none")
+    return filled
+
+
+def unpaired(place: Path, annotated: Iterable[str], images: Iterable[str], annotations: str, lacking: str) -> list[str]:
+    """The problems of a set's audit where an annotation has no image, or an image no annotation, in the words given."""
+    both = (
+        (set(annotated) - set(images), f"{annotations} of images that are not there"),
+        (set(images) - set(annotated), lacking),
+    )
+    return [f"{place}: {text}: {len(names)}, first {min(names)}" for names, text in both if names]
 
 
 def distinct(names: Sequence[str], ids: Sequence[str]) -> tuple[str, ...]:
@@ -170,10 +220,10 @@ def mat(path: Path, key: str) -> Any:
     try:
         content = loadmat(need(path), simplify_cells=True)
     except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError) as e:
-        raise DataError(f"{path}: expected a MATLAB file, got {e}; {AGAIN}.") from e
+        raise broken(path, "a MATLAB file", e) from e
     if key not in content:
-        known = ", ".join(sorted(k for k in content if not k.startswith("__")))
-        raise DataError(f"{path}: expected the variable {key!r}, got {known or 'none'}; {AGAIN}.")
+        names = sorted(k for k in content if not k.startswith("__"))
+        raise broken(path, f"the variable {key!r}", listed(names))
     return content[key]
 
 
@@ -184,7 +234,5 @@ def structs(path: Path, key: str, fields: Sequence[str]) -> list[dict[str, Any]]
     for i, row in enumerate(rows, 1):
         missing = [f for f in fields if f not in row] if isinstance(row, dict) else list(fields)
         if missing:
-            raise DataError(
-                f"{path}: {key}({i}): expected the fields {', '.join(fields)}, got none called {missing[0]}; {AGAIN}."
-            )
+            raise broken(f"{path}: {key}({i})", f"the fields {', '.join(fields)}", f"none called {missing[0]}")
     return rows

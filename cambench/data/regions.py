@@ -15,11 +15,10 @@ from cambench import geometry
 from cambench.data import decode, readers
 from cambench.data.views import View, windows
 from cambench.geometry import Windows
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
 SEGMENTATION, BOXES = "segmentation", "boxes"
 """Sources of the region that an image's object covers, besides a folder of PNGs."""
-SHOWN = 5
 
 
 def size_of(dataset: Dataset, row: int) -> tuple[int, int]:
@@ -31,8 +30,8 @@ def size_of(dataset: Dataset, row: int) -> tuple[int, int]:
 def window_of(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> tuple[Windows, tuple[int, int]]:
     """The window (N=1) of one image under a view and the output size (height, width). uniform: (1,11,4) of `views.draws`."""
     width, height = decode.image_size(dataset.samples[row].path, dataset.banner)
-    found, sizes = windows(view, torch.tensor([height]), torch.tensor([width]), uniform)
-    return found, (int(sizes[0, 0]), int(sizes[0, 1]))
+    window, sizes = windows(view, torch.tensor([height]), torch.tensor([width]), uniform)
+    return window, (int(sizes[0, 0]), int(sizes[0, 1]))
 
 
 def boxes_of(dataset: Dataset, row: int) -> tuple[Box, ...]:
@@ -51,15 +50,15 @@ def boxes_of(dataset: Dataset, row: int) -> tuple[Box, ...]:
 
 def boxes_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> list[Box]:
     """The boxes of one image in the view's pixels: half-open, clipped to the view; those outside it are left out."""
-    found, size = window_of(dataset, row, view, uniform)
     boxes = boxes_of(dataset, row)
     if not boxes:
         return []
+    window, size = window_of(dataset, row, view, uniform)
     width, height = decode.image_size(dataset.samples[row].path, dataset.banner)
     stated = size_of(dataset, row)
     scale = torch.tensor([width / stated[0], height / stated[1]] * 2, dtype=torch.float64)
     source = torch.tensor([readers.half_open(b, dataset.box_convention) for b in boxes], dtype=torch.float64) * scale
-    moved = geometry.move_box(source, found, size)
+    moved = geometry.move_box(source, window, size)
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in moved.tolist() if x1 > x0 and y1 > y0]
 
 
@@ -72,16 +71,16 @@ def regions_in_view(
     source: as `load_regions`. dilated: instead every pixel of the view that the bilinear, antialiased resize of the label's
     mask reaches at all, for images of one object. Source: Hard-ImageNet's suite (ContrastiveCAM protocol §2).
     """
-    found, size = window_of(dataset, row, view, uniform)
+    window, size = window_of(dataset, row, view, uniform)
     one_step = source == SEGMENTATION and dataset.segments == decode.INSTANCES and not dilated
     if one_step and view.kind == "resize" and not view.flip:
         return decode.load_instances(dataset.samples[row], size)
     regions = torch.from_numpy(load_regions(dataset, row, source))[None]
     if not dilated:
-        moved: NDArray[np.int16] = geometry.resample_mask(regions, found, size)[0].numpy()
+        moved: NDArray[np.int16] = geometry.resample_mask(regions, window, size)[0].numpy()
         return moved
     label = dataset.samples[row].label
-    reached = geometry.resample((regions == label).float()[:, None], found, size)[0, 0] > 0
+    reached = geometry.resample((regions == label).float()[:, None], window, size)[0, 0] > 0
     return np.where(reached.numpy(), label, -1).astype(np.int16)
 
 
@@ -99,12 +98,8 @@ def check_source(dataset: Dataset, source: str) -> None:
     """
     without = [s.id for row, s in enumerate(dataset.samples) if not has_region(dataset, row, source)]
     if without:
-        more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
-        where = f"a PNG of its file's stem in {source}" if source not in (SEGMENTATION, BOXES) else source
-        raise DataError(
-            f"{dataset.name} {dataset.split}: expected {where} for each image, got none for "
-            f"{', '.join(without[:SHOWN])}{more}."
-        )
+        region = f"a PNG of its file's stem in {source}" if source not in (SEGMENTATION, BOXES) else source
+        raise DataError(f"{dataset.name} {dataset.split}: expected {region} for each image, got none for {listed(without)}.")
 
 
 def has_region(dataset: Dataset, row: int, source: str) -> bool:

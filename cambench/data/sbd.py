@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cambench.data import decode, readers
-from cambench.vocabulary import DataError, Dataset, Sample
+from cambench.vocabulary import Dataset, Sample
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
@@ -25,16 +25,17 @@ def read(root: Path, split: str) -> Dataset:
     Raises: DataError naming the file that is missing or malformed, or the images that are not there.
     """
     path = root / f"{split}.txt"
-    names = [text.strip() for _, text in readers.lines(path)]
+    names = readers.entries(path)
     readers.require_images([f"{name}.jpg" for name in names], root / "img", path)
-    labels = {name: present(root / "cls" / f"{name}.mat") for name in names}
+    masks = {name: root / "cls" / f"{name}.mat" for name in names}
+    labels = {name: present(mask) for name, mask in masks.items()}
     samples = tuple(
-        Sample(name, root / "img" / f"{name}.jpg", found[0], segmentation=root / "cls" / f"{name}.mat", labels=found)
-        for name, found in labels.items()
-        if found
+        Sample(name, root / "img" / f"{name}.jpg", shown[0], segmentation=masks[name], labels=shown)
+        for name, shown in labels.items()
+        if shown
     )
     if not samples:
-        raise DataError(f"{path}: expected images that show a class, got none of {len(names)}; {readers.AGAIN}.")
+        raise readers.broken(path, "images that show a class", f"none of {len(names)}")
     without = len(labels) - len(samples)
     notes = (f"{without} of {len(labels)} images that show none of the {len(CLASSES)} classes are left out",)
     return Dataset("sbd", split, root, CLASSES, samples, notes=notes if without else (), segments="sbd", multilabel=True)

@@ -51,21 +51,22 @@ class Pictures(TorchDataset[Answer]):
         paths = [self.dataset.samples[row].path for row in rows]
         sizes = torch.tensor([decode.image_size(path, banner) for path in paths])
         views, masks, regions = self.plan.views.items(), self.plan.masks, []
-        found = {name: self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name, view in views if not view.augmented}
-        cuts: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self.plan.views}
+        cuts = {name: self.plan.windows(rows, name, sizes[:, 1], sizes[:, 0]) for name, view in views if not view.augmented}
+        arrays: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self.plan.views}
         for i, (row, path) in enumerate(zip(rows, paths, strict=True)):
             picture = decode.load_image(path, banner)
             for name, view in views:
                 if view.augmented:
-                    cuts[name].append(augmented(picture, view, self.plan.seed_of(row, name))[None])
+                    arrays[name].append(augmented(picture, view, self.plan.seed_of(row, name))[None])
                     continue
-                window, output = found[name][0][i : i + 1], found[name][1][i]
+                window, output = cuts[name][0][i : i + 1], cuts[name][1][i]
                 if masks is not None and name == masks.view:
                     whole = torch.from_numpy(load_regions(self.dataset, row, masks.source))[None]
                     window, moved = focused(self.plan, (row,), whole)
                     regions.append(moved.numpy())
-                cuts[name].append(cut(picture, window, (int(output[0]), int(output[1])))[None])
-        return [np.concatenate(same_size(views)) for views in cuts.values()] + ([np.concatenate(regions)] if regions else [])
+                arrays[name].append(cut(picture, window, (int(output[0]), int(output[1])))[None])
+        masked = [np.concatenate(regions)] if regions else []
+        return [np.concatenate(same_size(of_view)) for of_view in arrays.values()] + masked
 
 
 def same_size(arrays: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
@@ -114,8 +115,8 @@ def pixels(dataset: Dataset, plan: Plan, device: torch.device, workers: int | No
     for answer in loader:
         if isinstance(answer, CambenchError):
             raise answer
-        found = {name: to_float(x, device) for name, x in zip(plan.views, answer, strict=False)}
-        yield found if plan.masks is None else {**found, REGIONS: answer[-1].to(device, non_blocking=True)}
+        pixels = {name: to_float(x, device) for name, x in zip(plan.views, answer, strict=False)}
+        yield pixels if plan.masks is None else {**pixels, REGIONS: answer[-1].to(device, non_blocking=True)}
 
 
 @torch.no_grad()

@@ -21,12 +21,15 @@ def read(root: Path, split: str) -> Dataset:
 
     Raises: DataError naming the file and line that are missing or malformed, or images without a label.
     """
-    wnids = sorted({text.strip() for _, text in readers.lines(root / "wnids.txt")})
-    samples = read_train(root, wnids) if split == "train" else read_val(root, wnids)
-    if not samples:
-        raise DataError(f"{root / split}: expected images, got none; {readers.AGAIN}.")
+    wnids = read_wnids(root)
+    samples = readers.filled((read_train if split == "train" else read_val)(root, wnids), root / split, split)
     sets = {SUPERSETS: imagenet_supersets(wnids)}
-    return Dataset("tiny-imagenet", split, root, class_names(root, wnids), tuple(samples), "inclusive", class_sets=sets)
+    return Dataset("tiny-imagenet", split, root, class_names(root, wnids), samples, "inclusive", class_sets=sets)
+
+
+def read_wnids(root: Path) -> list[str]:
+    """The WordNet ids of the classes in the order of their indices."""
+    return sorted(set(readers.entries(root / "wnids.txt")))
 
 
 def class_names(root: Path, wnids: list[str]) -> tuple[str, ...]:
@@ -42,8 +45,8 @@ def read_train(root: Path, wnids: list[str]) -> list[Sample]:
         folder = readers.need(root / "train" / wnid / "images")
         boxes = train_boxes(root, wnid)
         for name in readers.images_in(folder):
-            found = (boxes[name],) if name in boxes else ()
-            samples.append(Sample(f"train/{wnid}/images/{name}", folder / name, label, found))
+            own = (boxes[name],) if name in boxes else ()
+            samples.append(Sample(f"train/{wnid}/images/{name}", folder / name, label, own))
     return samples
 
 
@@ -57,24 +60,23 @@ def train_boxes(root: Path, wnid: str) -> dict[str, Box]:
 def val_annotations(root: Path) -> dict[str, Annotation]:
     """Image name -> (wnid, box), in file order."""
     path = root / "val" / "val_annotations.txt"
-    wnids = {text.strip() for _, text in readers.lines(root / "wnids.txt")}
-    found: dict[str, Annotation] = {}
+    wnids = set(read_wnids(root))
+    annotations: dict[str, Annotation] = {}
     for line, (name, wnid, *texts) in readers.table(path, 6, separator="\t"):
         if wnid not in wnids:
             raise readers.malformed(path, line, "a wnid of wnids.txt", wnid)
-        found[name] = wnid, readers.box(texts, path, line)
-    return found
+        annotations[name] = wnid, readers.box(texts, path, line)
+    return annotations
 
 
 def read_val(root: Path, wnids: list[str]) -> list[Sample]:
     """The annotated pictures, wherever below val/ they lie."""
     annotations = val_annotations(root)
     places = {Path(p).name: p for p in readers.images_in(readers.need(root / "val"))}
-    missing = [name for name in annotations if name not in places]
-    if missing:
+    if missing := [name for name in annotations if name not in places]:
         path = root / "val" / "val_annotations.txt"
-        text = f"{path}: names {len(missing)} images that are not below {path.parent}, first {missing[0]}; {readers.AGAIN}."
-        raise DataError(text)
+        lacking = f"names {len(missing)} images that are not below {path.parent}, first {missing[0]}"
+        raise DataError(f"{path}: {lacking}; {readers.AGAIN}.")
     rank = {wnid: i for i, wnid in enumerate(wnids)}
     return [
         Sample(f"val/images/{name}", root / "val" / places[name], rank[wnid], (box,))
@@ -85,18 +87,10 @@ def read_val(root: Path, wnids: list[str]) -> list[Sample]:
 def audit(root: Path) -> list[str]:
     """Boxes of train images that are not there, train images without a box, class folders that wnids.txt does not name."""
     problems = []
-    wnids = sorted({text.strip() for _, text in readers.lines(root / "wnids.txt")})
+    wnids = read_wnids(root)
     for wnid in wnids:
-        boxed = set(train_boxes(root, wnid))
-        there = set(readers.images_in(root / "train" / wnid / "images"))
+        images = readers.images_in(root / "train" / wnid / "images")
         path = root / "train" / wnid / f"{wnid}_boxes.txt"
-        for found, text in ((boxed - there, "boxes of images that are not there"), (there - boxed, "no box for images")):
-            if found:
-                problems.append(f"{path}: {text}: {len(found)}, first {min(found)}")
-    problems += [f"{root / 'train' / w}: a class folder that wnids.txt does not name" for w in extra(root, wnids)]
-    return problems
-
-
-def extra(root: Path, wnids: list[str]) -> list[str]:
-    """Class folders of train that wnids.txt does not name."""
-    return sorted(set(readers.subfolders(root / "train")) - set(wnids))
+        problems += readers.unpaired(path, train_boxes(root, wnid), images, "boxes", "no box for images")
+    extra = sorted(set(readers.subfolders(root / "train")) - set(wnids))
+    return problems + [f"{root / 'train' / wnid}: a class folder that wnids.txt does not name" for wnid in extra]

@@ -1,7 +1,7 @@
 """UnRel: photographs of unusual relations, with boxes of every object. Box: 1-based, inclusive. Evaluation only.
 
 The unit is a pair of an image and a category of ImageNet that it holds: the sample `3.jpg#dog` has the boxes of the dogs in
-3.jpg, and any of the indices of `dog` is right. Which categories are used, and their indices, says a map: `categories.csv`
+3.jpg, and any of the indices of `dog` is right. A map says which categories are used, and their indices: `categories.csv`
 in the data set's folder, else the one beside this file (`unrel_categories.csv`, CGC protocol §B; copy it and edit the
 copy). The paper names neither its 28 categories nor their indices, so no number is comparable with it (CGC protocol §3.6).
 """
@@ -15,12 +15,11 @@ from typing import Any
 
 from cambench.data import decode, readers
 from cambench.data.folder import csv_rows
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
 ANNOTATIONS = "annotations.mat"
 OWN_MAP, MAP = "categories.csv", Path(__file__).with_name("unrel_categories.csv")
 CLASSES = 1000
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -39,50 +38,40 @@ def read(root: Path, split: str) -> Dataset:
     source = root / ANNOTATIONS
     rows = readers.structs(source, "annotations", ("filename", "objects"))
     readers.require_images([str(row["filename"]) for row in rows], root / "images", source)
-    known = categories(map_file(root))
-    pairs = [list(pairs_of(row, f"{source}: annotations({i})", root, known)) for i, row in enumerate(rows, 1)]
-    samples = tuple(sample for found in pairs for sample in found)
+    mapped = categories(map_file(root))
+    pairs = [list(pairs_of(row, f"{source}: annotations({i})", root, mapped)) for i, row in enumerate(rows, 1)]
+    samples = tuple(sample for of_image in pairs for sample in of_image)
     if not samples:
         raise DataError(f"{source}: expected objects of the categories in {map_file(root)}, got none; mend the map.")
     used = {sample.id.partition("#")[2] for sample in samples}
-    total = len(set(known.values()))
+    total = len(set(mapped.values()))
     notes = [f"the paper's category list is not recoverable; {len(used)} of {total} categories of {map_name(root)} used"]
-    if boxless := sum(not found for found in pairs):
+    if boxless := sum(not of_image for of_image in pairs):
         notes.append(f"{boxless} of {len(rows)} images without any of these categories are left out")
     notes += turned(samples)
     return Dataset("unrel", split, root, class_names(), samples, "one-based", tuple(notes))
 
 
-def pairs_of(row: Mapping[str, Any], where: str, root: Path, known: Mapping[str, Category]) -> Iterator[Sample]:
-    """The pairs of one image."""
+def pairs_of(row: Mapping[str, Any], place: str, root: Path, mapped: Mapping[str, Category]) -> Iterator[Sample]:
+    """The pairs of one image, whose annotation lies at `place`."""
     boxes: dict[Category, list[Box]] = {}
     for i, item in enumerate(cells(row["objects"]), 1):
-        place = f"{where}.objects({i})"
+        here = f"{place}.objects({i})"
         if not isinstance(item, dict) or not {"category", "box"} <= set(item):
-            raise DataError(f"{place}: expected the fields category and box, got another object; {readers.AGAIN}.")
-        category = known.get(str(item["category"]).strip())
+            raise readers.broken(here, "the fields category and box", "another object")
+        category = mapped.get(str(item["category"]).strip())
         if category is not None:
-            boxes.setdefault(category, []).append(box(item["box"], place))
+            box = readers.box_of([float(v) for v in item["box"]], here, "one-based")
+            boxes.setdefault(category, []).append(box)
     name = str(row["filename"])
-    for category, found in boxes.items():
+    for category, of_category in boxes.items():
         path, indices = root / "images" / name, category.indices
-        yield Sample(f"{name}#{category.name}", path, indices[0], tuple(found), labels=indices)
+        yield Sample(f"{name}#{category.name}", path, indices[0], tuple(of_category), labels=indices)
 
 
 def cells(value: Any) -> list[Any]:
     """A MATLAB cell array as a list; one cell alone comes as itself."""
     return [value] if isinstance(value, dict) else list(value)
-
-
-def box(value: Any, where: str) -> Box:
-    """One box.
-
-    Raises: DataError unless it is four numbers that hold a pixel.
-    """
-    corners = tuple(float(v) for v in value)
-    if len(corners) != 4 or readers.empty(corners, "one-based"):  # type: ignore[arg-type]
-        raise DataError(f"{where}: expected a box xmin, ymin, xmax, ymax, got {corners}; {readers.AGAIN}.")
-    return corners  # type: ignore[return-value]
 
 
 def map_file(root: Path) -> Path:
@@ -100,16 +89,15 @@ def categories(path: Path) -> dict[str, Category]:
 
     Raises: DataError naming the line.
     """
-    found: dict[str, Category] = {}
+    by_name: dict[str, Category] = {}
     for line, row in csv_rows(path, ("category", "indices")):
         names = [name.strip() for name in row["category"].split("|")]
         indices = sorted({index for word in row["indices"].split() for index in span(word, path, line)})
-        if not indices or not all(names) or set(names) & set(found):
-            raise readers.malformed(
-                path, line, "a category that is named once, and its class indices", ",".join(row.values())
-            )
-        found |= dict.fromkeys(names, Category(names[0], tuple(indices)))
-    return found
+        if not indices or not all(names) or set(names) & set(by_name):
+            expected = "a category that is named once, and its class indices"
+            raise readers.malformed(path, line, expected, ",".join(row.values()))
+        by_name |= dict.fromkeys(names, Category(names[0], tuple(indices)))
+    return by_name
 
 
 def span(word: str, path: Path, line: int) -> range:
@@ -131,9 +119,7 @@ def turned(samples: tuple[Sample, ...]) -> list[str]:
     """The note on images that carry an orientation tag, which is ignored because boxes are given in stored pixels."""
     paths = dict.fromkeys(sample.path for sample in samples)
     names = [path.name for path in paths if decode.orientation(path) != 1]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    shown = ", ".join(names[:SHOWN]) + more
-    return [f"orientation tag ignored in {len(names)} of {len(paths)} images: {shown}"] if names else []
+    return [f"orientation tag ignored in {len(names)} of {len(paths)} images: {listed(names)}"] if names else []
 
 
 def audit(root: Path) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cambench.data import readers
 from cambench.data.class_sets import SUPERSETS, imagenet_supersets, of_birds, wordnet
 from cambench.data.decode import INSTANCES
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
 FOLDERS = {
     "CUB": ("dataset/CUB", "CUB", "CUB/images", "CUB_200_2011/images", "CUBV2"),
@@ -25,7 +25,7 @@ FOLDERS = {
     "OpenImages": ("dataset/OpenImages", "OpenImages", "OpenImages30k"),
 }
 """Set -> folders of the root below which an image's path may lie."""
-SHOWN = 3
+IDS = "image_ids.txt"
 
 
 def read_cub(root: Path, split: str) -> Dataset:
@@ -36,8 +36,8 @@ def read_cub(root: Path, split: str) -> Dataset:
 
 def read_imagenet(root: Path, split: str) -> Dataset:
     """ImageNet-1k, its official val as `test`, ImageNetV2 (threshold 0.7) as `val`."""
-    dataset, known = read(root, "ILSVRC", split, "imagenet-wsol"), list(wordnet())
-    wnids = [known[int(name)] if name.isdecimal() else name for name in dataset.classes]
+    dataset, official = read(root, "ILSVRC", split, "imagenet-wsol"), list(wordnet())
+    wnids = [official[int(name)] if name.isdecimal() else name for name in dataset.classes]
     return replace(dataset, class_sets={SUPERSETS: imagenet_supersets(wnids)})
 
 
@@ -49,8 +49,8 @@ def read_openimages(root: Path, split: str) -> Dataset:
         return plain
     masks = instance_masks(metadata / "localization.txt", [s.id for s in plain.samples])
     names = [name for of_image in masks.values() for name in of_image if name]
-    found = find_files(root, FOLDERS["OpenImages"], names, metadata / "localization.txt", "masks")
-    place = dict(zip(names, found, strict=True))
+    paths = find_files(root, FOLDERS["OpenImages"], names, metadata / "localization.txt", "masks")
+    place = dict(zip(names, paths, strict=True))
 
     def masked(sample: Sample) -> Sample:
         ignore, first, *others = masks[sample.id]
@@ -66,7 +66,7 @@ def read(root: Path, name: str, split: str, dataset: str) -> Dataset:
     Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
     """
     metadata = readers.need(root / "metadata" / name / split)
-    ids = [text.strip() for _, text in readers.lines(metadata / "image_ids.txt")]
+    ids = readers.entries(metadata / "image_ids.txt")
     labels = class_labels(metadata / "class_labels.txt", ids)
     boxed = split != "train" and name != "OpenImages"
     boxes, sizes = (localisation(metadata, ids), image_sizes(metadata, ids)) if boxed else ({}, {})
@@ -79,51 +79,40 @@ def read(root: Path, name: str, split: str, dataset: str) -> Dataset:
 def class_labels(path: Path, ids: Sequence[str]) -> dict[str, int]:
     """Image id -> class. Raises: DataError where an image has none."""
     rows = readers.table(path, 2, separator=",")
-    found = {key: readers.whole(label, path, line) for line, (key, label) in rows}
-    same_ids(path, ids, found)
-    return found
+    labels = {key: readers.whole(label, path, line) for line, (key, label) in rows}
+    readers.require_lines(path, ids, labels, IDS)
+    return labels
 
 
 def image_sizes(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Image id -> (width, height)."""
     path = metadata / "image_sizes.txt"
     rows = readers.table(path, 3, separator=",")
-    found = {k: (readers.whole(w, path, line, low=1), readers.whole(h, path, line, low=1)) for line, (k, w, h) in rows}
-    same_ids(path, ids, found)
-    return found
+    sizes = {k: (readers.whole(w, path, line, low=1), readers.whole(h, path, line, low=1)) for line, (k, w, h) in rows}
+    readers.require_lines(path, ids, sizes, IDS)
+    return sizes
 
 
 def localisation(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[Box, ...]]:
     """Image id -> its boxes."""
     path = metadata / "localization.txt"
-    found: dict[str, list[Box]] = defaultdict(list)
+    boxes: dict[str, list[Box]] = defaultdict(list)
     for line, (key, *corners) in readers.table(path, 5, separator=","):
-        found[key].append(readers.box(corners, path, line))
-    same_ids(path, ids, found)
-    return {key: tuple(boxes) for key, boxes in found.items()}
+        boxes[key].append(readers.box(corners, path, line))
+    readers.require_lines(path, ids, boxes, IDS)
+    return {key: tuple(of_image) for key, of_image in boxes.items()}
 
 
 def instance_masks(path: Path, ids: Sequence[str]) -> dict[str, list[str]]:
     """Image id -> the mask of what to ignore ("": none), then the mask of each instance."""
-    found: dict[str, list[str]] = {}
+    masks: dict[str, list[str]] = {}
     for line, (key, mask, ignore) in readers.table(path, 3, separator=","):
-        if not mask or (ignore and key in found):
-            wanted = "a mask" if not mask else "a mask to ignore on the image's first line alone"
-            raise readers.malformed(path, line, wanted, ",".join((key, mask, ignore)))
-        found.setdefault(key, [ignore]).append(mask)
-    same_ids(path, ids, found)
-    return found
-
-
-def same_ids(path: Path, ids: Sequence[str], known: object) -> None:
-    """The file must speak of every image of image_ids.txt."""
-    assert hasattr(known, "__contains__")
-    missing = [i for i in ids if i not in known]
-    if missing:
-        raise DataError(
-            f"{path}: expected a line for each image of image_ids.txt, got none for {missing[0]} "
-            f"({len(missing)} in all); {readers.AGAIN}."
-        )
+        if not mask or (ignore and key in masks):
+            expected = "a mask" if not mask else "a mask to ignore on the image's first line alone"
+            raise readers.malformed(path, line, expected, ",".join((key, mask, ignore)))
+        masks.setdefault(key, [ignore]).append(mask)
+    readers.require_lines(path, ids, masks, IDS)
+    return masks
 
 
 def find_files(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path, kind: str) -> list[Path]:
@@ -132,13 +121,11 @@ def find_files(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path,
     Raises: DataError naming those that are in none.
     """
     places = [root / folder for folder in folders if (root / folder).is_dir()]
-    found = [next((place / i for place in places if (place / i).is_file()), None) for i in ids]
-    missing = [i for i, path in zip(ids, found, strict=True) if path is None]
-    if missing:
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        where = ", ".join(str(root / folder) for folder in folders)
-        raise DataError(f"{by}: names {kind} that are in none of {where}: {', '.join(missing[:SHOWN])}{more}.")
-    return [path for path in found if path is not None]
+    paths = [next((place / i for place in places if (place / i).is_file()), None) for i in ids]
+    if missing := [i for i, path in zip(ids, paths, strict=True) if path is None]:
+        searched = ", ".join(str(root / folder) for folder in folders)
+        raise DataError(f"{by}: names {kind} that are in none of {searched}: {listed(missing)}.")
+    return [path for path in paths if path is not None]
 
 
 def class_names(metadata: Path, ids: Sequence[str], labels: dict[str, int], count: int) -> tuple[str, ...]:

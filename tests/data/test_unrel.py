@@ -82,7 +82,10 @@ def test_malformed_maps(tmp_path: Path, line: str, said: str) -> None:
     ("objects", "said"),
     [
         ({"category": "dog", "box": np.array([[20, 2, 10, 25]])}, r"annotations\(1\).objects\(1\): expected a box"),
-        ({"category": "dog", "box": np.array([[20, 2, 30]])}, "expected a box xmin, ymin, xmax, ymax"),
+        (
+            {"category": "dog", "box": np.array([[20, 2, 30]])},
+            r"expected a box with xmin, ymin before xmax, ymax, got \(20.0, 2.0, 30.0\)",
+        ),
         ({"category": "dog"}, r"objects\(1\): expected the fields category and box"),
         ({"category": "tree", "box": np.array([[1, 2, 3, 4]])}, "expected objects of the categories in .*csv, got none"),
     ],
