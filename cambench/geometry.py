@@ -51,7 +51,7 @@ def whole(n: int, height: int, width: int) -> Windows:
 
 
 def uniforms(n: int, generator: torch.Generator) -> Tensor:
-    """(N, 10, 4) uniform numbers: all that `random_resized_crop` and `random_flip` ever draw for N images."""
+    """(N, 10, 4) uniform numbers: all that `random_resized_crop` draws for N images."""
     return torch.rand(n, TRIES, 4, generator=generator, dtype=torch.float64)
 
 

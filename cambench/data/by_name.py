@@ -77,9 +77,9 @@ def matched(dataset: Dataset, names: Sequence[str], run: str, *, some: bool = Fa
 
 def wrong_count(dataset: Dataset, outputs: int, network: str) -> UsageError:
     """The error for a given network, whose classes have no names, with another number of outputs than there are classes."""
-    path, there = dataset.root / "classes.csv", len(dataset.classes)
+    path, count = dataset.root / "classes.csv", len(dataset.classes)
     mend = "choose the data set that it was trained on, or another network"
-    if dataset.kind == "folder" and outputs > there:
+    if dataset.kind == "folder" and outputs > count:
         if path.exists():
             header = path.read_text(encoding="utf-8-sig").splitlines()[0].split(",")
             unused = {"index": str(outputs - 1), "name": f"class {outputs - 1}"}
@@ -91,6 +91,5 @@ def wrong_count(dataset: Dataset, outputs: int, network: str) -> UsageError:
                 f"write {path}: the header `index,folder`, then a row a folder with the number of its output, such as "
                 f"`0,{folder}`, and the row `{outputs - 1},unused` unless that output has a folder"
             )
-    return UsageError(
-        f"{network} on {dataset.name}: expected {outputs} classes, one an output of the network, got {there}; {mend}."
-    )
+    expected = f"{outputs} classes, one an output of the network"
+    return UsageError(f"{network} on {dataset.name}: expected {expected}, got {count}; {mend}.")

@@ -41,9 +41,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             yield image
     except BROKEN as e:
         reason = str(e).replace(f" {str(path)!r}", "").replace(str(path), "").replace("\n", " ").strip() or type(e).__name__
-        raise DataError(
-            f"{path}: expected a readable image, got: {reason}; replace the file or unpack the archive again."
-        ) from e
+        raise DataError(f"{path}: expected a readable image, got: {reason}; replace it or {readers.AGAIN}.") from e
 
 
 def image_size(path: Path, banner: int = 0) -> tuple[int, int]:
@@ -196,7 +194,5 @@ def segmentation(sample: Sample) -> Path:
     Raises: DataError if it has none.
     """
     if sample.segmentation is None:
-        raise DataError(
-            f"{sample.path}: expected a segmentation, got none in its data set; unpack the segmentations archive."
-        )
+        raise DataError(f"{sample.path}: expected a segmentation, got none; unpack the archive of segmentations.")
     return sample.segmentation

@@ -58,9 +58,7 @@ def load(
         if split == "train":
             return take(pool, training, "train")
         if split not in ("eval", EPISODE):
-            raise UsageError(
-                f"{pool.name}: expected split train or {EPISODE} of an episode drawn from all images, got {split!r}."
-            )
+            raise UsageError(f"{pool.name}: expected split train or {EPISODE}, drawn from all images, got {split!r}.")
         return take(pool, sorted(set(range(len(pool))) - set(training)), EPISODE)
     if draw.held_out and split in ("train", HELD_OUT):
         return apart(read("train"), draw, split)
@@ -82,9 +80,7 @@ def together(parts: Sequence[Dataset]) -> Dataset:
     first = parts[0]
     for other in parts[1:]:
         if other.classes != first.classes:
-            raise DataError(
-                f"{first.name}: expected the same classes in every split, got others in {other.split} than in {first.split}."
-            )
+            raise DataError(f"{first.name}: expected one set of classes, got others in {other.split} than in {first.split}.")
     return replace(
         first,
         split="all",
@@ -174,11 +170,11 @@ def listed(dataset: Dataset, name: str) -> list[int]:
     A part of the classes takes its part of the list. Raises: DataError saying where the list is expected and how to obtain
     it, or naming a listed image that is not there.
     """
-    places = [dataset.root / place / name for place in PLACES]
-    path = next((p for p in places if p.is_file()), None)
+    paths = [dataset.root / place / name for place in PLACES]
+    path = next((p for p in paths if p.is_file()), None)
     if path is None:
         raise DataError(
-            f"{dataset.name}: expected the list of labelled images {places[0]}, found none. Obtain: {OBTAIN}{name}."
+            f"{dataset.name}: expected the list of labelled images {paths[0]}, found none. Obtain: {OBTAIN}{name}."
         )
     line_of = {text.strip(): line for line, text in readers.lines(path)}
     rows = [row for row, sample in enumerate(dataset.samples) if sample.path.name in line_of]

@@ -48,9 +48,7 @@ def read(root: Path, split: str) -> Dataset:
     for name in readers.subfolders(folder):
         images = readers.images_in(folder / name)
         if images and name not in classes.index:
-            raise DataError(
-                f"{folder / name}: expected a class folder that {class_source(root)} has, got another; add it there."
-            )
+            raise DataError(f"{folder / name}: expected a class folder that {class_source(root)} has; add it there.")
         for path in (folder / name / image for image in images):
             key = path.relative_to(root).as_posix()
             samples.append(Sample(key, path, classes.index[name], tuple(boxes.get(key, ()))))
@@ -147,9 +145,7 @@ def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
     missing = [name for name in required if name not in header]
     if missing or len(numbers) < 2:
         got = f"{', '.join(header) or 'nothing'} and {max(len(numbers) - 1, 0)} rows"
-        raise DataError(
-            f"{path}:1: expected a header with {', '.join(required)} and rows below it, got {got}; mend the file."
-        )
+        raise DataError(f"{path}:1: expected a header with {', '.join(required)}, and rows, got {got}; mend the file.")
     for row in reader:
         line = numbers[reader.line_num - 1]
         if len(row) != len(header):

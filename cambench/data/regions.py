@@ -50,10 +50,10 @@ def boxes_of(dataset: Dataset, row: int) -> tuple[Box, ...]:
 
 def boxes_in_view(dataset: Dataset, row: int, view: View, uniform: Tensor | None = None) -> list[Box]:
     """The boxes of one image in the view's pixels: half-open, clipped to the view; those outside it are left out."""
+    window, size = window_of(dataset, row, view, uniform)
     boxes = boxes_of(dataset, row)
     if not boxes:
         return []
-    window, size = window_of(dataset, row, view, uniform)
     width, height = decode.image_size(dataset.samples[row].path, dataset.banner)
     stated = size_of(dataset, row)
     scale = torch.tensor([width / stated[0], height / stated[1]] * 2, dtype=torch.float64)

@@ -77,9 +77,7 @@ def same_size(arrays: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     shapes = sorted({a.shape[1:3] for a in arrays})
     if len(shapes) > 1:
         text = " and ".join(f"{w}x{h}" for h, w in shapes[:2])
-        raise UsageError(
-            f"a batch: expected images of one size, got {text}; a `full` view is for evaluation, or batches of 1."
-        )
+        raise UsageError(f"a batch: expected images of one size, got {text}; use batches of 1, or another view than `full`.")
     return arrays
 
 
@@ -91,9 +89,8 @@ def cut(picture: Image.Image, windows: Windows, size: tuple[int, int]) -> NDArra
         cropped = picture.crop((round(left), round(top), round(right), round(bottom)))
         resized = cropped.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     else:
-        resized = picture.resize(
-            (size[1], size[0]), Image.Resampling.BILINEAR, box=(max(left, 0), max(top, 0), right, bottom)
-        )
+        box = max(left, 0), max(top, 0), right, bottom
+        resized = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR, box)
     array = np.asarray(resized)
     return array[:, ::-1] if bool(windows.flip[0]) else array
 

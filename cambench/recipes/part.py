@@ -36,9 +36,8 @@ def part(
     lines_of = [(recipe, kept(recipe.rows, rows, renamed), kept(recipe.columns, columns, renamed)) for recipe in recipes]
     parts = [smaller(recipe, r, c) for recipe, r, c in lines_of if r and c]
     if not parts:
-        raise UsageError(
-            f"expected rows and columns of one table, got row {', '.join(rows)} and column {', '.join(columns)}."
-        )
+        labels = f"row {', '.join(rows)} and column {', '.join(columns)}"
+        raise UsageError(f"expected rows and columns of one table, got {labels}.")
     return parts
 
 
@@ -52,8 +51,6 @@ def smaller(recipe: TableRecipe, rows: list[Line], columns: list[Line]) -> Table
     """The table with these lines, saying that it is a part."""
     if (len(rows), len(columns)) == (len(recipe.rows), len(recipe.columns)):
         return recipe
-    note = (
-        f"A part of the table: {len(rows)} of {len(recipe.rows)} rows, {len(columns)} of {len(recipe.columns)} columns, "
-        "as chosen."
-    )
+    size = f"{len(rows)} of {len(recipe.rows)} rows, {len(columns)} of {len(recipe.columns)} columns"
+    note = f"A part of the table: {size}, as chosen."
     return recipe.model_copy(update={"rows": rows, "columns": columns, "notes": [note, *recipe.notes]})

@@ -58,9 +58,8 @@ def parse(lines: Iterable[str], place: str) -> dict[Key, Published]:
     """The values in the lines of a file."""
     reader = csv.DictReader(lines)
     if reader.fieldnames != COLUMNS:
-        raise DataError(
-            f"{place}: expected the columns {', '.join(COLUMNS)}, got {', '.join(reader.fieldnames or ['none'])}."
-        )
+        columns = ", ".join(reader.fieldnames or ["none"])
+        raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}, got {columns}.")
     values: dict[Key, Published] = {}
     for row in reader:
         where = f"{place}, line {reader.line_num}"

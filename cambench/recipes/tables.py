@@ -179,9 +179,8 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
     alternatives = tuple(recipe.select.union(r, place).union(c, place) for r, c in pairs)
     only = row.published_only or column.published_only or recipe.counts is not None
     if not only and any(a.metric is None or a.dataset is None or a.method is None for a in alternatives):
-        raise UsageError(
-            f"{place}: expected dataset, method and metric in `select`, got {alternatives[0].model_dump(exclude_none=True)}."
-        )
+        given = alternatives[0].model_dump(exclude_none=True)
+        raise UsageError(f"{place}: expected dataset, method and metric in `select`, got {given}.")
     if (row.mean and len(column.select) > 1) or (column.mean and len(row.select) > 1):
         raise UsageError(f"{place}: a mean over one line's selections needs one selection in the other, got alternatives.")
     shown = {
@@ -190,7 +189,7 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
     }
     if any(len(values) > 1 for values in shown.values()):
         raise UsageError(
-            f"{place}: the row and the column both say how it is printed or how many seeds it takes; let one of them say it."
+            f"{place}: the row and the column both say how it is printed or its number of seeds; let one say it."
         )
     unit, direction, decimals, seeds = (values[0] if values else None for values in shown.values())
     ours = row.ours or column.ours or recipe.figure or recipe.stand_in is not None or column.key in row.unprinted

@@ -101,9 +101,7 @@ def _publish(dest: Path, settings: Settings, progress: Progress | None) -> None:
                 raise
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise CambenchError(
-                f"cannot write {dest}: the disk is full; free some space and run the same command again."
-            ) from e
+            raise CambenchError(f"cannot write {dest}: the disk is full; free some space and run again.") from e
         raise
     finally:
         if temporary.exists():
@@ -118,9 +116,8 @@ def _check(settings: Settings) -> None:
     limits |= {"seed": (0, 2**63 - 1), "background": (0, 1), "scale": (0.2, 1)}
     for name, (low, high) in limits.items():
         if not low <= settings[name] <= high:
-            raise UsageError(
-                f"synthbirds: expected {name} from {low} to {high}, got {settings[name]}; change --{name.replace('_', '-')}."
-            )
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"synthbirds: expected {name} from {low} to {high}, got {settings[name]}; change {option}.")
 
 
 def _is_there(dest: Path, settings: Settings) -> bool:
@@ -139,24 +136,14 @@ def _is_there(dest: Path, settings: Settings) -> bool:
     return True
 
 
-def is_species(root: Path) -> bool:
-    """Whether a folder says of itself that it is synthbirds; another set in CUB's layout is none."""
-    return _kind_of(root) == "species"
+def _is_kind(root: Path, kind: str) -> bool:
+    """Whether a folder says of itself that it is synthbirds of a kind; another set in CUB's layout is none."""
+    return (root / PARAMETERS).is_file() and bool(parameters(root)["kind"] == kind)
 
 
-def is_binary(root: Path) -> bool:
-    """Whether a folder says of itself that it is synthbirds-binary."""
-    return _kind_of(root) == "binary"
-
-
-def is_multilabel(root: Path) -> bool:
-    """Whether a folder says of itself that it is synthbirds-multilabel."""
-    return _kind_of(root) == "multilabel"
-
-
-def _kind_of(root: Path) -> str | None:
-    """The kind that a folder's parameters state, None where it has none."""
-    return str(parameters(root)["kind"]) if (root / PARAMETERS).is_file() else None
+is_species = partial(_is_kind, kind="species")
+is_binary = partial(_is_kind, kind="binary")
+is_multilabel = partial(_is_kind, kind="multilabel")
 
 
 def parameters(root: Path) -> dict[str, Any]:
@@ -190,9 +177,8 @@ def _rows(settings: Settings) -> Iterator[Row]:
                 rng = np.random.default_rng(_seed(settings, "family", train, label, number))
                 own, any_family = bool(rng.random() < settings["background"]), int(rng.integers(len(families)))
                 family = families[label % len(families) if own else any_family]
-                members = cast.members(
-                    kind, label, count, np.random.default_rng(_seed(settings, "cast", train, label, number))
-                )
+                cast_rng = np.random.default_rng(_seed(settings, "cast", train, label, number))
+                members = cast.members(kind, label, count, cast_rng)
                 name = f"{class_folder(label, bird)}/{bird}_{number:04d}_{split}.jpg"
                 yield Row(label, number, train, family, name, members)
 
