@@ -189,7 +189,7 @@ def cell_recipe(recipe: TableRecipe, row: Line, column: Line) -> CellRecipe:
     }
     if any(len(values) > 1 for values in shown.values()):
         raise UsageError(
-            f"{place}: the row and the column both say how it is printed or its number of seeds; let one say it."
+            f"{place}: the row and the column both say how it is printed or its number of seeds; let one of them do."
         )
     unit, direction, decimals, seeds = (values[0] if values else None for values in shown.values())
     ours = row.ours or column.ours or recipe.figure or recipe.stand_in is not None or column.key in row.unprinted

@@ -19,7 +19,7 @@ GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 def palette() -> Image.Image:
     """A palette image with a transparent entry given in bytes."""
     image = Image.fromarray(np.stack([GREY] * 3, 2)).quantize(24, kmeans=3)
-    image.info.transparency = bytes([0, 255])
+    image.info["transparency"] = bytes([0, 255])
     return image
 
 

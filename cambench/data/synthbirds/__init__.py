@@ -112,7 +112,12 @@ def _check(settings: Settings) -> None:
     from cambench.data.synthbirds.cast import FEWEST, MOST
 
     classes = FEWEST[settings["kind"]], MOST[settings["kind"]]
-    limits = {"classes": classes, "per_class": (1, 10**6), "test_per_class": (1, 10**6), "size": (32, 1024)}
+    limits: dict[str, tuple[float, float]] = {
+        "classes": classes,
+        "per_class": (1, 10**6),
+        "test_per_class": (1, 10**6),
+        "size": (32, 1024),
+    }
     limits |= {"seed": (0, 2**63 - 1), "background": (0, 1), "scale": (0.2, 1)}
     for name, (low, high) in limits.items():
         if not low <= settings[name] <= high:
