@@ -1,6 +1,6 @@
-"""What tells annotations apart: a digest of those that a metric or a training looks at, by the contents of their files.
+"""A digest of the annotations that a metric or a training reads, by the contents of their files.
 
-They are no part of a data set's fingerprint, so that nothing is measured anew that does not look at them.
+Annotations are no part of a data set's fingerprint, so that what does not read them is not measured again when they change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files that hold all pictures of a split in one array: read once a process, every picture has a path below its file's.
 
 Picture 17 of the file `train` has the path `train/17`. No such path can exist, since `train` is no folder: it differs
-from every other image's, and whatever takes an image by its path needs to know no more.
+from every other image's, and code that takes an image by its path needs no special case.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def md5(file: Path) -> str:
 
 
 def fields(file: Path) -> dict[str, Any]:
-    """The dictionary of a pickle, its keys as text whatever Python wrote it.
+    """The dictionary of a pickle, its keys as text, whether Python 2 or 3 wrote it.
 
     Raises: DataError if it is no dictionary.
     """

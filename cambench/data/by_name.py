@@ -9,7 +9,7 @@ from cambench.data.class_sets import ALL, one_set
 from cambench.vocabulary import Dataset, Sample, UsageError, listed
 
 BY_CLASS = ("classes", "sbd")
-"""Kinds of segmentation whose files hold numbers of classes: they fit the data set's own order alone."""
+"""Kinds of segmentation whose files hold numbers of classes: they fit only the data set's own order."""
 
 
 def in_order_of(dataset: Dataset, names: Sequence[str]) -> Dataset:

@@ -1,8 +1,8 @@
-"""Families of class sets: which classes count as one, so that a map may speak for a whole set (target `subset:NAME`).
+"""Families of class sets: which classes count as one, so that one map may explain a whole set (target `subset:NAME`).
 
 A family has a name and says for each class in which set it is; a class is in one set. Every data set has `all`; readers
-add `supersets`, CALM's Y: all birds of CUB, the supersets of ImageNet, each class of OpenImages by itself; birds have a
-`kind` too. Further families come from a file, `--class-sets FILE`.
+add `supersets`, CALM's Y: all birds of CUB, the supersets of ImageNet, each class of OpenImages as a set; birds also
+have a `kind`. Further families come from a file, `--class-sets FILE`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def of_birds(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def imagenet_supersets(wnids: Sequence[str]) -> tuple[str, ...]:
-    """The superset of each WordNet id, that of CALM's Table 4 which is closest to the root; an id by itself where none is.
+    """The superset of each WordNet id: the one of CALM's Table 4 that is closest to the root, or the id where there is none.
 
     Source: CALM §5.4, supplement F, counts verified in the single-parent tree (CALM protocol §2.7): 116 sets and 330
     single classes.
@@ -50,7 +50,7 @@ def wordnet() -> Mapping[str, str]:
 def with_file(dataset: Dataset, path: Path) -> Dataset:
     """The data set with one more family, named as the file: lines `class,set` below that header.
 
-    A class is given by its name or its number from 0; one that the file does not name is a set by itself.
+    A class is given by its name or its number from 0; one that the file does not name is a set of one.
     Raises: DataError naming the line that is malformed, or a class twice; UsageError for a name that is taken.
     """
     name = canonical(path.stem)

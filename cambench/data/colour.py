@@ -108,7 +108,7 @@ def draw(jitter: Jitter, uniform: Tensor) -> Drawn:
 def coloured(x: Tensor, drawn: Drawn) -> Tensor:
     """The images (N,3,H,W) in [0,1], each with the changes that it drew, in its order; `drawn` lies on the CPU.
 
-    Images that take the same change at the same place go together; who they are is known beforehand, so that nothing waits
+    Images that take the same change at the same place go together; their rows are known on the CPU, so that nothing waits
     for the device.
     """
     groups: list[tuple[Change, Tensor, Tensor]] = []

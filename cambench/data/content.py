@@ -57,7 +57,7 @@ def digests(paths: Sequence[Path]) -> list[str]:
             digest_of[path] = next(new_digests)
             if now - stamp[2] > YOUNG:
                 remembered[folder].put(path.name, stamp, digest_of[path])
-        remembered[folder].save()  # folder by folder, so that a call that is stopped has not read them in vain
+        remembered[folder].save()  # folder by folder, so that what a stopped call has read is kept
     return [digest_of[path] for path in paths]
 
 
@@ -77,7 +77,7 @@ def of_some(paths: Sequence[Path]) -> list[str]:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """What tells that a file is as it was."""
+    """Size, dates and inode: a file with the same ones counts as unchanged."""
     try:
         status = os.stat(path)  # noqa: PTH116  (a million files)
     except OSError as e:

@@ -22,7 +22,7 @@ WORDS = {
     "head": ("bill", "crown", "eye", "forehead", "head", "nape", "throat"),
     **{part: (part,) for part in PARTS[1:]},
 }
-"""Part -> the words of which an attribute's name contains one."""
+"""Part -> words; an attribute whose name contains one of them describes the part."""
 HEAD = frozenset({2, 5, 6, 7, 10, 11, 15})
 """Beak, crown, forehead, left eye, nape, right eye, throat among the 15 key points of CUB-200-2011."""
 OTHERS = {1: 2, 3: 3, 4: 4, 14: 5, 8: 6, 12: 6, 9: 7, 13: 7}
@@ -45,10 +45,10 @@ class Pair(NamedTuple):
 
 
 def part_of(attribute: str) -> int:
-    """The part (1…7) that an attribute such as `has_bill_shape::dagger` speaks of; 0 for none.
+    """The part (1…7) that an attribute such as `has_bill_shape::dagger` describes; 0 for none.
 
-    The whole name counts, values included: `has_shape::long-legged-like` speaks of the leg. Source: authors' code.
-    Raises: DataError for a name that speaks of two parts.
+    The whole name counts, values included: `has_shape::long-legged-like` describes the leg. Source: authors' code.
+    Raises: DataError for a name that describes two parts.
     """
     parts = [i for i, part in enumerate(PARTS, 1) if any(word in attribute for word in WORDS[part])]
     if len(parts) > 1:
@@ -58,7 +58,7 @@ def part_of(attribute: str) -> int:
 
 
 def differing_parts(attributes: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.bool_]:
-    """Whether two classes differ in a part: one has an attribute of it (≥ 50 %) that the other lacks.
+    """Whether two classes differ in a part: one has an attribute of it (≥ 50 %), the other has not.
 
     Source: CALM §5.2; threshold of the authors' code (CALM protocol §2.1). attributes (C,A) in percent, A names ->
     (C,C,7) bool.
@@ -111,7 +111,7 @@ def nearest_part(points: Sequence[Point], side: int) -> NDArray[np.int8]:
 def cue_mask(nearest: NDArray[np.int8], parts: Collection[int], foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels of the foreground that are nearest to one of the parts: all (side,side).
 
-    The paper does not speak of the foreground; the authors' code restricts to it (CALM protocol §6.5).
+    The paper does not mention the foreground; the authors' code keeps to it (CALM protocol §6.5).
     """
     return np.isin(nearest, list(parts)) & foreground
 

@@ -51,7 +51,7 @@ def image_size(path: Path, banner: int = 0) -> tuple[int, int]:
 
 
 def orientation(path: Path) -> int:
-    """The EXIF orientation tag, 1 (upright) where there is none; decoding ignores it."""
+    """The EXIF orientation tag, 1 (upright) without a tag; decoding ignores it."""
     with opened(path) as image:
         return int(image.getexif().get(ORIENTATION, 1))
 
@@ -81,7 +81,7 @@ def rgb(image: Image.Image, banner: int = 0) -> Image.Image:
 def eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey of 16 bits, v/257, or of floating-point numbers in [0, 1], 255·v, each rounded half up: (H,W) -> (H,W) uint8.
 
-    Raises: ValueError for values outside the range, of which nobody can say what is white.
+    Raises: ValueError for values outside the range: which of them is white is then unknown.
     """
     white = 1 if grey.dtype.kind == "f" else 65535
     low, high = grey.min(), grey.max()

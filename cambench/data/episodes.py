@@ -101,7 +101,7 @@ def take(pool: Dataset, rows: Sequence[int], split: str) -> Dataset:
 
 
 def apart(dataset: Dataset, draw: Draw, split: str) -> Dataset:
-    """The train split without what is held out of it, which a note says; or (`held-out`) that alone. Both in file order.
+    """The train split without the images held out of it, with a note; or (`held-out`) only those. Both in file order.
 
     All N rows are shuffled by numpy's legacy generator with the run's seed, and the first ⌊share·N⌋ are held out. Source:
     authors' code (ExCon protocol §1.7). Raises: UsageError where that is none, or for a seed that the generator does

@@ -1,6 +1,6 @@
 """Hard ImageNet: masks of 15 classes of ImageNet-1k with telling surroundings (ContrastiveCAM protocol §4).
 
-The archive holds masks alone, `{train,val}/<wnid>_<ImageNet file>`; the images are ImageNet's own, looked for in the folders
+The archive holds only masks, `{train,val}/<wnid>_<ImageNet file>`; the images are ImageNet's own, looked for in the folders
 of the data set `imagenet` inside this one or beside it. Class index: position in meta/hard_imagenet_idx.pkl. A mask's pixel
 above 127 shows the object: what is less is noise of the JPEG coding.
 """
@@ -88,7 +88,7 @@ def class_list(root: Path) -> tuple[list[int], list[str]]:
 
 
 def rankings(root: Path) -> Iterator[Sequence[str]]:
-    """The ranked image paths of each class; which class it is follows from the images, whatever the key."""
+    """The ranked image paths of each class. Which class it is follows from the images; the keys are not used."""
     by_class = pickles.load(root / RANKS)
     if not isinstance(by_class, Mapping) or not by_class:
         raise readers.broken(root / RANKS, "lists of image paths by class", kind(by_class))

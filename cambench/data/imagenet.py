@@ -152,7 +152,7 @@ def synsets(root: Path) -> dict[int, tuple[str, str]]:
 
 
 def devkit_labels(root: Path, names: list[str]) -> dict[str, str]:
-    """Image stem -> wnid by the devkit's ground truth, whose line n speaks of image n; {} without a devkit."""
+    """Image stem -> wnid by the devkit's ground truth, whose line n is the label of image n; {} without a devkit."""
     place = devkit(root)
     path = place / "ILSVRC2012_validation_ground_truth.txt" if place is not None else None
     if path is None or not path.exists():

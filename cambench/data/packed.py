@@ -69,13 +69,11 @@ def opened(path: Path, n: int, dtype: type[np.generic] = np.uint8, ndim: int = 4
 def uniform_size(dataset: Dataset) -> tuple[int, int] | None:
     """(height, width) if the headers of up to 64 evenly spaced images agree, else None."""
     step = max(1, len(dataset) // PROBES)
-    first: tuple[int, int] | None = None
-    for sample in dataset.samples[::step]:
-        width, height = decode.image_size(sample.path, dataset.banner)
-        if first is not None and first != (height, width):
-            return None
-        first = height, width
-    return first
+    sizes = {decode.image_size(sample.path, dataset.banner) for sample in dataset.samples[::step]}
+    if len(sizes) != 1:
+        return None
+    width, height = sizes.pop()
+    return height, width
 
 
 def write(

@@ -1,4 +1,4 @@
-"""Which rows of a data set form which batch, and through which views: all randomness of a pass, settled beforehand."""
+"""Which rows of a data set form which batch, and through which views: all randomness of a pass, fixed before it begins."""
 
 from __future__ import annotations
 

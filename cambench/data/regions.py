@@ -35,7 +35,7 @@ def window_of(dataset: Dataset, row: int, view: View, uniform: Tensor | None = N
 
 
 def boxes_of(dataset: Dataset, row: int) -> tuple[Box, ...]:
-    """The boxes of an image that reach into its picture: whatever reads boxes takes these, and one wholly outside is none.
+    """The boxes of an image that reach into its picture: the ones to use, since one wholly outside counts as none.
 
     A box is where its convention puts it; it reaches into the picture where the two share an area above 0.
     """

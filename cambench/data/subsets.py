@@ -8,7 +8,7 @@ from cambench.vocabulary import Dataset, Sample, UsageError
 
 
 def first_classes(dataset: Dataset, n: int | None) -> Dataset:
-    """The first n classes alone, with a note; None or all of them leaves the set as it is."""
+    """Only the first n classes, with a note; None or all of them leaves the set as it is."""
     total = len(dataset.classes)
     if n is None or n == total:
         return dataset
@@ -25,7 +25,7 @@ def first_classes(dataset: Dataset, n: int | None) -> Dataset:
 
 
 def within(sample: Sample, n: int) -> Sample:
-    """The sample with those of its classes alone that are among the first n."""
+    """The sample with only those of its classes that are among the first n."""
     return replace(sample, labels=tuple(label for label in sample.labels if label < n))
 
 

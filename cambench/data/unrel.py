@@ -70,7 +70,7 @@ def pairs_of(row: Mapping[str, Any], place: str, root: Path, mapped: Mapping[str
 
 
 def cells(value: Any) -> list[Any]:
-    """A MATLAB cell array as a list; one cell alone comes as itself."""
+    """A MATLAB cell array as a list; a single cell comes without a list."""
     return [value] if isinstance(value, dict) else list(value)
 
 

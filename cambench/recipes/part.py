@@ -20,7 +20,7 @@ def part(
     columns: Sequence[str],
     renamed: Callable[[Line], Line] = lambda line: line,
 ) -> list[TableRecipe]:
-    """The tables with the named rows and columns alone (none named: all of them); a table of which nothing is left is gone.
+    """The tables with only the named rows and columns (none named: all); a table of which nothing is left is left out.
 
     renamed: how a stand-in writes a line; both spellings are understood.
     Raises: UsageError with the nearest labels for a name that no table has, or where nothing of any table is left.

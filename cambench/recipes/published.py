@@ -38,7 +38,7 @@ class Published:
 
     @property
     def recoverable(self) -> bool:
-        """False where the paper printed a number that nobody can read any more."""
+        """False where the number that the paper printed cannot be read any more."""
         return self.value is not None
 
 

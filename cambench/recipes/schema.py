@@ -36,7 +36,7 @@ class Strict(BaseModel):
 
 
 class Settings(Strict):
-    """Settings of a run, of which those that came later go unsaid at the value before them, so that old runs are found."""
+    """Settings that leave out the keys of `unsaid` at the values there, so that runs without these keys stay the same."""
 
     unsaid: ClassVar[Mapping[str, Any]] = {}
 

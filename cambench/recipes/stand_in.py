@@ -17,7 +17,7 @@ STAYING = (EPISODE, "train")
 PRETRAINED = "pretrained"
 SIZE = "train.batch_size"
 LENGTHS = (SIZE, "train.epochs", "schedule.name", "schedule.milestones")
-"""The settings of which a stand-in has its own: a batch of the paper's data may be all of it, few of its epochs nothing."""
+"""The settings that a stand-in has of its own: the paper's batch may be all of its data, the paper's epochs too few."""
 OWN = "own"
 
 
@@ -34,7 +34,7 @@ def stand_in(
     The published values do not belong to such a table: its cells have no key and rows that are only published are gone.
     A label that names what was replaced names the replacement: the first level of a line that selects a data set, any word
     that is the name of a data set or of an architecture of the table. Where the paper's batch sizes are a setting, there is
-    one, the recipe's own; so are the epochs. A mean is over what is left to tell apart. `split` is the evaluation split of
+    one, the recipe's own; so are the epochs. A mean is over the lines that still differ. `split` is the evaluation split of
     what stands in; a cell on the training split stays on it. others: canonical name of a data set of the table -> what
     stands in for it, where that is not `dataset` (a set of another task).
     """

@@ -27,7 +27,7 @@ Direction = Literal["up", "down", "none"]
 
 
 class Select(Strict):
-    """Which records a cell shows: every one of which all that is given here holds.
+    """Which records a cell shows: those that agree with every field given here.
 
     `settings`: dotted key of the training recipe -> value, for tables over a hyper-parameter; `dataset` among them is what
     was trained on, where it is not what the metric looks at. `checkpoint`: the weights of the `last` epoch (also where it

@@ -1,7 +1,7 @@
 """synthbirds: procedural birds with exact boxes, segmentations, key points and attributes, in the layout of CUB-200-2011.
 
-Every picture has seeds of its own, derived from the set's seed, the class and the image's number, and the bird's is apart
-from the scene's: more classes or images leave the others as they are, another `background` leaves every bird as it is.
+Every picture has seeds of its own, derived from the set's seed, the class and the image's number, bird and scene
+apart: more classes or images leave the others as they are, another `background` leaves every bird as it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Settings = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 USUAL: Settings = {"kind": "species", "scale": 1.0}
-"""Parameters that are not written down where they are these: sets that are older than they are have none."""
+"""Parameters that are left out of the file at these values: older sets have none of them."""
 
 
 def make(
@@ -53,8 +53,8 @@ def make(
     kind: species, a bird a picture, a class a species. binary: two families, each of a shape and eight plumages of its own,
     40 % waders, 60 % songbirds. multilabel: two or three smaller birds of different classes, which are genera, a picture.
     classes: 2 to 64; among the first 4 or more species are pairs that differ in exactly 1, 2 and 3 parts.
-    per_class, test_per_class: images a class for training and for the test; of `binary` the mean of the two classes, of
-    `multilabel` those made for a class, whose background may betray it (it is in others too). size: pixels a side.
+    per_class, test_per_class: images a class for training and for the test; in `binary` the mean of both classes, in
+    `multilabel` those made for a class, whose background may betray it (other images show it too). size: pixels a side.
     background: with this probability an image's background family is the one of its class, else any, in both splits.
     scale: the length of the birds as a share of the usual one; their boxes cover scale² of what they do at 1.
     progress: called with (images done, images in all).
@@ -77,7 +77,7 @@ make_multilabel = partial(make, kind="multilabel", classes=6, per_class=50, test
 
 
 def _has_stand_ins(settings: Settings) -> bool:
-    """Whether the set gets simulated masks: a grey PNG cannot tell the classes of several birds."""
+    """Whether the set gets simulated masks: a grey PNG cannot show the classes of several birds."""
     return bool(settings["kind"] != "multilabel")
 
 
@@ -142,7 +142,7 @@ def _is_there(dest: Path, settings: Settings) -> bool:
 
 
 def _is_kind(root: Path, kind: str) -> bool:
-    """Whether a folder says of itself that it is synthbirds of a kind; another set in CUB's layout is none."""
+    """Whether a folder's parameters say that it is synthbirds of a kind; another set in CUB's layout has none."""
     return (root / PARAMETERS).is_file() and bool(parameters(root)["kind"] == kind)
 
 

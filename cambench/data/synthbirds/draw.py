@@ -49,7 +49,7 @@ class Pose:
     """How a bird holds itself: its side, degrees of the whole and at its joints, how thick belly and head are, its place.
 
     `area` is the share of the image that its bounding box takes; `place` says where the box lies in the room that is left,
-    0 to 1 along x and y, and beyond that range it leaves the picture by the same share of its own size.
+    0 to 1 along x and y, and beyond that range that share of the box lies outside the picture.
     """
 
     left: bool

@@ -1,6 +1,6 @@
 """A picture of several birds: each with a perch of its own, nearer ones in front, hardly covering one another.
 
-What a bird shows is known by the sample as for a single bird: where a nearer one is, the farther one is not.
+Each sample shows one bird, the nearest, so the ground truth is as exact as for a single bird.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def moved(bird: Bird, right: float, down: float) -> Bird:
 
 
 def free_place(taken: Sequence[Box], width: float, height: float, rng: np.random.Generator, size: int) -> Box:
-    """A box inside the picture: the first one drawn that is free of the boxes taken, else the freest."""
+    """A box inside the picture: the first one drawn that is clear of the boxes taken, else the one that overlaps least."""
     least, freest = float("inf"), (0.0, 0.0, width, height)
     for _ in range(TRIES):
         x, y = (size - width) * float(rng.random()), (size - height) * float(rng.random())
