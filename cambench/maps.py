@@ -31,14 +31,6 @@ def absolute(maps: Tensor) -> Tensor:
     return maps.abs()
 
 
-def sum_to_one(maps: Tensor) -> Tensor:
-    """M / ΣM. Raises: ValueError where a map sums to zero."""
-    total = maps.sum((1, 2), keepdim=True)
-    if bool((total == 0).any()):
-        raise ValueError("sum-to-one: a map sums to 0; a protocol that allows this names sum-to-one-epsilon")
-    return maps / total
-
-
 def sum_to_one_epsilon(maps: Tensor) -> Tensor:
     """M / (ΣM + 1e-8) + 1e-8: a zero map becomes uniform. Source: authors' code (CGC protocol §1.1)."""
     return maps / (maps.sum((1, 2), keepdim=True) + EPSILON) + EPSILON
@@ -134,7 +126,6 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "float64": float64,
     "relu": relu,
     "absolute": absolute,
-    "sum-to-one": sum_to_one,
     "sum-to-one-epsilon": sum_to_one_epsilon,
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,

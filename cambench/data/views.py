@@ -20,7 +20,7 @@ from cambench.lookup import canonical, nearest
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
-RANDOM = ("random-resized-crop", "resize-random-crop", "squash-random-crop")
+RANDOM = ("random-resized-crop", "squash-random-crop")
 KINDS = (*RANDOM, "resize-center-crop", "squash-center-crop", "resize", "full", *augment.INDEX)
 SLOTS = TRIES + 1
 
@@ -30,7 +30,7 @@ class View:
     """One way to look at an image.
 
     random-resized-crop: an area of `scale` and a ratio of `ratio`, cut out, then resized to size×size.
-    resize-center-crop, resize-random-crop: shorter side to `resize` (None: size·256/224), then a size×size cut.
+    resize-center-crop: shorter side to `resize` (None: size·256/224), then a size×size cut.
     squash-center-crop, squash-random-crop: both sides to `resize`, whatever the ratio, then a size×size cut.
     resize: exactly size×size. full: shorter side to `size`, nothing cut.
     A name of `augment.INDEX`: that pipeline on the whole picture, which no window describes.
@@ -128,8 +128,8 @@ def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None 
         cuts = geometry.random_resized_crop(uniform[:, :TRIES], h, w, view.scale, view.ratio)
     elif view.kind == "resize-center-crop":
         cuts = geometry.resize_center_crop(h, w, view.shorter, view.size)
-    elif view.kind.endswith("crop"):
-        cuts = cut_of_resized(view, h, w, uniform)
+    elif view.kind.startswith("squash"):
+        cuts = squash_crop(view, h, w, uniform)
     else:
         zero = torch.zeros_like(h)
         cuts = Windows(zero, zero, h, w, zero.bool(), clipped=False)
@@ -139,20 +139,17 @@ def windows(view: View, heights: Tensor, widths: Tensor, uniform: Tensor | None 
     return cuts, square
 
 
-def cut_of_resized(view: View, height: Tensor, width: Tensor, uniform: Tensor | None) -> Windows:
-    """Resize the shorter side, or (squash) both sides, to `view.shorter`, then cut size×size pixels.
+def squash_crop(view: View, height: Tensor, width: Tensor, uniform: Tensor | None) -> Windows:
+    """Resize both sides to `view.shorter`, then cut size×size pixels.
 
     At a uniform place, uniform[:, 0, 2:] being its top and left, or (squash-center-crop) in the middle, as torchvision
     rounds it.
     """
-    sides = full_size(height, width, view.shorter)
-    if view.kind.startswith("squash"):
-        sides = torch.full_like(sides, view.shorter)
     if view.kind == "squash-center-crop" or uniform is None:
-        corners = torch.full_like(sides, round((view.shorter - view.size) / 2))
+        corners = torch.full((len(height), 2), round((view.shorter - view.size) / 2))
     else:
-        corners = (uniform[:, 0, 2:] * (sides - view.size + 1)).floor()
-    scale = torch.stack([height, width], 1) / sides
+        corners = (uniform[:, 0, 2:] * (view.shorter - view.size + 1)).floor()
+    scale = torch.stack([height, width], 1) / view.shorter
     top, left = (corners * scale).unbind(1)
     tall, wide = (view.size * scale).unbind(1)
     return Windows(top, left, tall, wide, torch.zeros(len(height), dtype=torch.bool), clipped=False)

@@ -86,7 +86,7 @@ def test_any_number_of_workers_gives_the_same_batches(mixed: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    "view", [*VIEWS.values(), View("resize", 40), View("full", 35), View("resize-random-crop", 16, flip=0.5)]
+    "view", [*VIEWS.values(), View("resize", 40), View("full", 35), View("squash-random-crop", 16, flip=0.5)]
 )
 def test_both_sources_give_the_same_pixels(even: Dataset, tmp_path: Path, view: View) -> None:
     settings = {"batch_size": 4, "seed": 0, "epoch": 0, "workers": 0}

@@ -26,7 +26,7 @@ MARK = (24, 16, 34, 30)  # half-open: columns 24..33, rows 16..29
 BOXES = {"half-open": (24.0, 16.0, 34.0, 30.0), "inclusive": (24.0, 16.0, 33.0, 29.0), "one-based": (25.0, 17.0, 34.0, 30.0)}
 VIEWS = [
     View("random-resized-crop", 64, scale=(0.3, 1.0), flip=0.5),
-    View("resize-random-crop", 40, resize=46, flip=0.5),
+    View("squash-random-crop", 40, resize=46, flip=0.5),
     View("resize-center-crop", 32),
     View("resize", 50),
     View("resize", 50, flip=1.0),
