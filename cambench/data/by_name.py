@@ -30,7 +30,7 @@ def in_order_of(dataset: Dataset, names: Sequence[str]) -> Dataset:
         )
     if not new:
         raise UsageError(f"{dataset.name}: expected a class in common, got {differences(dataset.classes, names)}.")
-    some = (f"{len(new)} of its {len(dataset.classes)} classes, by name, among the network's {len(names)}",)
+    common = (f"{len(new)} of its {len(dataset.classes)} classes, by name, among the network's {len(names)}",)
     old = {i: o for o, i in new.items()}
     whole = len(old) == len(names)
     sets = {family: [members[old[i]] if i in old else f"{c} alone" for i, c in enumerate(names)]
@@ -41,7 +41,7 @@ def in_order_of(dataset: Dataset, names: Sequence[str]) -> Dataset:
         samples=tuple(s for sample in dataset.samples for s in renumbered(sample, new)),
         attributes=tuple(dataset.attributes[old[i]] for i in range(len(names))) if whole and dataset.attributes else (),
         class_sets={k: one_set(names) if k == ALL else tuple(members) for k, members in sets.items()},
-        notes=dataset.notes if set(names) == set(dataset.classes) else (*dataset.notes, *some),
+        notes=dataset.notes if set(names) == set(dataset.classes) else (*dataset.notes, *common),
         origin={**dataset.origin, "ordered": list(names)},
         pool=None if dataset.pool is None else in_order_of(dataset.pool, names),
     )

@@ -8,7 +8,6 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,8 @@ CHUNK = 256
 PROBES = 64
 RESIDENT = 0.25
 log = logging.getLogger("cambench.data")
+Load = Callable[[int], NDArray[Any]]
+"""Row -> its pixels, or its regions."""
 
 
 def packed_array(dataset: Dataset, cache: Path, *, limit: int = LIMIT) -> Tensor | None:
@@ -48,9 +49,10 @@ def packed_array(dataset: Dataset, cache: Path, *, limit: int = LIMIT) -> Tensor
             return None
         cache.mkdir(parents=True, exist_ok=True)
         log.info("decoding %d images of %dx%d into %s", len(dataset), size[1], size[0], path)
-        odd = write(path, (len(dataset), *size, 3), np.uint8, partial(fill, dataset))
-        if odd is not None:
-            mixed.write_text(f"{odd}\n", encoding="utf-8")
+        paths = [sample.path for sample in dataset.samples]
+        mismatch = write(path, (len(dataset), *size, 3), np.uint8, lambda row: decode.pixels(paths[row], dataset.banner))
+        if mismatch is not None:
+            mixed.write_text(f"{paths[mismatch]}: another size than {size[1]}x{size[0]}\n", encoding="utf-8")
             return None
     return opened(path, len(dataset))
 
@@ -76,21 +78,19 @@ def uniform_size(dataset: Dataset) -> tuple[int, int] | None:
     return height, width
 
 
-def write(
-    path: Path, shape: tuple[int, ...], dtype: type[np.generic], fill: Callable[[NDArray[Any]], str | None]
-) -> str | None:
-    """Let `fill` decode into a new file, then give it its name; what `fill` returns, if anything, is why it gets none."""
+def write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], load: Load) -> int | None:
+    """Decode every row into a new file, then give it its name; the first row of another shape is returned instead."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         array = open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         reserve(temporary)
-        odd = fill(array)
-        if odd is None:
+        mismatch = fill(array, load)
+        if mismatch is None:
             array.flush()
             with temporary.open("rb+") as f:
                 os.fsync(f.fileno())
             temporary.replace(path)
-        return odd
+        return mismatch
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             need = f"{math.prod(shape) * np.dtype(dtype).itemsize / 2**20:.0f} MiB"
@@ -107,20 +107,20 @@ def reserve(path: Path) -> None:
             os.posix_fallocate(f.fileno(), 0, path.stat().st_size)
 
 
-def fill(dataset: Dataset, array: NDArray[np.uint8]) -> str | None:
-    """Decode into the array with a few threads; the first image of another size ends it."""
+def fill(array: NDArray[Any], load: Load) -> int | None:
+    """Decode every row into the array with a few threads; the first one of another shape ends it and is returned."""
 
-    def chunk(start: int) -> str | None:
-        for row in range(start, min(start + CHUNK, len(dataset))):
-            picture = decode.pixels(dataset.samples[row].path, dataset.banner)
-            if picture.shape != array.shape[1:]:
-                return f"{dataset.samples[row].path}: {picture.shape[1]}x{picture.shape[0]}"
-            array[row] = picture
+    def chunk(start: int) -> int | None:
+        for row in range(start, min(start + CHUNK, len(array))):
+            values = load(row)
+            if values.shape != array.shape[1:]:
+                return row
+            array[row] = values
         return None
 
     pool = ThreadPoolExecutor(decode.default_workers())
     try:
-        return next((odd for odd in pool.map(chunk, range(0, len(dataset), CHUNK)) if odd is not None), None)
+        return next((row for row in pool.map(chunk, range(0, len(array), CHUNK)) if row is not None), None)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -133,16 +133,8 @@ def packed_regions(masks: Masks, size: tuple[int, int], cache: Path) -> Tensor:
     path, n = cache / f"{masks.dataset.fingerprint}.{masks.fingerprint}.regions.npy", len(masks.dataset)
     if not path.exists():
         log.info("decoding %d masks of %dx%d into %s", n, size[1], size[0], path)
-        write(path, (n, *size), np.int16, partial(fill_regions, masks))
+        write(path, (n, *size), np.int16, lambda row: load_regions(masks.dataset, row, masks.source))
     return opened(path, n, np.int16, 3)
-
-
-def fill_regions(masks: Masks, array: NDArray[np.int16]) -> None:
-    """Decode the label map of every image into the array with a few threads."""
-    with ThreadPoolExecutor(decode.default_workers()) as pool:
-        decoded = pool.map(lambda row: load_regions(masks.dataset, row, masks.source), range(len(array)))
-        for row, regions in enumerate(decoded):
-            array[row] = regions
 
 
 def pixels(plan: Plan, array: Tensor, device: torch.device, places: Rows | None = None) -> Iterator[dict[str, Tensor]]:
