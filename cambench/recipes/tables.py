@@ -222,7 +222,8 @@ def load_table(table: str) -> TableRecipe:
 
     Raises: UsageError naming the nearest tables, or the file, the key and the nearest valid key.
     """
-    source = find(table, table_files(), "table")
+    known = table_files()
+    source = find(table, known, "table")
     return parse_table(source.read_text(encoding="utf-8"), canonical(table))
 
 
@@ -247,9 +248,9 @@ def parse_table(text: str, table: str) -> TableRecipe:
     if recipe.id != table:
         raise UsageError(f"{place}: expected id = {table!r}, got {recipe.id!r}.")
     columns = [column.key for column in recipe.columns]
-    unknown = [name for row in recipe.rows for name in row.unprinted if name not in columns]
-    if unknown:
-        raise UsageError(f"{place}: unprinted: {nearest(unknown[0], columns, 'column')}")
+    lost = [name for row in recipe.rows for name in row.unprinted if name not in columns]
+    if lost:
+        raise UsageError(f"{place}: unprinted: {nearest(lost[0], columns, 'column')}")
     if recipe.counts:
         recipe = recipe.model_copy(update={"rows": listed(recipe, place)})
     cells(recipe)
