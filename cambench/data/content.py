@@ -20,7 +20,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cambench.vocabulary import DataError, file_digest
+from cambench.vocabulary import DataError, file_digests
 
 Stamp = list[int]
 """Size, modification time, change time (both in ns) and inode of a file."""
@@ -65,15 +65,10 @@ def read_now(paths: Sequence[Path]) -> Iterator[str]:
     """The digest of each file, by a few threads, in order."""
     pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
     try:
-        for digests in pool.map(of_some, [paths[i : i + AT_ONCE] for i in range(0, len(paths), AT_ONCE)]):
+        for digests in pool.map(file_digests, [paths[i : i + AT_ONCE] for i in range(0, len(paths), AT_ONCE)]):
             yield from digests
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def of_some(paths: Sequence[Path]) -> list[str]:
-    """The digests of a few files."""
-    return [file_digest(path) for path in paths]
 
 
 def stamp_of(path: Path) -> Stamp:

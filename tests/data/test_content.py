@@ -12,7 +12,7 @@ from data.miniatures import own_folder
 
 from cambench.data import annotated, content, load, settled
 from cambench.data.packed import packed_array
-from cambench.vocabulary import DataError, Dataset, file_digest
+from cambench.vocabulary import DataError, Dataset, file_digest, file_digests
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_a_file_is_read_once_and_again_when_it_changes(
     tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(content, "file_digest", lambda path: read.append(path) or file_digest(path))
+    monkeypatch.setattr(content, "file_digests", lambda paths: read.extend(paths) or file_digests(paths))
     paths = [tmp_path / f"{i}.bin" for i in range(3)]
     for i, path in enumerate(paths):
         path.write_bytes(bytes([i]) * 100)
