@@ -58,7 +58,7 @@ def load(
         if split == "train":
             return take(pool, training, "train")
         if split not in ("eval", EPISODE):
-            raise UsageError(f"{pool.name}: expected split train or {EPISODE}, drawn from all images, got {split!r}.")
+            raise UsageError(f"{pool.name}: expected split train or {EPISODE} (drawn from all images), got {split!r}.")
         return take(pool, sorted(set(range(len(pool))) - set(training)), EPISODE)
     if draw.held_out and split in ("train", HELD_OUT):
         return apart(read("train"), draw, split)

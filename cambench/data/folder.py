@@ -145,7 +145,7 @@ def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
     missing = [name for name in required if name not in header]
     if missing or len(numbers) < 2:
         got = f"{', '.join(header) or 'nothing'} and {max(len(numbers) - 1, 0)} rows"
-        raise DataError(f"{path}:1: expected a header with {', '.join(required)}, and rows, got {got}; mend the file.")
+        raise DataError(f"{path}:1: expected a header with {', '.join(required)} and rows below it, got {got}; mend it.")
     for row in reader:
         line = numbers[reader.line_num - 1]
         if len(row) != len(header):

@@ -34,7 +34,8 @@ def parts(root: Path) -> dict[str, str]:
         if split is None or not holds_classes(root / name):
             others.append(name)
         elif split in folders:
-            raise DataError(f"{root}: expected one folder of split {split}, got {folders[split]}/ and {name}/; keep one.")
+            both = f"{folders[split]}/ and {name}/"
+            raise DataError(f"{root}: expected one folder of the split {split}, got {both}; keep one.")
         else:
             folders[split] = name
     if folders:
