@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cambench.explainers.probing.default import check_layer, default_layer, map_layers
 from cambench.explainers.probing.layers import find_layer, layer_names
 from cambench.explainers.probing.layout import Layout, recognise
-from cambench.explainers.probing.modes import evaluating, frozen, hooked
+from cambench.explainers.probing.modes import activate_dropout, evaluating, frozen, hooked
 from cambench.explainers.probing.outputs import described, logits_of, two_classes
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -136,8 +136,7 @@ def gap_linear_head(model: nn.Module, layer: str, image: Tensor, *, training: bo
             return head
         if all(head is not module for module in model.modules()):
             return None  # the two-class head of one logit: a copy, without the graph of the weight
-        for module in model.modules():  # dropout, also the functional kind, follows the mode of a module without state
-            module.training = not [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        activate_dropout(model)
         return holds_for_noise(model, layer, image)
 
 

@@ -12,9 +12,9 @@ import copy
 from typing import cast
 
 from torch import Tensor, nn
+from torchvision.models import resnet
 
 from cambench.explainers.probing.calls import Call, calls, once
-from cambench.models.cifar_resnet import BasicBlock
 from cambench.models.ending import Ending, find_ending, remove, same
 from cambench.models.inference import fold_pair
 
@@ -41,26 +41,11 @@ class BareBlock(nn.Module):
         return cast(Tensor, modules[f"conv{self.convolutions}"](inner) + shortcut)
 
 
-def depth(block: nn.Module) -> int | None:
-    """The number of convolutions of a residual block; None for anything else."""
-    from torchvision.models import resnet
-
-    if isinstance(block, (resnet.BasicBlock, BasicBlock)):
+def depth(block: nn.Module) -> int:
+    """The number of convolutions of a residual block; 0 for anything else."""
+    if isinstance(block, resnet.BasicBlock):
         return 2
-    return 3 if isinstance(block, resnet.Bottleneck) else None
-
-
-def bare_block(block: nn.Module, fold: bool) -> nn.Module | None:
-    """The block without its last batch norm and ReLU, all other modules and weights kept; None for no residual block.
-
-    fold: the batch norm's eval-mode arithmetic moves into the convolution before it (which gets a bias).
-    """
-    convolutions = depth(block)
-    if convolutions is None:
-        return None
-    if fold:
-        fold_last(block, f"conv{convolutions}", f"bn{convolutions}")
-    return BareBlock(block, convolutions)
+    return 3 if isinstance(block, resnet.Bottleneck) else 0
 
 
 def fold_last(network: nn.Module, convolution: str, norm: str) -> None:
@@ -72,23 +57,24 @@ def fold_last(network: nn.Module, convolution: str, norm: str) -> None:
 def bare_end(network: nn.Module, fold: bool = False) -> bool:
     """The network's end without its last batch norm, its last activation, and dropout between average and linear layer.
 
-    A logit then is the sum of its class map while it trains, too. fold: the batch norm is folded, not dropped.
+    A logit then is the sum of its class map while it trains, too. fold: the batch norm's eval-mode arithmetic moves into the
+    convolution before it (which gets a bias) in place of being dropped.
     """
     ending = find_ending(network)
     if ending is None:
         return False
     run = calls(network, ending.size)
     end = max(i for i, call in enumerate(run) if call.name == ending.layer)  # a shared activation: its last call
-    block = next((c for c in reversed(run[: end + 1]) if depth(c.module) is not None and c.made is run[end].made), None)
+    block = next((c for c in reversed(run[: end + 1]) if depth(c.module) and c.made is run[end].made), None)
     if block is None:
-        cut = bare_tail(network, ending, fold)
+        done = bare_tail(network, ending, fold)
     else:
-        bare = bare_block(block.module, fold)
-        assert bare is not None
-        network.set_submodule(block.name, bare)
-        cut = True
+        last, done = depth(block.module), True
+        if fold:
+            fold_last(block.module, f"conv{last}", f"bn{last}")
+        network.set_submodule(block.name, BareBlock(block.module, last))
     remove(network, ending.between)
-    return cut
+    return done
 
 
 def bare_tail(network: nn.Module, ending: Ending, fold: bool) -> bool:
@@ -97,7 +83,7 @@ def bare_tail(network: nn.Module, ending: Ending, fold: bool) -> bool:
     An activation that also runs elsewhere stays there: it moves to the end of each module before it. The result is checked:
     the average must see what the convolution (fold: the batch norm) made before.
     """
-    channels = getattr(network.get_submodule(ending.head), "in_features", 0)
+    channels = ending.linear.in_features
     run = calls(network, ending.size, channels)
     end = max(i for i, call in enumerate(run) if call.name == ending.layer)
     leaves = [call for call in run[: end + 1] if call.is_leaf]

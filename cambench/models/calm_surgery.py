@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.probe import evaluating
 from cambench.explainers.probing.calls import calls, once
+from cambench.explainers.probing.modes import activate_dropout, evaluating
 from cambench.models.calm_head import Activation, CalmHead, InlineCalmHead, Negative
 from cambench.models.ending import Ending, append, find_ending, remove
 from cambench.models.gap import begin, family
@@ -20,8 +20,7 @@ def calm_head(network: nn.Module, activation: Activation = "relu", attached: boo
     ending = find_ending(network)
     if ending is None:
         return False
-    old = network.get_submodule(ending.head)
-    assert isinstance(old, nn.Linear)
+    old = ending.linear
     if ending.pool is not None:
         head = CalmHead(old.in_features, old.out_features, activation, attached)
         network.set_submodule(ending.pool, head)
@@ -49,8 +48,7 @@ def gives_probabilities(network: nn.Module, ending: Ending, classes: int) -> boo
         return True
     image = torch.zeros(2, 3, ending.size, ending.size).to(weight)
     with torch.random.fork_rng(devices=[]), evaluating(network):
-        for module in network.modules():
-            module.training = not [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        activate_dropout(network)
         logits = network(image)
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         return False

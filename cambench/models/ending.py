@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -17,8 +18,8 @@ NEEDS = "a network that ends in the global average of its last map and one linea
 class Ending:
     """y = W·mean_hw(A) + b, A (N,K,h,w) what `layer` makes, or its ReLU where a function rectifies it (`rectified`).
 
-    pool: the module that averages, None where a function does. between: the dropouts from there to `head`, the linear layer.
-    size: the side of the images with which it was found.
+    pool: the module that averages, None where a function does. between: the dropouts from there to `linear`, the layer
+    `head`. size: the side of the images with which it was found.
     """
 
     layer: str
@@ -26,6 +27,7 @@ class Ending:
     pool: str | None
     between: tuple[str, ...]
     head: str
+    linear: nn.Linear
     size: int
 
 
@@ -35,11 +37,8 @@ def find_ending(network: nn.Module) -> Ending | None:
     head = None if name is None else network.get_submodule(name)
     if name is None or not isinstance(head, nn.Linear):
         return None
-    for size in SIZES:
-        found = read(calls(network, size, head.in_features), name, head, size)
-        if found is not None:
-            return found
-    return None
+    endings = (read(calls(network, size, head.in_features), name, head, size) for size in SIZES)
+    return next((ending for ending in endings if ending is not None), None)
 
 
 def read(run: list[Call], name: str, head: nn.Linear, size: int) -> Ending | None:
@@ -58,7 +57,7 @@ def read(run: list[Call], name: str, head: nn.Linear, size: int) -> Ending | Non
     if rectified is None:
         return None
     between = tuple(c.name for c in after if isinstance(c.module, nn.Dropout | nn.Dropout2d | nn.AlphaDropout))
-    return Ending(last.name, rectified, pool, between, name, size)
+    return Ending(last.name, rectified, pool, between, name, head, size)
 
 
 def averaged(last: Call, features: Tensor, pooled: bool) -> bool | None:
@@ -90,7 +89,7 @@ def append(network: nn.Module, layer: str, name: str, module: nn.Module) -> None
         network.set_submodule(layer, nn.Sequential(OrderedDict([("stage", old), (name, module)])))
 
 
-def remove(network: nn.Module, names: tuple[str, ...]) -> None:
+def remove(network: nn.Module, names: Iterable[str]) -> None:
     """Identities take the modules' places."""
     for name in names:
         network.set_submodule(name, nn.Identity())

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 from torch.nn.init import kaiming_normal_, xavier_uniform_, zeros_
 
+from cambench.models.ending import remove
+
 WIDTH, DROPOUT, EPSILON = 1024, 0.5, 1e-3
 ADDED = {"features.added": "VGG", "Mixed_7c.conv2": "Inception"}
 """What only a network after its surgery has -> its family."""
-GONE = ("Mixed_7a", "Mixed_7b")
 
 he = partial(kaiming_normal_, mode="fan_out", nonlinearity="relu")
 """He's normal initialisation over the outputs: new layers of VGG16 (CALM protocol §1.5); of all others Xavier-uniform."""
@@ -51,8 +52,7 @@ def vgg_gap(network: nn.Module, pools: int) -> bool:
     names = [name for name, m in network.features.named_children() if isinstance(m, nn.MaxPool2d)]
     last = [m for m in network.features if isinstance(m, nn.Conv2d)][-1]
     norm = any(isinstance(m, nn.BatchNorm2d) for m in network.features)
-    for name in names[-pools:]:
-        network.features.set_submodule(name, nn.Identity())
+    remove(network.features, names[-pools:])
     layers = {"conv": nn.Conv2d(last.out_channels, WIDTH, 3, padding=1), "norm": nn.BatchNorm2d(WIDTH), "relu": nn.ReLU()}
     added = nn.Sequential(OrderedDict((k, v) for k, v in layers.items() if norm or k != "norm"))
     head = nn.Linear(WIDTH, network.classifier[-1].out_features)
@@ -81,10 +81,9 @@ class Unstrided(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The three branches of torchvision's block side by side."""
-        run = dict(self.named_children())
-        x = run["before"](x)
-        double = run["branch3x3dbl_3"](run["branch3x3dbl_2"](run["branch3x3dbl_1"](x)))
-        return torch.cat([run["branch3x3"](x), double, max_pool2d(x, 3, 1, 1)], 1)
+        x = self.before(x)
+        double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
+        return torch.cat([self.branch3x3(x), double, max_pool2d(x, 3, 1, 1)], 1)
 
 
 def inception_gap(network: nn.Module, large: bool, norm: bool = False) -> bool:
@@ -102,8 +101,7 @@ def inception_gap(network: nn.Module, large: bool, norm: bool = False) -> bool:
     network.Conv2d_1a_3x3.conv.padding = (1, 1)
     network.maxpool1, network.maxpool2 = (nn.MaxPool2d(3, 2, padding=1, ceil_mode=True) for _ in range(2))
     network.Mixed_6a = Unstrided(network.Mixed_6a, pooled=not large)
-    for name in (*GONE, "dropout"):
-        network.set_submodule(name, nn.Identity())
+    remove(network, ("Mixed_7a", "Mixed_7b", "dropout"))
     network.Mixed_7c = added_to_inception(norm)
     network.fc = nn.Linear(WIDTH, network.fc.out_features)
     for module in (network.Mixed_7c, network.fc):
@@ -129,6 +127,5 @@ def added_to_inception(norm: bool) -> nn.Sequential:
 def no_dropout(network: nn.Module) -> bool:
     """Every dropout is taken out."""
     names = [name for name, module in network.named_modules() if isinstance(module, nn.Dropout)]
-    for name in names:
-        network.set_submodule(name, nn.Identity())
+    remove(network, names)
     return bool(names)

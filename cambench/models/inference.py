@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import torch
 from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from cambench.explainers.probing.layers import inside
 
 Precision = Literal["float32", "bf16"]
 Pair = tuple[str, str]
@@ -76,11 +79,6 @@ def foldable(model: nn.Module, graph: fx.Graph, layer: str | None) -> list[Pair]
     return pairs
 
 
-def inside(name: str, layer: str) -> bool:
-    """Whether the module `name` is the layer or one of its parts."""
-    return layer in ("", name) or name.startswith(f"{layer}.")
-
-
 def crosses(layer: str | None, convolution: str, norm: str) -> bool:
     """Whether folding would change what leaves the layer: it is one of the two, or ends between them."""
     if layer is None:
@@ -108,17 +106,10 @@ def fold_pair(model: nn.Module, convolution: str, norm: str) -> None:
     conv, bn = model.get_submodule(convolution), model.get_submodule(norm)
     assert isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d)
     assert bn.running_mean is not None and bn.running_var is not None
-    scale = (bn.running_var.double() + bn.eps).rsqrt()
-    if bn.weight is not None:
-        scale = scale * bn.weight.double()
-    bias = -bn.running_mean.double() * scale
-    if conv.bias is not None:
-        bias = bias + conv.bias.double() * scale
-    if bn.bias is not None:
-        bias = bias + bn.bias.double()
-    weight = conv.weight.double() * scale[:, None, None, None]
-    conv.weight = nn.Parameter(weight.to(conv.weight), requires_grad=False)
-    conv.bias = nn.Parameter(bias.to(conv.weight), requires_grad=False)
+    held = (conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.weight, bn.bias)
+    weight, bias, mean, variance, scale, shift = (None if tensor is None else tensor.double() for tensor in held)
+    fused = fuse_conv_bn_weights(weight, bias, mean, variance, bn.eps, scale, shift)
+    conv.weight, conv.bias = (nn.Parameter(tensor.to(conv.weight), requires_grad=False) for tensor in fused)
     model.set_submodule(norm, nn.Identity())
 
 

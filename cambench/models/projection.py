@@ -39,9 +39,7 @@ def projection_head(network: nn.Module) -> bool:
     ending = find_ending(network)
     if ending is None:
         return False
-    linear = network.get_submodule(ending.head)
-    assert isinstance(linear, nn.Linear)
-    hang(network, PROJECTION, ProjectionHead(linear.in_features, ending.pool or ending.layer, ending.rectified))
+    hang(network, PROJECTION, ProjectionHead(ending.linear.in_features, ending.pool or ending.layer, ending.rectified))
     return True
 
 

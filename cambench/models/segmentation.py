@@ -39,9 +39,7 @@ def segmentation_head(network: nn.Module) -> bool:
     ending = find_ending(network)
     if ending is None:
         return False
-    linear = network.get_submodule(ending.head)
-    assert isinstance(linear, nn.Linear)
-    hang(network, SEGMENTER, SegmentationHead(linear.in_features, linear.out_features))
+    hang(network, SEGMENTER, SegmentationHead(ending.linear.in_features, ending.linear.out_features))
     return True
 
 

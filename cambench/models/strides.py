@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from cambench.explainers.probing.calls import SIZES, Call, calls, once, side
+from cambench.explainers.probing.layers import inside
 from cambench.models.heads import head_module
 
 CUT = "cut_reduction"
@@ -151,8 +152,3 @@ def last_stage(network: nn.Module) -> set[str]:
     head = head_module(network)
     keys = [f"{name}.{key}" for name in later for key, _ in network.get_submodule(name).named_parameters(recurse=False)]
     return {key for key in keys if head is None or not inside(key, head)}
-
-
-def inside(name: str, module: str) -> bool:
-    """Whether a name is a module's or that of one of its parts; everything is inside the network itself."""
-    return module in ("", name) or name.startswith(f"{module}.")

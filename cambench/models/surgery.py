@@ -14,7 +14,7 @@ from torch import nn
 from cambench.lookup import find
 from cambench.models.bare import BARE_NEEDS, bare_end
 from cambench.models.calm_surgery import calm_head
-from cambench.models.ending import NEEDS
+from cambench.models.ending import NEEDS, remove
 from cambench.models.entry import Surgery
 from cambench.models.heads import find_head
 from cambench.models.index_wsol import WSOL
@@ -49,7 +49,7 @@ def no_max_pool(network: nn.Module) -> bool:
     """The max-pool after the first convolution is taken out."""
     if (names := stem(network)) is None:
         return False
-    network.set_submodule(names[1], nn.Identity())
+    remove(network, names[1:])
     return True
 
 

@@ -23,15 +23,19 @@ def layer_names(model: nn.Module) -> list[str]:
     return [name for name, _ in unwrapped(model).named_modules() if name]
 
 
+def inside(name: str, module: str) -> bool:
+    """Whether a name is a module's or that of one of its parts; everything is inside the network itself."""
+    return module in ("", name) or name.startswith(f"{module}.")
+
+
 def find_layer(model: nn.Module, name: str) -> nn.Module:
     """The module called `name`.
 
     Raises: UsageError naming the nearest layers and the outer ones.
     """
     modules: dict[str, nn.Module] = dict(unwrapped(model).named_modules())
-    found: nn.Module | None = modules.get(name)
-    if name and found is not None:
-        return found
+    if name and name in modules:
+        return modules[name]
     names = layer_names(model)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""

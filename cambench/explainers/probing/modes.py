@@ -33,6 +33,15 @@ def evaluating(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
             module.training = mode
 
 
+def activate_dropout(model: nn.Module) -> None:
+    """Train mode for the modules without parameters and buffers, eval mode for all others: dropout drops, statistics stay.
+
+    Also the functional kind of dropout follows the mode of a module without state.
+    """
+    for module in model.modules():
+        module.training = not [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+
+
 @contextmanager
 def hooked(hooks: dict[nn.Module, Any]) -> Iterator[None]:
     """Forward hooks on modules for as long as the context lasts."""

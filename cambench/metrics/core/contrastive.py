@@ -1,4 +1,4 @@
-"""What the metrics on ContrastiveCAMs share: the maps, the rules that make a map a region, the overlap of two regions."""
+"""What the metrics on ContrastiveCAMs share: a class against the others, rules that make a map a region, their overlap."""
 
 from __future__ import annotations
 
