@@ -16,7 +16,6 @@ from cambench import geometry, maps
 from cambench.vocabulary import UsageError
 
 Variant = Literal["released", "paper"]
-Reduction = Literal["mean", "sum", "none"]
 STEPS = ("relu", "resize", "sum-to-one-epsilon")
 
 
@@ -44,16 +43,14 @@ def consistency_maps(
     return a.flatten(1), b.flatten(1)
 
 
-def cgc_loss(
-    a: Tensor, b: Tensor, temperature: float = 0.5, variant: Variant = "released", reduction: Reduction = "mean"
-) -> Tensor:
+def cgc_loss(a: Tensor, b: Tensor, temperature: float = 0.5, variant: Variant = "released") -> Tensor:
     """How well each heatmap is told from the others of its group; a, b are divided by their L2 norms here.
 
     released:  L_i = −log e^{⟨a_i,b_i⟩/τ} / (e^{⟨a_i,b_i⟩/τ} + Σ_{j≠i} e^{⟨a_i,a_j⟩/τ})
     paper:     L_i = −log e^{⟨b_i,a_i⟩/τ} / Σ_j e^{⟨b_i,a_j⟩/τ}
     Source: CGC §3.1, the equation of L_i (`paper`; it has no number), authors' code (`released`).
-    a, b (n,P): one group of n non-negative maps -> () in nats, or (n,) with reduction `none`.
-    Raises: UsageError for an unknown variant or reduction, or shapes that differ.
+    a, b (n,P): one group of n non-negative maps -> (n,) in nats.
+    Raises: UsageError for an unknown variant or shapes that differ.
     """
     check(a, b)
     with torch.autocast(a.device.type, enabled=False):
@@ -66,7 +63,7 @@ def cgc_loss(
         else:
             raise UsageError(f"CGC loss: expected variant released or paper, got {variant!r}.")
         similarity = similarity / temperature
-        return reduce(torch.logsumexp(similarity, 1) - similarity.diagonal(), reduction)
+        return torch.logsumexp(similarity, 1) - similarity.diagonal()
 
 
 def grouped_cgc_loss(
@@ -85,11 +82,12 @@ def grouped_cgc_loss(
     """
     check(a, b)
     pairs = zip(torch.split(a, group), torch.split(b, group), strict=True)
-    losses = [cgc_loss(x, y, temperature, variant, reduction) for x, y in pairs if len(x) >= 2]
-    if not losses:
+    groups = [cgc_loss(x, y, temperature, variant) for x, y in pairs if len(x) >= 2]
+    if not groups:
         return (a * 0).sum()
-    stacked = torch.stack(losses)
-    return stacked.sum() if reduction == "sum" else stacked.mean()
+    if reduction == "sum":
+        return torch.stack([losses.sum() for losses in groups]).sum()
+    return torch.stack([losses.mean() for losses in groups]).mean()
 
 
 def positive_pair_loss(a: Tensor, b: Tensor, variant: Literal["squared", "released"] = "squared") -> Tensor:
@@ -121,17 +119,6 @@ def paired_windows(n: int, size: tuple[int, int], generator: torch.Generator, fl
 def unit(x: Tensor) -> Tensor:
     """Rows of x (n,P) divided by their L2 norm."""
     return functional.normalize(maps.widened(x), dim=1)
-
-
-def reduce(losses: Tensor, reduction: Reduction) -> Tensor:
-    """The rows' mean, sum, or the rows themselves. Raises: UsageError for another reduction."""
-    if reduction == "none":
-        return losses
-    if reduction == "mean":
-        return losses.mean()
-    if reduction == "sum":
-        return losses.sum()
-    raise UsageError(f"CGC loss: expected reduction mean, sum or none, got {reduction!r}.")
 
 
 def check(a: Tensor, b: Tensor) -> None:

@@ -6,9 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives.cfce import regions_of
-from cambench.objectives.cross_entropy import accuracy
+from cambench.objectives.cross_entropy import classify
 from cambench.objectives.network import Network, Terms
 from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 from cambench.recipes.schema import Strict
@@ -41,6 +40,4 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     if float(torch.rand((), generator=generator)) < settings.probability:
         noise = settings.noise * torch.randn(image.shape, generator=generator).to(image)
         image = corrupted(image, regions == batch.label[:, None, None], noise, network.normalisation)
-    logits = network.logits(image)
-    yield cross_entropy(logits, batch.label)
-    return {"accuracy": accuracy(logits, batch.label)}
+    return classify(network, image, batch.label)

@@ -20,8 +20,13 @@ def accuracy(logits: Tensor, label: Tensor) -> Tensor:
     return (logits.detach().argmax(1) == label).float().mean()
 
 
+def classify(network: Network, image: Tensor, label: Tensor) -> Terms:
+    """L = CE(f(x), y), mean over the batch: image (N,3,H,W), label (N,)."""
+    logits = network.logits(image)
+    yield cross_entropy(logits, label)
+    return {"accuracy": accuracy(logits, label)}
+
+
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = CE(f(x_crop), y), mean over the batch. Source: CGC protocol §1.6."""
-    logits = network.logits(batch.views["crop"])
-    yield cross_entropy(logits, batch.label)
-    return {"accuracy": accuracy(logits, batch.label)}
+    return classify(network, batch.views["crop"], batch.label)

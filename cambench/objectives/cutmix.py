@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives.cross_entropy import accuracy
-from cambench.objectives.cutmix_cfce import rectangle
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
@@ -19,17 +21,52 @@ class Settings(Strict):
     alpha: float = Field(gt=0)
 
 
+@dataclass(frozen=True)
+class Mix:
+    """What one batch mixes: image i gets a rectangle (rows `down`, columns `across`) of image order[i]; share: its area."""
+
+    order: Tensor
+    down: slice
+    across: slice
+    share: float
+
+    def paste(self, images: Tensor) -> Tensor:
+        """The mixed images (N,3,H,W), or the regions (N,H,W) of them."""
+        mixed = images.clone()
+        mixed[..., self.down, self.across] = images[self.order][..., self.down, self.across]
+        return mixed
+
+
+def draw(image: Tensor, alpha: float, generator: torch.Generator) -> Mix:
+    """A random order of the images and one rectangle; its share is that of the pixels which it really covers."""
+    height, width = image.shape[2:]
+    order = torch.randperm(len(image), generator=generator).to(image.device)
+    down, across = rectangle((height, width), alpha, generator)
+    return Mix(order, down, across, (down.stop - down.start) * (across.stop - across.start) / (height * width))
+
+
+def rectangle(size: tuple[int, int], alpha: float, generator: torch.Generator) -> tuple[slice, slice]:
+    """CutMix's rectangle: sides √(1 − λ) of the image's with λ ~ Beta(α, α), around a uniform centre, cut at the border.
+
+    Source: Yun et al. 2019, CutMix, §3.1. A Beta is x/(x + y) of two Gammas, here of one (Marsaglia–Tsang as torch has it).
+    """
+    x, y = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
+    side = (1 - x / (x + y)) ** 0.5
+    slices = []
+    for length, centre in zip(size, torch.rand(2, generator=generator, dtype=torch.float64).tolist(), strict=True):
+        half, middle = side * length / 2, centre * length
+        slices.append(slice(max(0, round(middle - half)), min(length, round(middle + half))))
+    return slices[0], slices[1]
+
+
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = λ·CE(f(x̃), y) + (1 − λ)·CE(f(x̃), y'), x̃ with a rectangle of x' of the share 1 − λ, the same in the whole batch.
 
     Source: Yun et al. 2019, eq. 1; λ is the share of pixels that really stay, as in the authors' code.
     """
     image = batch.views["crop"]
-    order = torch.randperm(len(image), generator=generator).to(image.device)
-    down, across = rectangle((image.shape[2], image.shape[3]), settings.alpha, generator)
-    mixed = image.clone()
-    mixed[:, :, down, across] = image[order][:, :, down, across]
-    pasted = (down.stop - down.start) * (across.stop - across.start) / (image.shape[2] * image.shape[3])
-    logits = network.logits(mixed)
-    yield (1 - pasted) * cross_entropy(logits, batch.label) + pasted * cross_entropy(logits, batch.label[order])
-    return {"pasted": image.new_tensor(pasted), "accuracy": accuracy(logits, batch.label)}
+    mix = draw(image, settings.alpha, generator)
+    logits = network.logits(mix.paste(image))
+    own, others = cross_entropy(logits, batch.label), cross_entropy(logits, batch.label[mix.order])
+    yield (1 - mix.share) * own + mix.share * others
+    return {"pasted": image.new_tensor(mix.share), "accuracy": accuracy(logits, batch.label)}

@@ -8,8 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from cambench.losses.cross_entropy import cross_entropy
-from cambench.objectives.cross_entropy import accuracy
+from cambench.objectives.cross_entropy import classify
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
@@ -37,6 +36,4 @@ def hide(image: Tensor, cell: int, rate: float, generator: torch.Generator) -> T
 
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = CE(f(hidden x), y), mean over the batch. Source: Singh and Lee 2017, §3.1."""
-    logits = network.logits(hide(batch.views["crop"], settings.cell, settings.rate, generator))
-    yield cross_entropy(logits, batch.label)
-    return {"accuracy": accuracy(logits, batch.label)}
+    return classify(network, hide(batch.views["crop"], settings.cell, settings.rate, generator), batch.label)

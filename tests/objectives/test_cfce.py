@@ -14,7 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from cambench import models, objectives
 from cambench.objectives import corm
-from cambench.objectives.cutmix_cfce import grid_regions, rectangle
+from cambench.objectives.cutmix import rectangle
+from cambench.objectives.cutmix_cfce import grid_regions
 from cambench.objectives.network import Network, differentiate
 from cambench.pixels import NORMALISATIONS, Normalisation, to_input, to_pixels
 from cambench.vocabulary import Batch, UsageError

@@ -11,7 +11,7 @@ from reference import wsol_training as twin
 from torch import Tensor
 
 from cambench import models, objectives
-from cambench.objectives.cutmix_cfce import rectangle
+from cambench.objectives.cutmix import rectangle
 from cambench.objectives.has import hide
 from cambench.objectives.network import Network, differentiate
 from cambench.recipes.load import load

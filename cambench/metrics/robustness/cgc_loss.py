@@ -30,4 +30,4 @@ def measure(
     query = checked(explain(image, classes), "heatmaps")
     changed = checked(explain(geometry.resample(image, windows, size), classes), "heatmaps of the crops")
     a, b = consistency_maps(changed, query, windows, size)
-    return cgc_loss(a, b, TEMPERATURE, variant, "none").double()
+    return cgc_loss(a, b, TEMPERATURE, variant).double()
