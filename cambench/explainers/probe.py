@@ -13,7 +13,8 @@ from cambench.explainers.probing.default import check_layer, default_layer, map_
 from cambench.explainers.probing.layers import find_layer, layer_names
 from cambench.explainers.probing.layout import Layout, recognise
 from cambench.explainers.probing.modes import activate_dropout, evaluating, frozen, hooked
-from cambench.explainers.probing.outputs import described, logits_of, two_classes
+from cambench.explainers.probing.outputs import described, first_of, logits_of, two_classes, with_first
+from cambench.maps import widened
 from cambench.vocabulary import CambenchError, UsageError
 
 __all__ = ["Probe", "check_layer", "default_layer", "evaluating", "find_layer", "frozen", "gap_linear_head", "layer_names"]
@@ -79,16 +80,15 @@ class Probe:
         """The layer's hook: keep the output as a map, hand on what the rest of the model may use."""
         if self.looking:
             return None
-        several = isinstance(output, tuple) and bool(output)
-        first = output[0] if several else output
+        first = first_of(output)
         layout = self.layout(first)
-        found = layout.to_map(first)
-        kept = found if self.trunk_graph else self.leaf(found)
-        self.captured, self.version = kept, kept._version
-        handed_on = layout.restore(first, kept)
-        if self.guard and handed_on is kept:
-            handed_on = kept.clone()
-        return (handed_on, *output[1:]) if several else handed_on
+        activation = layout.to_map(first)
+        activation = activation if self.trunk_graph else self.leaf(activation)
+        self.captured, self.version = activation, activation._version
+        handed_on = layout.restore(first, activation)
+        if self.guard and handed_on is activation:
+            handed_on = activation.clone()
+        return with_first(output, handed_on)
 
     def layout(self, output: Any) -> Layout:
         """How the layer's output lies over the images; where that is not clear the model is asked once more.
@@ -97,14 +97,14 @@ class Probe:
         """
         self.looking = True
         try:
-            found = recognise(output, self.module, self.model, self.images)
-            others = [] if found is not None or self.images is None else map_layers(self.model, self.images[:1].detach())
+            layout = recognise(output, self.module, self.model, self.images)
+            others = [] if layout is not None or self.images is None else map_layers(self.model, self.images[:1].detach())
         finally:
             self.looking = False
-        if found is None:
+        if layout is None:
             named = f"name a layer that has one: {', '.join(others)}" if others else "name a convolutional layer"
             raise UsageError(f"layer {self.layer}: expected an output (N,K,h,w), got {described(output)}, no map; {named}.")
-        return found
+        return layout
 
     def leaf(self, output: Tensor) -> Tensor:
         """The output cut from its trunk, as the float32 leaf of the head's graph, which runs without autocast."""
@@ -112,8 +112,7 @@ class Probe:
         if self.autocast is None:
             self.autocast = (device, torch.is_autocast_enabled(device))
         torch.set_autocast_enabled(device, False)
-        kept = output.detach()
-        return (kept if kept.dtype == torch.float64 else kept.float()).requires_grad_()
+        return widened(output.detach()).requires_grad_()
 
     def resume_autocast(self, *ignored: Any) -> None:
         """Put autocast back as it was before the layer."""
@@ -148,8 +147,7 @@ def holds_for_noise(model: nn.Module, layer: str, image: Tensor) -> nn.Linear | 
     explained = find_layer(model, layer)
 
     def replace(module: nn.Module, arguments: Any, output: Any) -> Any:
-        several = isinstance(output, tuple) and bool(output)
-        first = output[0] if several else output
+        first = first_of(output)
         layout = recognise(first, explained, model, image.expand(len(first), -1, -1, -1))
         if layout is None:
             return None
@@ -157,7 +155,7 @@ def holds_for_noise(model: nn.Module, layer: str, image: Tensor) -> nn.Linear | 
         half = torch.randn(first.shape[1:], generator=torch.Generator().manual_seed(0)).to(first)
         handed_on = torch.stack([half, -half])
         noise[:] = [layout.to_map(handed_on).clone()]
-        return (handed_on, *output[1:]) if several else handed_on
+        return with_first(output, handed_on)
 
     def record(module: nn.Module, arguments: Any, output: Any) -> None:
         above.append(module)
@@ -183,11 +181,11 @@ def holds_for_noise(model: nn.Module, layer: str, image: Tensor) -> nn.Linear | 
 
 def of_two_classes(head: nn.Linear) -> nn.Linear:
     """The head of one logit z as that of two classes with the logits (0, z)."""
-    found: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+    double: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Linear, head.in_features, 2, bias=head.bias is not None, device=head.weight.device
     )
-    found = found.to(head.weight.dtype).requires_grad_(False)
-    found.weight.copy_(two_classes(head.weight.T).T)
+    double = double.to(head.weight.dtype).requires_grad_(False)
+    double.weight.copy_(two_classes(head.weight.T).T)
     if head.bias is not None:
-        found.bias.copy_(two_classes(head.bias[:, None])[0])
-    return found
+        double.bias.copy_(two_classes(head.bias[:, None])[0])
+    return double

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from torch import nn
 
@@ -56,6 +57,15 @@ def torchvision_names() -> tuple[str, ...]:
     import torchvision
 
     return tuple(torchvision.models.list_models(module=torchvision.models))
+
+
+def torchvision_weights(name: str) -> Any:
+    """torchvision's ImageNet V1 weights of a network: their address and their transforms. None where it has none."""
+    import torchvision
+
+    if name not in torchvision_names():
+        return None
+    return getattr(torchvision.models.get_model_weights(name), "IMAGENET1K_V1", None)
 
 
 def arch_names() -> list[str]:

@@ -27,7 +27,6 @@ ONE_PROBABILITY = (
 FAR = 1e3
 """How much louder than noise the images are on which a logit that happens to lie between 0 and 1 leaves it."""
 
-
 OWN_SIZE = "give it images of its own size (train: --set input.size=N), or build it for this size"
 
 
@@ -71,14 +70,14 @@ def habits(network: nn.Module, size: int) -> list[str]:
                 network(-FAR * images)
     finally:
         handle.remove()
-    found = [ONE_LOGIT] if one else []
+    notes = [ONE_LOGIT] if one else []
     if one and all(bool(((z >= 0) & (z <= 1)).all()) for z in outputs) and bool((outputs[0] > 0).any()):
-        found.append(ONE_PROBABILITY)
+        notes.append(ONE_PROBABILITY)
     if not torch.equal(first, second):
-        found.append(CHANCE)
+        notes.append(CHANCE)
     if first.shape[1] > 1 and outputs[0].shape[1] > 1:
-        found += ends(first)
-    return found
+        notes += ends(first)
+    return notes
 
 
 def ends(logits: Tensor) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 from torch import nn
 
 from cambench.lookup import nearest
-from cambench.models.backbones import ARCHS, PYTHON, resolve, torchvision_names
+from cambench.models.backbones import PYTHON, resolve, torchvision_weights
 from cambench.models.python import find_function, import_module
 from cambench.pixels import DEFAULT, Colours, Normalisation
 from cambench.vocabulary import UsageError
@@ -50,11 +50,8 @@ class Preprocessing:
             return (
                 f"it declares no preprocessing; taken are {self.size} px and ImageNet's mean ({mean}) and deviation ({std})"
             )
-        other = (
-            ""
-            if self.interpolation == BILINEAR
-            else f"; it declares {self.interpolation}, here images are resized bilinearly"
-        )
+        other = f"; it declares {self.interpolation}, here images are resized bilinearly"
+        other = "" if self.interpolation == BILINEAR else other
         return f"its own preprocessing ({self.source}): {self.size} px, mean ({mean}), deviation ({std}){other}"
 
 
@@ -67,13 +64,9 @@ def preprocessing_of(arch: str, network: nn.Module) -> Preprocessing:
     if name.startswith(PYTHON):
         spec = name.removeprefix(PYTHON)
         module = import_module(spec.partition(":")[0], spec)
-        found = (declared(holder) for holder in (network, find_function(spec), module))
-        return next((one for one in found if one is not None), Preprocessing())
-    if name in ARCHS or name not in torchvision_names():
-        return Preprocessing()
-    import torchvision
-
-    weights = getattr(torchvision.models.get_model_weights(name), "IMAGENET1K_V1", None)
+        declarations = (declared(holder) for holder in (network, find_function(spec), module))
+        return next((declaration for declaration in declarations if declaration is not None), Preprocessing())
+    weights = torchvision_weights(name)
     return Preprocessing() if weights is None else as_torchvision("its weights", weights.transforms())
 
 
@@ -89,9 +82,9 @@ def declared(holder: object) -> Preprocessing | None:
     for name in TORCHVISION:
         value = getattr(holder, name, None)
         transforms = getattr(value, "transforms", None)
-        made = transforms() if callable(transforms) else value
-        if hasattr(made, "crop_size") and hasattr(made, "mean"):
-            return as_torchvision(name, made)
+        transform = transforms() if callable(transforms) else value
+        if hasattr(transform, "crop_size") and hasattr(transform, "mean"):
+            return as_torchvision(name, transform)
     return None
 
 

@@ -1,8 +1,8 @@
-"""The source of a `python:` network: its module's file and the files beside it that it imports, told by their contents.
+"""The source of a `python:` network: a hash of its module's file and of the files beside it that it imports.
 
 What counts: the module, the modules of its own package, and, where it lies in a plain folder, other modules of that folder
-that it imports, directly or through one another. What is installed elsewhere is told by no more than the recorded versions.
-The imports are read, not run, so the answer does not depend on what else a process has imported.
+that it imports, directly or through one another. Of packages installed elsewhere the recorded versions say enough.
+The imports are read, not run, so the hash does not depend on what else a process has imported.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from cambench.models.backbones import PYTHON
 from cambench.models.python import import_module
 from cambench.vocabulary import UsageError
 
-PYTHON = "python:"
 BEFORE: dict[str, str] = {}
 """Module -> its source when it was looked at last before it was imported."""
 
@@ -34,17 +34,17 @@ def source_of(arch: str) -> str | None:
     name = arch.removeprefix(PYTHON).partition(":")[0]
     root = root_of(name, arch.removeprefix(PYTHON))
     alone = installed(root)
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [name]
     while waiting:
         for module, path in files_of(waiting.pop(), root):
-            if module in found or (alone and module.partition(".")[0] != name.partition(".")[0]):
+            if module in files or (alone and module.partition(".")[0] != name.partition(".")[0]):
                 continue
-            found[module] = path
+            files[module] = path
             waiting += imports(module, path)
     digest = hashlib.blake2b(digest_size=8)
-    for module in sorted(found):
-        content = found[module].read_bytes()
+    for module in sorted(files):
+        content = files[module].read_bytes()
         digest.update(f"{module} {len(content)} ".encode() + content)
     return as_imported(name, digest.hexdigest())
 
@@ -70,14 +70,14 @@ def root_of(name: str, spec: str) -> Path:
     Raises: UsageError where there is none.
     """
     first = name.partition(".")[0]
-    found = importlib.machinery.PathFinder.find_spec(first, [str(Path.cwd()), *sys.path])
-    if found is None:
+    module = importlib.machinery.PathFinder.find_spec(first, [str(Path.cwd()), *sys.path])
+    if module is None:
         import_module(name, spec)  # says what is missing
         raise UsageError(f"python:{spec}: expected a module in a file, got {first}, which is in none; give one of your own.")
-    if found.origin is None or found.submodule_search_locations:
-        places = list(found.submodule_search_locations or [])
-        return Path(places[0]).resolve().parent
-    return Path(found.origin).resolve().parent
+    if module.submodule_search_locations:
+        return Path(module.submodule_search_locations[0]).resolve().parent
+    assert module.origin is not None
+    return Path(module.origin).resolve().parent
 
 
 def installed(root: Path) -> bool:

@@ -29,12 +29,12 @@ def state_in(held: Any) -> dict[str, Tensor] | None:
     """
     if not isinstance(held, Mapping):
         return None
-    found = {key: state for key in KEYS if (state := state_in(held.get(key)))}
-    if found:
-        taken, state = next(iter(found.items()))
-        every = [*found, *(key for key, value in held.items() if key not in found and twins(value, state))]
-        if len(every) > 1:
-            log.info("the file holds weights under %s; those under %s are taken", " and ".join(map(str, every)), taken)
+    states = {key: state for key in KEYS if (state := state_in(held.get(key)))}
+    if states:
+        first, state = next(iter(states.items()))
+        keys = [*states, *(key for key, value in held.items() if key not in states and twins(value, state))]
+        if len(keys) > 1:
+            log.info("the file holds weights under %s; those under %s are taken", " and ".join(map(str, keys)), first)
         return state
     weights = {}
     for key, value in held.items():
@@ -55,29 +55,24 @@ def twins(value: Any, state: Mapping[str, Tensor]) -> bool:
 def spelled(state: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
     """The state dict without the prefixes that keep it from the names `own` of the network.
 
-    Of all ways to take off up to 4 prefixes, the one under which most names are the network's, the shortest of equals; keys
-    without the prefix keep their names. MoCo's second encoder and queue are left out where `encoder_q.` was taken off.
+    Up to 4 prefixes are taken off, as few as make most names the network's; keys without the prefix keep their names. MoCo's second encoder and queue are left out where `encoder_q.` was taken off.
     """
-    ways: list[tuple[str, dict[str, Tensor]]] = [("", dict(state))]
-    best = ways[0]
+    readings: list[tuple[str, dict[str, Tensor]]] = [("", dict(state))]
+    best = readings[0]
     for _ in range(DEPTH):
-        ways = [
-            (before + prefix, without(prefix, found)) for before, found in ways for prefix in PREFIXES if led(prefix, found)
+        readings = [
+            (before + prefix, without(prefix, names))
+            for before, names in readings
+            for prefix in PREFIXES
+            if any(key.startswith(prefix) for key in names)
         ]
-        for way in ways:
-            if fit(way[1], own) > fit(best[1], own):
-                best = way
-    taken, found = best
-    if "encoder_q." in taken:
-        found = {key: tensor for key, tensor in found.items() if not TWIN.match(key)}
-    if taken not in ("", "module.", "_orig_mod."):
-        log.info("names of weights are read without %s", taken)
-    return found
-
-
-def led(prefix: str, state: Mapping[str, Tensor]) -> bool:
-    """Whether a name begins with the prefix."""
-    return any(key.startswith(prefix) for key in state)
+        best = max([best, *readings], key=lambda reading: fit(reading[1], own))  # the first of equals
+    prefixes, names = best
+    if "encoder_q." in prefixes:
+        names = {key: tensor for key, tensor in names.items() if not TWIN.match(key)}
+    if prefixes not in ("", "module.", "_orig_mod."):
+        log.info("names of weights are read without %s", prefixes)
+    return names
 
 
 def without(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,7 +18,6 @@ from cambench.models.heads import head_module
 CUT = "cut_reduction"
 """The attribute that a module keeps which was a reduction: its group's number from the end. It is in no state dict."""
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
-REDUCING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 RGB = 3
 
 
@@ -41,7 +40,7 @@ def largest(value: int | Iterable[int]) -> int:
 
 def reduces(call: Call) -> bool:
     """Whether a call is a convolution or pooling that makes its map smaller."""
-    if not isinstance(call.module, REDUCING) or largest(call.module.stride) == 1:
+    if not isinstance(call.module, (nn.Conv2d, *POOLS)) or largest(call.module.stride) == 1:
         return False
     return side(call.made) < side(call.given)
 
@@ -57,12 +56,12 @@ def run_of(network: nn.Module) -> tuple[int, list[Call]]:
 
 def groups(run: list[Call]) -> list[Group]:
     """The reductions of a forward pass, those that were cut included, from the first to the last."""
-    found: dict[object, list[Call]] = {}
+    members: dict[object, list[Call]] = {}
     for call in run:
         cut = getattr(call.module, CUT, None)
         if cut is not None or (reduces(call) and side(call.made) > 1):  # one to a single cell is the average
-            found.setdefault(("cut", cut) if cut is not None else tuple(call.given.shape[2:]), []).append(call)
-    return [Group(members, members[0].given.shape[1] == RGB) for members in found.values()]
+            members.setdefault(("cut", cut) if cut is not None else tuple(call.given.shape[2:]), []).append(call)
+    return [Group(group, group[0].given.shape[1] == RGB) for group in members.values()]
 
 
 def last_strides(network: nn.Module, count: int) -> bool:

@@ -172,10 +172,10 @@ def operate(network: nn.Module, names: Sequence[str], arch: str) -> None:
 
     Raises: UsageError for an unknown name, or naming the architecture and what the surgery needs.
     """
-    chosen = [find(name, SURGERIES, "surgery") for name in names]
-    for surgery in chosen:
-        if chosen.count(surgery) > 1 or (surgery in LARGE and len(set(LARGE) & set(chosen)) > 1):
+    surgeries = [find(name, SURGERIES, "surgery") for name in names]
+    for surgery in surgeries:
+        if surgeries.count(surgery) > 1 or (surgery in LARGE and len(set(LARGE) & set(surgeries)) > 1):
             raise UsageError(f"surgery {surgery.name} does not apply to {arch} twice: name one of its kind, once.")
-    for surgery in chosen:
+    for surgery in surgeries:
         if not surgery.function(network):
             raise UsageError(f"surgery {surgery.name} does not apply to {arch}: it needs {surgery.needs}.")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from cambench.models.backbones import torchvision_weights
 from cambench.models.heads import PROJECTION, SEGMENTER, find_head
 from cambench.models.spellings import KEYS, spelled, state_in
 from cambench.vocabulary import CambenchError, UsageError, refusal
@@ -50,9 +51,9 @@ def described(held: Any) -> str:
 
 def shown(names: Iterable[str]) -> str:
     """The first few names and how many follow."""
-    every = list(names)
-    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more
+    listed = list(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
 
 
 def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "keep") -> None:
@@ -129,8 +130,8 @@ def mismatch(
     """The one sentence for weights of another network."""
     shapes = [f"{key} expected {tuple(own.shape)}, got {tuple(got.shape)}" for key, own, got in differing]
     parts = [("missing", missing), ("unexpected", unexpected), ("shapes", shapes)]
-    told = "; ".join(f"{kind}: {shown(keys)}" for kind, keys in parts if keys)
-    return f"weights {path} do not fit {arch} (another architecture, surgery or class count?): {told}."
+    faults = "; ".join(f"{kind}: {shown(keys)}" for kind, keys in parts if keys)
+    return f"weights {path} do not fit {arch} (another architecture, surgery or class count?): {faults}."
 
 
 def torchvision_place(arch: str) -> tuple[Path, str]:
@@ -138,10 +139,7 @@ def torchvision_place(arch: str) -> tuple[Path, str]:
 
     Raises: UsageError if there are no such weights.
     """
-    import torchvision
-
-    known = arch in torchvision.models.list_models(module=torchvision.models)
-    weights = getattr(torchvision.models.get_model_weights(arch), "IMAGENET1K_V1", None) if known else None
+    weights = torchvision_weights(arch)
     if weights is None:
         raise UsageError(f"{arch}: torchvision has no IMAGENET1K_V1 weights for it; pass --weights FILE.")
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name, weights.url

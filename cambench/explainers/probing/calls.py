@@ -17,7 +17,7 @@ from cambench.explainers.probing.default import PASSIVE
 from cambench.explainers.probing.modes import evaluating, hooked
 
 SIZES = (64, 224)
-"""The sides in pixels of the images that a network is tried with: the first at which something is found decides."""
+"""The sides in pixels of the images that a network is tried with: the first that shows something decides."""
 
 log = logging.getLogger("cambench")
 
@@ -57,14 +57,14 @@ def calls(model: nn.Module, size: int, channels: int = 0) -> list[Call]:
     size: side of two images of noise. channels: of maps with so many channels a copy is kept. A network that does not run
     at that size has no calls, and the log says why. Neither modes, nor statistics, nor random numbers are changed.
     """
-    found: list[Call] = []
+    ended: list[Call] = []
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             given = next((a for a in arguments if isinstance(a, Tensor)), None)
             if given is not None and isinstance(output, Tensor):
                 kept = output.clone() if output.ndim == 4 and output.shape[1] == channels else None
-                found.append(Call(name, module, given, output, kept))
+                ended.append(Call(name, module, given, output, kept))
 
         return hook
 
@@ -77,7 +77,7 @@ def calls(model: nn.Module, size: int, channels: int = 0) -> list[Call]:
         except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as e:
             log.debug("%s does not run at %d px: %s", type(model).__name__, size, e)
             return []
-    return found
+    return ended
 
 
 def once(run: Iterable[Call], module: nn.Module) -> bool:

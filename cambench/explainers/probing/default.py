@@ -13,7 +13,7 @@ from torch.nn import functional
 from cambench.explainers.probing.layers import find_layer, layer_names, unwrapped
 from cambench.explainers.probing.layout import Layout, recognise
 from cambench.explainers.probing.modes import evaluating, frozen, hooked
-from cambench.explainers.probing.outputs import described, logits_of
+from cambench.explainers.probing.outputs import described, first_of, logits_of
 from cambench.vocabulary import UsageError
 
 PASSIVE = re.compile(r"(pool|pool\dd|pooling|dropout|dropout\dd|flatten|identity|droppath)$", re.IGNORECASE)
@@ -45,10 +45,10 @@ def maps(model: nn.Module, image: Tensor) -> dict[str, Layout]:
 
     def watch(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-            found = recognise(output, module, model, image)
-            if found is not None and found.grid[0] * found.grid[1] > 1:
+            layout = recognise(output, module, model, image)
+            if layout is not None and layout.grid[0] * layout.grid[1] > 1:
                 ended.pop(name, None)
-                ended[name] = found
+                ended[name] = layout
 
         return hook
 
@@ -64,7 +64,7 @@ def last_tokens(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> st
     names = [name for name, layout in ended.items() if layout.kind == "tokens"]
     norms = [name for name in names if type(network.get_submodule(name)).__name__.endswith("Norm")] or names
     carried = carrying(model, image, {name: ended[name] for name in norms})
-    return (carried or norms)[-1]  # in a forward without gradients whoever asks for one is told
+    return (carried or norms)[-1]  # a forward pass without gradients: asking for one raises
 
 
 def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[str]:
@@ -73,11 +73,11 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
     A linear layer of zeros, as the heads of fresh networks are, stands for one of noise.
     """
     network = unwrapped(model)
-    seen: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
 
     def watch(name: str) -> Callable[..., Tensor]:
         def hook(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
-            seen[name] = output
+            outputs[name] = output
             return output.clone()
 
         return hook
@@ -88,11 +88,11 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
     leaf = image.detach().clone().requires_grad_()
     with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model), hooked(hooks):
         logits = logits_of(model(leaf))
-        kept = {name: output for name, output in seen.items() if output.requires_grad and logits.requires_grad}
+        graphs = {name: output for name, output in outputs.items() if output.requires_grad and logits.requires_grad}
         weights = torch.linspace(1, 2, logits.shape[1]).to(logits)  # not equal, lest the gradient of a softmax vanish
-        gradients = torch.autograd.grad((logits * weights).sum(), [*kept.values()], allow_unused=True) if kept else ()
-    found = {name: g for name, g in zip(kept, gradients, strict=True) if g is not None}
-    return [name for name in ended if name in found and bool(ended[name].to_map(found[name]).any())]
+        gradients = torch.autograd.grad((logits * weights).sum(), [*graphs.values()], allow_unused=True) if graphs else ()
+    given = {name: gradient for name, gradient in zip(graphs, gradients, strict=True) if gradient is not None}
+    return [name for name in ended if name in given and bool(ended[name].to_map(given[name]).any())]
 
 
 def noisy(module: nn.Linear, arguments: tuple[Tensor], output: Tensor) -> Tensor:
@@ -117,17 +117,17 @@ def check_layer(model: nn.Module, layer: str, image: Tensor) -> None:
     Raises: UsageError for an unknown layer, one without a map, and tokens whose patches the logits do not depend on; it
     names layers that can be explained.
     """
-    module, found = find_layer(model, layer), []
+    module, passes = find_layer(model, layer), []
 
     def watch(watched: nn.Module, arguments: Any, output: Any) -> None:
-        first = output[0] if isinstance(output, tuple) and output else output
-        found.append((recognise(first, module, model, image), first))
+        first = first_of(output)
+        passes.append((recognise(first, module, model, image), first))
 
     with evaluating(model), torch.no_grad(), hooked({module: watch}):
         model(image)
-    layout, output = found[-1] if found else (None, None)
+    layout, output = passes[-1] if passes else (None, None)
     if layout is None:
-        got = f"got {described(output)}, no map" if found else "but it takes no part in the forward pass"
+        got = f"got {described(output)}, no map" if passes else "but it takes no part in the forward pass"
     elif layout.extra and isinstance(output, Tensor) and not carrying(model, image, {layer: layout}):
         got = "but the logits depend on none of its patch tokens (the class token alone is read above it)"
     else:

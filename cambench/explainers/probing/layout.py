@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers.probing.modes import evaluating, hooked
+from cambench.explainers.probing.outputs import first_of
 
 EXTRA = 8
 """The most tokens beside those of the image: class, distillation, registers."""
@@ -36,13 +37,13 @@ class Layout:
             return placed.reshape(*placed.shape[:2], *self.grid)
         return output
 
-    def restore(self, output: Tensor, found: Tensor) -> Tensor:
+    def restore(self, output: Tensor, values: Tensor) -> Tensor:
         """The map in the place of the output's own; tokens of no place are the output's. Gradients flow to the map."""
         if self.kind == "channels-last":
-            return found.permute(0, 2, 3, 1).contiguous()
+            return values.permute(0, 2, 3, 1).contiguous()
         if self.kind == "tokens":
-            return torch.cat([output[:, : self.extra].to(found.dtype), found.flatten(2).transpose(1, 2)], 1)
-        return found
+            return torch.cat([output[:, : self.extra].to(values.dtype), values.flatten(2).transpose(1, 2)], 1)
+        return values
 
 
 def recognise(output: Any, module: nn.Module, model: nn.Module, images: Tensor | None) -> Layout | None:
@@ -109,20 +110,20 @@ def alike(grid: Size, size: Size) -> bool:
 
 def grown(module: nn.Module, model: nn.Module, images: Tensor) -> int | None:
     """The axis of a module's output that doubles with the image's height; None where the network takes no such image."""
-    seen: list[Tensor] = []
+    shapes: list[torch.Size] = []
 
     def watch(watched: nn.Module, arguments: Any, output: Any) -> None:
-        seen.append(output[0] if isinstance(output, tuple) else output)
+        shapes.append(first_of(output).shape)
 
     asked = ASKED.set(True)
     try:
         with torch.no_grad(), evaluating(model), hooked({module: watch}):
             model(images[:1].detach())
-            short = seen[-1].shape
+            before = shapes[-1]
             model(torch.cat([images[:1].detach()] * 2, 2))
     except (RuntimeError, AssertionError, ValueError):  # a network of one size alone
         return None
     finally:
         ASKED.reset(asked)
-    axes = [axis for axis, (before, after) in enumerate(zip(short, seen[-1].shape, strict=True)) if before != after]
+    axes = [axis for axis, (short, tall) in enumerate(zip(before, shapes[-1], strict=True)) if short != tall]
     return axes[0] if len(axes) == 1 else None

@@ -21,12 +21,22 @@ def logits_of(output: Any) -> Tensor:
     `logits` or `out`, or an object that has one as `.logits`.
     Raises: UsageError for anything else.
     """
-    found = entry(output)
-    if isinstance(found, Tensor) and found.ndim == 4 and found.shape[2:] == (1, 1):
-        return found.flatten(1)
-    if not isinstance(found, Tensor) or found.ndim != 2:
+    logits = entry(output)
+    if isinstance(logits, Tensor) and logits.ndim == 4 and logits.shape[2:] == (1, 1):
+        return logits.flatten(1)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise UsageError(f"expected a model that returns logits (N,C), got {described(output)}; return {WAYS}.")
-    return found
+    return logits
+
+
+def first_of(output: Any) -> Any:
+    """What a layer gives; of a tuple its first entry."""
+    return output[0] if isinstance(output, tuple) and output else output
+
+
+def with_first(output: Any, first: Tensor) -> Any:
+    """What a layer gives, with another tensor in the place of `first_of` it."""
+    return (first, *output[1:]) if isinstance(output, tuple) and output else first
 
 
 def entry(output: Any) -> Any:
