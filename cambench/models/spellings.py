@@ -55,7 +55,8 @@ def twins(value: Any, state: Mapping[str, Tensor]) -> bool:
 def spelled(state: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
     """The state dict without the prefixes that keep it from the names `own` of the network.
 
-    Up to 4 prefixes are taken off, as few as make most names the network's; keys without the prefix keep their names. MoCo's second encoder and queue are left out where `encoder_q.` was taken off.
+    Up to 4 prefixes are taken off, as few as make most names the network's; keys without the prefix keep their names. MoCo's
+    second encoder and queue are left out where `encoder_q.` was taken off.
     """
     readings: list[tuple[str, dict[str, Tensor]]] = [("", dict(state))]
     best = readings[0]
