@@ -55,7 +55,7 @@ def of_given(network: str, weights: str | None, source: str | None) -> dict[str,
 def of_added(
     network: Mapping[str, Any], weights: str, classes: Mapping[str, Any], seed: int, source: str | None
 ) -> dict[str, Any]:
-    """Somebody's own checkpoint. network: how it is built and looked at. weights: their hash. classes: those it knows."""
+    """Somebody's own weights. network: how it is built and looked at. weights: their hash. classes: those it knows."""
     known = {"schema": schema.RUN, "added": weights, "recipe": dict(network), **classes, "seed": seed}
     return {**known, **({"source": source} if source else {})}
 
@@ -71,7 +71,7 @@ def of_heatmaps(loaded: Loaded, dataset: Dataset, entry: Explainer, view: View, 
     return {
         "schema": schema.HEATMAPS,
         "run": loaded.run.name,
-        "checkpoint": loaded.identity,
+        "checkpoint": loaded.weights_hash,
         "dataset": dataset.name,
         "split": dataset.split,
         "data": dataset.fingerprint,

@@ -76,7 +76,7 @@ class Loaded:
     size: int
     device: str
     precision: str
-    identity: str
+    weights_hash: str
     original: nn.Module
     input: Mapping[str, Any]
     named: bool = False

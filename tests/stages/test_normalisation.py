@@ -111,7 +111,7 @@ def folded(own: Loaded) -> Loaded:
     info = replace(own.run.info, recipe={**own.run.info.recipe, "input": seen})
     run = Run(own.run.path.with_name("synthbirds-folded"), info)
     inside = {"model": Renormalised(own.model), "layer": f"trunk.{own.layer}", "input": seen}
-    return replace(own, run=run, identity="folded", **inside)
+    return replace(own, run=run, weights_hash="folded", **inside)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Add a run: somebody's own checkpoint under the name of its method, measured and shown like a trained run, and as given."""
+"""Add a run: a file of somebody's own weights under the name of its method, measured and shown like a trained run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import identity, workplace
 from cambench.stages.network import weights_hash
 from cambench.stages.progress import say
+from cambench.stages.training.new_run import folder
 from cambench.stages.training.own import load_recipe
 from cambench.store.checkpoints import save_checkpoint
-from cambench.store.keys import job_key
 from cambench.store.provenance import versions
-from cambench.store.runs import Run, read_run
+from cambench.store.runs import Run, RunInfo, read_run
 from cambench.vocabulary import Dataset, UsageError
 
 KIND, LIKE = "added", "ce"
@@ -35,7 +35,7 @@ READ = ("model.surgery", "model.layer", "input.")
 class Adding:
     """What `cambench add-run` was asked for. method: any name; one of a recipe here, or another that a table shows."""
 
-    checkpoint: Path
+    weights: Path
     method: str
     arch: str
     dataset: str
@@ -44,28 +44,27 @@ class Adding:
 
 
 def add_run(job: Adding, place: workplace.Place) -> Run:
-    """The run of a checkpoint, its weights copied as `last.pt`; the same one again where it is there.
+    """The run of a file of weights, copied as `last.pt`; the same one again where it is there.
 
     Raises: UsageError where the file does not fit the architecture with as many classes as the data set has, or holds a
     number that is not finite; DataError where the data set's evaluation split, which names the classes, is not at hand.
     """
     recipe = settings(job)
     dataset = data.load(job.dataset, "eval", place.data)
-    if not job.checkpoint.is_file():
-        raise UsageError(f"{job.checkpoint}: expected a file of weights, found none there.")
-    build = {"surgery": recipe.model.surgery, "weights": job.checkpoint}
+    if not job.weights.is_file():
+        raise UsageError(f"{job.weights}: expected a file of weights, found none there.")
+    build = {"surgery": recipe.model.surgery, "weights": job.weights}
     state = models.build(recipe.arch, len(dataset.classes), **build).state_dict()  # type: ignore[arg-type]
     broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
-        raise UsageError(f"{job.checkpoint}: expected finite weights, got NaN or infinity in {broken[0]}.")
-    known = described(job, recipe, dataset, weights_hash(state))
-    parts = (dataset.name, canonical(job.method), recipe.arch, f"s{job.seed}", job_key(known))
-    path = place.results / "runs" / "-".join(workplace.slug(part) for part in parts)
+        raise UsageError(f"{job.weights}: expected finite weights, got NaN or infinity in {broken[0]}.")
+    info = described(job, recipe, dataset, weights_hash(state))
+    path = folder(info, place)
     if (path / "run.json").exists():
         say(f"{path.name}: there already ({path})")
         return read_run(path)
     save_checkpoint(path / "last.pt", {"model": state, "epoch": 0})
-    return Run(path).save(**facts(job, recipe, dataset, known))
+    return Run(path, info).save()
 
 
 def settings(job: Adding) -> TrainingRecipe:
@@ -87,30 +86,28 @@ def looked_at(job: Adding, recipe: TrainingRecipe) -> dict[str, Any]:
     return {"method": canonical(job.method), "arch": recipe.arch, "model": model, "input": written["input"]}
 
 
-def described(job: Adding, recipe: TrainingRecipe, dataset: Dataset, weights: str) -> dict[str, Any]:
-    """The identity of the run."""
+def described(job: Adding, recipe: TrainingRecipe, dataset: Dataset, weights: str) -> RunInfo:
+    """What `run.json` says; its `given`, the file, stands in a footnote, since seeds of a method differ in it.
+
+    weights: their hash.
+    """
+    network = looked_at(job, recipe)
     classes = {"dataset": dataset.kind, "classes": list(dataset.classes)}
-    return identity.of_added(looked_at(job, recipe), weights, classes, job.seed, source_of(recipe.arch))
-
-
-def facts(job: Adding, recipe: TrainingRecipe, dataset: Dataset, known: dict[str, Any]) -> dict[str, Any]:
-    """What `run.json` says. `given`: the file, which stands in a footnote; seeds of a method differ in it."""
-    return {
-        "kind": KIND,
-        "method": canonical(job.method),
-        "arch": recipe.arch,
-        "seed": job.seed,
-        "dataset": dataset.name,
-        "data": {"spec": data.settled(job.dataset), "classes": None, "draw": None},
-        "class_names": list(dataset.classes),
-        "comparable": dataset.comparable,
-        "partial": [],
-        "deviations": [GIVEN],
-        "recipe": looked_at(job, recipe),
-        "weights": "given",
-        "given": job.checkpoint.name,
-        "layer": recipe.model.layer or None,
-        "job": known,
-        "versions": versions(),
-        "finished": True,
-    }
+    return RunInfo(
+        kind=KIND,
+        method=network["method"],
+        arch=recipe.arch,
+        seed=job.seed,
+        dataset=dataset.name,
+        data={"spec": data.settled(job.dataset), "classes": None, "draw": None},
+        class_names=list(dataset.classes),
+        comparable=dataset.comparable,
+        deviations=[GIVEN],
+        recipe=network,
+        weights="given",
+        given=job.weights.name,
+        layer=recipe.model.layer or None,
+        job=identity.of_added(network, weights, classes, job.seed, source_of(recipe.arch)),
+        versions=versions(),
+        finished=True,
+    )

@@ -14,7 +14,7 @@ from cambench.stages.network import CHECKPOINTS, weights_hash
 from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.files import atomic_folder, atomic_path
-from cambench.store.runs import Run, read_run, read_runs
+from cambench.store.runs import Run, RunInfo, read_run, read_runs
 
 FILES = ("log.jsonl", "best.pt", "last.pt")
 """What a training goes on from, in the order in which it is written: `last.pt` makes the others count."""
@@ -36,19 +36,19 @@ def keep(run: Run, epoch: int, state: dict[str, Any]) -> None:
 
 def checkpoints(run: Run) -> dict[str, str]:
     """The hash of the weights in each of a run's checkpoints: what its maps and records name."""
-    there = [name for name in CHECKPOINTS if (run.path / f"{name}.pt").exists()]
-    return {name: weights_hash(load_checkpoint(run.path / f"{name}.pt")["model"]) for name in there}
+    files = {name: run.path / f"{name}.pt" for name in CHECKPOINTS}
+    return {name: weights_hash(load_checkpoint(file)["model"]) for name, file in files.items() if file.exists()}
 
 
-def opened(path: Path, info: Mapping[str, Any], *, again: bool) -> Run:
+def opened(path: Path, info: RunInfo, *, again: bool) -> Run:
     """The run of a folder, made with its `run.json` on first use; emptied where it begins again."""
     if (path / "run.json").exists() and not again:
         return read_run(path)
-    for name in ("last.pt", "best.pt", "log.jsonl"):  # without last.pt nothing counts, whatever else is there
+    for name in reversed(FILES):  # without last.pt nothing counts, whatever else is there
         (path / name).unlink(missing_ok=True)
     for folder in path.glob("epoch-*"):
         shutil.rmtree(folder)
-    return Run(path).save(**info)
+    return Run(path, info).save()
 
 
 def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path) -> Run:

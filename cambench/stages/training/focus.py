@@ -44,20 +44,20 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
 
     Raises: UsageError where objective, masks and augmentation do not go together, DataError naming images without a mask.
     """
-    wanted = recipe.data.masks
-    if objective.masks != bool(wanted):
+    name = recipe.data.masks
+    if objective.masks != bool(name):
         asked = (
             "the source of its masks (segmentation, boxes, sam or a folder)" if objective.masks else '"", as it uses none'
         )
-        raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {wanted!r}.")
-    if not wanted:
+        raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {name!r}.")
+    if not name:
         return None
     if (augment := recipe.input.augment) and canonical(augment) not in colour.INDEX:
         raise UsageError(
             f'masks with input.augment = "{augment}": expected no such pipeline, since it would move pixels without their '
             'masks; say --set input.augment="".'
         )
-    source = sources.source_of(dataset, wanted)
+    source = sources.source_of(dataset, name)
     check_source(dataset, source)
     return Masks(dataset, source, sources.fingerprint(dataset, source), fallback)
 

@@ -32,8 +32,8 @@ class Remembered(Lessons):
         """The batches of an epoch, in the order in which their images would have come."""
         (name,) = self.views
         for rows in cut(shuffled(len(self.dataset), self.seed, epoch), self.batch_size):
-            chosen = torch.tensor(rows, device=self.features.device)
-            yield Batch({name: self.features[chosen]}, self.label[chosen], rows, epoch=epoch + 1, epochs=self.epochs)
+            places = torch.tensor(rows, device=self.features.device)
+            yield Batch({name: self.features[places]}, self.label[places], rows, epoch=epoch + 1, epochs=self.epochs)
 
 
 def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
@@ -53,19 +53,19 @@ def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
     def classify(network: Network, batch: Batch, generator: torch.Generator) -> Terms:
         return phase.step(replace(network, model=head), batch, generator)
 
-    return replace(phase, step=classify, lessons=seen(lessons, network))
+    return replace(phase, step=classify, lessons=encoded(lessons, network))
 
 
 @torch.no_grad()
-def seen(lessons: Lessons, network: Network) -> Remembered:
+def encoded(lessons: Lessons, network: Network) -> Remembered:
     """The lessons after one pass through the encoder in eval mode."""
     encoder = replace(network, model=without_head(network.model).eval())
     (view,) = lessons.views.values()
-    found: list[Tensor] = []
+    features: list[Tensor] = []
     labels: list[Tensor] = []
     with bar("features", len(lessons.dataset)) as progress:
         for batch in eval_batches(lessons.dataset, view, batch_size=lessons.batch_size, **lessons.source):
-            found.append(encoder.logits(batch.image))
+            features.append(encoder.logits(batch.image))
             labels.append(batch.label)
             progress.advance(len(batch.rows))
-    return Remembered(**vars(lessons), features=torch.cat(found), label=torch.cat(labels))
+    return Remembered(**vars(lessons), features=torch.cat(features), label=torch.cat(labels))

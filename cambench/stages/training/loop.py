@@ -79,9 +79,8 @@ class Loop:
                 prefix = f"{phase.name}_" if phase.name else ""
                 values |= {prefix + name: value for name, value in self.train_epoch(epoch, phase).items()}
             values["lr"] = self.optimizer.param_groups[0]["lr"]
-            taken = time.monotonic() - began
-            values["seconds"] = round(taken, 2)
-            values["images_per_second"] = round(first.images / taken, 1)
+            seconds = time.monotonic() - began
+            values |= {"seconds": round(seconds, 2), "images_per_second": round(first.images / seconds, 1)}
             if held_out is not None:
                 values |= self.validate(held_out, first.source)
             self.check_state(epoch, values)
@@ -92,12 +91,12 @@ class Loop:
     def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:
         """Say what has gone wrong, once, and keep it in `run.json`, from where it follows the run into every record."""
         known = self.run.info.warnings
-        found = divergence.warnings(self.run, dataset, held_out, epochs=self.recipe.train.epochs)
-        for sentence in found:
+        warnings = divergence.warnings(self.run, dataset, held_out, epochs=self.recipe.train.epochs)
+        for sentence in warnings:
             if sentence not in known:
                 say(f"{self.run.name}: warning: {sentence}")
-        if found != known:
-            self.run = self.run.save(warnings=found)
+        if warnings != known:
+            self.run = self.run.save(warnings=warnings)
 
     def finish(self, epoch: int, values: dict[str, float]) -> None:
         """Put the epoch on disk: first its log line, then the checkpoint that makes it count."""
@@ -106,8 +105,8 @@ class Loop:
         self.run.write_log(self.log)
         shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items() if k != "seconds")
         say(f"{self.run.name}: epoch {self.epoch}/{self.recipe.train.epochs}  {shown}")
-        better = values.get("validation_accuracy", -1.0) > self.best
-        self.best = max(self.best, values.get("validation_accuracy", -1.0))
+        accuracy = values.get("validation_accuracy", -1.0)
+        better, self.best = accuracy > self.best, max(self.best, accuracy)
         state = {
             "model": self.network.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -205,7 +204,7 @@ class Loop:
 
         Raises: NotFiniteError.
         """
-        other = [said for said in self.run.info.warnings if not said.startswith(divergence.STOPPED)]
+        other = [warning for warning in self.run.info.warnings if not warning.startswith(divergence.STOPPED)]
         self.run = self.run.save(warnings=[*other, f"{divergence.STOPPED}expected {expected}, got {got}"])
         kept = f"the checkpoint of epoch {self.epoch}" if self.epoch else "no checkpoint"
         raise NotFiniteError(f"{self.run.name}: expected {expected}, got {got}; {kept} is kept. {divergence.GENTLER}")

@@ -19,6 +19,7 @@ from cambench.stages.training.own import OWN, footnotes
 from cambench.store.keys import file_hash, job_key
 from cambench.store.packs import inherited
 from cambench.store.provenance import versions
+from cambench.store.runs import RunInfo
 
 if TYPE_CHECKING:
     from cambench.stages.training.train import TrainJob
@@ -26,40 +27,43 @@ if TYPE_CHECKING:
 
 def drawn(recipe: TrainingRecipe, seed: int) -> Draw | None:
     """What the run's seed draws from the data set; None where every image counts with its label."""
-    wanted = recipe.data
-    if not wanted.shots and wanted.labelled == 1 and not wanted.held_out:
+    part = recipe.data
+    if not part.shots and part.labelled == 1 and not part.held_out:
         return None
-    return Draw(seed, wanted.shots, wanted.pool, wanted.labelled, wanted.held_out)
+    return Draw(seed, part.shots, part.pool, part.labelled, part.held_out)
 
 
-def described(
-    job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: workplace.Place, weights: str | None
-) -> tuple[Path, dict[str, Any]]:
-    """The run's folder, and what its `run.json` says at the beginning.
+def folder(info: RunInfo, place: workplace.Place) -> Path:
+    """<results>/runs/<dataset>-<method>-<arch>-s<seed>-<hash8>."""
+    parts = (info.dataset, info.method, info.arch, f"s{info.seed}", job_key(info.job))
+    return place.results / "runs" / "-".join(workplace.slug(part) for part in parts)
 
-    weights: the initial weights in words that the seeds of a method share.
-    """
-    dataset, draw = lessons.dataset, drawn(recipe, job.seed)
-    known = identity.of_training(
+
+def identity_of(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons) -> dict[str, Any]:
+    """The identity of the training."""
+    return identity.of_training(
         recipe.model_dump(mode="json"),
-        dataset.fingerprint,
+        lessons.dataset.fingerprint,
         job.seed,
-        dataset=dataset.name,
+        dataset=lessons.dataset.name,
         unlabelled=None if lessons.unlabelled is None else lessons.unlabelled.fingerprint,
         masks=None if lessons.masks is None else lessons.masks.fingerprint,
         weights=None if job.weights is None else file_hash(job.weights),
         source=source_of(recipe.arch),
         own=own_weights(job, recipe),
     )
-    parts = [workplace.slug(p) for p in (dataset.name, recipe.method, recipe.arch, f"s{job.seed}", job_key(known))]
-    path = place.results / "runs" / "-".join(parts)
-    info = {
-        "kind": "trained",
-        "method": recipe.method,
-        "arch": recipe.arch,
-        "seed": job.seed,
-        "dataset": dataset.name,
-        "data": {
+
+
+def described(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, weights: str | None) -> RunInfo:
+    """What `run.json` says at the beginning. weights: the initial ones in words that the seeds of a method share."""
+    dataset, draw = lessons.dataset, drawn(recipe, job.seed)
+    return RunInfo(
+        kind="trained",
+        method=recipe.method,
+        arch=recipe.arch,
+        seed=job.seed,
+        dataset=dataset.name,
+        data={
             "spec": data.settled(job.dataset),
             "classes": job.classes,
             "draw": None if draw is None else asdict(draw),
@@ -67,18 +71,16 @@ def described(
             "drawn_from": dataset.drawn_from,
             "images": len(dataset),
         },
-        "class_names": list(dataset.classes),
-        "comparable": dataset.comparable,
-        "partial": list(dataset.notes),
-        "deviations": [*recipe.deviations, *departures(recipe), *inherited(job.weights), *footnotes(recipe, weights)],
-        "base_warnings": base_warnings(job.weights),
-        "recipe": recipe.model_dump(mode="json"),
-        "weights": weights,
-        "job": known,
-        "versions": versions(),
-        "finished": False,
-    }
-    return path, info
+        class_names=list(dataset.classes),
+        comparable=dataset.comparable,
+        partial=list(dataset.notes),
+        deviations=[*recipe.deviations, *departures(recipe), *inherited(job.weights), *footnotes(recipe, weights)],
+        base_warnings=base_warnings(job.weights),
+        recipe=recipe.model_dump(mode="json"),
+        weights=weights,
+        job=identity_of(job, recipe, lessons),
+        versions=versions(),
+    )
 
 
 def own_weights(job: TrainJob, recipe: TrainingRecipe) -> str | None:

@@ -39,7 +39,7 @@ def groups(model: nn.Module, recipe: Optimizer) -> list[dict[str, Any]]:
         owner = max((p for p in parts if key in p.parameters), key=lambda p: p.rank, default=None)
         members["" if owner is None else owner.key].append(parameter)
     rates = {"": recipe.lr, **rates}
-    return [{"params": found, "lr": rates[n], "initial_lr": rates[n]} for n, found in members.items() if found]
+    return [{"params": group, "lr": rates[n], "initial_lr": rates[n]} for n, group in members.items() if group]
 
 
 class Part(NamedTuple):

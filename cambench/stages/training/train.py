@@ -29,7 +29,7 @@ from cambench.stages.training.begin import begin, checkpoints, opened
 from cambench.stages.training.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.training.frozen_features import remembered
 from cambench.stages.training.loop import Loop
-from cambench.stages.training.new_run import described, drawn
+from cambench.stages.training.new_run import described, drawn, folder
 from cambench.stages.training.own import declared, load_recipe
 from cambench.store.locks import only_writer
 from cambench.store.provenance import device_name
@@ -67,10 +67,12 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
     recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
-    told = recipe.model.init if recipe.model.base and job.weights is None else str(job.weights) if job.weights else None
+    weights = recipe.model.init if recipe.model.base else None  # in words that the seeds of a method share
+    weights = weights if job.weights is None else str(job.weights)
     job = with_base(job, recipe, place)
     lessons = prepare_lessons(job, recipe, objective, place)
-    path, info = described(job, recipe, lessons, place, told)
+    info = described(job, recipe, lessons, weights)
+    path = folder(info, place)
     if (path / "run.json").exists() and not job.again and (run := read_run(path)).finished:
         say(f"{run.name}: finished already ({run.path})")
         return run
