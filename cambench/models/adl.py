@@ -21,8 +21,7 @@ def attention_dropout(features: Tensor, dropped: bool, threshold: float) -> Tens
     """Features times a map of their own attention: the drop mask, or the importance.
 
     A = mean_k F_k;  dropped: F·1[A < γ·max_z A];  else F·σ(A). Source: Choe and Shim 2019, §3.1.
-    features (N,K,h,w), threshold γ in [0,1] -> (N,K,h,w). Where no attention is positive, as cannot be after a ReLU but for
-    zeros, the mask keeps nothing above γ times the maximum, as written.
+    features (N,K,h,w), threshold γ in [0,1] -> (N,K,h,w).
     """
     attention = features.mean(1, keepdim=True)
     if not dropped:
@@ -44,7 +43,7 @@ class AttentionDropout(nn.Module):
 
 
 def inserted(layers: nn.Module, after: Mapping[str, str]) -> nn.Sequential:
-    """The layers with an attention dropout after each of those named; all keep their names. after: layer -> its name."""
+    """The layers, with an attention dropout after some of them; all keep their names. after: layer -> the dropout's name."""
     named: OrderedDict[str, nn.Module] = OrderedDict()
     for name, module in layers.named_children():
         named[name] = module

@@ -80,8 +80,8 @@ def bare_end(network: nn.Module, fold: bool = False) -> bool:
 def bare_tail(network: nn.Module, ending: Ending, fold: bool) -> bool:
     """Identities in the place of the batch norm and the activation between the last convolution and the average.
 
-    An activation that also runs elsewhere stays there: it moves to the end of each module before it. The result is checked:
-    the average must see what the convolution (fold: the batch norm) made before.
+    Where the activation also runs elsewhere in the network, each module before such a place gets a copy of it. The result is
+    checked: the average must now see what the convolution (fold: the batch norm) gave before.
     """
     channels = ending.linear.in_features
     run = calls(network, ending.size, channels)
@@ -95,18 +95,18 @@ def bare_tail(network: nn.Module, ending: Ending, fold: bool) -> bool:
     chained = norm.given is convolution.made and activation.given is norm.made
     if not chained or [*activation.module.parameters()] or not part_from(network, run, leaves[-1]):
         return False
-    expected = (norm if fold else convolution).value
+    expected = norm.value if fold else convolution.value
     if fold:
         fold_last(network, convolution.name, norm.name)
     remove(network, (norm.name, activation.name))
     after = find_ending(network)
     assert expected is not None
-    seen = [c.value for c in calls(network, ending.size, channels) if after is not None and c.name == after.layer]
-    return bool(seen) and seen[-1] is not None and same(seen[-1], expected)
+    averaged = [c.value for c in calls(network, ending.size, channels) if after is not None and c.name == after.layer]
+    return bool(averaged) and averaged[-1] is not None and same(averaged[-1], expected)
 
 
 def part_from(network: nn.Module, run: list[Call], last: Call) -> bool:
-    """Have an activation's other calls made by the modules before them, in place; False where one has no such module."""
+    """Give the modules before an activation's other calls a copy of it, in place; False where one has no such module."""
     others = [call for call in run if call.module is last.module and call is not last]
     before = [next((c for c in run if c.is_leaf and c is not call and c.made is call.given), None) for call in others]
     for call in before:

@@ -58,8 +58,8 @@ class CalmHead(nn.Module):
 class InlineCalmHead(CalmHead):
     """CALM's head amid a network whose average is a function: features (N,L,h,w) -> −log p(y|x) (N,C,1,1).
 
-    An average, a flattening and a ReLU leave these numbers as they are, so the functions that follow need not be known;
-    `Negative` in the linear layer's place turns them. rectified: a function rectifies the features, so here too.
+    An average, a flattening and a ReLU leave these numbers as they are, whatever function follows; `Negative` in the linear
+    layer's place turns their sign. rectified: whether a function rectifies the features; then this head does.
     """
 
     def __init__(self, channels: int, classes: int, activation: Activation, attached: bool, rectified: bool) -> None:

@@ -15,7 +15,7 @@ from cambench.models.gap import begin, family
 def calm_head(network: nn.Module, activation: Activation = "relu", attached: bool = False) -> bool:
     """CALM's head in the place of the pooling module and of the linear layer; dropout between them goes with them.
 
-    Where a function averages, the head follows the last layer, and what the function hands on is turned once more.
+    Where a function averages, the head follows the last layer, and a change of sign takes the linear layer's place.
     """
     ending = find_ending(network)
     if ending is None:
@@ -39,9 +39,9 @@ def calm_head(network: nn.Module, activation: Activation = "relu", attached: boo
 
 @torch.no_grad()
 def gives_probabilities(network: nn.Module, ending: Ending, classes: int) -> bool:
-    """Whether the outputs (N,C) are logarithms of probabilities, with dropout active too (of batch norms none is).
+    """Whether the outputs (N,C) are logarithms of probabilities, with dropout active too.
 
-    Of a network on the meta device, which has no values, it is taken as said.
+    On the meta device, where nothing has a value, the answer is yes.
     """
     weight = next(network.parameters())
     if weight.is_meta:

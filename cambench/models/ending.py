@@ -1,4 +1,4 @@
-"""How a network ends, found by running it: the last map, its global average, one linear layer."""
+"""How a network ends, as one forward pass shows: the last map, its global average, one linear layer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NEEDS = "a network that ends in the global average of its last map and one linea
 class Ending:
     """y = W·mean_hw(A) + b, A (N,K,h,w) what `layer` makes, or its ReLU where a function rectifies it (`rectified`).
 
-    pool: the module that averages, None where a function does. between: the dropouts from there to `linear`, the layer
-    `head`. size: the side of the images with which it was found.
+    pool: the module that averages, None where a function does. between: the dropouts after it. head: the name of `linear`,
+    the last layer. size: the side of the images that were run.
     """
 
     layer: str
@@ -63,7 +63,7 @@ def read(run: list[Call], name: str, head: nn.Linear, size: int) -> Ending | Non
 def averaged(last: Call, features: Tensor, pooled: bool) -> bool | None:
     """Whether the features (N,K) are the average of the map's ReLU rather than of the map; None if of neither.
 
-    On the meta device, where nothing has a value, a pooling module is taken at its word.
+    On the meta device, where nothing has a value, a pooling module is enough.
     """
     assert last.value is not None
     if last.value.is_meta:

@@ -1,4 +1,4 @@
-"""What the index says of a surgery."""
+"""The entry of a surgery."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench import seeds
-from cambench.explainers.probing.modes import evaluating
+from cambench.explainers.probing.modes import evaluating, hooked
 from cambench.explainers.probing.outputs import logits_of
 from cambench.models.python import in_one_line
 from cambench.vocabulary import CambenchError, UsageError
@@ -60,16 +60,17 @@ def habits(network: nn.Module, size: int) -> list[str]:
         outputs.append(logits_of(output))
 
     images = torch.randn(2, 3, size, size, generator=seeds.generator("habits"))
-    handle = network.register_forward_hook(keep, prepend=True)
-    try:
-        with torch.random.fork_rng(devices=[]), evaluating(network), torch.no_grad():
-            first, second = network(images), network(images)
-            one = outputs[0].shape[1] == 1 and first.shape[1] == 2
-            if one:
-                network(FAR * images)
-                network(-FAR * images)
-    finally:
-        handle.remove()
+    with (
+        torch.random.fork_rng(devices=[]),
+        evaluating(network),
+        torch.no_grad(),
+        hooked({network: keep}, prepend=True),
+    ):
+        first, second = network(images), network(images)
+        one = outputs[0].shape[1] == 1 and first.shape[1] == 2
+        if one:
+            network(FAR * images)
+            network(-FAR * images)
     notes = [ONE_LOGIT] if one else []
     if one and all(bool(((z >= 0) & (z <= 1)).all()) for z in outputs) and bool((outputs[0] > 0).any()):
         notes.append(ONE_PROBABILITY)

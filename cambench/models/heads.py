@@ -16,10 +16,10 @@ PROJECTION = "projection"
 
 
 class WithHeads(nn.Sequential):
-    """A Sequential beside whose modules hang heads, which are no part of its forward pass."""
+    """A Sequential with heads beside its modules, which are no part of its forward pass."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """The modules one after another, those heads left out."""
+        """The modules one after another, without those heads."""
         for name, module in self.named_children():
             if name not in (SEGMENTER, PROJECTION):
                 input = module(input)
@@ -27,19 +27,19 @@ class WithHeads(nn.Sequential):
 
 
 def hang(network: nn.Module, name: str, head: nn.Module) -> None:
-    """Hang a head beside the classifier, in place; it runs only when it is asked."""
+    """Hang a head beside the classifier, in place; the network's own forward pass does not run it."""
     if type(network).forward is nn.Sequential.forward:
         network.__class__ = WithHeads
     network.add_module(name, head)
 
 
 def calm_part(network: nn.Module) -> str | None:
-    """The name of a network's CALM head, None of a network without."""
+    """The name of a network's CALM head; None where it has none."""
     return next((name for name, module in network.named_modules() if isinstance(module, CalmHead)), None)
 
 
 def head_module(network: nn.Module) -> str | None:
-    """The name of the module that classifies, with all that it learns: CALM's head, else the classifier."""
+    """The name of the module that holds all weights of the classification: CALM's head, else the classifier."""
     return calm_part(network) or find_head(network)
 
 
@@ -58,7 +58,7 @@ def find_head(network: nn.Module) -> str | None:
 
 
 def head_classes(network: nn.Module) -> int | None:
-    """The number of classes that the head tells apart; None for a network without a head."""
+    """The number of classes of the head; None for a network without a head."""
     name = find_head(network)
     return None if name is None else int(network.get_parameter(f"{name}.weight").shape[0])
 

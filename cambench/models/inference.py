@@ -19,7 +19,7 @@ log = logging.getLogger("cambench")
 
 
 class Tracer(fx.Tracer):
-    """Sees convolutions and batch norms as whole modules, people's subclasses of them too."""
+    """Sees convolutions and batch norms as whole modules, also subclasses of them."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether the module is not looked into."""
@@ -64,8 +64,8 @@ def trace(model: nn.Module) -> fx.Graph | None:
 
 
 def foldable(model: nn.Module, graph: fx.Graph, layer: str | None) -> list[Pair]:
-    """The (convolution, batch norm) names where the norm alone reads the convolution, each is called once, and what leaves
-    the explained layer stays as it is."""
+    """The names (convolution, batch norm) where the norm alone reads the convolution, both are called once, and the output
+    of the explained layer stays as it is."""
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     pairs = []
     for node in graph.nodes:

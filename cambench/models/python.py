@@ -21,24 +21,21 @@ from cambench.vocabulary import CambenchError, UsageError
 
 log = logging.getLogger("cambench")
 
+STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 def call_function(spec: str, num_classes: int | None = None) -> nn.Module:
     """Call the function `pkg.mod:function`, with `num_classes=…` if its signature has that name, else with nothing.
 
-    The current directory can be imported from, as with `python -m`. The network is unwrapped, in float32, and whatever it
-    returns becomes logits (N,C); one sigmoid logit z becomes the logits (0, z) of two classes.
-    Raises: UsageError if there is no such module or function, it wants arguments or raises, or it does not return an
-    nn.Module in Python.
+    Modules of the current directory can be imported, as with `python -m`. The network is unwrapped, in float32, and whatever
+    it returns becomes logits (N,C); one sigmoid logit z becomes the logits (0, z) of two classes.
+    Raises: UsageError if there is no such module or function, or it wants arguments, raises, or returns no nn.Module.
     """
     function = find_function(spec)
     parameters = signature(function)
-    wants = "num_classes" in parameters
-    arguments = {"num_classes": num_classes} if wants and num_classes is not None else {}
-    lacking = [
-        p.name for p in parameters.values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    lacking = [name for name in lacking if name not in arguments]
-    if lacking:
+    arguments = {"num_classes": num_classes} if "num_classes" in parameters and num_classes is not None else {}
+    required = [name for name, p in parameters.items() if p.default is p.empty and p.kind not in STARRED]
+    if lacking := [name for name in required if name not in arguments]:
         raise UsageError(
             f"python:{spec}: expected a function without arguments (num_classes aside), got one that wants "
             f"{', '.join(lacking)}; write one that calls it with them, or give them defaults."

@@ -21,7 +21,7 @@ from cambench.models.python import import_module
 from cambench.vocabulary import UsageError
 
 BEFORE: dict[str, str] = {}
-"""Module -> its source when it was looked at last before it was imported."""
+"""Module -> the digest of its source, last taken before it was imported."""
 
 
 def source_of(arch: str) -> str | None:
@@ -50,10 +50,7 @@ def source_of(arch: str) -> str | None:
 
 
 def as_imported(name: str, digest: str) -> str:
-    """The digest, once it is sure that it is that of the module which this process has imported, if it has.
-
-    Raises: UsageError where the file was edited since.
-    """
+    """The digest. Raises: UsageError where this process imported the module and its file was edited since."""
     if name not in sys.modules:
         BEFORE[name] = digest
     elif BEFORE.setdefault(name, digest) != digest:
@@ -81,7 +78,7 @@ def root_of(name: str, spec: str) -> Path:
 
 
 def installed(root: Path) -> bool:
-    """Whether a folder is one into which packages are installed, where neighbours have nothing to do with one another."""
+    """Whether packages are installed into a folder, so that modules beside one another belong to different packages."""
     places = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()]
     return root in {Path(place).resolve() for place in places}
 
@@ -98,7 +95,7 @@ def files_of(module: str, root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def imports(module: str, path: Path) -> Iterator[str]:
-    """The names of the modules that a file imports, anywhere in it; a file that is no Python is said when it is imported."""
+    """The names of the modules that a file imports, anywhere in it; none of a file with a syntax error."""
     try:
         tree = ast.parse(path.read_bytes())
     except SyntaxError:

@@ -12,10 +12,10 @@ from torch import Tensor
 log = logging.getLogger("cambench")
 
 KEYS = ("model", "state_dict", "model_state_dict", "network", "net", "ema_state_dict", "ema")
-"""Where a checkpoint holds its weights, the plain ones before their moving average."""
+"""The keys under which files hold weights, the plain ones before their moving average."""
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder_q.", "net.")
 BESIDE = ("epoch", "optimizer", "scheduler", "lr_scheduler", "scaler", "args", "config", "hparams", "hyper_parameters")
-"""What bare dictionaries of weights hold besides, with tensors of its own or without."""
+"""What dictionaries of weights hold beside the weights."""
 TWIN = re.compile(r"(module\.|_orig_mod\.)*(encoder_k\.|queue(_ptr)?$)")
 """MoCo's second encoder and its queue."""
 DEPTH = 4
@@ -24,8 +24,8 @@ DEPTH = 4
 def state_in(held: Any) -> dict[str, Tensor] | None:
     """The state dict in what a file holds: itself, or under one of `KEYS`, also under two; None where there is none.
 
-    Numbers and texts beside tensors are left out, and so is what `BESIDE` names; anything else makes it no state dict. It is
-    said where the file holds other weights of the network too, under whatever key.
+    Numbers and texts beside tensors are left out, and so is what `BESIDE` names; anything else makes it no state dict. Where
+    the file holds other weights of the network too, under whatever key, the log says so.
     """
     if not isinstance(held, Mapping):
         return None
@@ -77,7 +77,7 @@ def spelled(state: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tens
 
 
 def without(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The names without the prefix; one that another entry has then is that entry's no longer."""
+    """The names without the prefix; of two entries that then have one name, the one that had the prefix stays."""
     renamed = {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
     return {**{key: tensor for key, tensor in state.items() if not key.startswith(prefix)}, **renamed}
 

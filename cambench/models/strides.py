@@ -1,7 +1,7 @@
-"""Where a network makes its maps smaller, found by running it, and how to have it stop: larger maps, the stem's stride 1.
+"""Where a network makes its maps smaller, as one forward pass shows, and surgery that keeps them large.
 
 A reduction is a convolution or a pooling with a stride; all that read maps of one size (a branch and its shortcut) are one
-group. What reads the image itself is the stem's and never a stage's.
+group. A reduction that reads the image is part of the stem and of no stage.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from cambench.explainers.probing.layers import inside
 from cambench.models.heads import head_module
 
 CUT = "cut_reduction"
-"""The attribute that a module keeps which was a reduction: its group's number from the end. It is in no state dict."""
+"""The attribute of a module that was a reduction: its group's number from the end. It is in no state dict."""
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 RGB = 3
 
 
 class Unpooled(nn.Identity):
-    """The place of a pooling that is taken out."""
+    """Stands where a pooling was taken out."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def reduces(call: Call) -> bool:
 
 
 def run_of(network: nn.Module) -> tuple[int, list[Call]]:
-    """A forward pass that shows the reductions, and the side of its images: the smallest where none leaves one cell."""
+    """The side of the images, the smallest at which no reduction leaves a single cell, and the calls of a forward pass."""
     for size in SIZES:
         run = calls(network, size)
         if run and not any(reduces(call) and side(call.made) == 1 for call in run):
@@ -55,7 +55,7 @@ def run_of(network: nn.Module) -> tuple[int, list[Call]]:
 
 
 def groups(run: list[Call]) -> list[Group]:
-    """The reductions of a forward pass, those that were cut included, from the first to the last."""
+    """The reductions of a forward pass, also those that were cut, from the first to the last."""
     members: dict[object, list[Call]] = {}
     for call in run:
         cut = getattr(call.module, CUT, None)
@@ -65,9 +65,9 @@ def groups(run: list[Call]) -> list[Group]:
 
 
 def last_strides(network: nn.Module, count: int) -> bool:
-    """Stride 1 in the last `count` groups: convolutions keep the size of their map, poolings that do no more than reduce go.
+    """Stride 1 in the last `count` groups, in place; poolings whose windows do not overlap are taken out.
 
-    A convolution whose padding would not keep the size pads as `same` does; a padding module in it is set likewise.
+    A convolution whose padding would not keep the size of the map gets the padding `same`; so does a padding module in it.
     """
     size, run = run_of(network)
     cut = [group for group in groups(run) if not group.stem][-count:]
@@ -135,7 +135,7 @@ def last_stage(network: nn.Module) -> set[str]:
     """The names of the parameters of a network's last stage, head excluded; empty where it never makes its map smaller.
 
     It begins with the outermost module that holds the last group of reductions and none of an earlier one (`layer4` of a
-    ResNet, a transition of a DenseNet, an inverted block), and has all that runs from there on.
+    ResNet, a transition of a DenseNet, an inverted block).
     """
     _, run = run_of(network)
     *earlier, last = groups(run) or [Group([], True)]

@@ -1,4 +1,4 @@
-"""Named surgery: small changes to a network that give larger maps or fit it to small images. All act in place.
+"""Surgeries by name: small changes to a network, in place, that give larger maps, another head, or fit small images.
 
 Every surgery keeps the names of the layers it does not replace, so weights of the uncut network still load wherever the
 shapes agree; a file that also holds what a surgery takes away is loaded before the cut (`models.build`).

@@ -29,7 +29,7 @@ log = logging.getLogger("cambench")
 def read_weights(path: Path, own: Collection[str] = ()) -> dict[str, Tensor]:
     """The state dict in a file, bare or under one of `KEYS`, spelled as the network's own names where they are given.
 
-    Only tensors and plain containers are unpickled (`weights_only=True`); a checkpoint of cambench is read like any other.
+    Only tensors and plain containers are unpickled (`weights_only=True`), also of cambench's own files.
     Raises: UsageError if the file is missing, is damaged, holds code, or holds no state dict.
     """
     try:
@@ -45,7 +45,7 @@ def read_weights(path: Path, own: Collection[str] = ()) -> dict[str, Tensor]:
 
 
 def described(held: Any) -> str:
-    """What a file held, in a few words."""
+    """What a file holds, in a few words."""
     return f"a dictionary of {shown(map(str, held))}" if isinstance(held, Mapping) else type(held).__name__
 
 
@@ -59,9 +59,9 @@ def shown(names: Iterable[str]) -> str:
 def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "keep") -> None:
     """Load a file into the network, in place; every weight must be there with its shape.
 
-    With `head="replace"` the network keeps its own new head where the file's has another number of classes or none, and
-    heads that only the file has (say, of self-supervised training) are left out; both are logged. `fresh`: likewise, and
-    the network keeps its own new head in any case.
+    head "replace": the network keeps its own new head where the file has none or one of another number of classes, and heads
+    that only the file has (say, of self-supervised training) are left out; both are logged. "fresh": likewise, and the
+    network keeps its own new head in any case.
     Raises: UsageError listing the first missing and unexpected keys and the shapes that differ.
     """
     own = network.state_dict()

@@ -34,9 +34,13 @@ class Network:
     precision: str = "float32"
     normalisation: Normalisation = DEFAULT
 
+    def autocast(self, image: Tensor) -> torch.autocast:
+        """The precision in which the network runs on an image."""
+        return torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
     def logits(self, image: Tensor) -> Tensor:
         """image (N,3,H,W) -> logits (N,C)."""
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with self.autocast(image):
             logits: Tensor = self.model(image)
         return widened(logits)
 
@@ -51,7 +55,7 @@ class Network:
 
         Raises: UsageError for a network without a projection head.
         """
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with self.autocast(image):
             projected = project(self.model, image)
         return normalize(widened(projected), dim=1)
 

@@ -22,7 +22,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     Source: ContrastiveCAM protocol §3. Pixels that show no class are background, channel 0.
     """
     image, regions = batch.views["crop"], regions_of(batch)
-    with torch.autocast(image.device.type, torch.bfloat16, enabled=network.precision == "bf16"):
+    with network.autocast(image):
         scores = segment(network.model, network.layer, image)
     target = (regions + 1).clamp(min=0).to(scores.device)
     yield cross_entropy(scores.float(), target)

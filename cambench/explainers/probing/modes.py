@@ -43,9 +43,9 @@ def activate_dropout(model: nn.Module) -> None:
 
 
 @contextmanager
-def hooked(hooks: dict[nn.Module, Any]) -> Iterator[None]:
-    """Forward hooks on modules for as long as the context lasts."""
+def hooked(hooks: dict[nn.Module, Any], *, prepend: bool = False) -> Iterator[None]:
+    """Forward hooks on modules for as long as the context lasts. prepend: they run before the hooks that are there."""
     with ExitStack() as stack:
         for module, hook in hooks.items():
-            stack.callback(module.register_forward_hook(hook).remove)
+            stack.callback(module.register_forward_hook(hook, prepend=prepend).remove)
         yield
