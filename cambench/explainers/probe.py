@@ -124,8 +124,8 @@ class Probe:
 def gap_linear_head(model: nn.Module, layer: str, image: Tensor, *, training: bool = True) -> nn.Linear | None:
     """The linear layer of a head that is global average pooling + linear, None for any other head.
 
-    Such a head gives y = W·mean_hw(A) + b for every A. So A is replaced by noise of both signs and y compared: a ReLU,
-    a norm, a second branch show. With `training` an active dropout above the layer counts too (the closed form of a
+    Such a head gives y = W·mean_hw(A) + b for every A. So A is replaced by noise of both signs and y compared, which shows
+    a ReLU, a norm, a second branch. With `training` an active dropout above the layer counts too (the closed form of a
     training step must hold in train mode); explanations, made in eval mode, pass `training=False`.
     image (1,3,H,W), run once or twice. The random state is left as it was.
     """

@@ -44,7 +44,7 @@ def consistency_maps(
 
 
 def cgc_loss(a: Tensor, b: Tensor, temperature: float = 0.5, variant: Variant = "released") -> Tensor:
-    """How well each heatmap is told from the others of its group; a, b are divided by their L2 norms here.
+    """Contrast of each pair of heatmaps with the others of its group; a, b are divided by their L2 norms here.
 
     released:  L_i = −log e^{⟨a_i,b_i⟩/τ} / (e^{⟨a_i,b_i⟩/τ} + Σ_{j≠i} e^{⟨a_i,a_j⟩/τ})
     paper:     L_i = −log e^{⟨b_i,a_i⟩/τ} / Σ_j e^{⟨b_i,a_j⟩/τ}

@@ -17,7 +17,7 @@ from cambench.pixels import DEFAULT, Normalisation
 from cambench.vocabulary import UsageError
 
 Terms = Generator[Tensor, None, dict[str, Tensor]]
-"""The terms of a loss as they come, each a scalar with its graph; in the end the values to log."""
+"""The terms of a loss one after another, each a scalar with its graph; in the end the values to log."""
 
 
 @dataclass(frozen=True)

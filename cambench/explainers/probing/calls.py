@@ -1,6 +1,6 @@
-"""What a network does in one forward pass: which modules run, in which order, what each reads and makes.
+"""One forward pass of a network as the calls of its modules: their order, and what each reads and makes.
 
-Surgery and the optimiser's groups find stages, averages and classifiers by it, whatever they are called.
+So surgery and the optimiser's groups find stages, averages and classifiers whatever they are called.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = logging.getLogger("cambench")
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module: its name, the very tensors that it read and made (an in-place one makes what it reads).
+    """One call of a module: its name, the tensors that it read and made, not copied (in place they are one and the same).
 
-    value: a copy of what it made, of the maps that were asked for, since a later in-place operation may overwrite them.
+    value: a copy of what it made, kept for the maps that were asked for, since a later in-place operation may overwrite it.
     """
 
     name: str
@@ -54,8 +54,8 @@ def side(tensor: Tensor) -> int:
 def calls(model: nn.Module, size: int, channels: int = 0) -> list[Call]:
     """The calls of one forward pass in eval mode, in the order in which they end; that of the network itself is the last.
 
-    size: side of two images of noise. channels: of maps with so many channels a copy is kept. A network that does not run
-    at that size has no calls, and the log says why. Neither modes, nor statistics, nor random numbers are changed.
+    size: side of the two images, which are noise. channels: of maps with this many channels a copy is kept. A network that
+    does not run at that size has no calls, and the log says why. Modes, statistics and the random state stay as they were.
     """
     ended: list[Call] = []
 

@@ -24,9 +24,9 @@ SHOWN = 5
 def default_layer(model: nn.Module, image: Tensor) -> str:
     """The last stage: the outermost of the modules that end last with a map (N,K,h,w), h·w > 1, channels last or not.
 
-    Pooling, dropout and the like do not count. Where tokens come last, the last norm of them whose patch tokens carry a
-    gradient to the logits: above the last attention a class token's head looks at no patch any more, so that this is the
-    norm before it. image (1,3,H,W), run in eval mode.
+    Pooling, dropout and the like do not count. Of a network that ends in tokens it is the last norm whose patch tokens carry
+    a gradient to the logits: a class token's head reads no patch above the last attention, so this is the norm before it.
+    image (1,3,H,W), run in eval mode.
     Raises: UsageError if no module gives such a map.
     """
     ended = maps(model, image)
@@ -70,7 +70,7 @@ def last_tokens(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> st
 def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[str]:
     """Those of the modules whose map carries a gradient to the logits, in their order. image (1,3,H,W).
 
-    A linear layer of zeros, as the heads of fresh networks are, stands for one of noise.
+    A linear layer of zeros, as the head of a fresh network may be, is replaced by noise meanwhile.
     """
     network = unwrapped(model)
     outputs: dict[str, Tensor] = {}
@@ -112,10 +112,10 @@ def map_layers(model: nn.Module, image: Tensor) -> list[str]:
 
 
 def check_layer(model: nn.Module, layer: str, image: Tensor) -> None:
-    """See that a layer which somebody named can be explained. image (1,3,H,W), run once or twice.
+    """Check that a layer which a command names can be explained. image (1,3,H,W), run once or twice.
 
-    Raises: UsageError for an unknown layer, one without a map, and tokens whose patches the logits do not depend on; it
-    names layers that can be explained.
+    Raises: UsageError, naming layers that can be explained, for an unknown layer, one without a map, and tokens of which the
+    logits read no patch.
     """
     module, passes = find_layer(model, layer), []
 

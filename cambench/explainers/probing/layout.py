@@ -17,7 +17,7 @@ EXTRA = 8
 """The most tokens beside those of the image: class, distillation, registers."""
 Size = tuple[int, int]
 ASKED: ContextVar[bool] = ContextVar("ASKED", default=False)
-"""Whether a model is being run only to see how one of its layers grows; nothing is recognised meanwhile."""
+"""Whether a model runs only for `grown`; no layout is recognised meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Layout:
     extra: int = 0
 
     def to_map(self, output: Tensor) -> Tensor:
-        """The output as a map (N,K,h,w); tokens of no place are left out."""
+        """The output as a map (N,K,h,w), without the tokens of no place."""
         if self.kind == "channels-last":
             return output.permute(0, 3, 1, 2)
         if self.kind == "tokens":
@@ -38,7 +38,7 @@ class Layout:
         return output
 
     def restore(self, output: Tensor, values: Tensor) -> Tensor:
-        """The map in the place of the output's own; tokens of no place are the output's. Gradients flow to the map."""
+        """The output with these values (N,K,h,w) in its map's place; other tokens stay. Gradients flow to the values."""
         if self.kind == "channels-last":
             return values.permute(0, 2, 3, 1).contiguous()
         if self.kind == "tokens":
@@ -50,9 +50,9 @@ def recognise(output: Any, module: nn.Module, model: nn.Module, images: Tensor |
     """How the output of a module lies over the images that the model was given; None where it is no map.
 
     Of (N,a,b,c) the two axes that have the image's proportions are space: for square images the equal ones. Where both
-    (a,b) and (b,c) have them, and the network norms its last axis somewhere, an image twice as high tells: the axis that
-    grew is the height. (N,T,K) are tokens where K is a width that the network norms or puts out, and T the cells of the
-    patches' grid (of a smaller one, after merging), with up to 8 tokens of no place before them.
+    (a,b) and (b,c) have them, and the network norms its last axis somewhere, an image twice as high decides: the axis that
+    grows is the height. (N,T,K) are tokens where K is a width that the network norms or a linear layer gives, and T the
+    number of patches (of fewer after merging), with up to 8 tokens of no place before them.
     """
     if ASKED.get() or not isinstance(output, Tensor) or (images is not None and len(output) != len(images)):
         return None

@@ -36,7 +36,7 @@ def evaluating(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
 def activate_dropout(model: nn.Module) -> None:
     """Train mode for the modules without parameters and buffers, eval mode for all others: dropout drops, statistics stay.
 
-    Also the functional kind of dropout follows the mode of a module without state.
+    The functional kind of dropout is among them, since the module that calls it has no state of its own.
     """
     for module in model.modules():
         module.training = not [*module.parameters(recurse=False), *module.buffers(recurse=False)]

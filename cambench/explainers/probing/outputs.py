@@ -40,7 +40,7 @@ def with_first(output: Any, first: Tensor) -> Any:
 
 
 def entry(output: Any) -> Any:
-    """The entry of an output where its logits stand, None where there is no such entry; what is in none is itself."""
+    """The entry of an output where its logits stand, None where there is no such entry; of a tensor itself."""
     if isinstance(output, Mapping):
         return next((output[key] for key in KEYS if key in output), None)
     if isinstance(output, tuple | list):

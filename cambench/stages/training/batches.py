@@ -1,4 +1,4 @@
-"""What a training step is given: a batch with labels and, where the objective asks for it, one without."""
+"""The batches of a training: one with labels a step and, where the objective asks for it, one without."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cambench.vocabulary import Batch, Dataset
 class Lessons:
     """The images of a run's epochs. An epoch is one pass over `dataset`.
 
-    unlabelled: a second set, of which each step gets one batch of the same size; it is shuffled anew every epoch, so that an
-    epoch sees as many of its batches as `dataset` has. source: device, workers and cache of the loader. masks: what
-    the labelled batches' `regions` carry. epochs: how many there are.
+    unlabelled: a second set, of which each step gets one batch of the same size, shuffled anew every epoch; an epoch sees as
+    many of its batches as of `dataset`. source: device, workers and cache of the loader. masks: the source of the labelled
+    batches' `regions`. epochs: how many there are.
     """
 
     dataset: Dataset
@@ -65,8 +65,8 @@ class Lessons:
 class Phase:
     """A part of every epoch: one step over lessons of its own.
 
-    name: what its logged values begin with; "" for the first. frozen: all but the classifier stays as it is meanwhile, in
-    eval mode and without gradient.
+    name: the prefix of its logged values; "" for the first. frozen: it trains the classifier alone; the rest is in eval mode
+    and without gradient.
     """
 
     step: Step

@@ -1,4 +1,4 @@
-"""How a run begins: new, anew, or with the epochs of another training that is the same until then and keeps its state."""
+"""How a run begins: new, again, or with the first epochs of another run whose training is the same until then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cambench.store.files import atomic_folder, atomic_path
 from cambench.store.runs import Run, RunInfo, read_run, read_runs
 
 FILES = ("log.jsonl", "best.pt", "last.pt")
-"""What a training goes on from, in the order in which it is written: `last.pt` makes the others count."""
+"""What a training continues from, in the order in which it is written: without `last.pt` the others do not count."""
 
 
 def kept(run: Run, epoch: int) -> Path:
@@ -26,7 +26,7 @@ def kept(run: Run, epoch: int) -> Path:
 
 
 def keep(run: Run, epoch: int, state: dict[str, Any]) -> None:
-    """Put aside what a training that is the same until here goes on from: the log, the best state and this one."""
+    """Keep the log, the best state and this one for trainings that are the same until here."""
     with atomic_folder(kept(run, epoch)) as folder:
         for name in FILES[:-1]:
             if (run.path / name).exists():
@@ -44,7 +44,7 @@ def opened(path: Path, info: RunInfo, *, again: bool) -> Run:
     """The run of a folder, made with its `run.json` on first use; emptied where it begins again."""
     if (path / "run.json").exists() and not again:
         return read_run(path)
-    for name in reversed(FILES):  # without last.pt nothing counts, whatever else is there
+    for name in reversed(FILES):
         (path / name).unlink(missing_ok=True)
     for folder in path.glob("epoch-*"):
         shutil.rmtree(folder)
@@ -52,9 +52,9 @@ def opened(path: Path, info: RunInfo, *, again: bool) -> Run:
 
 
 def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path) -> Run:
-    """A run that has not begun takes over its epochs before `start` from a run that keeps them; without one it trains them.
+    """A run that has not begun takes over its epochs before `start` from a run that keeps them, if there is one.
 
-    The weights are bit for bit those that it would have trained, and `run.json` says where they are from.
+    The weights are bit for bit those that it would have trained, and `run.json` names the other run.
     """
     name = objective.until_start
     if name is None or (run.path / "last.pt").exists():

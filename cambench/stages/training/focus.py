@@ -1,4 +1,4 @@
-"""What a run's objective, data set and masks must agree on, settled before anything is computed."""
+"""Checks that a run's objective, data set and masks go together, before anything is computed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ KL_IN_BOXES = "the KL term is used with box masks, which the paper never does (C
 
 
 def check_labels(objective: Objective, dataset: Dataset) -> None:
-    """See that the objective and the data set mean the same by a label.
-
-    Raises: UsageError if one of them means several labels an image.
-    """
+    """Raises: UsageError if one of objective and data set has one label an image and the other several."""
     if objective.multilabel in (None, dataset.multilabel):
         return
     kinds = {True: "several labels an image (bce, bce-arch, cfbce, rcfbce)", False: "one label an image (ce-adam, cfce, …)"}
@@ -30,7 +27,7 @@ def check_labels(objective: Objective, dataset: Dataset) -> None:
 
 
 def check_classes(dataset: Dataset) -> None:
-    """See that there is something to tell apart: accuracy on one class says nothing. Raises: UsageError."""
+    """Raises: UsageError for images of a single class, on which accuracy says nothing."""
     shown = {label for sample in dataset.samples for label in sample.right}
     if len(shown) < 2:
         raise UsageError(
@@ -63,5 +60,5 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
 
 
 def departures(recipe: TrainingRecipe) -> list[str]:
-    """The sentences on what a recipe asks for that its paper rules out."""
+    """Sentences on what a recipe asks for and its paper never does."""
     return [KL_IN_BOXES] if recipe.data.masks == BOXES and recipe.objective_settings.get("kl", 0) else []

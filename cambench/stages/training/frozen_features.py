@@ -20,7 +20,7 @@ from cambench.vocabulary import Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered(Lessons):
-    """Lessons of which a batch holds, in place of the images of the only view, what a frozen encoder makes of them.
+    """Lessons whose batches hold a frozen encoder's features in place of the images of their only view.
 
     features: (N,d) of all images, label: (N,), both on the device.
     """
@@ -39,8 +39,8 @@ class Remembered(Lessons):
 def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
     """The phase on features, where it trains the linear classifier of a frozen network and nothing in its images is random.
 
-    They are made in file order, so that a run that goes on makes the same; like validation, that is no time of an epoch. Any
-    other phase stays as it is.
+    They are computed in file order, so that a continued run computes the same, and an epoch's seconds leave it out. Any other
+    phase stays as it is.
     """
     lessons = phase.lessons
     if not (phase.frozen and recipe.model.frozen) or any(view.random for view in lessons.views.values()):

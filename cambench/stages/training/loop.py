@@ -37,8 +37,8 @@ ONE_VALUE = "Expected more than 1 value per channel"
 class Loop:
     """One run's training. All state that matters is in the checkpoint: model, optimiser, epoch, best value, RNG states.
 
-    There is one optimiser for all phases: it passes over parameters without a gradient, so that what only one phase trains
-    has its momentum from that phase alone, as with an optimiser a phase.
+    There is one optimiser for all phases. It leaves out parameters without a gradient, so what only one phase trains has its
+    momentum from that phase alone.
     """
 
     def __init__(self, run: Run, recipe: TrainingRecipe, network: Network, seed: int) -> None:
@@ -50,7 +50,7 @@ class Loop:
         self.resume()
 
     def resume(self) -> None:
-        """Go on from `last.pt`, where there is one."""
+        """Continue from `last.pt`, where there is one."""
         path = self.run.path / "last.pt"
         if not path.exists():
             return
@@ -67,7 +67,7 @@ class Loop:
         say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")
 
     def train(self, phases: Sequence[Phase], held_out: Dataset | None) -> None:
-        """Every epoch that is left, its phases one after another; each ends with a checkpoint.
+        """Train every epoch that is left, its phases one after another; each ends with a checkpoint.
 
         An epoch's `lr` is the rate of the first parameter group in its last step.
         """
@@ -86,10 +86,10 @@ class Loop:
             self.check_state(epoch, values)
             self.finish(epoch, values)
             self.warn(first.dataset, held_out)
-        self.warn(first.dataset, held_out)  # a call that was killed may have left it unsaid
+        self.warn(first.dataset, held_out)  # a call that was killed may not have come to it
 
     def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:
-        """Say what has gone wrong, once, and keep it in `run.json`, from where it follows the run into every record."""
+        """Say once what has gone wrong, and keep it in `run.json`, from where every record of the run takes it."""
         known = self.run.info.warnings
         warnings = divergence.warnings(self.run, dataset, held_out, epochs=self.recipe.train.epochs)
         for sentence in warnings:
@@ -200,17 +200,14 @@ class Loop:
             self.stop("finite values and weights", f"{bad[0]} after epoch {epoch + 1}")
 
     def stop(self, expected: str, got: str) -> NoReturn:
-        """Stop the training, and keep in `run.json` why: the same command would come here again.
-
-        Raises: NotFiniteError.
-        """
+        """Stop the training, and keep the reason in `run.json`. Raises: NotFiniteError."""
         other = [warning for warning in self.run.info.warnings if not warning.startswith(divergence.STOPPED)]
         self.run = self.run.save(warnings=[*other, f"{divergence.STOPPED}expected {expected}, got {got}"])
         kept = f"the checkpoint of epoch {self.epoch}" if self.epoch else "no checkpoint"
         raise NotFiniteError(f"{self.run.name}: expected {expected}, got {got}; {kept} is kept. {divergence.GENTLER}")
 
     def show(self, progress: Bar, totals: dict[str, Tensor], n: int) -> None:
-        """Advance the bar; read the values off the device only when they will be seen."""
+        """Advance the bar; read the values off the device only when the bar is drawn."""
         done = progress.done + n
         values = "  ".join(f"{k} {float(v) / done:.4g}" for k, v in totals.items()) if progress.due() else ""
         progress.advance(n, values)

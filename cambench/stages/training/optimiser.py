@@ -51,11 +51,10 @@ class Part(NamedTuple):
 
 
 def part(model: nn.Module, name: str) -> Part:
-    """The parameters that a group means, whatever the network's modules are called.
+    """The parameters of a group: `head`, `trunk`, `last-stage`, or a module by its name.
 
     `head`: the classifier, or CALM's head. `trunk`: all others. `last-stage`: of those, what runs from the last reduction of
-    the map on (layer4 of a ResNet). Else a module by its name; where groups overlap the longest name decides, after it
-    `last-stage`, then `trunk`.
+    the map on (layer4 of a ResNet). Where groups overlap the longest module name decides, then `last-stage`, then `trunk`.
     Raises: UsageError for a name that fits no module, or a network without reductions.
     """
     keys, head = [key for key, _ in model.named_parameters()], head_module(model)

@@ -1,4 +1,4 @@
-"""Train one run: method × data set × architecture × seed, or go on with it, or see that it is finished."""
+"""Train one run (method × data set × architecture × seed), from its beginning or from where it stopped."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 class TrainJob:
     """What `cambench train` was asked for. `overrides` are `a.b=value` texts; `weights` a file for the initial weights.
 
-    preset: dotted key of the recipe -> value, what a table recipe asks for; unlike overrides it is no deviation.
-    again: begin the run from its first epoch, whatever is there; a run that it begins from is left as it is.
+    preset: dotted key of the recipe -> value, as a table's recipe asks for it; unlike an override it is no deviation.
+    again: train from the first epoch, whatever is there; a run whose weights this one begins with is left as it is.
     """
 
     method: str
@@ -60,7 +60,7 @@ class TrainJob:
 
 
 def train(job: TrainJob, place: workplace.Place) -> Run:
-    """Train until the recipe's last epoch, beginning where an earlier call of the same job stopped.
+    """Train until the recipe's last epoch, from where an earlier call of the same job stopped.
 
     Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
     """
@@ -87,7 +87,7 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
 
 
 def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: workplace.Place) -> Run:
-    """Train a run from its last finished epoch to the recipe's last; nobody else is at it."""
+    """Train a run from its last finished epoch to the recipe's last; no other process trains it meanwhile."""
     objective, step = objectives.make(recipe.objective, recipe.objective_settings)
     dataset = lessons.dataset
     model = build(job, recipe, dataset, place)
@@ -173,9 +173,7 @@ def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -
 
 
 def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workplace.Place) -> nn.Module:
-    """The network at its beginning. `init = imagenet` needs a file of weights or leave to download torchvision's; a
-    `python:` network has its own unless the recipe begins from scratch.
-    """
+    """The network with its initial weights: a file's, torchvision's (downloaded if need be), its own, or random ones."""
     weights: Path | str | None = job.weights
     if weights is None and recipe.model.init == "imagenet":
         weights = "torchvision"
@@ -194,7 +192,7 @@ def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workpl
 def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.Linear | None]:
     """The layer that is explained, and the GAP + linear head above it (None where the head is anything else).
 
-    A recipe's `avgpool.latent` is the latent pair of the CALM head, wherever the surgery had to put it.
+    A recipe's `avgpool.latent` means the latent pair of the CALM head, wherever the surgery put that head.
     """
     image = torch.randn(1, 3, recipe.input.size, recipe.input.size, generator=seeds.generator("layer"))
     with first_pass(recipe.arch, recipe.input.size):
@@ -217,7 +215,7 @@ def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
 def view(kind: str, recipe: Input) -> View:
     """A training view of the recipe's input; only random views are flipped or augmented, no query (CGC protocol §1.2).
 
-    The recipe may put its evaluation view where an objective asks for a random crop, and says how that view is made.
+    With `input.crop = evaluation` the evaluation view takes the place of random crops.
     Raises: UsageError for an augmentation that is not there.
     """
     random, pipeline = kind in (*RANDOM, PLAIN, AUGMENTED), "" if kind == PLAIN else recipe.augment
@@ -244,5 +242,5 @@ def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: w
 
 
 def summary(run: Run) -> Mapping[str, Any]:
-    """What a person wants to know of a finished run: its last epoch and where it is."""
+    """A finished run in short: its name, its folder, its last epoch."""
     return {"run": run.name, "path": str(run.path), **run.log()[-1]}
