@@ -14,7 +14,7 @@ from cambench.data.views import View
 from cambench.objectives import make
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import load
-from cambench.stages.training.batches import Lessons, Phase, split
+from cambench.stages.training.lessons import Lessons, Phase, split
 from cambench.stages.training.loop import Loop, learning
 from cambench.stages.training.optimiser import learning_rate
 from cambench.stages.workplace import Place

@@ -15,7 +15,7 @@ from cambench.models.source import source_of
 from cambench.models.weights import torchvision_place
 from cambench.stages import identity
 from cambench.stages.reproducing.plan import Job, Measurement, Network
-from cambench.stages.training.begin import beginning, keeper, last_shared
+from cambench.stages.training.shared_epochs import beginning, keeper, last_shared
 from cambench.stages.workplace import Place, slug
 from cambench.store.keys import file_hash
 from cambench.store.records import Record, records_of

@@ -14,7 +14,7 @@ from cambench.models.heads import without_head
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages.progress import bar
-from cambench.stages.training.batches import Lessons, Phase
+from cambench.stages.training.lessons import Lessons, Phase
 from cambench.vocabulary import Batch
 
 
@@ -39,7 +39,7 @@ class Remembered(Lessons):
 def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
     """The phase on features, where it trains the linear classifier of a frozen network and nothing in its images is random.
 
-    They are computed in file order, so that a continued run computes the same, and an epoch's seconds leave it out. Any other
+    They are computed in file order, so that a continued run computes the same; an epoch's seconds leave this out. Any other
     phase stays as it is.
     """
     lessons = phase.lessons

@@ -23,8 +23,8 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import divergence
 from cambench.stages.progress import Bar, bar, say
 from cambench.stages.training import optimiser
-from cambench.stages.training.batches import Phase, split
-from cambench.stages.training.begin import keep
+from cambench.stages.training.lessons import Phase, split
+from cambench.stages.training.shared_epochs import keep
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
 from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, UsageError

@@ -1,7 +1,8 @@
-"""What a training's `run.json` says before its first epoch, and the identity that names its folder."""
+"""A training's run before its first epoch: its identity, its folder, what its `run.json` says."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,16 @@ from cambench.models.source import source_of
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import identity, workplace
 from cambench.stages.divergence import base_warnings
-from cambench.stages.network import weights_hash
-from cambench.stages.training.batches import Lessons
+from cambench.stages.network import CHECKPOINTS, weights_hash
 from cambench.stages.training.focus import departures
+from cambench.stages.training.lessons import Lessons
 from cambench.stages.training.own import OWN, footnotes
+from cambench.stages.training.shared_epochs import FILES
+from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.packs import inherited
 from cambench.store.provenance import versions
-from cambench.store.runs import RunInfo
+from cambench.store.runs import Run, RunInfo, read_run
 
 if TYPE_CHECKING:
     from cambench.stages.training.train import TrainJob
@@ -88,3 +91,20 @@ def own_weights(job: TrainJob, recipe: TrainingRecipe) -> str | None:
     if recipe.model.init != OWN or job.weights is not None:
         return None
     return weights_hash(models.build(recipe.arch, seed=seeds.derive(job.seed, "init")).state_dict())
+
+
+def opened(path: Path, info: RunInfo, *, again: bool) -> Run:
+    """The run of a folder, made with its `run.json` on first use; emptied where it begins again."""
+    if (path / "run.json").exists() and not again:
+        return read_run(path)
+    for name in reversed(FILES):
+        (path / name).unlink(missing_ok=True)
+    for folder in path.glob("epoch-*"):
+        shutil.rmtree(folder)
+    return Run(path, info).save()
+
+
+def checkpoints(run: Run) -> dict[str, str]:
+    """The hash of the weights in each of a run's checkpoints: what its maps and records name."""
+    files = {name: run.path / f"{name}.pt" for name in CHECKPOINTS}
+    return {name: weights_hash(load_checkpoint(file)["model"]) for name, file in files.items() if file.exists()}

@@ -24,13 +24,13 @@ from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import workplace
 from cambench.stages.progress import say
-from cambench.stages.training.batches import Lessons, Phase
-from cambench.stages.training.begin import begin, checkpoints, opened
 from cambench.stages.training.focus import check_classes, check_labels, departures, masks_of
 from cambench.stages.training.frozen_features import remembered
+from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
-from cambench.stages.training.new_run import described, drawn, folder
+from cambench.stages.training.new_run import checkpoints, described, drawn, folder, opened
 from cambench.stages.training.own import declared, load_recipe
+from cambench.stages.training.shared_epochs import begin
 from cambench.store.locks import only_writer
 from cambench.store.provenance import device_name
 from cambench.store.runs import Run, read_run

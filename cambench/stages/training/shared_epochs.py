@@ -1,4 +1,4 @@
-"""How a run begins: new, again, or with the first epochs of another run whose training is the same until then."""
+"""A run may take over its first epochs from another run whose training is the same until then."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 from cambench import objectives
 from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe, first_epoch
-from cambench.stages.network import CHECKPOINTS, weights_hash
 from cambench.stages.progress import say
-from cambench.store.checkpoints import load_checkpoint, save_checkpoint
+from cambench.store.checkpoints import save_checkpoint
 from cambench.store.files import atomic_folder, atomic_path
-from cambench.store.runs import Run, RunInfo, read_run, read_runs
+from cambench.store.runs import Run, read_runs
 
 FILES = ("log.jsonl", "best.pt", "last.pt")
 """What a training continues from, in the order in which it is written: without `last.pt` the others do not count."""
@@ -32,23 +31,6 @@ def keep(run: Run, epoch: int, state: dict[str, Any]) -> None:
             if (run.path / name).exists():
                 shutil.copyfile(run.path / name, folder / name)
         save_checkpoint(folder / "last.pt", state)
-
-
-def checkpoints(run: Run) -> dict[str, str]:
-    """The hash of the weights in each of a run's checkpoints: what its maps and records name."""
-    files = {name: run.path / f"{name}.pt" for name in CHECKPOINTS}
-    return {name: weights_hash(load_checkpoint(file)["model"]) for name, file in files.items() if file.exists()}
-
-
-def opened(path: Path, info: RunInfo, *, again: bool) -> Run:
-    """The run of a folder, made with its `run.json` on first use; emptied where it begins again."""
-    if (path / "run.json").exists() and not again:
-        return read_run(path)
-    for name in reversed(FILES):
-        (path / name).unlink(missing_ok=True)
-    for folder in path.glob("epoch-*"):
-        shutil.rmtree(folder)
-    return Run(path, info).save()
 
 
 def begin(run: Run, objective: Objective, recipe: TrainingRecipe, results: Path) -> Run:

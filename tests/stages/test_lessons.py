@@ -7,7 +7,7 @@ import torch
 from cambench import data
 from cambench.data.episodes import Draw
 from cambench.data.views import View
-from cambench.stages.training.batches import Lessons, split
+from cambench.stages.training.lessons import Lessons, split
 from cambench.stages.workplace import Place
 from cambench.vocabulary import Batch
 
