@@ -12,9 +12,9 @@ import copy
 from typing import cast
 
 from torch import Tensor, nn
-from torchvision.models import resnet
 
 from cambench.explainers.probing.calls import Call, calls, once
+from cambench.models.cifar_resnet import BasicBlock
 from cambench.models.ending import Ending, find_ending, remove, same
 from cambench.models.inference import fold_pair
 
@@ -43,7 +43,9 @@ class BareBlock(nn.Module):
 
 def depth(block: nn.Module) -> int:
     """The number of convolutions of a residual block; 0 for anything else."""
-    if isinstance(block, resnet.BasicBlock):
+    from torchvision.models import resnet
+
+    if isinstance(block, (resnet.BasicBlock, BasicBlock)):
         return 2
     return 3 if isinstance(block, resnet.Bottleneck) else 0
 

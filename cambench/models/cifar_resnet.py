@@ -13,10 +13,31 @@ from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 WIDTHS = (16, 32, 64)
 """Filters of the three stages in the paper."""
+
+
+class BasicBlock(nn.Module):
+    """relu(bn2(conv2(relu(bn1(conv1 x)))) + shortcut x). (N,K,h,w) -> (N,K',h/stride,w/stride)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or channels_in != channels:
+            projection = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N,K,h,w) -> (N,K',h',w')."""
+        shortcut = x if self.downsample is None else self.downsample(x)  # first: in bf16 autocast ends at an explained layer
+        inner = self.relu(self.bn1(self.conv1(x)))
+        return cast(Tensor, self.relu(self.bn2(self.conv2(inner)) + shortcut))
 
 
 class CifarResNet(nn.Module):
@@ -46,9 +67,5 @@ class CifarResNet(nn.Module):
 
 def stage(channels_in: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
     """`blocks` blocks, the first of which carries the stride."""
-    shortcut = None
-    if stride != 1 or channels_in != channels:
-        projection = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
-        shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels))
-    rest = [BasicBlock(channels, channels) for _ in range(blocks - 1)]
-    return nn.Sequential(BasicBlock(channels_in, channels, stride, shortcut), *rest)
+    rest = [BasicBlock(channels, channels, 1) for _ in range(blocks - 1)]
+    return nn.Sequential(BasicBlock(channels_in, channels, stride), *rest)

@@ -89,8 +89,7 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
 
 def known_spellings(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """torchvision's own files in today's spelling: DenseNet's `norm.1` is `norm1`; auxiliary heads are never built."""
-    kept = {key: tensor for key, tensor in state.items() if not key.startswith(AUXILIARY)}
-    return {DENSE_LAYER.sub(r"\1\2", key): tensor for key, tensor in kept.items()}
+    return {DENSE_LAYER.sub(r"\1\2", key): tensor for key, tensor in state.items() if not key.startswith(AUXILIARY)}
 
 
 def classifier(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -116,9 +115,8 @@ def foreign_heads(unexpected: list[str], own: Mapping[str, Tensor], head: str | 
 
 def own_head(network: nn.Module, missing: list[str], differing: list[str], state: Mapping[str, Tensor]) -> set[str]:
     """The keys of the network's head if the file has none or one of another number of classes, else nothing."""
-    name = find_head(network)
-    keys = {key for key in network.state_dict() if key.startswith(f"{name}.")}
-    own = network.state_dict()
+    name, own = find_head(network), network.state_dict()
+    keys = {key for key in own if key.startswith(f"{name}.")}
     absent = keys <= set(missing)
     recounted = all(key in differing and state[key].shape[1:] == own[key].shape[1:] for key in keys)
     return keys if name is not None and (absent or recounted) else set()
