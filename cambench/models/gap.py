@@ -81,9 +81,10 @@ class Unstrided(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The three branches of torchvision's block side by side."""
-        x = self.before(x)
-        double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([self.branch3x3(x), double, max_pool2d(x, 3, 1, 1)], 1)
+        run = dict(self.named_children())
+        x = run["before"](x)
+        double = run["branch3x3dbl_3"](run["branch3x3dbl_2"](run["branch3x3dbl_1"](x)))
+        return torch.cat([run["branch3x3"](x), double, max_pool2d(x, 3, 1, 1)], 1)
 
 
 def inception_gap(network: nn.Module, large: bool, norm: bool = False) -> bool:

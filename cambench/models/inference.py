@@ -106,8 +106,8 @@ def fold_pair(model: nn.Module, convolution: str, norm: str) -> None:
     conv, bn = model.get_submodule(convolution), model.get_submodule(norm)
     assert isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d)
     assert bn.running_mean is not None and bn.running_var is not None
-    held = (conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.weight, bn.bias)
-    weight, bias, mean, variance, scale, shift = (None if tensor is None else tensor.double() for tensor in held)
+    weight, mean, variance = conv.weight.double(), bn.running_mean.double(), bn.running_var.double()
+    bias, scale, shift = (None if tensor is None else tensor.double() for tensor in (conv.bias, bn.weight, bn.bias))
     fused = fuse_conv_bn_weights(weight, bias, mean, variance, bn.eps, scale, shift)
     conv.weight, conv.bias = (nn.Parameter(tensor.to(conv.weight), requires_grad=False) for tensor in fused)
     model.set_submodule(norm, nn.Identity())

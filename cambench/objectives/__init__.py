@@ -100,7 +100,7 @@ INDEX: dict[str, Objective] = {
     ),
     "cfce": Objective("cfce", CROP, cfce.Settings, cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
     "cutmix-cfce": Objective(
-        "cutmix-cfce", CROP, cutmix_cfce.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True
+        "cutmix-cfce", CROP, cutmix.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True
     ),
     "cutmix": Objective("cutmix", CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
     "has": Objective("has", CROP, has.Settings, has.step, "Singh and Lee 2017"),
