@@ -108,11 +108,11 @@ def test_contract_3(seed: int) -> None:
     ce = cross_entropy(maps.sum((2, 3)), labels, reduction="none")
     ones = torch.ones_like(mask)
     torch.testing.assert_close(ours.cfce(maps, labels, ones), ce)
-    found = ours.cfce(maps, labels, mask)
-    assert bool((found >= ce - 1e-12).all()) and bool((found > ce + 1e-3).any())
+    losses = ours.cfce(maps, labels, mask)
+    assert bool((losses >= ce - 1e-12).all()) and bool((losses > ce + 1e-3).any())
     assert bool((ours.cfce(maps, labels, ~ones) >= math.log(C)).all())
     common = 10 * torch.randn(N, 1, *SIDE, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    torch.testing.assert_close(ours.cfce(maps + common, labels, mask), found)
+    torch.testing.assert_close(ours.cfce(maps + common, labels, mask), losses)
     torch.testing.assert_close(rcfce(maps + common, labels, mask, None, LAMBDAS), rcfce(maps, labels, mask, None, LAMBDAS))
     core_only = maps * mask[:, None]
     ce = cross_entropy(core_only.sum((2, 3)), labels, reduction="none")
@@ -138,9 +138,9 @@ def test_contract_4_the_divergence_is_finite_in_float32_and_is_the_generic_form(
     closed = [-math.log(int(m.sum())) - float(q[m.flatten()].mean()) for m, q in zip(mask, log_q, strict=True)]
     torch.testing.assert_close(generic, torch.tensor(closed, dtype=torch.float64))
     single = maps.float().mul(1e3).requires_grad_(True)
-    found = ours.divergence(single, mask, 1000.0, 10.0)
-    found.sum().backward()
-    assert bool(torch.isfinite(found).all()) and bool(torch.isfinite(single.grad).all())
+    divergences = ours.divergence(single, mask, 1000.0, 10.0)
+    divergences.sum().backward()
+    assert bool(torch.isfinite(divergences).all()) and bool(torch.isfinite(single.grad).all())
     torch.testing.assert_close(ours.divergence(maps.float(), mask, 1000.0, 10.0), generic.float(), rtol=1e-5, atol=1e-5)
     ones = torch.ones_like(mask)
     torch.testing.assert_close(ours.divergence(maps, ones, 1000.0, 10.0), ours.divergence(maps, ~ones, 1000.0, 10.0))
@@ -154,8 +154,8 @@ def test_a_mixed_image_of_one_class_is_cfce() -> None:
         ours.mixed_cfce(x["maps"], x["labels"], regions, x["bias"]), ours.cfce(x["maps"], x["labels"], x["mask"], x["bias"])
     )
     pair, half = x["labels"][:, None].expand(N, 2), torch.full((N, 2), 0.5)
-    found = ours.cutmix_cfce_loss(x["maps"], pair, half, regions, x["bias"])
-    torch.testing.assert_close(found, ours.cfce(x["maps"], x["labels"], x["mask"], x["bias"]).mean())
+    loss = ours.cutmix_cfce_loss(x["maps"], pair, half, regions, x["bias"])
+    torch.testing.assert_close(loss, ours.cfce(x["maps"], x["labels"], x["mask"], x["bias"]).mean())
 
 
 def test_a_hand_sized_example() -> None:
@@ -164,8 +164,8 @@ def test_a_hand_sized_example() -> None:
     label, mask = torch.tensor([0]), torch.tensor([[[True, False]]])
     assert float(ours.cfce(maps, label, mask)) == pytest.approx(math.log(1 + math.exp(-1)))
     q = math.exp(2) / (math.exp(2) + math.exp(-1))
-    found = float(rcfce(maps, label, mask, None, (4.0, 1000.0, 1.0)))
-    assert found == pytest.approx(math.log(1 + math.exp(-1)) - 4 * math.log(q), rel=1e-6)
+    loss = float(rcfce(maps, label, mask, None, (4.0, 1000.0, 1.0)))
+    assert loss == pytest.approx(math.log(1 + math.exp(-1)) - 4 * math.log(q), rel=1e-6)
 
 
 def test_no_positive_class_has_no_divergence_and_one_class_is_refused() -> None:

@@ -67,9 +67,9 @@ def test_the_gradient_through_the_anchors_slot_is_that_of_equations_4_and_5() ->
     own = torch.eye(14, dtype=torch.bool)[:8]
     anchors = entries[:8].clone().requires_grad_()
     terms = anchor_terms(anchors, entries, (kinds[:8, None] == kinds) & ~own, ~own, 0.1)
-    (found,) = torch.autograd.grad(terms.sum(), anchors)
+    (gradient,) = torch.autograd.grad(terms.sum(), anchors)
     for i in range(8):
-        torch.testing.assert_close(found[i], twin.anchor_gradient(i, entries, kinds, 0.1), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(gradient[i], twin.anchor_gradient(i, entries, kinds, 0.1), rtol=1e-9, atol=1e-9)
 
 
 def test_order_does_not_matter_and_large_similarities_do_no_harm() -> None:

@@ -18,8 +18,8 @@ from cambench.vocabulary import UsageError
 @pytest.mark.parametrize("threshold", [0.9, 0.5, 0.0])
 def test_the_formula_is_its_twin(dropped: bool, threshold: float) -> None:
     features = torch.rand(3, 4, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = attention_dropout(features, dropped, threshold)
-    np.testing.assert_allclose(found.numpy(), twin.attention_dropout(features.numpy(), dropped, threshold), rtol=1e-12)
+    dropped_out = attention_dropout(features, dropped, threshold)
+    np.testing.assert_allclose(dropped_out.numpy(), twin.attention_dropout(features.numpy(), dropped, threshold), rtol=1e-12)
 
 
 def test_by_hand() -> None:
@@ -55,8 +55,8 @@ def test_places_and_weights(arch: str, surgery: tuple[str, ...]) -> None:
     with torch.device("meta"):
         plain, cut = build(arch, 5, surgery=surgery), build(arch, 5, surgery=(*surgery, "adl"))
         again = build(arch, 5, surgery=(*surgery, "adl", "calm-head"))
-    found = [name for name, m in cut.named_modules() if isinstance(m, AttentionDropout)]
-    assert found == PLACES[arch, surgery]
+    places = [name for name, m in cut.named_modules() if isinstance(m, AttentionDropout)]
+    assert places == PLACES[arch, surgery]
     assert plain.state_dict().keys() == cut.state_dict().keys(), "no weight changes its name"
     assert any(isinstance(m, AttentionDropout) for m in again.modules())
 

@@ -48,7 +48,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules.pop(name, None)
 
 
-def found(name: str, module: str = "ownnets") -> Preprocessing:
+def declared_by(name: str, module: str = "ownnets") -> Preprocessing:
     arch = f"python:{module}:{name}"
     return preprocessing_of(arch, build(arch))
 
@@ -57,20 +57,20 @@ HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def test_every_spelling() -> None:
-    timm = found("timm")
+    timm = declared_by("timm")
     assert (timm.size, timm.resize, timm.normalisation, timm.interpolation) == (256, 320, HALVES, "bicubic")  # ⌊256/0.8⌋
     assert "it declares bicubic, here images are resized bilinearly" in str(timm)
-    pretrained = found("pretrained")
+    pretrained = declared_by("pretrained")
     assert (pretrained.size, pretrained.resize, pretrained.normalisation) == (224, None, HALVES), "224/0.875 goes unsaid"
-    ours = found("ours")
+    ours = declared_by("ours")
     assert (ours.size, ours.resize, ours.normalisation) == (64, 80, (HALVES[0], DEFAULT.std))
-    enum = found("enum")
+    enum = declared_by("enum")
     assert (enum.size, enum.resize, enum.normalisation, enum.interpolation) == (224, 232, DEFAULT, "bicubic")
-    assert found("on_function").size == 48 and found("silent", "declares").size == 32
+    assert declared_by("on_function").size == 48 and declared_by("silent", "declares").size == 32
 
 
 def test_what_is_assumed_is_said() -> None:
-    silent = found("silent")  # its module imports torchvision's `transforms`, which declares nothing
+    silent = declared_by("silent")  # its module imports torchvision's `transforms`, which declares nothing
     assert (silent.size, silent.resize, silent.normalisation, silent.source) == (224, None, DEFAULT, "")
     assert str(silent).startswith("it declares no preprocessing; taken are 224 px and ImageNet's mean (0.485, 0.456, 0.406)")
 
@@ -85,7 +85,7 @@ def test_what_is_assumed_is_said() -> None:
 )
 def test_one_line_for_what_is_not_understood(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=text):
-        found(name)
+        declared_by(name)
 
 
 @pytest.mark.parametrize(

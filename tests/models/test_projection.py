@@ -27,11 +27,11 @@ def test_excons_encoder_has_the_published_number_of_parameters() -> None:
 
 def test_the_projection_is_that_of_the_pooled_features_and_gives_the_classifier_no_gradient() -> None:
     model = models.build("resnet8", 4, surgery=("projection",), seed=1).eval()
-    found = project(model, IMAGES)
+    projected = project(model, IMAGES)
     f = model.layer3(model.layer2(model.layer1(relu(model.bn1(model.conv1(IMAGES)))))).mean((2, 3))
     first, _, second = model.projection
-    torch.testing.assert_close(found, relu(f @ first.weight.T + first.bias) @ second.weight.T + second.bias)
-    found.square().sum().backward()
+    torch.testing.assert_close(projected, relu(f @ first.weight.T + first.bias) @ second.weight.T + second.bias)
+    projected.square().sum().backward()
     assert model.fc.weight.grad is None and model.conv1.weight.grad.abs().max() > 0
     assert not project_without_gradient(model).requires_grad
     with pytest.raises(UsageError, match="surgery projection"):

@@ -185,8 +185,8 @@ def test_wrappers_come_off_and_weights_become_float32(caplog: pytest.LogCaptureF
 
 def test_softmax_chance_and_one_logit_are_noticed() -> None:
     names = ("form", "soft", "logsoft", "chance", "one", "sigmoid", "small", "silent")
-    found = {name: habits(build(f"python:mynets:{name}"), 2) for name in names}
-    assert found == {
+    notes = {name: habits(build(f"python:mynets:{name}"), 2) for name in names}
+    assert notes == {
         "form": [],
         "soft": [PROBABILITIES],
         "logsoft": [LOG_PROBABILITIES],

@@ -56,8 +56,8 @@ def test_the_end_is_found_by_running(name: str, expected: tuple[object, ...] | N
     before = copy.deepcopy(network.state_dict())
     state = torch.get_rng_state()
     ending = find_ending(network.train())
-    found = None if ending is None else (ending.layer, ending.rectified, ending.pool, ending.between, ending.head)
-    assert found == expected
+    parts = None if ending is None else (ending.layer, ending.rectified, ending.pool, ending.between, ending.head)
+    assert parts == expected
     assert network.training and torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items()), "statistics stay"
 
@@ -112,8 +112,12 @@ def test_a_reduction_that_runs_twice_is_left_alone() -> None:
 
 
 def test_groups_are_parallel_reductions_from_the_first_to_the_last() -> None:
-    found = [(sorted(call.name for call in g.members), g.stem) for g in groups(run_of(make("Dense"))[1])]
-    assert found == [(["features.stem.0"], True), (["features.transition1.1"], False), (["features.transition2.1"], False)]
+    reductions = [(sorted(call.name for call in g.members), g.stem) for g in groups(run_of(make("Dense"))[1])]
+    assert reductions == [
+        (["features.stem.0"], True),
+        (["features.transition1.1"], False),
+        (["features.transition2.1"], False),
+    ]
 
 
 @pytest.mark.parametrize("name", ENDING)
@@ -142,8 +146,8 @@ def test_calms_map_survives_folding_copies_and_weights_by_name(name: str) -> Non
     fast = for_inference(network, layer=layer)
     torch.testing.assert_close(fast(IMAGES), again(IMAGES), rtol=1e-3, atol=1e-4)
     maps = explain(network, IMAGES, "calm", layer=layer)
-    chosen = network(IMAGES).exp().max(1).values
-    torch.testing.assert_close(maps.sum((1, 2)), chosen)
+    probabilities = network(IMAGES).exp().max(1).values
+    torch.testing.assert_close(maps.sum((1, 2)), probabilities)
     assert network(IMAGES).exp().sum(1).tolist() == pytest.approx([1, 1])
 
 

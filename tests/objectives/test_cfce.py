@@ -56,17 +56,17 @@ def grid(mask: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("kl", [0.0, 0.7])
 def test_cfce_is_the_formula_and_an_empty_mask_is_plain_cross_entropy(kl: float) -> None:
     net, given = network(), batch()
-    found = run("cfce", {**SETTINGS, "kl": kl}, given, net)
+    values = run("cfce", {**SETTINGS, "kl": kl}, given, net)
     maps, bias = (x.detach().numpy() for x in net.class_maps(given.views["crop"]))
     total = float(cross_entropy(net.logits(given.views["crop"])[:1], given.label[:1]).detach())
     for i in range(1, N):
         mask = grid((given.regions[i] == given.label[i]).numpy())
         total += twin.rcfce(maps[i], int(given.label[i]), mask, bias, (kl, 5.0, 3.0))
-    assert float(found["loss"]) == pytest.approx(total / N, rel=1e-6)
-    assert float(found["empty_masks"]) == float(found["full_masks"]) == pytest.approx(1 / N)
-    assert ("kl" in found) == bool(kl)
+    assert float(values["loss"]) == pytest.approx(total / N, rel=1e-6)
+    assert float(values["empty_masks"]) == float(values["full_masks"]) == pytest.approx(1 / N)
+    assert ("kl" in values) == bool(kl)
     right = net.logits(given.views["crop"]).argmax(1) == given.label
-    assert float(found["accuracy"]) == pytest.approx(float(right.float().mean()))
+    assert float(values["accuracy"]) == pytest.approx(float(right.float().mean()))
     assert all(p.grad is not None for p in net.model.parameters())
 
 
@@ -76,7 +76,7 @@ def test_cfbce_is_the_formula_and_an_absent_class_counts_without_a_mask(kl: floa
     targets = torch.zeros(N, C).scatter(1, given.label[:, None], 1.0)
     targets[2:, 0] = 1.0  # class 0 is there by its label, but no pixel of the crop shows it (where it is not the label)
     given = replace(given, targets=targets)
-    found = run("cfbce", {**SETTINGS, "kl": kl}, given, net)
+    values = run("cfbce", {**SETTINGS, "kl": kl}, given, net)
     maps, bias = (x.detach().numpy() for x in net.class_maps(given.views["crop"]))
     total = 0.0
     for i in range(N):
@@ -86,18 +86,18 @@ def test_cfbce_is_the_formula_and_an_absent_class_counts_without_a_mask(kl: floa
         whole = np.stack([m if m.any() else np.ones_like(m) for m in masks])
         terms = [twin.kl_mask(maps[i, c], masks[c], 5.0, 3.0) for c in seen]
         total += twin.cfbce(maps[i], targets[i].numpy(), whole, bias) + (kl / len(seen) * sum(terms) if seen else 0.0)
-    assert float(found["loss"]) == pytest.approx(total / N, rel=1e-6)
-    assert float(found["empty_masks"]) > 0
+    assert float(values["loss"]) == pytest.approx(total / N, rel=1e-6)
+    assert float(values["empty_masks"]) > 0
 
 
 def test_bce_is_torchs() -> None:
     net = network()
     targets = (torch.rand(N, C, generator=torch.Generator().manual_seed(1)) < 0.5).float()
     given = batch(targets=targets)
-    found = run("bce", {}, given, net)
+    values = run("bce", {}, given, net)
     logits = net.logits(given.views["crop"]).detach()
-    assert float(found["loss"]) == pytest.approx(float(binary_cross_entropy_with_logits(logits, targets.double())))
-    assert float(found["decisions"]) == pytest.approx(float(((logits > 0) == (targets > 0)).float().mean()))
+    assert float(values["loss"]) == pytest.approx(float(binary_cross_entropy_with_logits(logits, targets.double())))
+    assert float(values["decisions"]) == pytest.approx(float(((logits > 0) == (targets > 0)).float().mean()))
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS.values(), ids=NORMALISATIONS)
@@ -107,10 +107,10 @@ def test_corm_puts_noise_outside_the_object_and_stays_in_pixels(normalisation: N
     mask[:, 2:4, 1:5] = True
     noise = torch.full_like(pixels, 0.4)
     noisy = corm.corrupted(to_input(pixels, *normalisation), mask, noise, normalisation)
-    found = to_pixels(noisy, *normalisation)
+    corrupted = to_pixels(noisy, *normalisation)
     inside = mask[:, None].expand_as(pixels)
-    torch.testing.assert_close(found[inside], pixels[inside])
-    torch.testing.assert_close(found[~inside], (pixels + 0.4).clamp(max=1)[~inside])
+    torch.testing.assert_close(corrupted[inside], pixels[inside])
+    torch.testing.assert_close(corrupted[~inside], (pixels + 0.4).clamp(max=1)[~inside])
 
 
 def test_corm_makes_as_many_batches_noisy_as_it_should_by_its_networks_normalisation() -> None:
@@ -134,8 +134,8 @@ def test_cutmix_pastes_pixels_with_their_regions() -> None:
         areas.append((down.stop - down.start) * (across.stop - across.start) / 600)
     assert 0.2 < np.mean(areas) < 0.5 and max(areas) > 0.6
     regions = torch.tensor([[[0, 0, 1, -1], [0, 1, 1, -1], [-1, -1, -1, 1], [-1, -1, -1, -1]]])
-    found = grid_regions(regions, torch.tensor([[0, 1]]), (2, 2))
-    assert found.tolist() == [[[0, 1], [-1, 1]]]
+    on_grid = grid_regions(regions, torch.tensor([[0, 1]]), (2, 2))
+    assert on_grid.tolist() == [[[0, 1], [-1, 1]]]
     assert 0 < float(run("cutmix-cfce", {"alpha": 1.0}, batch())["loss"]) < 100
 
 

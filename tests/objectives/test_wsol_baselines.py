@@ -45,10 +45,10 @@ def run(name: str, settings: dict[str, Any], given: Batch, net: Network) -> dict
 @pytest.mark.parametrize(("height", "width", "cell"), [(8, 8, 4), (7, 10, 3), (5, 5, 8), (4, 4, 1)])
 def test_hiding_is_its_twin(height: int, width: int, cell: int) -> None:
     image = torch.randn(3, 3, height, width, generator=generator(1), dtype=torch.float64)
-    before, found = image.clone(), hide(image, cell, 0.5, generator())
+    before, hidden = image.clone(), hide(image, cell, 0.5, generator())
     shape = (3, -(-height // cell), -(-width // cell))
     drawn = torch.rand(shape, generator=generator(), dtype=torch.float64).numpy()
-    np.testing.assert_array_equal(found.numpy(), twin.hide(image.numpy(), cell, 0.5, drawn))
+    np.testing.assert_array_equal(hidden.numpy(), twin.hide(image.numpy(), cell, 0.5, drawn))
     assert torch.equal(image, before), "the batch itself is not touched"
 
 
@@ -64,11 +64,11 @@ def test_hiding_by_hand() -> None:
 
 def test_hide_and_seek_classifies_the_hidden_images() -> None:
     net, given = network(), batch()
-    found = run("has", {"cell": 4, "rate": 0.5}, given, net)
+    values = run("has", {"cell": 4, "rate": 0.5}, given, net)
     logits = net.logits(hide(given.views["crop"], 4, 0.5, generator())).detach().numpy()
     label = given.label.numpy()
-    assert float(found["loss"]) == pytest.approx(twin.mixed_loss(logits, label, label, 1.0), rel=1e-9)
-    assert float(found["accuracy"]) == pytest.approx(float((logits.argmax(1) == label).mean()))
+    assert float(values["loss"]) == pytest.approx(twin.mixed_loss(logits, label, label, 1.0), rel=1e-9)
+    assert float(values["accuracy"]) == pytest.approx(float((logits.argmax(1) == label).mean()))
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in net.model.parameters())
 
 
@@ -76,7 +76,7 @@ def test_hide_and_seek_classifies_the_hidden_images() -> None:
 def test_cutmix_pastes_and_weighs_by_the_area(seed: int) -> None:
     net, given = network(), batch()
     step = objectives.make("cutmix", {"alpha": 1.0})[1]
-    found = differentiate(step(net, given, generator(seed)))
+    values = differentiate(step(net, given, generator(seed)))
     g, image = generator(seed), given.views["crop"]
     order = torch.randperm(N, generator=g)
     down, across = rectangle((SIZE, SIZE), 1.0, g)
@@ -89,8 +89,8 @@ def test_cutmix_pastes_and_weighs_by_the_area(seed: int) -> None:
     kept = 1 - share / (N * SIZE * SIZE)
     logits = net.logits(mixed).detach().numpy()
     expected = twin.mixed_loss(logits, given.label.numpy(), given.label[order].numpy(), kept)
-    assert float(found["loss"]) == pytest.approx(expected, rel=1e-9)
-    assert float(found["pasted"]) == pytest.approx(1 - kept) and 0 < kept < 1
+    assert float(values["loss"]) == pytest.approx(expected, rel=1e-9)
+    assert float(values["pasted"]) == pytest.approx(1 - kept) and 0 < kept < 1
     assert torch.equal(given.views["crop"], batch().views["crop"]), "the batch itself is not touched"
 
 
