@@ -41,12 +41,6 @@ def bce_step(settings: Plain, network: Network, batch: Batch, generator: torch.G
     return {"decisions": decided(scores, targets)}
 
 
-def class_masks(regions: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
-    """H_i of every class: regions (N,H,W), −1 for none -> (N,C,h,w) bool."""
-    each = [on_grid(regions == i, size) for i in range(classes)]
-    return torch.stack(each, 1)
-
-
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = mean_i [ CFBCE_i + λ1/‖y‖₁·Σ_c y_c KL( σ(λ2·H_c) ‖ σ(λ3·CAM_c) ) ].
 
@@ -55,7 +49,8 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     """
     regions, targets = cfce.regions_of(batch), targets_of(batch)
     maps, bias = network.class_maps(batch.views["crop"])
-    masks = class_masks(regions, maps.shape[1], (maps.shape[2], maps.shape[3]))
+    size = (maps.shape[2], maps.shape[3])
+    masks = torch.stack([on_grid(regions == c, size) for c in range(maps.shape[1])], 1)  # H_c of every class: (N,C,h,w)
     there = targets > 0
     mask, known, _ = cfce.core(masks.flatten(0, 1))
     mask, known = mask.view_as(masks), known.view_as(there)
