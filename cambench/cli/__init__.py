@@ -15,6 +15,8 @@ from cambench.cli import (
     doctor,
     evaluate,
     explain,
+    figure,
+    old,
     report,
     reproduce,
     search,
@@ -40,6 +42,7 @@ app.command("explain", cls=Command)(explain.explain)
 app.command("eval", cls=Command)(evaluate.evaluate)
 app.command("evaluate", cls=Command, hidden=True)(evaluate.evaluate)
 app.command("report", cls=Command)(report.report)
+app.add_typer(figure.app, name="figure")
 app.command("reproduce", cls=Command)(reproduce.reproduce)
 app.command("search", cls=Command)(search.search)
 app.command("pack", cls=Command)(travel.pack)
@@ -58,7 +61,7 @@ def main() -> None:
     logging.getLogger("cambench").setLevel(logging.INFO)
     debug = len(arguments) < len(sys.argv) - 1 or "CAMBENCH_DEBUG" in os.environ
     try:
-        app(arguments, prog_name="cambench")
+        app(old.translated(arguments), prog_name="cambench")
     except CambenchError as e:
         if debug:
             raise

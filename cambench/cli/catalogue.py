@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from cambench.cli import options as o
+from cambench.lookup import canonical
+from cambench.stages.reporting.figures.index import INDEX
 
-KINDS = ("methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs")
+KINDS = ("methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "figures", "runs")
 
 
 def ls(
@@ -17,12 +19,19 @@ def ls(
     results: o.Results = o.RESULTS,
     as_json: o.Json = False,
 ) -> None:
-    """List a catalogue: methods, presets, explainers, targets, metrics, datasets, archs, tables or runs."""
+    """List a catalogue: methods, presets, explainers, targets, metrics, datasets, archs, tables, figures or runs."""
     from cambench.stages.housekeeping.catalogue import catalogue
     from cambench.stages.reporting.report import print_rows
 
-    rows = catalogue(kind, results)
+    rows = figures() if canonical(kind) == "figures" else catalogue(kind, results)
     if as_json:
         typer.echo(json.dumps(rows))
     else:
         print_rows(rows)
+
+
+def figures() -> list[dict[str, str]]:
+    """The kinds of figures."""
+    return [
+        {"name": kind, "of": e.names, "options": ", ".join(e.options), "summary": e.summary} for kind, e in INDEX.items()
+    ]

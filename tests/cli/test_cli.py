@@ -73,32 +73,11 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report"], 2, "nothing to report"),
         (["report", "cgc/99"], 2, "cgc/1"),
         (["report", "--latex", "--csv"], 2, "one at a time"),
-        (["report", "--figure", "lambda"], 2, "expected --out FILE"),
-        (["report", "--figure", "lambda", "--out", "x.jpeg"], 2, "unknown picture format"),
-        (["report", "--figure", "qualitative", "--out", "x.png"], 2, "no heatmaps to show"),
-        (["report", "cgc/1", "--figure", "qualitative", "--out", "x.png"], 2, "qualitative: TABLE is not used here"),
         (["report", "--paired", "a", "b", "--latex"], 2, "--paired: --latex is not used here"),
         (["report", "--paired", "a", "b"], 2, "no run 'a'"),
         (["report", "--on", "synthbirds"], 2, "expected a TABLE"),
         (["report", "cgc/1", "--arch", "resnet8"], 2, "expected --on DATASET"),
         (["report", "cgc/1", "--on", "synthbird"], 2, "Did you mean synthbirds"),
-        (["report", "--figure", "lambda", "--on", "synthbirds", "--out", "x.png"], 2, "nothing of cgc/10 is measured"),
-        (["report", "--figure", "convergence", "--on", "cub", "--out", "x.png"], 2, "no validated training to show"),
-        (["report", "excon/1", "--figure", "convergence", "--out", "x.png"], 2, "TABLE is not used here"),
-        (["report", "--figure", "embedding", "--out", "x.png"], 2, "expected --run RUN, once or more often"),
-        (["report", "excon/1", "--checkpoint", "best"], 2, "--checkpoint is not used here, it is for --figure embedding"),
-        (["report", "--figure", "contrast", "--out", "x.png"], 2, "expected one --run RUN, got 0"),
-        (["report", "--figure", "counterfactual", "--out", "x.png"], 2, "expected --run RUN, once or more often, got none"),
-        (
-            ["report", "--figure", "lambda", "--classes", "2", "--out", "x.png"],
-            2,
-            "it is for --figure contrast, --figure blurred",
-        ),
-        (
-            ["report", "--figure", "gradient-sign", "--on", "synthbirds", "--out", "x.png"],
-            2,
-            "nothing of weighted-contrast/fig",
-        ),
         (["ls", "metric"], 2, "Did you mean metrics"),
         (["data", "where", "cub"], 0, "CUB_200_2011"),
         (["data", "make", "cub"], 2, "expected synthbirds"),
@@ -117,11 +96,7 @@ def test_what_goes_wrong_is_one_line_and_a_code(
     assert "Traceback" not in done.err
 
 
-def test_a_figure_and_a_table_for_a_machine(typed: Typed, places: Path) -> None:
-    out = places / "lambda.pdf"
-    drawn = typed("report", "--figure", "lambda", "--out", out, "--json")
-    assert drawn.code == 0, drawn.err
-    assert out.read_bytes().startswith(b"%PDF") and json.loads(drawn.out)["file"] == str(out)
+def test_a_table_for_a_machine(typed: Typed, places: Path) -> None:
     cells = json.loads(typed("report", "cgc/10", "--json").out)
     assert len(cells) == 18 and cells[0]["published"] == 69.76 and cells[0]["measured"] is None
     text = typed("report", "cgc/10", "--on", "synthbirds", "--csv").out
@@ -167,7 +142,7 @@ def test_help_does_not_import_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "runs"]
+    "kind", ["methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "figures", "runs"]
 )
 def test_every_catalogue_is_listed(kind: str, typed: Typed, places: Path) -> None:
     done = typed("ls", kind, "--json")

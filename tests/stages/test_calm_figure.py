@@ -14,8 +14,9 @@ from tiny import TINY
 from cambench.data.loader import eval_batches
 from cambench.explainers.probe import Probe
 from cambench.report.figures.panels import Panel
-from cambench.stages.reporting.figures import calm, index
-from cambench.stages.reporting.figures.contrasts import Scene
+from cambench.stages.reporting.figures import calm
+from cambench.stages.reporting.figures.index import draw
+from cambench.stages.reporting.figures.scene import Scene, evenly
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
@@ -37,8 +38,10 @@ def with_sets(shown: Scene, **sets: tuple[str, ...]) -> Scene:
 
 def test_every_map_is_the_heads_own(there: Place) -> None:
     kinds = ["Finch", "Finch", "Jay", "Finch"]
-    shown = with_sets(calm.scene(RUN, None, there), kind=tuple(kinds))
-    made, told, said = calm.rows(shown, 3, there)
+    shown = with_sets(calm.opened([RUN], None, there), kind=tuple(kinds))
+    chosen, said = evenly(shown.dataset, 3)
+    pairs = calm.rows_of(shown, chosen, there)
+    made, told = [row for row, _ in pairs], [facts for _, facts in pairs]
     assert said == "3 of 40 images, evenly spaced." and shown.view.kind == "resize"
     index, names = {s.id: i for i, s in enumerate(shown.dataset.samples)}, list(shown.dataset.classes)
     assert [index[of["image"]] for of in told] == [0, 20, 39]
@@ -82,8 +85,9 @@ def test_the_sets_run_from_the_smallest_to_all_and_equal_ones_are_one_column() -
 
 
 def test_the_heading_of_a_set_says_whose_it_is(there: Place) -> None:
-    shown = with_sets(calm.scene(RUN, None, there), mine=("Finch_and_kin", "Finch_and_kin", "alone", "alone too"))
-    made, told, _ = calm.rows(shown, 2, there)
+    shown = with_sets(calm.opened([RUN], None, there), mine=("Finch_and_kin", "Finch_and_kin", "alone", "alone too"))
+    pairs = calm.rows_of(shown, [0, len(shown.dataset) - 1], there)
+    made, told = [row for row, _ in pairs], [facts for _, facts in pairs]
     first, last = (next(g.heading for g in row.groups if g.panels[0].title == "mine") for row in made)
     assert first.startswith("Finch and kin, 2 classes\np ")
     assert last.startswith(f"{shown.dataset.classes[3]}, 1 class\np ")
@@ -94,35 +98,32 @@ def test_files_of_class_sets_are_further_columns(there: Place, tmp_path: Path) -
     fine, coarse = tmp_path / "fine.csv", tmp_path / "coarse.csv"
     fine.write_text("class,set\n0,first two\n1,first two\n")
     coarse.write_text("class,set\n0,first three\n1,first three\n2,first three\n")
-    wish = index.Wish([RUN], images=1, class_sets=[coarse, fine])
-    (of,) = index.pictures("calm", tmp_path / "f.png", wish, there)["images"]
+    (of,) = draw("calm", tmp_path / "f.png", there, [RUN], images=1, class_sets=[coarse, fine]).shows["images"]
     assert list(of["sets"]) == ["fine", "coarse", "kind, supersets, all"]
     assert [(s["set"], s["classes"]) for s in of["sets"].values()][:2] == [("first two", 2), ("first three", 3)]
     assert of["p"] <= of["sets"]["fine"]["p"] <= of["sets"]["coarse"]["p"] <= 1 + 1e-6
-    with pytest.raises(UsageError, match="--figure versus: --class-sets is for calm"):
-        index.check("versus", tmp_path / "f.png", wish)
+    with pytest.raises(UsageError, match="figure versus: no option 'class_sets'"):
+        draw("versus", tmp_path / "f.png", there, [RUN], class_sets=[fine])
 
 
 def test_the_figure_is_written_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = index.pictures("calm", out, index.Wish([RUN], images=2), there)
-    assert told["run"].startswith(RUN) and len(told["images"]) == 2
+    told = draw("calm", out, there, [RUN], images=2).shows
+    assert told["runs"][0].startswith(RUN) and len(told["images"]) == 2
     with Image.open(out) as image:
         assert image.width > 1000
-    shown = calm.scene(RUN, None, there)
-    said = " ".join(calm.notes(shown, "2 of 40 images, evenly spaced.", outlined=True))
+    said = " ".join(told["notes"])
     for part in ("synthetic images (synthbirds).", "Outlines: the annotated object.", "layer avgpool.latent", "2 of 40"):
         assert part in said
-    assert "Outlines" not in " ".join(calm.notes(shown, "", outlined=False))
 
 
 def test_a_run_without_a_calm_head_is_one_clear_error(there: Place, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="need a network with a CALM head, got one without; train one with the method calm-"
     ):
-        index.pictures("calm", tmp_path / "f.png", index.Wish(["synthbirds-ce"]), there)
-    with pytest.raises(UsageError, match="--figure calm: expected one --run RUN, got 0"):
-        index.pictures("calm", tmp_path / "f.png", index.Wish(), there)
-    with pytest.raises(UsageError, match="--explainer and --classes are for contrast, blurred, versus"):
-        index.check("calm", tmp_path / "f.png", index.Wish([RUN], classes=2))
+        draw("calm", tmp_path / "f.png", there, ["synthbirds-ce"])
+    with pytest.raises(UsageError, match="figure calm: expected one RUN, got none"):
+        draw("calm", tmp_path / "f.png", there)
+    with pytest.raises(UsageError, match="figure calm: no option 'classes'"):
+        draw("calm", tmp_path / "f.png", there, [RUN], classes=2)
     assert not list(tmp_path.iterdir()) and Panel("", np.zeros((1, 1), np.float32)).kind == "signed"

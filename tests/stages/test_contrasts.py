@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +17,36 @@ from cambench.data.regions import regions_in_view
 from cambench.explainers import all_class_maps
 from cambench.metrics.faithfulness.relative_probability import best
 from cambench.report.figures.panels import Row
-from cambench.stages.reporting.figures import contrasts, index
-from cambench.stages.reporting.figures.contrasts import Scene, rows, scene
-from cambench.stages.reporting.gallery import pixels, spaced
+from cambench.stages.reporting.figures import contrast, versus
+from cambench.stages.reporting.figures.index import draw
+from cambench.stages.reporting.figures.scene import Scene, evenly, headings, pixels, spaced
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 RUN = "synthbirds-ce"
+VERSUS = ("hires-cam", "resize-center-crop", 3)
+"""What `versus` takes where nothing else is asked for, and what the others take."""
+OTHERS = ("grad-cam", "resize", 2)
+ROWS = {"contrast": contrast.contrasted, "blurred": contrast.with_blurred, "versus": versus.against}
 
 
-def opened(kind: str, place: Place, explainer: str | None = None, classes: int | None = None) -> Scene:
-    """The tiny run, ready for a figure."""
-    return scene(kind, RUN, None, place, (explainer, classes))
+def opened(kind: str, place: Place, classes: int | None = None) -> tuple[Scene, int]:
+    """The tiny run, ready for a figure, and its number of best classes."""
+    explainer, view, own = VERSUS if kind == "versus" else OTHERS
+    return contrast.opened(kind, [RUN], place, (None, explainer, view, classes or own))
+
+
+def rows(kind: str, images: int, place: Place, classes: int | None = None) -> tuple[Scene, list[Row], list[dict], str]:
+    """The network of a figure, its rows, what they show, which images they are."""
+    shown, k = opened(kind, place, classes)
+    chosen, which = evenly(shown.dataset, images) if kind == "versus" else contrast.undecided(kind, shown, k, images, place)
+    made = [ROWS[kind](shown, one) for one in contrast.best_of(shown, chosen, k, place)]
+    return shown, [row for row, _ in made], [facts for _, facts in made], which
 
 
 def class_maps(shown: Scene, image: torch.Tensor) -> np.ndarray:
     """(C,H,W) maps of every class, up-sampled between corner centres, in float64."""
-    maps = all_class_maps(shown.ready.model, image, shown.entry.name, shown.ready.layer)
+    maps = all_class_maps(shown.ready.model, image, shown.ready.entry.name, shown.ready.layer)
     size = (image.shape[2], image.shape[3])
     return interpolate(maps.double(), size, mode="bilinear", align_corners=True)[0].numpy()
 
@@ -51,9 +63,8 @@ def by_title(row: Row) -> list[dict[str, np.ndarray]]:
 
 
 def test_contrast_shows_the_four_contrasts_of_the_best_classes(place: Place) -> None:
-    shown = opened("contrast", place, classes=3)
-    made, told, said = rows(shown, 4, place)
-    assert shown.entry.name == "grad-cam" and shown.view.kind == "resize" and len(made) == len(told) == 4
+    shown, made, told, said = rows("contrast", 4, place, classes=3)
+    assert shown.ready.entry.name == "grad-cam" and shown.view.kind == "resize" and len(made) == len(told) == 4
     images, index = images_of(shown, place), {s.id: i for i, s in enumerate(shown.dataset.samples)}
     for row, of in zip(made, told, strict=True):
         image = images[index[of["image"]]]
@@ -80,9 +91,8 @@ def test_contrast_shows_the_four_contrasts_of_the_best_classes(place: Place) -> 
 
 
 def test_versus_is_the_difference_of_two_classes(place: Place) -> None:
-    shown = opened("versus", place)
-    made, told, said = rows(shown, 3, place)
-    assert shown.entry.name == "hires-cam" and said == "3 of 40 images, evenly spaced."
+    shown, made, told, said = rows("versus", 3, place)
+    assert shown.ready.entry.name == "hires-cam" and said == "3 of 40 images, evenly spaced."
     index, names = {s.id: i for i, s in enumerate(shown.dataset.samples)}, list(shown.dataset.classes)
     for row, of in zip(made, told, strict=True):
         at = index[of["image"]]
@@ -104,10 +114,9 @@ def test_versus_is_the_difference_of_two_classes(place: Place) -> None:
 
 
 def test_blurred_shows_what_is_left_of_an_image_and_what_the_network_then_says(place: Place) -> None:
-    shown = opened("blurred", place)
-    made, told, said = rows(shown, 2, place)
+    shown, made, told, said = rows("blurred", 2, place)
     images, index = images_of(shown, place), {s.id: i for i, s in enumerate(shown.dataset.samples)}
-    four, partial = rows(opened("contrast", place), 2, place), False
+    four, partial = rows("contrast", 2, place)[1:], False
     assert said == four[2] and [of["best"] for of in told] == [of["best"] for of in four[1]], "the same images and classes"
     for row, of, other in zip(made, told, four[0], strict=True):
         x, panels = images[index[of["image"]]], [panel for group in row.groups for panel in group.panels]
@@ -139,38 +148,38 @@ def test_negative_pixels_are_blurred_and_others_kept_by_hand() -> None:
     phi = torch.tensor([[[-1.0, 0.0], [2.0, -3.0], [0.0, 1.0]]])
     w = math.exp(-1 / 450)  # σ = 15; two pixels reflect to 0 3 0 around the left one and 3 0 3 around the right one
     left, right = 3 / (1 + 2 * w), 6 * w / (1 + 2 * w)
-    less, p = contrasts.without_negative(
+    less, p = contrast.without_negative(
         lambda x: torch.cat([x[:, 0].sum(1), torch.zeros(len(x), 1)], 1), image, phi, torch.tensor([[1, 2]])
     )
     assert less[0, 2].flatten().tolist() == pytest.approx([left, 0, 3, right, 3, 0])
     logits = [left + 3 + 3, right, 0]
     assert p == pytest.approx([math.exp(y) / sum(map(math.exp, logits)) for y in logits[1:]])
-    whole, p = contrasts.without_negative(lambda x: x[:, 0, 0], image, phi.abs(), torch.tensor([[0, 1]]))
+    whole, p = contrast.without_negative(lambda x: x[:, 0, 0], image, phi.abs(), torch.tensor([[0, 1]]))
     assert torch.equal(whole, image) and p[0] == pytest.approx(1 / (1 + math.exp(-3)))
 
 
 def test_words_of_changed_probabilities() -> None:
-    assert contrasts.changes([0.6, 0.3], [0.724, 0.004], own=0) == [
+    assert contrast.changes([0.6, 0.3], [0.724, 0.004], own=0) == [
         ("p(t1) 0.60 → 0.72", True),
         ("p(t2) 0.30 → < 0.01", False),
     ]
-    assert contrasts.headings(["a cat", "a dog"], [0.6, 0.009], numbered=True) == [
+    assert headings(["a cat", "a dog"], [0.6, 0.009], numbered=True) == [
         "t1: a cat\np = 0.60",
         "t2: a dog\np < 0.01",
     ]
-    assert contrasts.headings(["a cat"], [0.6], numbered=False) == ["a cat\np = 0.60"]
+    assert headings(["a cat"], [0.6]) == ["a cat\np = 0.60"]
 
 
 def test_undecided_images_are_chosen_by_probability_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = opened("contrast", place)
+    shown, k = opened("contrast", place)
     logits = {row: shown.loaded.logits(image)[0] for row, image in images_of(shown, place).items()}
     chances = {row: torch.softmax(y, 0).topk(2).values[1].item() for row, y in logits.items()}
     middle = sorted(chances.values())[20]
-    monkeypatch.setattr(contrasts, "THRESHOLD", middle + 1e-6)
-    assert contrasts.undecided(shown, place) == [row for row, p in chances.items() if p > middle + 1e-6]
-    monkeypatch.setattr(contrasts, "THRESHOLD", 0.5)
+    monkeypatch.setattr(contrast, "THRESHOLD", middle + 1e-6)
+    assert contrast.undecided("contrast", shown, k, 40, place)[0] == [row for row, p in chances.items() if p > middle + 1e-6]
+    monkeypatch.setattr(contrast, "THRESHOLD", 0.5)
     with pytest.raises(UsageError, match=r"none of the 40 images of synthbirds has p > 0.5 for their 2nd best class"):
-        rows(shown, 4, place)
+        rows("contrast", 4, place)
 
 
 def test_equal_logits_take_the_lower_class_first() -> None:
@@ -185,39 +194,38 @@ def test_images_are_evenly_spaced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "explainer"), [("contrast", None), ("contrast", "gradient"), ("blurred", "hires-cam"), ("versus", "grad-cam")]
+    ("kind", "options"),
+    [
+        ("contrast", {}),
+        ("contrast", {"explainer": "gradient"}),
+        ("blurred", {"explainer": "hires-cam"}),
+        ("versus", {"explainer": "grad-cam", "classes": 2}),
+    ],
 )
-def test_a_figure_is_written_and_tells_what_it_shows(kind: str, explainer: str | None, place: Place, tmp_path: Path) -> None:
+def test_a_figure_is_written_and_tells_what_it_shows(kind: str, options: dict, place: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = index.pictures(kind, out, index.Wish([RUN], images=2, explainers=[explainer] if explainer else []), place)
-    assert told["dataset"] == "synthbirds" and told["run"].startswith(RUN) and len(told["images"]) == 2
-    assert told["images"][0].keys() == {"image", "class", "best"} | ({"blurred"} if kind == "blurred" else set())
+    shows = draw(kind, out, place, [RUN], images=2, **options).shows
+    assert shows["dataset"] == "synthbirds" and shows["runs"][0].startswith(RUN) and len(shows["images"]) == 2
+    assert shows["images"][0].keys() == {"image", "class", "best"} | ({"blurred"} if kind == "blurred" else set())
     with Image.open(out) as image:
         assert image.width > 1000
-
-
-def test_the_foot_says_what_is_shown(place: Place) -> None:
-    said = " ".join(contrasts.notes(opened("versus", place), "2 of 40 images, evenly spaced."))
-    for part in ("synthetic images (synthbirds).", "Outlines: the annotated object.", "hires-cam, layer layer3", "2 of 40"):
-        assert part in said
-    assert "Outlines" not in " ".join(contrasts.notes(opened("contrast", place, "gradient"), ""))
-    assert "train.epochs = 2 instead of 30" in said, "what departs from the recipe stands beneath"
+    foot = " ".join(shows["notes"])
+    for part in ("synthetic images (synthbirds).", "train.epochs = 2 instead of 30", "2 of "):
+        assert part in foot, part
+    assert ("Outlines: the annotated object." in foot) == (kind == "versus")
+    layer = "" if options.get("explainer") == "gradient" else ", layer layer3"
+    assert f"{options.get('explainer', 'grad-cam')}{layer}. Shown is" in foot
 
 
 def test_what_cannot_be_drawn_is_said(place: Place, tmp_path: Path) -> None:
-    out, wish = tmp_path / "f.png", index.Wish([RUN])
+    out = tmp_path / "f.png"
     for runs in ([], [RUN, RUN]):
-        with pytest.raises(UsageError, match=f"--figure versus: expected one --run RUN, got {len(runs)}"):
-            index.pictures("versus", out, replace(wish, runs=runs), place)
+        with pytest.raises(UsageError, match=f"figure versus: expected one RUN, got {len(runs) or 'none'}"):
+            draw("versus", out, place, runs)
     with pytest.raises(UsageError, match="unknown explainer 'gradcamm'. Did you mean grad-cam"):
-        index.pictures("contrast", out, replace(wish, explainers=["gradcamm"]), place)
-    with pytest.raises(UsageError, match="--classes 4: expected 2 to 3 of the 4 classes of synthbirds"):
-        index.pictures("contrast", out, replace(wish, classes=4), place)
-    with pytest.raises(
-        UsageError, match="--figure qualitative: --explainer and --classes are for contrast, blurred, versus"
-    ):
-        index.check("qualitative", out, replace(wish, classes=2))
-    assert index.check("Versus", out, replace(wish, classes=2)) == ("versus", out)
-    with pytest.raises(UsageError, match="--figure contrast: expected one --explainer, got 2"):
-        index.check("contrast", out, replace(wish, explainers=["gradient", "grad-cam"]))
+        draw("contrast", out, place, [RUN], explainer="gradcamm")
+    with pytest.raises(UsageError, match="figure contrast: expected 2 or 3 classes, got 4"):
+        draw("contrast", out, place, [RUN], classes=4)
+    with pytest.raises(UsageError, match="figure qualitative: no option 'classes'; it has dataset, images"):
+        draw("qualitative", out, place, [RUN], classes=2)
     assert not out.exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,18 @@ from cambench import models
 from cambench.data.loader import eval_batches
 from cambench.explainers import explain_batch
 from cambench.models.heads import without_head
-from cambench.stages.reporting.figures import embedding, index
-from cambench.stages.reporting.figures.embedding import Scene, clouds, encoded, equally_spaced, explained, perplexity, scene
+from cambench.stages.reporting.figures.embedding import (
+    Chosen,
+    cloud,
+    encoded,
+    equally_spaced,
+    explained,
+    images_of,
+    opened,
+    perplexity,
+)
+from cambench.stages.reporting.figures.index import draw
+from cambench.stages.reporting.figures.scene import Scene
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
@@ -36,15 +45,14 @@ def there(place: Place) -> Place:
 
 
 @pytest.fixture(scope="module")
-def shown(there: Place) -> Scene:
+def shown(there: Place) -> list[Scene]:
     """Two runs whose images are of different sizes."""
-    return scene(RUNS, None, "last", there)
+    return opened(RUNS, None, "last", there)[0]
 
 
-def images(shown: Scene, column: int, place: Place) -> torch.Tensor:
+def images(chosen: Chosen, c: Scene, place: Place) -> torch.Tensor:
     """Every image of the figure as a network sees it."""
-    c = shown.columns[column]
-    batches = eval_batches(shown.dataset, c.view, batch_size=64, rows=shown.rows, **c.loaded.source(place))
+    batches = eval_batches(c.dataset, c.view, batch_size=64, rows=chosen.rows, **c.loaded.source(place))
     return torch.cat([batch.image for batch in batches])
 
 
@@ -75,17 +83,19 @@ def test_without_its_head_a_network_returns_what_the_classifier_is_fed_with(surg
         without_head(torch.nn.Conv2d(3, 4, 1))
 
 
-def test_the_features_are_those_beneath_the_classifier_of_the_unfolded_network(shown: Scene, there: Place) -> None:
-    for i, column in enumerate(shown.columns):
-        image = images(shown, i, there)
+def test_the_features_are_those_beneath_the_classifier_of_the_unfolded_network(shown: list[Scene], there: Place) -> None:
+    for column in shown:
+        image = images(images_of(column), column, there)
         wanted = fed(models.for_inference(column.loaded.original, layer=None, fold=False), image)
-        assert torch.allclose(encoded(column, image).double(), wanted, atol=1e-4 * float(wanted.abs().max()))
+        assert torch.allclose(
+            encoded(column, without_head(column.loaded.model), image).double(), wanted, atol=1e-4 * float(wanted.abs().max())
+        )
 
 
-def test_60_percent_of_the_pixels_are_kept_those_that_the_slow_twin_ranks_highest(shown: Scene, there: Place) -> None:
-    for i, (column, side) in enumerate(zip(shown.columns, (16, 32), strict=True)):
-        image = images(shown, i, there)[:3]
-        kept, predicted, p, masked_p = explained(column, image, shown.dataset)
+def test_60_percent_of_the_pixels_are_kept_those_that_the_slow_twin_ranks_highest(shown: list[Scene], there: Place) -> None:
+    for column, side in zip(shown, (16, 32), strict=True):
+        image = images(images_of(column), column, there)[:3]
+        kept, predicted, p, masked_p = explained(column, image)
         options = {"layer": column.ready.layer, "head": column.ready.head}
         raw = explain_batch(column.ready.model, image, explainer="grad-cam", classes=predicted, **options).maps
         logits = [column.loaded.logits(x).double() for x in (image, kept)]
@@ -101,65 +111,65 @@ def test_60_percent_of_the_pixels_are_kept_those_that_the_slow_twin_ranks_highes
             assert float(p[n]) == pytest.approx(before, rel=1e-5) and float(masked_p[n]) == pytest.approx(after, rel=1e-5)
 
 
-def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown: Scene, there: Place) -> None:
+def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown: list[Scene], there: Place) -> None:
     calls = []
 
     def tsne(features: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
         calls.append((features, perplexity, seed))
         return features[:, :2].astype(np.float64)
 
-    made, told = clouds(replace(shown, tsne=tsne), 4, there)
+    chosen = images_of(shown[0])
+    made, told = zip(*(cloud(column, chosen, 4, tsne, there) for column in shown), strict=True)
     assert [(len(f), round(p, 3), s) for f, p, s in calls] == [(80, 26.333, 3), (80, 26.333, 0)]
-    for i, (column, cloud, panel) in enumerate(zip(shown.columns, made, told, strict=True)):
-        image, features = images(shown, i, there), calls[i][0]
-        kept = explained(column, image, shown.dataset)[0]
-        assert np.allclose(features, torch.cat([encoded(column, image), encoded(column, kept)]), atol=1e-5)
-        labels = [shown.dataset.samples[row].label for row in shown.rows]
+    for i, (column, one, panel) in enumerate(zip(shown, made, told, strict=True)):
+        image, features, encoder = images(chosen, column, there), calls[i][0], without_head(column.loaded.model)
+        kept = explained(column, image)[0]
+        assert np.allclose(features, torch.cat([encoded(column, encoder, image), encoded(column, encoder, kept)]), atol=1e-5)
+        labels = [column.dataset.samples[row].label for row in chosen.rows]
         wanted = slow.closeness(features[:40].tolist(), features[40:].tolist(), labels)
         assert (panel["to_own_mask"], panel["between_classes"], panel["ratio"]) == pytest.approx(wanted, rel=1e-6)
-        assert cloud.said.endswith(f"= {wanted[2]:.3f}") and cloud.labels.tolist() == labels
-        assert np.array_equal(cloud.original, features[:40, :2]) and np.array_equal(cloud.masked, features[40:, :2])
+        assert one.said.endswith(f"= {wanted[2]:.3f}") and one.labels.tolist() == labels
+        assert np.array_equal(one.original, features[:40, :2]) and np.array_equal(one.masked, features[40:, :2])
         points = panel["points"]
-        assert [p["image"] for p in points] == [shown.dataset.samples[row].id for row in shown.rows]
-        assert points[7]["place"] == cloud.original[7].tolist() and points[7]["masked_place"] == cloud.masked[7].tolist()
-        assert [s.label for s in cloud.samples] == [0, 1, 2, 3]
-        assert cloud.samples[0].p == points[0]["p"] and cloud.samples[3].masked_p == points[39]["masked_p"]
-        assert (cloud.samples[0].original != cloud.samples[0].masked).any(2).mean() <= 0.41
-    assert [c.title for c in shown.columns] == ["supcon s3", "ce s0"] and shown.shared == "resnet8"
+        assert [p["image"] for p in points] == [column.dataset.samples[row].id for row in chosen.rows]
+        assert points[7]["place"] == one.original[7].tolist() and points[7]["masked_place"] == one.masked[7].tolist()
+        assert [s.label for s in one.samples] == [0, 1, 2, 3]
+        assert one.samples[0].p == points[0]["p"] and one.samples[3].masked_p == points[39]["masked_p"]
+        assert (one.samples[0].original != one.samples[0].masked).any(2).mean() <= 0.41
+    assert [c.label for c in shown] == ["supcon s3", "ce s0"] and opened(RUNS, None, "last", there)[1] == "resnet8"
 
 
 def test_the_figure_is_written_twice_the_same_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
-    wish = index.Wish(RUNS[:1], images=3)
-    first, second = (index.pictures("embedding", tmp_path / name, wish, there) for name in ("a.png", "b.png"))
+    first, second = (draw("embedding", tmp_path / name, there, RUNS[:1], images=3).shows for name in ("a.png", "b.png"))
     assert first["panels"] == second["panels"] and (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert first["panels"][0]["features"] == 64 and len(first["classes"]) == 4
-    said = " ".join(first["said"])
+    said = " ".join(first["notes"])
     for part in ("the 60 % of its pixels", "perplexity 26.3, a third of the other points", "at layer2.0.conv2 ranks",
                  "synthetic images (synthbirds).", "40 images of 4 equally spaced classes", "last epoch"):  # fmt: skip
         assert part in said, part
     assert f"{first['panels'][0]['run']} {first['panels'][0]['ratio']:.3f}" in said
 
 
-def test_the_best_epochs_weights_are_others(there: Place) -> None:
+def test_the_best_epochs_weights_are_others(there: Place, tmp_path: Path) -> None:
     path = find_run(RUNS[0], there.results).path
     state = load_checkpoint(path / "last.pt")
     state["model"] = {k: v * 0.5 if k == "fc.bias" else v * 2 if k == "fc.weight" else v for k, v in state["model"].items()}
     save_checkpoint(path / "best.pt", state)
-    last, best = (clouds(scene(RUNS[:1], None, c, there), 2, there)[1][0] for c in ("last", "best"))
+    both = (draw("embedding", tmp_path / "f.png", there, RUNS[:1], images=2, checkpoint=c) for c in ("last", "best"))
+    last, best = (drawn.shows["panels"][0] for drawn in both)
     assert (last["checkpoint"], best["checkpoint"]) == ("last", "best")
     assert [p["p"] for p in last["points"]] != [p["p"] for p in best["points"]]
 
 
 def test_what_cannot_be_drawn_is_said(there: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "f.png"
-    with pytest.raises(UsageError, match="--figure embedding: expected --run RUN, once or more often, got none"):
-        index.pictures("embedding", out, index.Wish(), there)
-    with pytest.raises(UsageError, match="--figure embedding --checkpoint first: expected last or best"):
-        index.check("embedding", out, index.Wish(RUNS, checkpoint="first"))
-    with pytest.raises(UsageError, match="--figure contrast --checkpoint best: expected last"):
-        index.check("contrast", out, index.Wish(RUNS, checkpoint="best"))
-    assert index.check("embedding", out, index.Wish(RUNS, checkpoint="best"))[0] == embedding.KIND
+    with pytest.raises(UsageError, match="figure embedding: expected one RUN or more, got none"):
+        draw("embedding", out, there)
+    with pytest.raises(UsageError, match="--checkpoint first: expected last or best"):
+        draw("embedding", out, there, RUNS, checkpoint="first")
+    with pytest.raises(UsageError, match="figure contrast: no option 'checkpoint'"):
+        draw("contrast", out, there, RUNS[:1], checkpoint="best")
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(UsageError, match=r"expected scikit-learn for the t-SNE.*pip install 'cambench\[plots\]'"):
-        scene(RUNS, None, "last", there)
+        draw("embedding", out, there, RUNS)
     assert not list(tmp_path.iterdir())

@@ -16,8 +16,10 @@ from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works, evaluate_all, explain_all
 from cambench.stages.reporting import paired
-from cambench.stages.reporting.figures import index
-from cambench.stages.reporting.gallery import gallery, open_data, view_of
+from cambench.stages.reporting.figures import consistency, qualitative
+from cambench.stages.reporting.figures.index import INDEX, draw
+from cambench.stages.reporting.figures.scene import reload, view_of
+from cambench.stages.reporting.gallery import gallery
 from cambench.stages.reporting.report import tables, write_page
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
@@ -64,21 +66,22 @@ def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) 
         paired.compare(NAMES, ["ch"], measured.results, explainer="hires-cam")
 
 
-@pytest.mark.parametrize("kind", [index.QUALITATIVE, index.CONSISTENCY])
+@pytest.mark.parametrize("kind", ["qualitative", "consistency"])
 def test_grids_show_both_methods(kind: str, measured: Place, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
-    told = index.pictures(kind, out, index.Wish(images=2), measured)
+    told = draw(kind, out, measured, images=2).shows
     assert out.stat().st_size > 10_000 and told["dataset"] == "synthbirds"
     maps = ["ce resnet8 grad-cam", "cgc resnet8 grad-cam"]
-    assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == index.QUALITATIVE else 4)
-    if kind == index.CONSISTENCY:
+    assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == "qualitative" else 4)
+    if kind == "consistency":
         assert [row["image"] == "its crop" for row in told["images"]] == [False, True] * 2
 
 
 def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_path: Path) -> None:
-    shown = index.pick(index.QUALITATIVE, index.Wish(), measured.results)
+    shown = qualitative.pick("qualitative", [], None, measured.results)
     kind = shown[0].maps.job["view"]["kind"]
-    assert index.notes(shown)[-1].endswith(f"Shown is {in_words(view_of(shown[0].maps))}.")
+    notes = draw("qualitative", tmp_path / "f.png", measured, images=1).shows["notes"]
+    assert notes[-1].endswith(f"Shown is {in_words(view_of(shown[0].maps))}.")
     other = next(v for v in ("resize", "resize-center-crop") if v != kind)
     alone = Place(measured.data, tmp_path / "results", "cpu")
     for run in measured.results.glob("runs/*"):
@@ -88,8 +91,8 @@ def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_pat
     with pytest.raises(
         UsageError, match=f"expected maps of one view, got .* and .*; .*cambench explain .* --view ({kind}|{other})"
     ):
-        index.pick(index.QUALITATIVE, index.Wish(), alone.results)
-    (one,) = index.pick(index.QUALITATIVE, index.Wish([NAMES[0]]), alone.results)
+        qualitative.pick("qualitative", [], None, alone.results)
+    (one,) = qualitative.pick("qualitative", [NAMES[0]], None, alone.results)
     assert one.label == "cgc resnet8 grad-cam"
     (page,) = gallery(read_runs(alone.results), alone.results, alone.data)
     assert any("another view was explained" in note for note in page.notes), "the page shows the others, and says so"
@@ -104,7 +107,7 @@ def test_every_view_is_said_in_words() -> None:
 
 def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common(measured: Place) -> None:
     (shown,) = gallery(read_runs(measured.results), measured.results, measured.data)
-    dataset = open_data(index.pick(index.QUALITATIVE, index.Wish(), measured.results)[0].maps, measured.data)
+    dataset = reload(qualitative.pick("qualitative", [], None, measured.results)[0].maps, measured.data)
     assert [row.why for row in shown.rows[:-2]] == [""] * 8
     assert {row.name for row in shown.rows} == set(dataset.classes)
     least, most = (float(row.why.split("most: ")[1].split(" %")[0]) for row in shown.rows[-2:])
@@ -128,7 +131,7 @@ def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none
 
 
 def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_path: Path) -> None:
-    told = index.pictures(index.QUALITATIVE, tmp_path / "f.pdf", index.Wish(NAMES, images=1), measured)
+    told = draw("qualitative", tmp_path / "f.pdf", measured, NAMES, images=1).shows
     assert told["images"][0]["maps"] == ["cgc resnet8 grad-cam", "ce resnet8 grad-cam"]
 
 
@@ -138,7 +141,6 @@ def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(
 ) -> None:
     """Also of a target that needs the data's class sets, and of an explainer that needs the batch norms unfolded."""
     from cambench import geometry
-    from cambench.stages.reporting.figures import consistency
 
     def whole(n: int, size: tuple[int, int], generator: object) -> geometry.Windows:
         return geometry.whole(n, *size)
@@ -152,7 +154,7 @@ def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(
             state["model"][name.replace("running_mean", "weight")][::2] *= -1
         save_checkpoint(path, state)
     explain_all(Works([]), ExplainJob(explainer, target), alone)
-    shown = index.pick(index.CONSISTENCY, index.Wish(), alone.results)
+    shown = qualitative.pick("consistency", [], None, alone.results)
     rows = consistency.pairs(shown, alone, 3)
     for original, crop in zip(rows[::2], rows[1::2], strict=True):
         assert crop.wrong == original.wrong and list(crop.boxes) == list(original.boxes)
@@ -163,15 +165,13 @@ def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(
 
 def test_what_cannot_be_drawn_is_said(measured: Place, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are those of synthbirds"):
-        index.pictures(index.QUALITATIVE, tmp_path / "f.png", index.Wish(dataset="cub"), measured)
+        draw("qualitative", tmp_path / "f.png", measured, dataset="cub")
     with pytest.raises(UsageError, match="there are none; make some with `cambench explain`"):
-        index.pick(index.QUALITATIVE, index.Wish(), tmp_path)
-    with pytest.raises(UsageError, match="expected --out FILE"):
-        index.check("lambda", None)
+        qualitative.pick("qualitative", [], None, tmp_path)
     with pytest.raises(UsageError) as caught:
-        index.check("lambada", tmp_path / "f.png")
-    assert str(caught.value) == nearest("lambada", index.KINDS, "figure")
-    assert index.check("Lambda", tmp_path / "f.png")[0] == index.LAMBDA
+        draw("lambada", tmp_path / "f.png", measured)
+    assert str(caught.value) == nearest("lambada", INDEX, "figure")
+    assert draw("Lambda", tmp_path / "f.png", measured).shows["table"] == "cgc/10"
 
 
 @pytest.fixture
@@ -185,30 +185,30 @@ def followed(place: Place) -> Place:
 
 def test_convergence_shows_the_trainings_of_one_data_set(followed: Place, tmp_path: Path) -> None:
     place = followed
-    told = index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(dataset="synthbirds"), place)
+    told = draw("convergence", tmp_path / "f.png", place, dataset="synthbirds").shows
     assert [t["training"] for t in told["trainings"]] == ["ce", "cgc"] and (tmp_path / "f.png").stat().st_size > 10_000
     assert [p["validation_accuracy"]["mean"] for p in told["trainings"][1]["points"]] == [10, 20]
-    assert "synthetic images (synthbirds)." in told["said"]
-    one = index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish([NAMES[0]]), place)
+    assert "synthetic images (synthbirds)." in told["notes"]
+    one = draw("convergence", tmp_path / "f.png", place, [NAMES[0]]).shows
     assert [t["training"] for t in one["trainings"]] == ["cgc"]
 
 
 def test_convergence_says_what_it_cannot_show(followed: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = followed
     with pytest.raises(UsageError, match="no validated training to show, there are those of synthbirds"):
-        index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(dataset="cub"), place)
+        draw("convergence", tmp_path / "f.png", place, dataset="cub")
     with pytest.raises(UsageError, match="no validated training to show, there are none"):
-        index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(), Place(place.data, tmp_path, "cpu"))
+        draw("convergence", tmp_path / "f.png", Place(place.data, tmp_path, "cpu"))
     run = find_run("synthbirds-ce", place.results)
     begun = Run(place.results / "runs" / "synthbirds-begun", run.info).save(finished=False)
     other = Run(place.results / "runs" / "cub-other", run.info).save(dataset="cub")
     other.write_log(run.log())
     try:
         with pytest.raises(UsageError, match="trainings on cub, synthbirds; choose with --dataset"):
-            index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(), place)
+            draw("convergence", tmp_path / "f.png", place)
         with pytest.raises(UsageError, match="expected a finished run with validation_accuracy and .* got synthbirds-begun"):
-            index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(["synthbirds-begun"]), place)
-        index.pictures(index.CONVERGENCE, tmp_path / "f.png", index.Wish(dataset="synthbirds"), place)
+            draw("convergence", tmp_path / "f.png", place, ["synthbirds-begun"])
+        draw("convergence", tmp_path / "f.png", place, dataset="synthbirds")
         assert "synthbirds-begun is left out: not finished" in capsys.readouterr().err
     finally:
         for made in (begun, other):

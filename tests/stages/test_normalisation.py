@@ -17,13 +17,16 @@ from cambench import data, geometry, objectives
 from cambench.data import decode
 from cambench.pixels import DEFAULT, NORMALISATIONS, to_input, to_pixels
 from cambench.recipes.load import load
+from cambench.report.figures.panels import Row
 from cambench.stages.images import make_view
 from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.explain import ExplainJob, explain
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import Loaded, load_network
-from cambench.stages.reporting.figures import consistency, contrasts, counterfactual
-from cambench.stages.reporting.gallery import Shown, by_view, pixels, rows, side_by_side
+from cambench.stages.reporting.figures import consistency, scene
+from cambench.stages.reporting.figures.index import draw
+from cambench.stages.reporting.figures.scene import pixels
+from cambench.stages.reporting.gallery import Shown, by_view, rows, side_by_side
 from cambench.stages.reproducing.inventory import find_network
 from cambench.stages.reproducing.plan import Network
 from cambench.stages.training.train import TrainJob, train, view
@@ -180,11 +183,15 @@ def test_a_crop_is_explained_as_each_network_sees_it(
                 assert abs(crop.maps[label] - heatmap).max() <= 1e-4 * abs(heatmap).max() + 1e-7
 
 
-def test_figures_of_one_run_show_the_images(own: Loaded, usual: Loaded, place: Place) -> None:
-    pairs = [counterfactual.scene([loaded.run.name], [], None, place) for loaded in (own, usual)]
-    signed = [contrasts.scene("versus", loaded.run.name, None, place, (None, None)) for loaded in (own, usual)]
-    for a, b in (
-        *zip(*(counterfactual.rows(scene, 2, place)[0] for scene in pairs), strict=True),
-        *zip(*(contrasts.rows(scene, 2, place)[0] for scene in signed), strict=True),
-    ):
-        assert np.abs(bytes_of(a.image) - bytes_of(b.image)).max() <= 1
+def test_figures_of_one_run_show_the_images(
+    own: Loaded, usual: Loaded, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[Row]] = []
+    whole = scene.panels
+    monkeypatch.setattr(scene, "panels", lambda rows, *words: drawn.append(rows) or whole(rows, *words))
+    for kind in ("counterfactual", "versus"):
+        for loaded in (own, usual):
+            draw(kind, place.results / "f.png", place, [loaded.run.name], images=2)
+    for first, second in (drawn[:2], drawn[2:]):
+        for a, b in zip(first, second, strict=True):
+            assert np.abs(bytes_of(a.image) - bytes_of(b.image)).max() <= 1

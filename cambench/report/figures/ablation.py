@@ -45,7 +45,7 @@ def number(table: Table, column: int) -> float:
         return float(text)
     except ValueError as e:
         raise UsageError(
-            f"--figure lambda: expected a table whose columns are numbers, such as cgc/10; {table.id} has {text!r}."
+            f"figure lambda: expected a table whose columns are numbers, such as cgc/10; {table.id} has {text!r}."
         ) from e
 
 
@@ -66,7 +66,7 @@ def ablation(table: Table) -> Figure:
     """
     rows = [row for row in points(table) if any(p.measured is not None or p.published is not None for p in row)]
     if not rows:
-        raise UsageError(f"--figure lambda: nothing of {table.id} is measured or published.")
+        raise UsageError(f"figure lambda: nothing of {table.id} is measured or published.")
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
     lines = footed((*table.banner, *said), WIDTH * len(rows))
     low = 0.14 * len(lines) + 0.1

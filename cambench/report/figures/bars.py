@@ -40,7 +40,7 @@ def bars(table: Table) -> list[Bar]:
     """
     if len(table.row_headers) != 2 or table.levels != 3:
         raise UsageError(
-            "--figure gradient-sign: expected a table of networks × targets over sizes × steps × quantities, such as "
+            "figure gradient-sign: expected a table of networks × targets over sizes × steps × quantities, such as "
             f"weighted-contrast/figure3, got {table.id}."
         )
     found = []
@@ -62,7 +62,7 @@ def gradient_sign(table: Table) -> Figure:
     every = bars(table)
     networks = list(dict.fromkeys(bar.network for bar in every if bar.measured is not None))
     if not networks:
-        raise UsageError(f"--figure gradient-sign: nothing of {table.id} is measured.")
+        raise UsageError(f"figure gradient-sign: nothing of {table.id} is measured.")
     quantities, sizes = (list(dict.fromkeys(getattr(bar, name) for bar in every)) for name in ("quantity", "size"))
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
     words = [*table.banner, WIDER.format(sizes[0], " ".join(sizes[1:])) if len(sizes) > 1 else f"{sizes[0]}.", *said]

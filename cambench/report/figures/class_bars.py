@@ -70,7 +70,7 @@ def class_bars(table: Table) -> Figure:
     Raises: UsageError where nothing is measured.
     """
     if all(cell.measured is None for row in table.rows for cell in row.cells):
-        raise UsageError(f"--figure segmentation: nothing of {table.id} is measured.")
+        raise UsageError(f"figure segmentation: nothing of {table.id} is measured.")
     trainings, classifiers = (list(dict.fromkeys(column.label[i] for column in table.columns)) for i in (0, 1))
     width = max(LEFT + 0.2 + CLASS_INCH * len(table.rows), 5.5)
     words = [*table.banner, "IoU of each class in %; lines: ± std over seeds.", *table.footnotes]

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from cambench.lookup import canonical
 from cambench.recipes.published import load_published
 from cambench.recipes.schema import WORDS
-from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, sentences, write_foot
 from cambench.report.tables.measure import listed as numbers
 from cambench.report.tables.select import alike, bare, together
 from cambench.store.runs import Run
@@ -198,13 +198,10 @@ def notes(shown: Sequence[Training]) -> list[str]:
     """What the lines are, of which seeds, and every sentence that must stand under what the runs show."""
     seeds = "; ".join(f"{t.label} {numbers(t.seeds)}{'' if len(t.runs) > 1 else ' (one: no band)'}" for t in shown)
     frozen = [FROZEN.format(t.label) for t in shown if flattened(t.runs[0].info.recipe).get("model.frozen")]
-    infos = [t.runs[0].info for t in shown]
-    said = [s for info in infos for s in (*info.partial, *info.deviations)]
-    said += [f"{r.name}: {sentence}" for t in shown for r in t.runs for sentence in r.info.warnings]
     theirs = any(t.published is not None for t in shown)
-    extra = ["The paper does not say whether its summary is of accuracy, nor how its std divides"] if theirs else []
-    sentences = [f"{s.rstrip('.')}." for s in dict.fromkeys([*extra, *frozen, *said])]
-    return [f"{infos[0].dataset}. {RULE} Seeds: {seeds}.", *sentences]
+    extra = ["The paper does not say whether its summary is of accuracy, nor how its std divides."] if theirs else []
+    every = sentences(run.info for t in shown for run in t.runs)
+    return [f"{shown[0].runs[0].info.dataset}. {RULE} Seeds: {seeds}.", *extra, *(f"{s}." for s in frozen), *every]
 
 
 def listed(shown: Sequence[Training]) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def points(table: Table) -> list[Point]:
     heads = [column.label for column in table.columns]
     if len(table.row_headers) != 1 or table.levels != 2 or not all(head[1].endswith(PERCENT) for head in heads):
         raise UsageError(
-            "--figure remove-and-classify: expected a table of methods over data sets × percentages, such as "
+            "figure remove-and-classify: expected a table of methods over data sets × percentages, such as "
             f"calm/figure5, got {table.id}."
         )
     found = []
@@ -95,7 +95,7 @@ def remove_and_classify(table: Table) -> Figure:
     """
     every = [p for p in points(table) if p.measured is not None or p.published is not None]
     if not every:
-        raise UsageError(f"--figure remove-and-classify: nothing of {table.id} is measured or published.")
+        raise UsageError(f"figure remove-and-classify: nothing of {table.id} is measured or published.")
     methods, panels = (list(dict.fromkeys(getattr(p, name) for p in every)) for name in ("method", "dataset"))
     style: dict[str, dict[str, Any]] = {
         m: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from cambench.lookup import nearest
 from cambench.store.files import atomic_buffer
+from cambench.store.records import Record
+from cambench.store.runs import RunInfo
 from cambench.vocabulary import UsageError
 
 METADATA: dict[str, dict[str, str | None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
@@ -44,6 +46,14 @@ def save(figure: Figure, path: Path) -> None:
 def wrapped(text: str, width: int, lines: int = 3) -> str:
     """The text in lines of at most `width` letters; what needs more lines ends in an ellipsis."""
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …", break_long_words=True))
+
+
+def sentences(shown: Iterable[RunInfo | Record], notes: Iterable[str] = ()) -> list[str]:
+    """Every sentence that must stand under what runs or records show, each once. notes: the data set's."""
+    every = [*shown]
+    wrong = [f"{one.method}, seed {one.seed}: {sentence}" for one in every for sentence in one.warnings]
+    parts, departures = ([s for one in every for s in getattr(one, name)] for name in ("partial", "deviations"))
+    return list(dict.fromkeys(f"{s.rstrip('.')}." for s in (*parts, *notes, *wrong, *departures)))
 
 
 def footed(sentences: Iterable[str], width: float) -> list[str]:

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from cambench import data, maps
-from cambench.data import decode
-from cambench.data.regions import boxes_in_view, window_of
-from cambench.data.views import View, in_words
-from cambench.geometry import Windows, resample
-from cambench.pixels import Normalisation, to_pixels
+from cambench import maps
+from cambench.data.regions import boxes_in_view
+from cambench.data.views import in_words
+from cambench.pixels import Normalisation
 from cambench.report.formats.html import Gallery, GalleryRow, Said
 from cambench.report.tables.varied import labelled, varied
 from cambench.stages.progress import say
+from cambench.stages.reporting.figures.scene import of_classes, photograph, plain, reload, view_of
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.runs import Run
 from cambench.vocabulary import DataError, Dataset, number_of
 
 ROWS = 8
-FINE = 288
-"""Pixels of the longer side of a picture, at least."""
 IMAGES = "{} images, chosen by their place in the list alone: the first of each class, of evenly spaced classes."
 ENDS = "The last two were chosen for their heatmaps: where these differ most, and where they agree most."
 DIFFER = "Here the heatmaps differ most: {:.0f} % of the heat is common to all, the least of {}"
@@ -159,7 +154,7 @@ def rows(
     """The gallery rows of one data set: the rows that are chosen, else the first images of evenly spaced classes."""
     first = found[0].maps
     try:
-        dataset = open_data(first, data_root)
+        dataset = reload(first, data_root)
     except DataError as e:
         say(f"gallery: {e}")
         return []
@@ -180,23 +175,6 @@ def rows(
     return made
 
 
-def photograph(dataset: Dataset, row: int, view: View) -> tuple[NDArray[np.uint8], int]:
-    """What a view shows of an image, (H,W,3) uint8, as fine as a picture needs, and how many times finer than the view.
-
-    It is cut from the file by the window of the view: a network that sees 32×32 pixels shows where it looked all the same.
-    """
-    window, (height, width) = window_of(dataset, row, view)
-    factor = max(1, ceil(FINE / max(height, width)))
-    whole = decode.pixels(dataset.samples[row].path, dataset.banner)
-    return cut(whole, window, (factor * height, factor * width)), factor
-
-
-def cut(picture: NDArray[np.uint8], window: Windows, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """One window of a picture (H,W,3), resized to `size`."""
-    planes = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
-    return resample(planes, window, size)[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-
-
 def said(shown: Shown, row: int, dataset: Dataset) -> Said:
     """What a network says of an image: its best class, whether that is a right one, and its probability.
 
@@ -205,42 +183,3 @@ def said(shown: Shown, row: int, dataset: Dataset) -> Said:
     best, logits = int(shown.maps.prediction[row]), torch.from_numpy(shown.maps.logits[row]).double()
     probability = None if dataset.multilabel else float(logits.softmax(0)[best])
     return Said(plain(dataset.classes[best]), best in dataset.samples[row].right, probability)
-
-
-def plain(name: str) -> str:
-    """A class's name in words."""
-    return name.replace("_", " ")
-
-
-def open_data(maps: Heatmaps, data_root: Path) -> Dataset:
-    """The images that a heatmap file was made from, by the specification stored in it."""
-    return data.reload(maps.origin, data_root)
-
-
-def of_classes(dataset: Dataset, n: int) -> list[int]:
-    """At most n rows: the first image of each class in file order, of evenly spaced classes where there are more than n.
-
-    With fewer classes, equally many first images of each.
-    """
-    own: dict[int, list[int]] = {}
-    for row, sample in enumerate(dataset.samples):
-        own.setdefault(sample.label, []).append(row)
-    classes = spaced(sorted(own), n)
-    return [row for c in classes for row in own[c][: max(1, n // len(classes))]]
-
-
-def spaced(wanted: Sequence[int], n: int) -> list[int]:
-    """At most n of the rows, evenly spaced from the first to the last; file order goes class by class in most sets."""
-    n = min(n, len(wanted))
-    return [wanted[round(i * (len(wanted) - 1) / max(n - 1, 1))] for i in range(n)]
-
-
-def view_of(maps: Heatmaps) -> View:
-    """The view that a heatmap file's network looked through."""
-    described: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in maps.job["view"].items()}
-    return View(**described)
-
-
-def pixels(image: torch.Tensor, view: View) -> NDArray[np.uint8]:
-    """An image (3,H,W) as the view normalised it, as (H,W,3) uint8."""
-    return (to_pixels(image, view.mean, view.std) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()

@@ -55,6 +55,23 @@ def tables(wanted: Sequence[str], paper: str | None, results: Path) -> list[Tabl
     return summary(records)
 
 
+def tables_of(names: Sequence[str], place: Place, *, on: str | None, arch: str | None) -> list[Table]:
+    """The papers' tables that were named (none: the summary), or the same with another data set in the place of theirs.
+
+    Raises: UsageError as `tables` and `tables_on`, or for a stand-in without what it stands in for.
+    """
+    if on is None and arch is None:
+        return tables(names, None, place.results)
+    if on is None or not names:
+        wanted = (
+            "--arch: expected --on DATASET beside it."
+            if on is None
+            else "--on: expected a TABLE that is shown on other data, for example cgc/1."
+        )
+        raise UsageError(wanted)
+    return tables_on(names, on, arch, place)
+
+
 def tables_on(wanted: Sequence[str], on: str, arch: str | None, place: Place) -> list[Table]:
     """The papers' tables with another data set in the place of the paper's, from what was measured on it.
 

@@ -1,4 +1,4 @@
-"""The consistency figure: an image and a crop of it, each with its heatmap under every method, as the paper's Figure 1."""
+"""The figure `consistency`: an image and a crop of it, each with its heatmap under every method, as CGC's Figure 1."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from cambench.losses.cgc import paired_windows
 from cambench.pixels import to_input, to_pixels
 from cambench.report.formats.html import GalleryRow, Said
 from cambench.stages.network import LAST, load_network
-from cambench.stages.reporting.gallery import Shown, cut, of_classes, open_data, photograph, plain, rows, view_of
+from cambench.stages.reporting.figures.qualitative import gridded, pick
+from cambench.stages.reporting.figures.scene import Drawn, cut, of_classes, photograph, plain, reload, view_of
+from cambench.stages.reporting.gallery import Shown, rows
 from cambench.stages.workplace import Place
 from cambench.vocabulary import Box, Dataset
 
 CROP = "its crop"
+
+
+def consistency(runs: Sequence[str], place: Place, *, dataset: str | None, images: int) -> Drawn:
+    """The runs' stored maps side by side, and beside each image its crop. Raises: as `qualitative`."""
+    shown = pick("consistency", runs, dataset, place.results)
+    return gridded("consistency", shown, pairs(shown, place, images))
 
 
 def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]:
@@ -29,48 +37,44 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
     if not originals:
         return []
     first = shown[0].maps
-    dataset = open_data(first, place.data)
-    view = view_of(first)
+    dataset, view = reload(first, place.data), view_of(first)
     chosen = of_classes(dataset, images)
     source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
     batch = next(eval_batches(dataset, view, batch_size=len(chosen), rows=chosen, **source))
     size = (batch.image.shape[2], batch.image.shape[3])
     windows = paired_windows(len(chosen), size, seeds.generator("consistency figure"))
-    crops = geometry.resample(batch.image, windows, size)
-    wholes = [photograph(dataset, row, view) for row in batch.rows]
-    unit = to_pixels(crops, view.mean, view.std)
-    told = {s.label: explained(s, unit, batch.rows, dataset, place) for s in shown}
+    unit = to_pixels(geometry.resample(batch.image, windows, size), view.mean, view.std)
+    answers = {s.label: explained(s, unit, batch.rows, dataset, place) for s in shown}
     made = []
-    for i, original in enumerate(originals):
-        maps = {label: found[i].numpy() for label, (found, _) in told.items()}
-        right, best = dataset.samples[batch.rows[i]].right, {label: int(found[i]) for label, (_, found) in told.items()}
-        says = {label: Said(plain(dataset.classes[c]), c in right) for label, c in best.items()}
-        whole, factor = wholes[i]
-        fine = times(windows, factor)
-        large = (whole.shape[0], whole.shape[1])
+    for i, (row, original) in enumerate(zip(batch.rows, originals, strict=True)):
+        maps = {label: heatmaps[i].numpy() for label, (heatmaps, _) in answers.items()}
+        best = {label: int(predicted[i]) for label, (_, predicted) in answers.items()}
+        says = {label: Said(plain(dataset.classes[c]), c in dataset.samples[row].right) for label, c in best.items()}
+        whole, factor = photograph(dataset, row, view)
+        fine, large = times(windows, factor), (whole.shape[0], whole.shape[1])
         boxes = [box for b in original.boxes if (box := moved(b, fine, i, large))]
         made += [original, GalleryRow(cut(whole, fine[i : i + 1], large), CROP, boxes, maps, says)]
     return made
 
 
-def times(windows: geometry.Windows, factor: int) -> geometry.Windows:
-    """The windows of images that are `factor` times as fine."""
-    edges = {name: factor * getattr(windows, name) for name in ("top", "left", "height", "width")}
-    return replace(windows, **edges)
-
-
-def explained(shown: Shown, images: Tensor, at: Sequence[int], dataset: Dataset, place: Place) -> tuple[Tensor, Tensor]:
-    """The maps (N,h,w) of the images for the classes of the heatmap file's rows `at`, and what the network predicts (N,).
+def explained(shown: Shown, images: Tensor, rows: Sequence[int], dataset: Dataset, place: Place) -> tuple[Tensor, Tensor]:
+    """The maps (N,h,w) of the images for the classes of the heatmap file's rows, and what the network predicts (N,).
 
     images: (N,3,H,W) pixels in [0,1], which the network sees as its own view normalises them.
     """
     job, own = shown.maps.job, view_of(shown.maps)
     epoch = job.get("epoch", LAST)
     loaded = load_network(shown.run, place, layer=job["layer"], precision=job["precision"], checkpoint=epoch)
-    ready = loaded.ready_for(find_explainer(job["explainer"]))
-    classes = torch.tensor([int(shown.maps.target[row]) for row in at], device=loaded.device)
-    found = ready.explain(to_input(images, own.mean, own.std).to(loaded.device), job["target"], classes, dataset)
-    return found.maps.float().cpu(), found.logits.argmax(1).cpu()
+    classes = torch.tensor([int(shown.maps.target[row]) for row in rows], device=loaded.device)
+    seen = to_input(images, own.mean, own.std).to(loaded.device)
+    answer = loaded.ready_for(find_explainer(job["explainer"])).explain(seen, job["target"], classes, dataset)
+    return answer.maps.float().cpu(), answer.logits.argmax(1).cpu()
+
+
+def times(windows: geometry.Windows, factor: int) -> geometry.Windows:
+    """The windows of images that are `factor` times as fine."""
+    edges = {name: factor * getattr(windows, name) for name in ("top", "left", "height", "width")}
+    return replace(windows, **edges)
 
 
 def moved(box: Box, windows: geometry.Windows, index: int, size: tuple[int, int]) -> Box | None:

@@ -1,4 +1,4 @@
-"""The figure `convergence`: which runs it shows."""
+"""The figure `convergence`, as ExCon's Figure 3: validation accuracy and loss over the epochs, mean and std over seeds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cambench.lookup import canonical
+from cambench.report.figures import convergence as curves
 from cambench.report.figures.convergence import QUANTITIES, Training, trainings, validated
 from cambench.stages.progress import say
+from cambench.stages.reporting.figures.scene import Drawn
 from cambench.stages.reporting.paired import run_of
+from cambench.stages.workplace import Place
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 KIND = "convergence"
+
+
+def convergence(runs: Sequence[str], place: Place, *, dataset: str | None) -> Drawn:
+    """The curves of trainings over their epochs. Raises: as `chosen`."""
+    shown = chosen(runs, dataset, place.results)
+    notes = curves.notes(shown)
+    shows = {"dataset": shown[0].runs[0].info.dataset, "notes": notes, "trainings": curves.listed(shown)}
+    return Drawn(curves.convergence(shown, notes), shows)
 
 
 def chosen(names: Sequence[str], dataset: str | None, results: Path) -> list[Training]:
@@ -25,7 +36,7 @@ def chosen(names: Sequence[str], dataset: str | None, results: Path) -> list[Tra
     for run in named:
         if not validated(run):
             raise UsageError(
-                f"--figure {KIND}: expected a finished run with {' and '.join(QUANTITIES)} of every epoch in its log, got "
+                f"figure {KIND}: expected a finished run with {' and '.join(QUANTITIES)} of every epoch in its log, got "
                 f"{run.name}; finish it with `cambench train`, with --set train.validate_epochs=true."
             )
     every = named or read_runs(results)
@@ -34,9 +45,9 @@ def chosen(names: Sequence[str], dataset: str | None, results: Path) -> list[Tra
     runs = [run for run in runs if dataset is None or canonical(run.info.dataset) == canonical(dataset)]
     if not runs:
         here = f"there are those of {', '.join(sets)}" if sets else "there are none"
-        raise UsageError(f"--figure {KIND}: no validated training to show, {here}; make one with `cambench train`.")
+        raise UsageError(f"figure {KIND}: no validated training to show, {here}; make one with `cambench train`.")
     if len({run.info.dataset for run in runs}) > 1:
-        raise UsageError(f"--figure {KIND}: trainings on {', '.join(sets)}; choose with --dataset.")
+        raise UsageError(f"figure {KIND}: trainings on {', '.join(sets)}; choose with --dataset.")
     for run in every:
         if not run.finished and run.info.dataset == runs[0].info.dataset:
             say(f"{KIND}: {run.name} is left out: not finished.")

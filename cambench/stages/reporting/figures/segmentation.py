@@ -1,4 +1,4 @@
-"""The segmentation chart from the rows beside the records: IoU class by class, of every cell of its table."""
+"""The figure `segmentation`: ContrastiveCAM's chart, IoU class by class of every cell, from the rows beside the records."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ from cambench.report.tables.model import Measured
 from cambench.report.tables.paper import paper_table
 from cambench.report.tables.select import chosen
 from cambench.stages.reporting.choice import Choice, recipes
+from cambench.stages.reporting.figures.scene import Drawn
 from cambench.stages.workplace import Place
 from cambench.store.records import Record, read_columns, read_records, records_of, rows_path
 from cambench.store.runs import find_run
 from cambench.vocabulary import CambenchError, UsageError
 
 METRIC = "segmentation-iou"
+TABLE = "contrastive-cam/segmentation"
+
+
+def segmentation(names: Sequence[str], place: Place, *, on: str | None, arch: str | None) -> Drawn:
+    """The chart, and its values as a table. Raises: as `table`."""
+    made = table(names or [TABLE], on, arch, place)
+    return Drawn(class_bars.class_bars(made), {"table": made.id, "points": class_bars.listed(made)}, made)
 
 
 def table(wanted: Sequence[str], on: str | None, arch: str | None, place: Place) -> Table:
@@ -36,14 +44,12 @@ def table(wanted: Sequence[str], on: str | None, arch: str | None, place: Place)
     if len(made) != 1 or any(cell.alternatives[0].metric != METRIC for row in cells(made[0]) for cell in row):
         got = ", ".join(recipe.id for recipe in made)
         raise UsageError(
-            f"--figure segmentation: expected a table of {METRIC}, such as contrastive-cam/segmentation, got {got}."
+            f"figure segmentation: expected a table of {METRIC}, such as contrastive-cam/segmentation, got {got}."
         )
     records = read_records(place.results)
     found = [drawn for cell in shown(made[0]) if (drawn := series(*cell, records, place)) is not None]
     if not found:
-        raise UsageError(
-            f"--figure segmentation: nothing of {made[0].id} is measured; see `cambench reproduce {made[0].id}`."
-        )
+        raise UsageError(f"figure segmentation: nothing of {made[0].id} is measured; see `cambench reproduce {made[0].id}`.")
     names = class_names(found[0].group[0], len(found[0].values), place)
     return class_bars.by_class(paper_table(made[0], records, {}), names, found)
 

@@ -20,7 +20,7 @@ from cambench.report.tables.model import Measured, Table
 from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import load_network
-from cambench.stages.reporting.figures import class_iou
+from cambench.stages.reporting.figures import segmentation
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.records import Record, read_records, records_of, write_record
@@ -41,16 +41,16 @@ def measured(birds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pla
 
 def test_the_classes_are_those_whose_mean_the_record_holds(measured: tuple[Place, Record]) -> None:
     place, record = measured
-    values = class_iou.class_values(record, place)
+    values = segmentation.class_values(record, place)
     assert statistics.fmean(v for v in values if v == v) == pytest.approx(record.values[""].value, rel=1e-9)
-    names = class_iou.class_names(record, len(values), place)
+    names = segmentation.class_names(record, len(values), place)
     assert names == data.load("synthbirds", "test", place.data).classes
 
 
 def test_a_class_without_a_value_in_one_seed_has_none(measured: tuple[Place, Record]) -> None:
     group = [replace(measured[1], seed=seed) for seed in (0, 1)]
-    assert class_iou.measured(group, [50.0, float("nan")]) is None
-    found = class_iou.measured(group, [50.0, 60.0])
+    assert segmentation.measured(group, [50.0, float("nan")]) is None
+    found = segmentation.measured(group, [50.0, 60.0])
     assert found is not None and (found.mean, found.std) == (55, pytest.approx(50**0.5))
 
 
@@ -90,9 +90,9 @@ def of_the_chart(measured: tuple[Place, Record], tmp_path: Path) -> Place:
 
 
 def test_the_table_shows_the_means_own_records_class_by_class(of_the_chart: Place, tmp_path: Path) -> None:
-    table = class_iou.table([TABLE], "synthbirds", None, of_the_chart)
+    table = segmentation.table([TABLE], "synthbirds", None, of_the_chart)
     (record,) = read_records(of_the_chart.results)
-    values = class_iou.class_values(record, of_the_chart)
+    values = segmentation.class_values(record, of_the_chart)
     assert [column.label for column in table.columns] == [("Frozen", "Cross-Entropy")]
     assert tuple(row.label[0] for row in table.rows) == data.load("synthbirds", "test", of_the_chart.data).classes
     cells = [row.cells[0].measured for row in table.rows]
@@ -100,7 +100,7 @@ def test_the_table_shows_the_means_own_records_class_by_class(of_the_chart: Plac
 
     roots = ["--results", str(of_the_chart.results), "--data-root", str(of_the_chart.data)]
     out = tmp_path / "chart.png"
-    asked = ["report", "--figure", "segmentation", "--on", "synthbirds", "--out", str(out), "--csv", *roots]
+    asked = ["figure", "segmentation", "--on", "synthbirds", "--out", str(out), "--csv", *roots]
     told = CliRunner().invoke(app, asked)
     assert told.exit_code == 0 and out.exists()
     assert all(row.label[0] in told.stdout for row in table.rows)
@@ -109,14 +109,14 @@ def test_the_table_shows_the_means_own_records_class_by_class(of_the_chart: Plac
 def test_nothing_measured_and_another_table_are_refused(birds: Path, tmp_path: Path) -> None:
     place = Place(birds, tmp_path, "cpu")
     with pytest.raises(UsageError, match="nothing of contrastive-cam/segmentation is measured"):
-        class_iou.table([TABLE], None, None, place)
+        segmentation.table([TABLE], None, None, place)
     with pytest.raises(UsageError, match="expected a table of segmentation-iou, .* got cgc/1"):
-        class_iou.table(["cgc/1"], None, None, place)
+        segmentation.table(["cgc/1"], None, None, place)
 
 
 def test_the_command_refuses_a_page(tmp_path: Path) -> None:
     out = str(tmp_path / "f.png")
-    told = CliRunner().invoke(app, ["report", "--figure", "segmentation", "--out", out, "--html", "x.html"])
+    told = CliRunner().invoke(app, ["figure", "segmentation", "--out", out, "--html", "x.html"])
     assert told.exit_code != 0 and not Path(out).exists()
 
 

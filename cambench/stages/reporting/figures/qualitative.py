@@ -1,0 +1,74 @@
+"""The figure `qualitative`: images across, beneath each one its stored heatmap under every method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cambench.data.views import in_words
+from cambench.lookup import canonical
+from cambench.report.figures import grid
+from cambench.report.figures.plots import sentences
+from cambench.report.formats.html import GalleryRow
+from cambench.stages.reporting.figures.scene import Drawn, view_of
+from cambench.stages.reporting.gallery import Shown, by_view, first_seeds, of_other_views, rows, side_by_side
+from cambench.stages.reporting.paired import run_of
+from cambench.stages.workplace import Place
+from cambench.store.runs import read_runs
+from cambench.vocabulary import UsageError
+
+
+def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, images: int) -> Drawn:
+    """The runs' stored maps side by side (none named: of all runs). Raises: UsageError where there is nothing to show."""
+    shown = pick("qualitative", runs, dataset, place.results)
+    return gridded("qualitative", shown, rows(shown, place.data, images))
+
+
+def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path) -> list[Shown]:
+    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target.
+
+    Raises: UsageError where none lie side by side, or where they are of several data sets and none is named.
+    """
+    runs = [run_of(name, results) for name in names] or sorted(read_runs(results), key=lambda run: run.info.method)
+    groups = by_view(runs, results)
+    sets = side_by_side(groups)
+    known = list(dict.fromkeys(group[0].maps.job["dataset"] for group in sets))
+    chosen = [g for g in sets if dataset is None or canonical(g[0].maps.job["dataset"]) == canonical(dataset)]
+    if not chosen:
+        here = f"there are those of {', '.join(known)}" if known else "there are none"
+        raise UsageError(f"figure {kind}: no heatmaps to show, {here}; make some with `cambench explain`.")
+    if len({group[0].maps.job["dataset"] for group in chosen}) > 1:
+        raise UsageError(f"figure {kind}: heatmaps of {', '.join(known)}; choose with --dataset.")
+    check_views(kind, chosen[0], groups)
+    return first_seeds(chosen[0])
+
+
+def check_views(kind: str, chosen: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> None:
+    """See that no maps of the same images are left out because they were made from another view of them.
+
+    Raises: UsageError that names them.
+    """
+    job, labels = chosen[0].maps.job, {s.label for s in chosen}
+    others = {s.label: s for s in of_other_views(chosen, groups)}
+    if others:
+        other = next(iter(others.values()))
+        ours, theirs = (
+            f"{view['kind']} {view['size']} ({', '.join(sorted(names))})"
+            for view, names in ((job["view"], labels), (other.maps.job["view"], others))
+        )
+        raise UsageError(
+            f"figure {kind}: expected maps of one view, got {ours} and {theirs}; name the RUNs to show, or make what is "
+            f"missing: cambench explain {other.run.name} -e {other.maps.job['explainer']} --view {job['view']['kind']}"
+        )
+
+
+def gridded(kind: str, shown: Sequence[Shown], made: Sequence[GalleryRow]) -> Drawn:
+    """The grid of images × methods, and every sentence that must stand under it. Raises: UsageError without images."""
+    job = shown[0].maps.job
+    if not made:
+        raise UsageError(f"figure {kind}: the images of {job['dataset']} are not at hand.")
+    runs = {s.run.name: s.run.info for s in shown}
+    seen = f"Shown is {in_words(view_of(shown[0].maps))}."
+    last = f"{job['dataset']}, {job['split']} images; runs: {', '.join(runs)}. {seen}"
+    notes = [*sentences([*runs.values()]), last]
+    return Drawn(grid.grid(made, notes), {"dataset": job["dataset"], "notes": notes, "images": grid.listed(made)})

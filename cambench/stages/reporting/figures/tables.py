@@ -1,0 +1,31 @@
+"""The figures of one of the papers' tables: `lambda`, `gradient-sign`, `remove-and-classify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from cambench.report.figures import ablation, bars, erasing
+from cambench.stages.reporting.figures.scene import Drawn
+from cambench.stages.reporting.report import tables_of
+from cambench.stages.workplace import Place
+from cambench.vocabulary import UsageError
+
+DRAWINGS = {
+    "lambda": ("cgc/10", ablation.ablation, ablation.listed),
+    "gradient-sign": ("weighted-contrast/figure3", bars.gradient_sign, bars.listed),
+    "remove-and-classify": ("calm/figure5", erasing.remove_and_classify, erasing.listed),
+}
+"""Kind -> its table where none is named, its picture, and its points for a machine."""
+
+
+def drawn(kind: str, names: Sequence[str], place: Place, *, on: str | None, arch: str | None) -> Drawn:
+    """One table as a picture. Raises: UsageError for another kind of table, or where there is nothing to draw."""
+    default, picture, points = DRAWINGS[kind]
+    made = tables_of(names or [default], place, on=on, arch=arch)
+    if len(made) != 1:
+        raise UsageError(f"figure {kind}: expected one table, got {len(made)}.")
+    return Drawn(picture(made[0]), {"table": made[0].id, "points": points(made[0])})
+
+
+curve, gradient_sign, remove_and_classify = (partial(drawn, kind) for kind in DRAWINGS)
