@@ -62,7 +62,7 @@ def test_a_kind_shows_and_takes_its_own_options_and_no_other(kind: str, typed: T
         ),
         (
             ["worst", "-m", "average-precision", "--out", "x.png"],
-            "expected a metric with a value an image, got average-precision",
+            "expected a metric with a value an image and stored heatmaps, got average-precision",
         ),
         (["worst", "-m", "iauk", "--out", "x.png"], "Did you mean iauc"),
         (["segmentation", "--out", "x.png", "--csv", "--latex"], "one at a time"),

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from cambench.report.figures import convergence as c
+from cambench.report.tables.varied import SPACE
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 
@@ -63,8 +64,8 @@ def test_only_seeds_of_one_training_are_averaged(tmp_path: Path) -> None:
     every = [*seeds("supcon", tmp_path), *seeds("excon", tmp_path), run("excon", 5, [1.0, 2.0, 3.0], tmp_path, lr=0.1)]
     shown = c.trainings(every)
     assert [(t.label, t.seeds) for t in shown] == [
-        ("excon optimizer.lr=0.5", [0, 1, 2]),
-        ("excon optimizer.lr=0.1", [5]),
+        (f"excon (lr{SPACE}0.5)", [0, 1, 2]),
+        (f"excon (lr{SPACE}0.1)", [5]),
         ("supcon", [0, 1, 2]),
     ]
     for facts in ({"arch": "resnet8"}, {"data": "other"}, {"deviations": ["x"]}, {"partial": ["x"]}, {"comparable": False}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_the_points_are_the_tables_cells_and_two_ends() -> None:
     assert [p.k for p in own] == KS
     for p in (own[0], own[-1]):
         assert (p.measured, p.low, p.high, p.published) == (1, 1, 1, 1)
-    assert erasing.listed(made)[1] == {
+    assert asdict(found[1]) == {
         "dataset": "CUB", "method": "Vanilla Gradient", "k": 10.0, "measured": found[1].measured,
         "low": found[1].low, "high": found[1].high, "published": found[1].published,
     }  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
-from cambench.report.tables.model import Cell, Row, Table
+from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
 OURS, THEIRS = "#1f5fa8", "#8a8a8a"
@@ -30,12 +30,13 @@ class Point:
     published: float | None
 
 
-def points(table: Table) -> list[list[Point]]:
+def points(table: Table) -> list[Point]:
     """The cells, row by row.
 
     Raises: UsageError where a column is no number.
     """
-    return [[point(row, cell, number(table, c)) for c, cell in enumerate(row.cells)] for row in table.rows]
+    every = ((row.heading[-1], number(table, c), cell) for row in table.rows for c, cell in enumerate(row.cells))
+    return [Point(name, x, *cell.drawn) for name, x, cell in every]
 
 
 def number(table: Table, column: int) -> float:
@@ -49,22 +50,14 @@ def number(table: Table, column: int) -> float:
         ) from e
 
 
-def point(row: Row, cell: Cell, x: float) -> Point:
-    """One cell. A published number never stands beside a measured one that is not comparable."""
-    name, measured = row.heading[-1], cell.measured
-    published = cell.published.value if cell.published and (measured is None or measured.comparable) else None
-    if measured is None:
-        return Point(name, x, None, None, None, published)
-    low, high = measured.ends or (None, None)
-    return Point(name, x, measured.mean, low, high, published)
-
-
 def ablation(table: Table) -> Figure:
     """One panel a row: measured with its spread, published beside it. 0 stands apart, because it is another training.
 
     Raises: UsageError where there is nothing to draw.
     """
-    rows = [row for row in points(table) if any(p.measured is not None or p.published is not None for p in row)]
+    every = points(table)
+    names = dict.fromkeys(p.row for p in every if p.measured is not None or p.published is not None)
+    rows = [[p for p in every if p.row == name] for name in names]
     if not rows:
         raise UsageError(f"figure lambda: nothing of {table.id} is measured or published.")
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
@@ -114,8 +107,3 @@ def curve(axes: Axes, pairs: Sequence[tuple[float, float]], label: str, **style:
     if apart:
         named: dict[str, Any] = {} if rest else {"label": label}
         axes.plot(*zip(*apart, strict=True), markersize=4, **{**style, "linestyle": "none"}, **named)
-
-
-def listed(table: Table) -> list[dict[str, Any]]:
-    """The points, for a machine."""
-    return [asdict(p) for row in points(table) for p in row]

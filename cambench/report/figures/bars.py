@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,14 +42,10 @@ def bars(table: Table) -> list[Bar]:
             "figure gradient-sign: expected a table of networks × targets over sizes × steps × quantities, such as "
             f"weighted-contrast/figure3, got {table.id}."
         )
-    found = []
-    for row in table.rows:
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            m = cell.measured
-            low, high = (m.ends if m else None) or (None, None)
-            size, steps, quantity = column.label
-            found.append(Bar(row.label[0], row.label[1], size, steps, quantity, m.mean if m else None, low, high))
-    return found
+    cells = (
+        (row.label, column.label, cell) for row in table.rows for column, cell in zip(table.columns, row.cells, strict=True)
+    )
+    return [Bar(network, target, *column, *cell.drawn[:3]) for (network, target), column, cell in cells]
 
 
 def gradient_sign(table: Table) -> Figure:
@@ -102,8 +97,3 @@ def panel(axes: Axes, shown: Sequence[Bar], sizes: Sequence[str]) -> None:
     axes.tick_params(labelsize=SMALL - 0.5, length=2)
     quiet(axes)
     axes.set_axisbelow(True)
-
-
-def listed(table: Table) -> list[dict[str, Any]]:
-    """The bars, for a machine."""
-    return [asdict(bar) for bar in bars(table)]

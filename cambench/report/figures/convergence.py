@@ -15,10 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from cambench.lookup import canonical
 from cambench.recipes.published import load_published
-from cambench.recipes.schema import WORDS
 from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, sentences, write_foot
 from cambench.report.tables.measure import listed as numbers
 from cambench.report.tables.select import alike, bare, together
+from cambench.report.tables.varied import flat, labelled, varied
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 
@@ -91,24 +91,13 @@ def conditions(run: Run) -> tuple[str, ...]:
 
 def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """A name a group: the method, the network where there are several, and the settings in which equal names differ."""
-    several = len({bare(group[0].info.arch) for group in groups}) > 1
     infos = [group[0].info for group in groups]
-    plain = [info.method + (f" {bare(info.arch)}" if several else "") for info in infos]
-    flat = [{k: v for k, v in flattened(info.recipe).items() if k.split(".")[0] not in WORDS} for info in infos]
-    found = []
-    for name, own in zip(plain, flat, strict=True):
-        others = [other for other, its in zip(flat, plain, strict=True) if its == name]
-        keys = [key for key in own if any(other.get(key) != own[key] for other in others)]
-        found.append(" ".join([name, *(f"{key}={own[key]}" for key in keys)]))
+    several = len({bare(info.arch) for info in infos}) > 1
+    names = [info.method + (f" {bare(info.arch)}" if several else "") for info in infos]
+    alike = [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
+    settings = {i: words for own in alike for i, words in zip(own, varied([infos[i].recipe for i in own]), strict=True)}
+    found = [labelled(name, ", ".join(settings[i])) for i, name in enumerate(names)]
     return [name if found.count(name) == 1 else f"{name} ({g[0].name})" for name, g in zip(found, groups, strict=True)]
-
-
-def flattened(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted key -> value."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        found |= flattened(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return found
 
 
 def training(label: str, group: Sequence[Run]) -> Training:
@@ -139,7 +128,7 @@ def band(quantity: str, group: Sequence[Run], logs: Sequence[Sequence[Mapping[st
 
 def published(run: Run) -> float | None:
     """The summary that the paper prints of such a run, None of any other: never beside what may not be compared."""
-    info, settings = run.info, flattened(run.info.recipe)
+    info, settings = run.info, flat(run.info.recipe)
     if (info.dataset, bare(info.arch)) != ON or info.partial or not info.comparable:
         return None
     for (table, row, _), value in load_published(PAPER).items():
@@ -197,7 +186,7 @@ def summary(one: Training) -> str:
 def notes(shown: Sequence[Training]) -> list[str]:
     """What the lines are, of which seeds, and every sentence that must stand under what the runs show."""
     seeds = "; ".join(f"{t.label} {numbers(t.seeds)}{'' if len(t.runs) > 1 else ' (one: no band)'}" for t in shown)
-    frozen = [FROZEN.format(t.label) for t in shown if flattened(t.runs[0].info.recipe).get("model.frozen")]
+    frozen = [FROZEN.format(t.label) for t in shown if flat(t.runs[0].info.recipe).get("model.frozen")]
     theirs = any(t.published is not None for t in shown)
     extra = ["The paper does not say whether its summary is of accuracy, nor how its std divides."] if theirs else []
     every = sentences(run.info for t in shown for run in t.runs)

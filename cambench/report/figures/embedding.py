@@ -13,21 +13,19 @@ from numpy.typing import NDArray
 
 from cambench.report.figures.drawing import read_image
 from cambench.report.figures.grid import enlarged
-from cambench.report.figures.panels import Sheet
-from cambench.report.figures.plots import PLAIN, SMALL, wrapped
+from cambench.report.figures.plots import EDGE, GREY, LINE, PLAIN, SMALL, Sheet, footed, wrapped
 from cambench.vocabulary import CambenchError
 
 COLOURS = ("#1f5fa8", "#e0922f", "#3f8f4f", "#d1495b", "#8a4fa8")
 """One a class."""
 ACROSS, PAIRS = 2, 3
 """Panels side by side, as in Figures 7 and 8; pairs of pictures side by side beneath each."""
-WIDTH, HEIGHT, GAP, EDGE, LINE = 3.6, 3.0, 0.25, 0.12, 0.13
+WIDTH, HEIGHT, GAP = 3.6, 3.0, 0.25
 SIDE = 0.54
-"""Inches: a scatter plot and what parts two, the margin, a line of text, a picture's side."""
+"""Inches: a scatter plot and what parts two, a picture's side."""
 LETTERS = 26
 ORIGINAL, MASKED = ("x", "original"), ("o", "masked")
 """Marker and name. Source: ExCon Figure 1's caption; ExCon §4.4 says the opposite (ExCon protocol §2.4)."""
-GREY = "#444444"
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,13 @@ def embedding(clouds: Sequence[Cloud], classes: Sequence[str], notes: Sequence[s
     head = EDGE + (0.05 + LINE * max(name.count("\n") + 1 for name in names)) * -(-(len(names) + 2) // columns) + 0.1
     tall = [3 * LINE + HEIGHT + beneath(cloud) for cloud in clouds]
     rows = [max(tall[i : i + across]) + GAP for i in range(0, len(clouds), across)]
-    foot = [line for text in notes for line in wrapped(text, int((width - 2 * EDGE) * 20), 9).splitlines()]
+    foot = footed(notes, width - 2 * EDGE, letters=20, most=9)
     high = head + sum(rows) + LINE * len(foot) + EDGE
     sheet, left = Sheet(Figure(figsize=(width, high)), width, high), (width - WIDTH * across - GAP * (across - 1)) / 2
     for n, cloud in enumerate(clouds):
         draw(sheet, cloud, left + (WIDTH + GAP) * (n % across), head + sum(rows[: n // across]))
     legend(sheet, names, columns)
-    for n, line in enumerate(foot):
-        sheet.text(EDGE, high - EDGE - LINE * (len(foot) - 1 - n), line, fontsize=SMALL - 1, color=GREY)
+    sheet.foot(foot)
     return sheet.figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
-from cambench.report.tables.model import Cell, Table
+from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
 WIDTH, HEIGHT, LEFT = 2.5, 2.3, 0.45
@@ -64,22 +64,12 @@ def points(table: Table) -> list[Point]:
     for dataset in dict.fromkeys(head[0] for head in heads):
         for row in table.rows:
             own = [
-                point(dataset, row.label[0], float(head[1].removesuffix(PERCENT)), cell)
+                Point(dataset, row.label[0], float(head[1].removesuffix(PERCENT)), *cell.drawn)
                 for head, cell in zip(heads, row.cells, strict=True)
                 if head[0] == dataset
             ]
             found += sorted([*own, *ends(own)], key=lambda p: p.k)
     return found
-
-
-def point(dataset: str, method: str, k: float, cell: Cell) -> Point:
-    """One cell. A published number never stands beside a measured one that is not comparable."""
-    ours = cell.measured
-    theirs = cell.published.value if cell.published and (ours is None or ours.comparable) else None
-    if ours is None:
-        return Point(dataset, method, k, None, None, None, theirs)
-    low, high = ours.ends or (None, None)
-    return Point(dataset, method, k, ours.mean, low, high, theirs)
 
 
 def ends(own: Sequence[Point]) -> list[Point]:
@@ -139,8 +129,3 @@ def panel(axes: Axes, shown: Sequence[Point], style: dict[str, dict[str, Any]]) 
     axes.set_xlabel(AXES[0], fontsize=SMALL + 1, **PLAIN)
     axes.tick_params(labelsize=SMALL, length=2)
     quiet(axes)
-
-
-def listed(table: Table) -> list[dict[str, Any]]:
-    """The points, for a machine."""
-    return [asdict(p) for p in points(table)]

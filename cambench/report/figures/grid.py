@@ -12,14 +12,14 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from cambench.report.figures import drawing
-from cambench.report.figures.plots import PLAIN, SMALL, without_common, wrapped
+from cambench.report.figures.plots import LINE, PLAIN, SMALL, Sheet, footed, without_common, wrapped
 from cambench.report.formats.html import GalleryRow
 from cambench.vocabulary import Box, CambenchError
 
 SIDE = 320
 """Pixels of the longer side of a picture in the figure."""
-CELL, NAMES, LINE, WORDS = 1.35, 0.4, 0.14, 0.16
-"""Inches: a picture, the column of method names at least, a line of text, what a network says wrongly."""
+CELL, NAMES, WORDS = 1.35, 0.4, 0.16
+"""Inches: a picture, the column of method names at least, what a network says wrongly."""
 LETTERS = 18
 """Letters of a method's name that fit beside a picture."""
 SCALE = "Positive part of each map, resized bilinearly, on a colour scale of its own from 0 to its maximum"
@@ -41,15 +41,16 @@ def grid(rows: Sequence[GalleryRow], notes: Sequence[str] = ()) -> Figure:
     names = {label: named(words) for label, words in [("", "image"), *short.items()]}
     side = max(NAMES, LINE * (1 + max(name.count("\n") for name in names.values())) + 0.12)
     width = side + 0.35 + CELL * len(rows)
-    lines = [line for text in foot for line in wrapped(text, int(width * 20), 9).splitlines()]
+    lines = footed(foot, width, letters=20, most=9)
     titles = [wrapped(row.name, 22) for row in rows]
     head, low = (LINE * n + 0.1 for n in (1 + max(title.count("\n") for title in titles), len(lines)))
     high = head + (CELL + WORDS) * (1 + len(labels)) + low
-    figure = Figure(figsize=(width, high))
+    sheet = Sheet(Figure(figsize=(width, high)), width, high)
     for c, row in enumerate(rows):
         picture = enlarged(drawing.read_image(row.image))
         for r, label in enumerate(["", *labels]):
-            axes = figure.add_axes(place(side + CELL * c, r, width, high, head))
+            axes = sheet.axes(side + CELL * c, head + (CELL + WORDS) * r, CELL - 0.08, CELL)
+            axes.set_axis_on()
             shown = picture if not label else None
             if label in row.maps:
                 shown = drawing.overlay(picture, np.maximum(row.maps[label], 0))
@@ -62,19 +63,13 @@ def grid(rows: Sequence[GalleryRow], notes: Sequence[str] = ()) -> Figure:
                 axes.set_ylabel(names[label], fontsize=SMALL + 1, **PLAIN)
             if r == 0:
                 axes.set_title(titles[c], fontsize=SMALL, pad=3, **PLAIN)
-    figure.text(0.08 / width, (low - 0.06) / high, "\n".join(lines), fontsize=SMALL - 1, va="top", color="#444444", **PLAIN)
-    return figure
+    sheet.foot(lines)
+    return sheet.figure
 
 
 def named(label: str) -> str:
     """A method's name in lines; a target's argument may begin one."""
     return wrapped(label.replace(":", ": "), LETTERS)
-
-
-def place(left: float, row: int, width: float, high: float, head: float) -> tuple[float, float, float, float]:
-    """Left, bottom, width and height of a picture, as shares of the figure of `width` × `high` inches under `head`."""
-    top = high - head - (CELL + WORDS) * row
-    return (left / width, (top - CELL) / high, (CELL - 0.08) / width, CELL / high)
 
 
 def draw(axes: Axes, shown: Image.Image | None, row: GalleryRow, width: int) -> None:

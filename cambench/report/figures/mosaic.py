@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from cambench.report.figures import drawing
 from cambench.report.figures.grid import outline
-from cambench.report.figures.panels import GREY, Sheet
-from cambench.report.figures.plots import SMALL, wrapped
+from cambench.report.figures.plots import EDGE, GREY, LINE, SMALL, Sheet, footed, wrapped
 from cambench.vocabulary import Box
 
-ACROSS, SIDE, GAP, EDGE, LINE = 4, 0.95, 0.16, 0.12, 0.125
-"""Images side by side; inches: a picture's side, what parts two images, the margin, a line of text."""
+ACROSS, SIDE, GAP = 4, 0.95, 0.16
+"""Images side by side; inches: a picture's side, what parts two images."""
 LETTERS = 38
 """Letters that fit beneath an image and its heatmap."""
 RIGHT, WRONG = "#1b7a2f", "#b00020"
@@ -45,13 +44,12 @@ def mosaic(tiles: Sequence[Tile], notes: Sequence[str] = ()) -> Figure:
     across, wide = min(ACROSS, len(tiles)), 2 * SIDE + 0.04
     rows = -(-len(tiles) // across)
     width, tall = max(2 * EDGE + (wide + GAP) * across - GAP, 4.5), SIDE + 4 * LINE + GAP
-    foot = [line for text in notes for line in wrapped(text, int((width - 2 * EDGE) * 20), 9).splitlines()]
+    foot = footed(notes, width - 2 * EDGE, letters=20, most=9)
     high = 2 * EDGE + tall * rows + LINE * len(foot)
     sheet = Sheet(Figure(figsize=(width, high)), width, high)
     for n, tile in enumerate(tiles):
         draw(sheet, tile, EDGE + (wide + GAP) * (n % across), EDGE + tall * (n // across))
-    for n, line in enumerate(foot):
-        sheet.text(EDGE, high - EDGE - LINE * (len(foot) - 1 - n), line, fontsize=SMALL - 1, color=GREY)
+    sheet.foot(foot)
     return sheet.figure
 
 

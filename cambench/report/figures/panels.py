@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ from PIL import Image
 
 from cambench.report.figures import drawing
 from cambench.report.figures.grid import enlarged
-from cambench.report.figures.plots import PLAIN, SMALL, wrapped
+from cambench.report.figures.plots import EDGE, GREY, LINE, SMALL, Sheet, footed, wrapped
 from cambench.vocabulary import CambenchError
 
 WHITE = (255, 255, 255)
@@ -25,8 +25,8 @@ SIGNED = drawing.Look(0.5, 0.5, towards=(WHITE, (255, 0, 0)), away=(WHITE, (0, 0
 """An opacity of 0.5, the range ±max |M| (weighted-contrast protocol §5); the ends are the purest blue and red: half
 transparent over grey, darker ones would look like no colour at all."""
 POSITIVE = replace(drawing.LOOK, grey=1.0)
-CELL, GAP, LINE, EDGE = 1.35, 0.16, 0.13, 0.12
-"""Inches: a picture with its share of white, what parts two groups, a line of text, the margin."""
+CELL, GAP = 1.35, 0.16
+"""Inches: a picture with its share of white, what parts two groups."""
 LETTERS = 21
 """Letters of a heading that fit above one picture."""
 BAR, HIGH, WORDS = 3.2, 0.11, 2.2
@@ -34,7 +34,6 @@ BAR, HIGH, WORDS = 3.2, 0.11, 2.2
 NEXT = HIGH + 1.6 * LINE
 """Inches from one colour bar to the next."""
 LINES = 3
-GREY = "#444444"
 FOR, AGAINST = "#c00000", "#0033cc"
 """Words of the class that a map speaks for, and of the others: the colours of the maps, dark enough to read."""
 
@@ -95,7 +94,7 @@ def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = (
         raise CambenchError(f"figure of signed maps: expected rows with the same columns, got {len(columns)} kinds of rows.")
     (counts,) = {tuple(len(group) for group in found) for found in columns}
     width = max(2 * EDGE + CELL * (1 + sum(counts)) + GAP * len(counts), 2 * WORDS + 1)
-    foot = [line for text in notes for line in wrapped(text, int((width - 2 * EDGE) * 22), 9).splitlines()]
+    foot = footed(notes, width - 2 * EDGE, letters=22, most=9)
     heads = [headings(row) for row in rows]
     said = [LINE * max(text.count("\n") + 1 for text in head) + 0.04 for head in heads]
     tall = [CELL + LINE + 0.03 + beneath(row) for row in rows]
@@ -113,29 +112,8 @@ def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = (
         sheet.text(x + picture() / 2, upper, title, ha="center", fontsize=SMALL + 0.5, fontweight="bold")
     for n, bar in enumerate(bars):
         colour_bar(sheet, end + 0.04 + NEXT * n, bar)
-    for n, line in enumerate(foot):
-        sheet.text(EDGE, sheet.high - EDGE - LINE * (len(foot) - 1 - n), line, fontsize=SMALL - 1, color=GREY)
+    sheet.foot(foot)
     return sheet.figure
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A figure that is measured in inches from its upper left corner."""
-
-    figure: Figure
-    width: float
-    high: float
-
-    def axes(self, left: float, top: float, width: float, high: float) -> Axes:
-        """Empty axes without ticks and frame."""
-        share = (left / self.width, 1 - (top + high) / self.high, width / self.width, high / self.high)
-        axes = self.figure.add_axes(share)
-        axes.set_axis_off()
-        return axes
-
-    def text(self, left: float, top: float, text: str, **style: Any) -> None:
-        """Words whose last line stands on `top`."""
-        self.figure.text(left / self.width, 1 - top / self.high, text, va="bottom", **PLAIN, **style)
 
 
 def picture() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,36 @@ METADATA: dict[str, dict[str, str | None]] = {"pdf": {"CreationDate": None}, "pn
 """The formats, and what keeps their files the same from day to day."""
 DPI = 200
 SMALL = 7.0
+LINE, EDGE = 0.13, 0.12
+"""Inches: a line of text, the margin."""
+GREY = "#444444"
 PLAIN: dict[str, Any] = {"parse_math": False}
 """For every text that comes from data: a dollar sign is a dollar sign."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure that is measured in inches from its upper left corner."""
+
+    figure: Figure
+    width: float
+    high: float
+
+    def axes(self, left: float, top: float, width: float, high: float) -> Axes:
+        """Empty axes without ticks and frame."""
+        share = (left / self.width, 1 - (top + high) / self.high, width / self.width, high / self.high)
+        axes = self.figure.add_axes(share)
+        axes.set_axis_off()
+        return axes
+
+    def text(self, left: float, top: float, text: str, **style: Any) -> None:
+        """Words whose last line stands on `top`."""
+        self.figure.text(left / self.width, 1 - top / self.high, text, va="bottom", **PLAIN, **style)
+
+    def foot(self, lines: Sequence[str]) -> None:
+        """Lines at the bottom."""
+        for n, line in enumerate(reversed(lines)):
+            self.text(EDGE, self.high - EDGE - LINE * n, line, fontsize=SMALL - 1, color=GREY)
 
 
 def form(path: Path) -> str:
@@ -56,14 +85,14 @@ def sentences(shown: Iterable[RunInfo | Record], notes: Iterable[str] = ()) -> l
     return list(dict.fromkeys(f"{s.rstrip('.')}." for s in (*parts, *notes, *wrong, *departures)))
 
 
-def footed(sentences: Iterable[str], width: float) -> list[str]:
-    """The lines beneath a figure of `width` inches, at most four a sentence."""
-    return [line for sentence in sentences for line in wrapped(sentence, int(width * 17), 4).splitlines()]
+def footed(notes: Iterable[str], width: float, letters: float = 17, most: int = 4) -> list[str]:
+    """The lines beneath a figure of `width` inches, `letters` an inch, at most so many a sentence."""
+    return [line for text in notes for line in wrapped(text, int(width * letters), most).splitlines()]
 
 
 def write_foot(figure: Figure, lines: Sequence[str], top: float) -> None:
     """Put the lines beneath a figure; top: a share of its height."""
-    figure.text(0.01, top, "\n".join(lines), fontsize=SMALL - 0.5, va="top", color="#444444", **PLAIN)
+    figure.text(0.01, top, "\n".join(lines), fontsize=SMALL - 0.5, va="top", color=GREY, **PLAIN)
 
 
 def legend_above(figure: Figure) -> None:

@@ -60,6 +60,14 @@ class Cell:
         return round(self.measured.mean, self.decimals) - self.published.value
 
     @property
+    def drawn(self) -> tuple[float | None, float | None, float | None, float | None]:
+        """Measured, the two ends of its spread, published: never a published number beside one that is not comparable."""
+        theirs = self.published.value if self.published and (self.measured is None or self.measured.comparable) else None
+        if self.measured is None:
+            return None, None, None, theirs
+        return self.measured.mean, *(self.measured.ends or (None, None)), theirs
+
+    @property
     def measured_text(self) -> str:
         """`81.20 ± 0.31`, `54.77 [54.33, 55.21]`, or a dash."""
         if self.measured is None:

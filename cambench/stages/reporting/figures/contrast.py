@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,6 @@ from cambench.stages.reporting.figures.scene import (
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
-CONTRAST, BLURRED = "contrast", "blurred"
 CONTRASTS = {"original": "logit", "mean": "mean", "max": "max", "weighted": "weighted"}
 """Wang & Wang's name -> target."""
 SIGNS = ("blue: the region speaks against the class", "red: it speaks for the class named above")
@@ -70,26 +70,6 @@ class Best:
         """The K best classes."""
         classes: list[int] = self.order[0].tolist()
         return classes
-
-
-def contrast(
-    runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainer: str, classes: int | None
-) -> Drawn:
-    """Every contrast of the best classes. Raises: UsageError where no image is undecided enough."""
-    shown, k = opened(CONTRAST, runs, place, (dataset, explainer, "resize", classes or 2))
-    undecided_rows, chosen = undecided(CONTRAST, shown, k, images, place)
-    rows = [contrasted(shown, one) for one in best_of(shown, undecided_rows, k, place)]
-    return signed([shown], rows, OF_CONTRAST, chosen)
-
-
-def blurred_where_negative(
-    runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainer: str, classes: int | None
-) -> Drawn:
-    """Original and weighted, and what blurring their negative pixels does. Raises: as `contrast`."""
-    shown, k = opened(BLURRED, runs, place, (dataset, explainer, "resize", classes or 2))
-    undecided_rows, chosen = undecided(BLURRED, shown, k, images, place)
-    rows = [with_blurred(shown, one) for one in best_of(shown, undecided_rows, k, place)]
-    return signed([shown], rows, OF_BLURRED, chosen)
 
 
 def opened(kind: str, runs: Sequence[str], place: Place, choice: tuple[str | None, str, str, int]) -> tuple[Scene, int]:
@@ -192,3 +172,27 @@ def changes(before: Sequence[float], after: Sequence[float], own: int) -> list[t
     """A line a class: its probability before and after, and whether it is the map's own class, number `own`."""
     pairs = zip(before, after, strict=True)
     return [(f"p(t{i + 1}) {chance(b)} → {chance(a)}", i == own) for i, (b, a) in enumerate(pairs)]
+
+
+ROWS = {"contrast": (contrasted, OF_CONTRAST), "blurred": (with_blurred, OF_BLURRED)}
+"""Kind -> how its rows are made, and what they mean."""
+
+
+def drawn(
+    kind: str,
+    runs: Sequence[str],
+    place: Place,
+    *,
+    dataset: str | None,
+    images: int,
+    explainer: str,
+    classes: int | None,
+) -> Drawn:
+    """A figure of the best classes of undecided images. Raises: UsageError where no image is undecided enough."""
+    shown, k = opened(kind, runs, place, (dataset, explainer, "resize", classes or 2))
+    rows, chosen = undecided(kind, shown, k, images, place)
+    make, meaning = ROWS[kind]
+    return signed([shown], [make(shown, one) for one in best_of(shown, rows, k, place)], meaning, chosen)
+
+
+contrast, blurred_where_negative = (partial(drawn, kind) for kind in ROWS)

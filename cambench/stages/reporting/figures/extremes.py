@@ -83,8 +83,8 @@ worst, best = partial(extremes, "worst"), partial(extremes, "best")
 
 def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, place: Place) -> tuple[Path, Record]:
     """The one record that is meant, with its file. Raises: UsageError where there is none, or several."""
-    if metric.mean is not None or metric.pairs:
-        raise UsageError(f"figure {kind}: expected a metric with a value an image, got {metric.name}, which has none.")
+    if metric.mean is not None or metric.pairs or metric.train_bn is not None:
+        raise UsageError(f"figure {kind}: expected a metric with a value an image and stored heatmaps, got {metric.name}.")
     folders = [run_of(name, place.results).name for name in names] or ["*"]
     paths = sorted(path for folder in folders for path in (place.results / "records").glob(f"{folder}/*.json"))
     meant = [
@@ -104,11 +104,8 @@ def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, pla
 
 def agrees(record: Record, asked: Asked) -> bool:
     """Whether a record is of the explainer, target and data set asked for; a metric of no maps is of any."""
-    facts = {name: getattr(record, name) for name in asked}
-    return all(
-        wanted is None or facts[name] is None or canonical(wanted) == canonical(facts[name])
-        for name, wanted in asked.items()
-    )
+    facts = [(wanted, getattr(record, name)) for name, wanted in asked.items()]
+    return all(wanted is None or fact is None or canonical(wanted) == canonical(fact) for wanted, fact in facts)
 
 
 def measured(kind: str, metric: str, variant: str | None, found: tuple[Path, Record]) -> Measured:
@@ -132,11 +129,8 @@ def heatmaps_of(kind: str, shown: Measured, asked: Asked, place: Place) -> Heatm
     record, looks = shown.record, shown.metric.looks
     identity = dict(record.job.get("maps") or record.job["input"])
     if not looks:  # its own view is not that of the maps
-        identity = {
-            **{key: v for key, v in identity.items() if key != "view"},
-            **MAPS,
-            **{k: v for k, v in asked.items() if v},
-        }
+        del identity["view"]
+        identity |= MAPS | {name: wanted for name, wanted in asked.items() if wanted}
     for path in sorted((place.results / "heatmaps" / record.run).glob("*.h5")):
         maps = read_heatmaps(path)
         if all(maps.job.get(key) == value for key, value in identity.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 
 from cambench.report.figures import ablation, bars, erasing
@@ -12,11 +13,11 @@ from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 DRAWINGS = {
-    "lambda": ("cgc/10", ablation.ablation, ablation.listed),
-    "gradient-sign": ("weighted-contrast/figure3", bars.gradient_sign, bars.listed),
-    "remove-and-classify": ("calm/figure5", erasing.remove_and_classify, erasing.listed),
+    "lambda": ("cgc/10", ablation.ablation, ablation.points),
+    "gradient-sign": ("weighted-contrast/figure3", bars.gradient_sign, bars.bars),
+    "remove-and-classify": ("calm/figure5", erasing.remove_and_classify, erasing.points),
 }
-"""Kind -> its table where none is named, its picture, and its points for a machine."""
+"""Kind -> its table where none is named, its picture, the points that it shows."""
 
 
 def drawn(kind: str, names: Sequence[str], place: Place, *, on: str | None, arch: str | None) -> Drawn:
@@ -25,7 +26,7 @@ def drawn(kind: str, names: Sequence[str], place: Place, *, on: str | None, arch
     made = tables_of(names or [default], place, on=on, arch=arch)
     if len(made) != 1:
         raise UsageError(f"figure {kind}: expected one table, got {len(made)}.")
-    return Drawn(picture(made[0]), {"table": made[0].id, "points": points(made[0])})
+    return Drawn(picture(made[0]), {"table": made[0].id, "points": [asdict(point) for point in points(made[0])]})
 
 
 curve, gradient_sign, remove_and_classify = (partial(drawn, kind) for kind in DRAWINGS)
