@@ -19,10 +19,7 @@ TABLE = "report"
 COMPARED = frozenset({"paired", "metric", "explainer", "target", "csv"})
 PAGES = frozenset({"latex", "markdown", "csv"})
 OF_TABLE = frozenset({"tables", "paper", "on", "arch"})
-MODES = {
-    TABLE: OF_TABLE | PAGES | {"html"},
-    "--paired": COMPARED,
-}
+MODES = {TABLE: OF_TABLE | PAGES | {"html"}, "--paired": COMPARED}
 """What a command line of `report` means, and the options that it then uses."""
 
 
@@ -34,14 +31,7 @@ Paired = Annotated[
     tuple[str, str] | None, typer.Option("--paired", metavar="RUN_A RUN_B", help="Compare two runs image by image.")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metrics of --paired; none: all shared.")]
-Explainers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--explainer",
-        "-e",
-        help="Only this one in --paired.",
-    ),
-]
+Explainers = Annotated[list[str] | None, typer.Option("--explainer", "-e", help="Only this one in --paired.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Only this target in --paired.")]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cambench.report.figures.plots import PLAIN, SMALL, footed, legend_above, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, write_foot
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
@@ -73,7 +73,7 @@ def gradient_sign(table: Table) -> Figure:
             panel(axes, [bar for bar in every if (bar.network, bar.quantity) == (network, quantity)], sizes)
             axes.set_title(quantity if r == 0 else "", fontsize=SMALL + 1, **PLAIN)
             axes.set_ylabel(network if c == 0 else "", fontsize=SMALL + 1, **PLAIN)
-    legend_above(figure)
+    legend(figure)
     write_foot(figure, lines, (low - 0.1) / high)
     return figure
 

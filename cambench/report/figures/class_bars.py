@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.report.figures.bars import COLOURS
-from cambench.report.figures.plots import PLAIN, SMALL, footed, legend_above, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, write_foot
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.measure import sentences
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
@@ -85,7 +85,7 @@ def class_bars(table: Table) -> Figure:
         axes.set_title(training, fontsize=SMALL + 1, loc="left", **PLAIN)
         names = [row.label[0].replace("_", " ") for row in table.rows] if t == len(trainings) - 1 else []
         axes.set_xticks(range(len(table.rows)), names or [""] * len(table.rows), rotation=35, ha="right")
-    legend_above(figure)
+    legend(figure)
     write_foot(figure, lines, (foot - 0.62) / high)
     return figure
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cambench.lookup import canonical
 from cambench.recipes.published import load_published
-from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, sentences, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, sentences, write_foot
 from cambench.report.tables.measure import listed as numbers
 from cambench.report.tables.select import alike, bare, together
 from cambench.report.tables.varied import flat, labelled, varied
@@ -148,13 +148,7 @@ def convergence(shown: Sequence[Training], notes: Sequence[str]) -> Figure:
     for n, (quantity, words) in enumerate(QUANTITIES.items()):
         place = ((0.5 + WIDTH * n) / width, low / high, (WIDTH - 0.65) / width, HEIGHT / high)
         panel(figure.add_axes(place), shown, quantity, words)
-    handles = figure.axes[0].get_legend_handles_labels()[0]
-    legend = figure.legend(
-        handles, [summary(t) for t in shown], loc="upper center", fontsize=SMALL, frameon=False, title=TITLE
-    )
-    legend.get_title().set_fontsize(SMALL)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend(figure, 1, [summary(t) for t in shown], title=TITLE)
     write_foot(figure, lines, (low - 0.45) / high)
     return figure
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cambench.report.figures.drawing import read_image
 from cambench.report.figures.grid import enlarged
-from cambench.report.figures.plots import EDGE, GREY, LINE, PLAIN, SMALL, Sheet, footed, wrapped
+from cambench.report.figures.plots import EDGE, GREY, LINE, SMALL, Sheet, footed, legend, wrapped
 from cambench.vocabulary import CambenchError
 
 COLOURS = ("#1f5fa8", "#e0922f", "#3f8f4f", "#d1495b", "#8a4fa8")
@@ -75,7 +75,9 @@ def embedding(clouds: Sequence[Cloud], classes: Sequence[str], notes: Sequence[s
     sheet, left = Sheet(Figure(figsize=(width, high)), width, high), (width - WIDTH * across - GAP * (across - 1)) / 2
     for n, cloud in enumerate(clouds):
         draw(sheet, cloud, left + (WIDTH + GAP) * (n % across), head + sum(rows[: n // across]))
-    legend(sheet, names, columns)
+    squares = [Line2D([], [], linestyle="", marker="s", markersize=4, color=c) for c in COLOURS[: len(names)]]
+    marks = [Line2D([], [], linestyle="", marker=m, markersize=4, color=GREY) for m, _ in (ORIGINAL, MASKED)]
+    legend(sheet.figure, columns, [*names, ORIGINAL[1], MASKED[1]], [*squares, *marks])
     sheet.foot(foot)
     return sheet.figure
 
@@ -116,13 +118,3 @@ def framed(axes: Axes, colour: str, line: float) -> Axes:
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=line)
     return axes
-
-
-def legend(sheet: Sheet, names: Sequence[str], columns: int) -> None:
-    """The classes' colours and the two markers, at the top."""
-    classes = [Line2D([], [], linestyle="", marker="s", markersize=4, color=c) for c, _ in zip(COLOURS, names, strict=False)]
-    marks = [Line2D([], [], linestyle="", marker=m, markersize=4, color=GREY) for m, _ in (ORIGINAL, MASKED)]
-    words = [*names, ORIGINAL[1], MASKED[1]]
-    made = sheet.figure.legend([*classes, *marks], words, loc="upper center", ncols=columns, fontsize=SMALL, frameon=False)
-    for text in made.get_texts():
-        text.set(**PLAIN)

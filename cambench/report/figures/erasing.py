@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, write_foot
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
@@ -103,10 +103,8 @@ def remove_and_classify(table: Table) -> Figure:
         place = ((LEFT + broad * n) / width, low / high, (broad - 0.35) / width, HEIGHT / high)
         panel(figure.add_axes(place), [p for p in every if p.dataset == dataset], style)
     figure.axes[0].set_ylabel(AXES[1], fontsize=SMALL + 1, **PLAIN)
-    handles = [Line2D([], [], linewidth=1.3, markersize=3.5, label=m, **style[m]) for m in methods]
-    legend = figure.legend(handles=handles, loc="upper center", ncols=across, fontsize=SMALL, frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    handles = [Line2D([], [], linewidth=1.3, markersize=3.5, **style[m]) for m in methods]
+    legend(figure, across, methods, handles)
     write_foot(figure, lines, (low - 0.45) / high)
     return figure
 

@@ -95,10 +95,16 @@ def write_foot(figure: Figure, lines: Sequence[str], top: float) -> None:
     figure.text(0.01, top, "\n".join(lines), fontsize=SMALL - 0.5, va="top", color=GREY, **PLAIN)
 
 
-def legend_above(figure: Figure) -> None:
-    """One legend for all panels, that of the first, in a row at the top."""
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper center", ncols=len(names), fontsize=SMALL, frameon=False)
+def legend(figure: Figure, columns: int = 0, names: Sequence[str] = (), handles: Sequence[Any] = (), **style: Any) -> None:
+    """One legend at the top for all panels: the lines and names of the first panel where no others are given.
+
+    columns: 0 puts all names in one row.
+    """
+    lines, words = figure.axes[0].get_legend_handles_labels()
+    lines, words = [*(handles or lines)], [*(names or words)]
+    options = {"loc": "upper center", "ncols": columns or len(words), "fontsize": SMALL, "title_fontsize": SMALL}
+    for text in figure.legend(lines, words, frameon=False, **options, **style).get_texts():
+        text.set(**PLAIN)
 
 
 def quiet(axes: Axes) -> None:

@@ -58,27 +58,16 @@ def tables(wanted: Sequence[str], paper: str | None, results: Path) -> list[Tabl
 def tables_of(names: Sequence[str], place: Place, *, on: str | None, arch: str | None) -> list[Table]:
     """The papers' tables that were named (none: the summary), or the same with another data set in the place of theirs.
 
-    Raises: UsageError as `tables` and `tables_on`, or for a stand-in without what it stands in for.
+    Raises: UsageError as `tables`, for an unknown data set or architecture, or a stand-in without what it stands in for.
     """
-    if on is None and arch is None:
+    if arch is not None and on is None:
+        raise UsageError("--arch: expected --on DATASET beside it.")
+    if on is None:
         return tables(names, None, place.results)
-    if on is None or not names:
-        wanted = (
-            "--arch: expected --on DATASET beside it."
-            if on is None
-            else "--on: expected a TABLE that is shown on other data, for example cgc/1."
-        )
-        raise UsageError(wanted)
-    return tables_on(names, on, arch, place)
-
-
-def tables_on(wanted: Sequence[str], on: str, arch: str | None, place: Place) -> list[Table]:
-    """The papers' tables with another data set in the place of the paper's, from what was measured on it.
-
-    Raises: UsageError for an unknown table, data set or architecture.
-    """
+    if not names:
+        raise UsageError("--on: expected a TABLE that is shown on other data, for example cgc/1.")
     records = read_records(place.results)
-    return [paper_table(recipe, records, {}) for recipe in recipes(Choice(wanted, on=on, arch=arch), place)]
+    return [paper_table(recipe, records, {}) for recipe in recipes(Choice(names, on=on, arch=arch), place)]
 
 
 def summarise(records: Sequence[Record]) -> list[Table]:
