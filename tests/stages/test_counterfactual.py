@@ -17,7 +17,7 @@ from cambench.explainers import explain_batch
 from cambench.stages.pairs import pairs_of
 from cambench.stages.reporting.figures import counterfactual
 from cambench.stages.reporting.figures import scene as scenes
-from cambench.stages.reporting.figures.counterfactual import chosen, opened, rows_of
+from cambench.stages.reporting.figures.counterfactual import opened, rows_of, shared_out
 from cambench.stages.reporting.figures.index import draw
 from cambench.stages.reporting.figures.scene import Scene, labelled
 from cambench.stages.training.train import TrainJob, train
@@ -93,9 +93,9 @@ def test_an_image_that_shows_no_such_part_is_passed_over(there: Place) -> None:
 def test_pairs_are_shared_out_by_their_number_of_parts_and_evenly_spaced() -> None:
     pairs = [cues.Pair(0, b, (1,)) for b in range(1, 10)] + [cues.Pair(1, 2, (1, 2))]
     pairs += [cues.Pair(2, b, (1, 2, 3)) for b in range(3, 8)]
-    assert [p[:2] for p in chosen(pairs, 8)] == [(0, 1), (0, 5), (0, 9), (1, 2), (2, 3), (2, 7)]
-    assert [p[:2] for p in chosen(pairs, 2)] == [(0, 1), (1, 2)]
-    assert [p[:2] for p in chosen(pairs[9:], 4)] == [(1, 2), (2, 3), (2, 7)], "no pair of one part"
+    assert [p[:2] for p in shared_out(pairs, 8)] == [(0, 1), (0, 5), (0, 9), (1, 2), (2, 3), (2, 7)]
+    assert [p[:2] for p in shared_out(pairs, 2)] == [(0, 1), (1, 2)]
+    assert [p[:2] for p in shared_out(pairs[9:], 4)] == [(1, 2), (2, 3), (2, 7)], "no pair of one part"
 
 
 def test_the_figure_is_written_and_says_what_it_is(there: Place, tmp_path: Path) -> None:

@@ -19,14 +19,14 @@ KIND = "convergence"
 
 
 def convergence(runs: Sequence[str], place: Place, *, dataset: str | None) -> Drawn:
-    """The curves of trainings over their epochs. Raises: as `chosen`."""
-    shown = chosen(runs, dataset, place.results)
+    """The curves of trainings over their epochs. Raises: as `trainings_of`."""
+    shown = trainings_of(runs, dataset, place.results)
     notes = curves.notes(shown)
     shows = {"dataset": shown[0].runs[0].info.dataset, "notes": notes, "trainings": curves.listed(shown)}
     return Drawn(curves.convergence(shown, notes), shows)
 
 
-def chosen(names: Sequence[str], dataset: str | None, results: Path) -> list[Training]:
+def trainings_of(names: Sequence[str], dataset: str | None, results: Path) -> list[Training]:
     """The trainings of one data set: of the named runs, or of all finished ones that were validated in every epoch.
 
     Raises: UsageError where there are none, where they are of several data sets and none is named, or where a named run is

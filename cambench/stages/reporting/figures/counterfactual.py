@@ -82,7 +82,7 @@ def rows_of(scenes: Sequence[Scene], images: int, place: Place) -> tuple[list[tu
     """
     first, pairs = scenes[0], pairs_of(scenes[0].dataset)
     names, rows = first.dataset.classes, []
-    for pair, row, look in looked_at(first.dataset, chosen(pairs, images), first.view.size):
+    for pair, row, look in looked_at(first.dataset, shared_out(pairs, images), first.view.size):
         parts, mask = [cues.PARTS[part - 1] for part in pair.parts], look.mask.numpy()
         maps = [Panel(shown.label, difference(shown, row, pair, look, place)) for shown in scenes]
         groups = [
@@ -100,7 +100,7 @@ def rows_of(scenes: Sequence[Scene], images: int, place: Place) -> tuple[list[tu
     return rows, f"{len(rows)} of {len(pairs)} pairs, {rule}."
 
 
-def chosen(pairs: Sequence[cues.Pair], images: int) -> list[cues.Pair]:
+def shared_out(pairs: Sequence[cues.Pair], images: int) -> list[cues.Pair]:
     """As many pairs as images, as evenly as may be from those of 1, 2 and 3 parts, evenly spaced in each."""
     kinds = [own for k in COUNTS if (own := [pair for pair in pairs if len(pair.parts) == k])]
     shares = [images // len(kinds) + (i < images % len(kinds)) for i in range(len(kinds))]
