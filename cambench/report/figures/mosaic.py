@@ -15,9 +15,9 @@ from cambench.report.figures.grid import outline
 from cambench.report.figures.plots import EDGE, GREY, LINE, SMALL, Sheet, footed, wrapped
 from cambench.vocabulary import Box
 
-ACROSS, SIDE, GAP = 4, 0.95, 0.16
+ACROSS, SIDE, GAP = 4, 1.1, 0.16
 """Images side by side; inches: a picture's side, what parts two images."""
-LETTERS = 38
+LETTERS = 44
 """Letters that fit beneath an image and its heatmap."""
 RIGHT, WRONG = "#1b7a2f", "#b00020"
 
