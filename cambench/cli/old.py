@@ -11,7 +11,7 @@ from cambench.vocabulary import UsageError
 
 def translated(arguments: Sequence[str]) -> list[str]:
     """The command line as it is written now, which stderr is told where it differs."""
-    if arguments[:1] != ["report"] or not any(word.partition("=")[0] == "--figure" for word in arguments):
+    if [*arguments[:1]] != ["report"] or not any(word.partition("=")[0] == "--figure" for word in arguments):
         return [*arguments]
     now = figure(arguments[1:])
     sys.stderr.write(f"note: written `cambench {shlex.join(now)}` now\n")

@@ -47,13 +47,9 @@ def test_a_kind_shows_and_takes_its_own_options_and_no_other(kind: str, typed: T
     [
         (["lambada", "--out", "x.png"], "unknown figure 'lambada'. Did you mean lambda"),
         (["lambda", "--out", "x.jpeg"], "unknown picture format"),
-        (
-            ["lambda", "cgc/10", "cgc/1", "--out", "x.png"],
-            "figure lambda: expected one TABLE, got 2; see `cambench ls tables`",
-        ),
         (["lambda", "cgc/1", "--out", "x.png"], "figure lambda: expected a table whose columns are numbers"),
         (["lambda", "--arch", "resnet8", "--out", "x.png"], "--arch: expected --on DATASET beside it"),
-        (["Gradient_Sign", "--on", "synthbirds", "--out", "x.png"], "nothing of weighted-contrast/figure3 on synthbirds is"),
+        (["Gradient_Sign", "--on", "synthbirds", "--out", "x.png"], "nothing of weighted-contrast/figure3 is measured"),
         (["convergence", "-d", "cub", "--out", "x.png"], "no validated training to show, there are none"),
         (["qualitative", "--out", "x.png"], "no heatmaps to show"),
         (
@@ -78,7 +74,7 @@ def test_what_cannot_be_drawn_is_one_line(arguments: list[str], message: str, ty
     ("arguments", "message"),
     [
         (["contrast", "--out", "x.png"], "Missing argument 'RUN'"),
-        (["embedding", "--out", "x.png"], "Missing argument 'RUN...'"),
+        (["embedding", "--out", "x.png"], "Missing argument"),
         (["calm", "a", "b", "--out", "x.png"], "unexpected extra argument(s) (b)"),
         (["lambda", "cgc/10", "cgc/1", "--out", "x.png"], "unexpected extra argument(s) (cgc/1)"),
         (["worst", "--out", "x.png"], "Missing option '--metric'"),

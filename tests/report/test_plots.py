@@ -52,7 +52,7 @@ def test_the_grid_has_an_image_and_a_map_a_method_for_every_column() -> None:
     said = words(figure)
     assert {"a dog", "a bird", "image", "ce", "cgc", "says a cat", "—"} <= set(said)
     assert said.count("says a cat") == 1
-    foot = figure.texts[0].get_text()
+    foot = " ".join(text.get_text() for text in figure.texts)
     assert foot.startswith("synthetic images.") and "resnet8 grad-cam" in foot and "annotated boxes" in foot
 
 

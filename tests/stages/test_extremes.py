@@ -27,7 +27,7 @@ OPTIONS = {"variant": None, "explainer": None, "target": None, "dataset": None, 
 @pytest.fixture(scope="module")
 def there(place: Place) -> Place:
     """Insertion, whose values are better where higher, deletion and accuracy; the heatmaps of two explainers."""
-    evaluate_all(Works([RUN]), [EvalJob("iauc"), EvalJob("iauc", "hires-cam"), EvalJob("deletion"), EvalJob("top1")], place)
+    evaluate_all(Works([RUN]), [EvalJob("iauc"), EvalJob("iauc", "hires-cam"), EvalJob("dauc"), EvalJob("top1")], place)
     return place
 
 
@@ -40,7 +40,7 @@ def values_of(metric: str, place: Place) -> dict[str, float]:
     return dict(zip(rows.ids, rows.values[next(iter(record.values))], strict=True))
 
 
-@pytest.mark.parametrize(("metric", "lowest_first"), [("iauc", True), ("deletion", False)])
+@pytest.mark.parametrize(("metric", "lowest_first"), [("iauc", True), ("dauc", False)])
 def test_the_worst_images_come_first_with_their_values(metric: str, lowest_first: bool, there: Place) -> None:
     every = values_of(metric, there)
     order = sorted(every, key=lambda name: every[name] if lowest_first else -every[name])
@@ -81,7 +81,7 @@ def test_equal_values_stand_in_the_order_of_the_data_set() -> None:
     metric = find_metric("top1")
     shown = Measured(metric, "", None, np.array([1.0, 0.0, 1.0, 0.0]), ["a", "b", "c", "d"])  # type: ignore[arg-type]
     assert shown.order("worst") == [1, 3, 0, 2] and shown.order("best") == [0, 2, 1, 3]
-    down = replace(shown, metric=find_metric("deletion"))
+    down = replace(shown, metric=find_metric("dauc"))
     assert down.order("worst") == [0, 2, 1, 3] and down.order("best") == [1, 3, 0, 2]
 
 

@@ -50,8 +50,8 @@ class Sheet:
 
     def foot(self, lines: Sequence[str]) -> None:
         """Lines at the bottom."""
-        for n, line in enumerate(reversed(lines)):
-            self.text(EDGE, self.high - EDGE - LINE * n, line, fontsize=SMALL - 1, color=GREY)
+        for n, line in enumerate(lines, 1 - len(lines)):
+            self.text(EDGE, self.high - EDGE + LINE * n, line, fontsize=SMALL - 1, color=GREY)
 
 
 def form(path: Path) -> str:
