@@ -42,7 +42,7 @@ def class_map(c: Scene, row: int, label: int, place: Place) -> np.ndarray:
 
 
 def test_a_map_is_that_of_class_a_less_that_of_class_b(there: Place) -> None:
-    columns, shared = labelled(opened(RUNS, ["vanilla-gradient"], None, there), explainers=True)
+    columns, shared = labelled(opened(RUNS, ["vanilla-gradient"], None, there))
     shown = columns[0]
     assert [c.label for c in columns] == ["ce score-map", "ce vanilla-gradient", "calm-em calm"]
     assert shared == "resnet8 s0" and {c.view.kind for c in columns} == {"resize"}

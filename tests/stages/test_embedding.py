@@ -136,7 +136,7 @@ def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown:
         assert [s.label for s in one.samples] == [0, 1, 2, 3]
         assert one.samples[0].p == points[0]["p"] and one.samples[3].masked_p == points[39]["masked_p"]
         assert (one.samples[0].original != one.samples[0].masked).any(2).mean() <= 0.41
-    assert [c.label for c in shown] == ["supcon s3", "ce s0"] and opened(RUNS, None, "last", there)[1] == "resnet8"
+    assert [c.label for c in shown] == ["supcon s3", "ce s0"] and opened(RUNS, None, "last", there)[1] == "resnet8 grad-cam"
 
 
 def test_the_figure_is_written_twice_the_same_and_says_what_it_is(there: Place, tmp_path: Path) -> None:

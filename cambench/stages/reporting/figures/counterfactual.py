@@ -39,7 +39,7 @@ def counterfactual(
     runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainers: Sequence[str]
 ) -> Drawn:
     """Each run's own map of every pair, and beside it those of the explainers that fit the run. Raises: as `opened`."""
-    scenes, shared = labelled(opened(runs, explainers, dataset, place), explainers=True)
+    scenes, shared = labelled(opened(runs, explainers, dataset, place))
     rows, chosen = rows_of(scenes, images, place)
     read = f"{READ} All: {shared}." if shared else READ
     return signed(scenes, rows, Meaning(SIGNS, read, outlines=""), chosen)

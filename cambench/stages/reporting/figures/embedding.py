@@ -111,7 +111,7 @@ def opened(runs: Sequence[str], dataset: str | None, checkpoint: str, place: Pla
     for one in loaded:
         without_head(one.model)
     entry, view = find_explainer(EXPLAINER), find_metric(METRIC).view
-    return labelled([scene(one, entry, data, view) for one in loaded], explainers=False)
+    return labelled([scene(one, entry, data, view) for one in loaded])
 
 
 def images_of(shown: Scene) -> Chosen:

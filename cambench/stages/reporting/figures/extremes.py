@@ -27,6 +27,8 @@ from cambench.vocabulary import Dataset, UsageError, number_of
 
 MAPS = {"explainer": "grad-cam", "target": "logit"}
 """The maps over the images of a metric that looks at none."""
+SHOWN = 3
+"""Records that an error names."""
 Asked = Mapping[str, str | None]
 """Explainer, target and data set where they are named."""
 
@@ -94,10 +96,11 @@ def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, pla
         run = names[0] if names else "RUN"
         raise UsageError(f"figure {kind}: no such record of {metric.name}; measure it: cambench eval -m {metric.name} {run}")
     if len(meant) > 1:
-        here = "; ".join(f"{r.run} {r.explainer or ''} {r.target or ''} on {r.dataset} {r.split}" for _, r in meant)
+        here = [f"{r.run} {r.explainer or ''} {r.target or ''} on {r.dataset} {r.split}" for _, r in meant]
+        rest = f" and {len(here) - SHOWN} more" if len(here) > SHOWN else ""
         raise UsageError(
-            f"figure {kind}: expected one record of {metric.name}, got {len(meant)}: {here}; choose with RUN, --explainer, "
-            "--target or --dataset."
+            f"figure {kind}: expected one record of {metric.name}, got {'; '.join(here[:SHOWN])}{rest}; choose with RUN, "
+            "--explainer, --target or --dataset."
         )
     return meant[0]
 

@@ -111,14 +111,13 @@ def scene(loaded: Loaded, explainer: Explainer, dataset: Dataset, view: str) -> 
     return Scene(loaded, loaded.ready_for(explainer), dataset, make_view(view, loaded))
 
 
-def labelled(scenes: Sequence[Scene], *, explainers: bool) -> tuple[list[Scene], str]:
+def labelled(scenes: Sequence[Scene]) -> tuple[list[Scene], str]:
     """The scenes with what tells them apart above their maps: method, network, seed and explainer; the words of all."""
     names = []
     for shown in scenes:
         info = shown.loaded.run.info
         arch = info.arch.removeprefix("torchvision:").removeprefix("python:")
-        entry = f" {shown.ready.entry.name}" if explainers else ""
-        names.append(f"{info.method} {arch} s{info.seed}{entry}")
+        names.append(f"{info.method} {arch} s{info.seed} {shown.ready.entry.name}")
     short, shared = without_common(names)
     return [replace(shown, label=short[name]) for shown, name in zip(scenes, names, strict=True)], shared
 
