@@ -1,4 +1,4 @@
-"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes] [augment]`: all of them without a name.
+"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes] [augment] [startup]`: all without a name.
 
 `python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name.
 """
@@ -15,7 +15,7 @@ import torch
 from benchmarks.settings import Settings
 from cambench.models import keep_heap
 
-BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "boxes", "augment")
+BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "boxes", "augment", "startup")
 LONG = ("stability",)
 
 

@@ -59,4 +59,4 @@ def evaluate(
 
 def report(tables: Sequence[str] = (), *, paper: str | None = None, place: workplace.Place = HERE) -> list[Table]:
     """Tables of what was measured: the summary, or a paper's own."""
-    return reporting.tables(tables, paper, place.results)
+    return reporting.tables([*tables, *([paper] if paper else [])], place)

@@ -6,17 +6,19 @@ works with each of them. t is the explained class, p = softmax(y), α_s = e^{y_s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-from torch.nn.functional import one_hot
+from typing import TYPE_CHECKING
 
 from cambench.lookup import canonical, find
 from cambench.vocabulary import UsageError
 
-ClassSets = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+ClassSets = Mapping[str, "Tensor"]
 """Name -> (C,C) bool: row t marks the classes of Y(t)."""
 
 
@@ -44,8 +46,9 @@ def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subse
     Raises: UsageError for an unknown target, a class out of range, a contrast with fewer than 2 classes, or a class set
     that is not given.
     """
-    y = logits.detach()
-    y = y if y.dtype == torch.float64 else y.float()
+    from cambench.maps import widened
+
+    y = widened(logits.detach())
     t = y.argmax(1) if classes is None else check_classes(classes, y.shape).to(y.device)
     entry, argument = find_target(name)
     if entry.name == "versus":
@@ -71,30 +74,30 @@ def find_target(name: str) -> tuple[Target, str]:
 
 def logit(y: Tensor, t: Tensor) -> Tensor:
     """v = e_t."""
-    return one_hot(t, y.shape[1]).to(y.dtype)
+    return y.new_zeros(y.shape).scatter(1, t[:, None], 1)
 
 
 def others(y: Tensor, t: Tensor) -> Tensor:
     """The logits with that of t masked by −∞. Raises: UsageError where there is no other class."""
     if y.shape[1] < 2:
         raise UsageError(f"a contrast needs at least 2 classes, got logits of shape {tuple(y.shape)}; use the target logit.")
-    return y.masked_fill(one_hot(t, y.shape[1]).bool(), -torch.inf)
+    return y.masked_fill(logit(y, t).bool(), -math.inf)
 
 
 def weighted(y: Tensor, t: Tensor) -> Tensor:
     """v = e_t − Σ_{s≠t} α_s e_s, the gradient of the log-odds y_t − logsumexp_{s≠t} y_s; exact at any margin."""
-    return logit(y, t) - torch.softmax(others(y, t), 1)
+    return logit(y, t) - others(y, t).softmax(1)
 
 
 def log_probability(y: Tensor, t: Tensor) -> Tensor:
     """v = e_t − p = (1 − p_t)·v_weighted, with 1 − p_t = e^{logsumexp_{s≠t} y_s − logsumexp y}, which never rounds to 0."""
-    rest = torch.logsumexp(others(y, t), 1, keepdim=True)
-    return torch.exp(rest - torch.logsumexp(y, 1, keepdim=True)) * weighted(y, t)
+    rest = others(y, t).logsumexp(1, keepdim=True)
+    return (rest - y.logsumexp(1, keepdim=True)).exp() * weighted(y, t)
 
 
 def probability(y: Tensor, t: Tensor) -> Tensor:
     """v = p_t·(e_t − p) = p_t·(1 − p_t)·v_weighted, the gradient of p_t."""
-    return torch.softmax(y, 1).gather(1, t[:, None]) * log_probability(y, t)
+    return y.softmax(1).gather(1, t[:, None]) * log_probability(y, t)
 
 
 def mean(y: Tensor, t: Tensor) -> Tensor:
@@ -123,7 +126,7 @@ def versus(y: Tensor, t: Tensor, argument: str) -> Tensor:
         raise UsageError(
             f"target versus:{argument}: expected a class from 0 to {y.shape[1] - 1} or `second`, got {argument!r}."
         )
-    return logit(y, t) - logit(y, torch.full_like(t, int(argument)))
+    return logit(y, t) - logit(y, t.new_full(t.shape, int(argument)))
 
 
 def subset(y: Tensor, t: Tensor, argument: str, subsets: ClassSets | None) -> Tensor:

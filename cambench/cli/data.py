@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set: a name, NAM
 def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     """List the data sets and say which are there."""
     from cambench.stages.housekeeping.data import present
-    from cambench.stages.reporting.report import print_rows
+    from cambench.stages.listing import print_rows
 
     rows = present(data_root)
     typer.echo(json.dumps(rows)) if as_json else print_rows(rows)
@@ -29,7 +29,7 @@ def list_sets(data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
 def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> None:
     """Read a whole data set: count files, classes and boxes, decode every image. Exit code 3 if anything is wrong."""
     from cambench.stages.housekeeping.data import check as stage
-    from cambench.stages.reporting.report import print_rows
+    from cambench.stages.listing import print_rows
 
     rows, problems, notes = stage(name, data_root)
     typer.echo(json.dumps({"splits": rows, "problems": problems, "notes": notes})) if as_json else print_rows(rows)

@@ -37,7 +37,7 @@ def search(
 
     Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
     """
-    from cambench.stages.reporting.report import print_rows
+    from cambench.stages.listing import print_rows
     from cambench.stages.reproducing.search import RATE, SearchJob, listed
     from cambench.stages.reproducing.search import search as stage
     from cambench.stages.training.train import TrainJob

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from cambench.lookup import canonical, nearest
-from cambench.models.cifar_resnet import CifarResNet
-from cambench.models.python import call_function
 from cambench.vocabulary import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PYTHON = "python:"
 TORCHVISION = "torchvision:"
@@ -28,22 +27,29 @@ class Arch:
     source: str
 
 
+def small_resnet(blocks: int, **options: Any) -> nn.Module:
+    """The ResNet for small images with so many blocks a stage."""
+    from cambench.models.cifar_resnet import CifarResNet
+
+    return CifarResNet(blocks, **options)
+
+
 ARCHS: dict[str, Arch] = {
     "resnet8": Arch(
         "resnet8",
-        partial(CifarResNet, 1),
+        partial(small_resnet, 1),
         "8 layers, 78 thousand weights, last stage at a quarter of the image's size; for laptops and tests",
         "He et al. 2016 §4.2 with n = 1, option-B shortcuts",
     ),
     "resnet20": Arch(
         "resnet20",
-        partial(CifarResNet, 3),
+        partial(small_resnet, 3),
         "20 layers, 272 thousand weights, last stage at a quarter of the image's size; for small images",
         "He et al. 2016 §4.2 with n = 3, option-B shortcuts",
     ),
     "resnet18-small": Arch(
         "resnet18-small",
-        partial(CifarResNet, 2, widths=(16, 32, 64, 128)),
+        partial(small_resnet, 2, widths=(16, 32, 64, 128)),
         "18 layers, 701 thousand weights, last stage at an eighth of the image's size; ResNet-18 for small images and CPUs",
         "He et al. 2016: ResNet-18's blocks and stages, a quarter of its filters, and §4.2's 3×3 stem without max-pool",
     ),
@@ -95,6 +101,8 @@ def create(arch: str, num_classes: int | None = None) -> nn.Module:
     from ImageNet's normalisation to the (x − ½)/½ that torchvision's weights for them expect.
     Raises: UsageError for an unknown name or a `python:` function that does not give a network.
     """
+    from cambench.models.python import call_function
+
     name = resolve(arch)
     if name.startswith(PYTHON):
         return call_function(name.removeprefix(PYTHON), num_classes)

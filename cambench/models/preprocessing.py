@@ -26,6 +26,7 @@ from cambench.vocabulary import UsageError
 
 SIZE, BILINEAR, CROP = 224, "bilinear", 0.875
 TIMM, OWN, TORCHVISION = ("default_cfg", "pretrained_cfg"), "preprocessing", ("transforms", "weights")
+COMMAND = "command"
 KEYS = ("size", "resize", "mean", "std", "interpolation")
 
 
@@ -52,14 +53,24 @@ class Preprocessing:
             )
         other = f"; it declares {self.interpolation}, here images are resized bilinearly"
         other = "" if self.interpolation == BILINEAR else other
-        return f"its own preprocessing ({self.source}): {self.size} px, mean ({mean}), deviation ({std}){other}"
+        whose = "as the command says" if self.source == COMMAND else f"its own preprocessing ({self.source})"
+        return f"{whose}: {self.size} px, mean ({mean}), deviation ({std}){other}"
 
 
-def preprocessing_of(arch: str, network: nn.Module) -> Preprocessing:
-    """What a network declares, or what is assumed of one that declares nothing.
+def preprocessing_of(arch: str, network: nn.Module, given: Mapping[str, Any] | None = None) -> Preprocessing:
+    """What a network declares; of one that declares nothing what is given (`size`, `mean`, `std`), and what is assumed.
 
-    Raises: UsageError for a declaration that is not understood, naming the attribute.
+    Raises: UsageError for a declaration that is not understood, naming the attribute; where one is given beside it.
     """
+    own = declared_by(arch, network)
+    if given and own.source:
+        options = "--input-size, --mean and --std"
+        raise UsageError(f"{arch}: expected a network that declares nothing for {options}, got {own}; leave them out.")
+    return as_dictionary(COMMAND, given) if given else own
+
+
+def declared_by(arch: str, network: nn.Module) -> Preprocessing:
+    """What a network declares, or what is assumed of one that declares nothing."""
     name = resolve(arch)
     if name.startswith(PYTHON):
         spec = name.removeprefix(PYTHON)

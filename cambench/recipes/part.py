@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cambench.lookup import canonical, nearest
-from cambench.recipes.tables import Line, TableRecipe
+from cambench.recipes.tables import Line, Select, TableRecipe, cells
 from cambench.vocabulary import UsageError
 
 
@@ -39,6 +39,17 @@ def part(
         labels = f"row {', '.join(rows)} and column {', '.join(columns)}"
         raise UsageError(f"expected rows and columns of one table, got {labels}.")
     return parts
+
+
+def about(recipes: Sequence[TableRecipe], wanted: Callable[[Select], bool]) -> list[TableRecipe]:
+    """The tables with the rows and columns alone that hold a cell of a wanted selection; of others nothing is left."""
+    left = []
+    for recipe in recipes:
+        hits = [[any(map(wanted, cell.alternatives)) for cell in row] for row in cells(recipe)]
+        rows = [line for line, row in zip(recipe.rows, hits, strict=True) if any(row)]
+        columns = [line for line, column in zip(recipe.columns, zip(*hits, strict=True), strict=True) if any(column)]
+        left += [smaller(recipe, rows, columns)] if rows else []
+    return left
 
 
 def kept(lines: Sequence[Line], labels: Sequence[str], renamed: Callable[[Line], Line]) -> list[Line]:

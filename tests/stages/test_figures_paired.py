@@ -1,8 +1,7 @@
-"""Figures and paired comparisons from what real (tiny) runs left on disk."""
+"""Figures from what real (tiny) runs left on disk."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -20,7 +19,8 @@ from cambench.stages.reporting.figures import consistency, qualitative
 from cambench.stages.reporting.figures.index import INDEX, draw
 from cambench.stages.reporting.figures.scene import reload, view_of
 from cambench.stages.reporting.gallery import gallery
-from cambench.stages.reporting.report import tables, write_page
+from cambench.stages.reporting.page import write_page
+from cambench.stages.reporting.report import tables
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.runs import Run, find_run, read_runs
@@ -37,33 +37,6 @@ def measured(place: Place) -> Place:
     evaluate_all(Works([NAMES[0]], limit=8), [EvalJob("top5")], place)
     evaluate_all(Works([NAMES[1]]), [EvalJob("top5")], place)
     return place
-
-
-def test_two_runs_are_compared_on_the_metrics_they_share(measured: Place) -> None:
-    names, found = paired.compare(NAMES, ["top1", "ch"], measured.results)
-    assert names[0].startswith("synthbirds-cgc-resnet8-s0-") and names[1].startswith("synthbirds-ce-resnet8-s0-")
-    assert {(c.metric, c.variant) for c in found} == {("top1", ""), ("ch", "official"), ("ch", "correct")}
-    records = {r.metric: r for r in evaluate_all(Works([NAMES[0]]), [EvalJob("top1"), EvalJob("ch")], measured)}
-    for comparison in found:
-        assert comparison.numbers.n == 40
-        assert comparison.numbers.a == pytest.approx(records[comparison.metric].values[comparison.variant].value)
-    rows = json.loads(paired.render(names, found, "json"))
-    assert [row["p_holm"] for row in rows] == [c.p_holm for c in found] and rows[0]["a"] == names[0]
-    assert paired.render(names, found, "csv").count("\n") == 1 + len(found)
-
-
-def test_runs_measured_on_other_images_are_refused(measured: Place) -> None:
-    with pytest.raises(
-        UsageError, match="top5 on synthbirds test: expected one set of images, got 8 images of .* and 40 images"
-    ):
-        paired.compare(NAMES, ["top5"], measured.results)
-
-
-def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) -> None:
-    with pytest.raises(UsageError, match="expected two runs, got synthbirds-ce-.* twice"):
-        paired.compare(("synthbirds-ce", "synthbirds-ce"), [], measured.results)
-    with pytest.raises(UsageError, match="share no record|no record of ch"):
-        paired.compare(NAMES, ["ch"], measured.results, explainer="hires-cam")
 
 
 @pytest.mark.parametrize("kind", ["qualitative", "consistency"])
@@ -118,15 +91,15 @@ def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common
 
 
 def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none(measured: Place, tmp_path: Path) -> None:
-    path = write_page(tmp_path / "r.html", tables([], None, measured.results), measured.results, measured.data)
+    path = write_page(tmp_path / "r.html", tables([], measured), measured.results, measured.data)
     text = " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
-    _, found = paired.compare(NAMES, ["ch"], measured.results)
+    _, found = paired.compare(NAMES, ["ch"], [], [], measured.results)
     numbers, cell = next(c.numbers for c in found if c.variant == "official"), Cell(2)
     low, high = (cell.number(end) for end in numbers.interval or ())
     said = f"cgc {cell.number(numbers.a)} %, ce {cell.number(numbers.b)} %"
     assert said in text and f"95 % interval {low} to {high}" in text
     assert "From 24 images of synthbirds (procedural birds" in text and "(1 seed: 0)" in text
-    path = write_page(tmp_path / "t.html", tables(["cgc/1"], None, measured.results), measured.results, measured.data)
+    path = write_page(tmp_path / "t.html", tables(["cgc/1"], measured), measured.results, measured.data)
     assert 'id="findings"' not in path.read_text(encoding="utf-8")
 
 

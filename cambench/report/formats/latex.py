@@ -58,7 +58,8 @@ def latex(tables: Iterable[Table], standalone: bool = False) -> str:
 
 def one(table: Table) -> str:
     """One table: banner, caption, grid, notes; on further pages banner and caption again."""
-    caption = escape(" ".join(filter(None, [f"{table.id}: {table.title.rstrip('.')}.", table.caption])))
+    title = f"{table.id}: {table.title.rstrip('.')}." if table.title else ""
+    caption = escape(" ".join(filter(None, [title, table.caption])))
     below = [*(escape(note) for note in table.notes)]
     below += [rf"\textsuperscript{{{i}}} {escape(text)}" for i, text in enumerate(table.footnotes, 1)]
     banner = CAPTION_LINE * sum(lines(text, CAPTION_CHARACTERS) for text in table.banner)

@@ -23,7 +23,7 @@ def markdown(tables: Iterable[Table]) -> str:
 
 def one(table: Table) -> str:
     """One table: heading, banner, a grid a block, notes."""
-    lines = [f"### {escape(table.id)}: {escape(table.title)}", ""]
+    lines = [f"### {escape(': '.join(filter(None, (table.id, table.title))))}", ""]
     for sentence in table.banner:
         lines += [f"> **{escape(sentence)}**", ""]
     for block in table.blocks():

@@ -143,8 +143,9 @@ class Row:
 class Table:
     """A table. `banner`: sentences that stand above it in every format. `notes`: about the whole table.
 
-    `footnotes`: numbered from 1, referred to by the `marks` of rows, columns and cells. `wrap`: columns side by side, where
-    the others stand in blocks beneath (0: all). `summary`: whether it holds all that was measured on a data set.
+    `caption`: stands alone where there is no title. `footnotes`: numbered from 1, referred to by the `marks` of rows,
+    columns and cells. `wrap`: columns side by side, where the others stand in blocks beneath (0: all). `summary`: whether it
+    shows what was measured on a data set, and no paper's table.
     """
 
     id: str

@@ -66,6 +66,17 @@ def variant_of(select: Select, record: Record) -> str:
     return next(iter(record.values)) if select.variant is None else select.variant
 
 
+def looking(records: Sequence[Record], metrics: Sequence[str], explainers: Sequence[str]) -> list[Record]:
+    """The records of some metrics and explainers (none named: of all). A value that depends on no map goes with the
+    explainers with which its run was measured.
+    """
+    of_metrics = [r for r in records if not metrics or r.metric in metrics]
+    if not explainers:
+        return of_metrics
+    runs = {r.run for r in of_metrics if r.explainer in explainers}
+    return [r for r in of_metrics if r.explainer in explainers or (r.explainer is None and r.run in runs)]
+
+
 def conditions(record: Record) -> tuple[str, ...]:
     """Everything but the seed that two records must share to be averaged."""
     facts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cambench import metrics
@@ -16,6 +16,8 @@ from cambench.report.tables.varied import labelled, told_apart
 from cambench.store.records import Record
 
 NONE = "–"
+MANY = 3
+"""Columns of a metric that a brief summary shows in full."""
 ColumnKey = tuple[str, str]
 """(metric, variant)."""
 
@@ -33,21 +35,23 @@ class Line:
         return next(iter(self.groups.values()))[0]
 
 
-def summary(records: Iterable[Record]) -> list[Table]:
+def summary(records: Iterable[Record], *, brief: bool = False) -> list[Table]:
     """One table a data set, in the order of their names.
 
     Values that were measured under different conditions (a part of the images, another recipe) stand in different rows.
+    brief: of a metric with more than `MANY` variants its headline alone, and a note on the others.
     """
     by_dataset: dict[str, list[Record]] = {}
     for record in records:
         by_dataset.setdefault(record.dataset, []).append(record)
-    return [dataset_table(name, by_dataset[name]) for name in sorted(by_dataset)]
+    return [dataset_table(name, by_dataset[name], brief) for name in sorted(by_dataset)]
 
 
-def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
+def dataset_table(dataset: str, records: Sequence[Record], brief: bool = False) -> Table:
     """The summary of one data set."""
-    columns = column_keys(records)
-    entries = {metric: find_metric(metric) for metric, _ in columns}
+    every = column_keys(records)
+    entries = {metric: find_metric(metric) for metric, _ in every}
+    columns = headlines(every, entries) if brief else every
     lines = lines_of(records, columns)
     several = {fact for fact in ("arch", "split") if len({line.facts[fact] for line in lines}) > 1}
     headers = ["method", *(f for f in ("arch", "split") if f in several), "explainer", "target"]
@@ -69,9 +73,25 @@ def dataset_table(dataset: str, records: Sequence[Record]) -> Table:
         columns=tuple(column(key, entries[key[0]], columns) for key in columns),
         rows=tuple(Row(tuple(line.facts[h] for h in headers), ()) for line in lines),
         banner=(*warning(incomparable, len(draft.measured())), *mixed(shown), *troubles(shown)),
+        notes=tuple(cut(metric, every) for metric in entries if len(of(metric, columns)) < len(of(metric, every))),
         summary=True,
     )
     return finish(table, draft)
+
+
+def headlines(columns: Sequence[ColumnKey], entries: Mapping[str, Metric]) -> list[ColumnKey]:
+    """The columns, of a metric with more than `MANY` its headline alone."""
+    return [key for key in columns if len(of(key[0], columns)) <= MANY or key[1] == entries[key[0]].variants[0]]
+
+
+def of(metric: str, columns: Sequence[ColumnKey]) -> list[ColumnKey]:
+    """The columns of a metric."""
+    return [key for key in columns if key[0] == metric]
+
+
+def cut(metric: str, columns: Sequence[ColumnKey]) -> str:
+    """The note on a metric of which one column is shown."""
+    return f"{metric}: one of its {len(of(metric, columns))} columns; `cambench report --metric {metric}` shows all."
 
 
 def lines_of(records: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:

@@ -6,8 +6,6 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-
 from cambench.stages import workplace
 from cambench.stages.housekeeping.data import present
 from cambench.store.provenance import device_name, versions
@@ -18,18 +16,12 @@ OPTIONAL = {"captum": "peers", "torchcam": "peers", "timm": "timm", "submitit": 
 Row = dict[str, str]
 
 
-def examine(data_root: Path, results: Path) -> list[Row]:
-    """One row a fact: versions, devices, roots, optional packages, data sets."""
+def examine(data_root: Path, results: Path, *, quick: bool = False) -> list[Row]:
+    """One row a fact: versions, devices (unless `quick`, for which torch need not be loaded), roots, optional packages, data
+    sets.
+    """
     rows = [("version", name, v) for name, v in versions().items()]
-    rows += [("device", "auto", device_name(workplace.device("auto")))]
-    rows += [("device", f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
-    rows += [
-        (
-            "device",
-            "cpu",
-            f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
-        )
-    ]
+    rows += [] if quick else devices()
     rows += [("root", "data", describe(data_root)), ("root", "results", describe(results))]
     if results.is_dir():
         runs = read_runs(results)
@@ -40,6 +32,16 @@ def examine(data_root: Path, results: Path) -> list[Row]:
     ]
     rows += [("data", row["name"], row["found"]) for row in present(data_root)]
     return [{"what": what, "name": name, "is": value} for what, name, value in rows]
+
+
+def devices() -> list[tuple[str, str, str]]:
+    """What networks can run on here."""
+    import torch
+
+    cpu = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    cards = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    known = [("auto", device_name(workplace.device("auto"))), *cards, ("cpu", cpu)]
+    return [("device", name, what) for name, what in known]
 
 
 def describe(root: Path) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 
 from cambench.report.figures import ablation, bars, erasing
 from cambench.stages.reporting.figures.scene import Drawn
-from cambench.stages.reporting.report import tables_of
+from cambench.stages.reporting.report import tables
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
@@ -23,7 +23,7 @@ DRAWINGS = {
 def drawn(kind: str, names: Sequence[str], place: Place, *, on: str | None, arch: str | None) -> Drawn:
     """One table as a picture. Raises: UsageError for another kind of table, or where there is nothing to draw."""
     default, picture, points = DRAWINGS[kind]
-    made = tables_of(names or [default], place, on=on, arch=arch)
+    made = tables(names or [default], place, on=on, arch=arch)
     if len(made) != 1:
         raise UsageError(f"figure {kind}: expected one table, got {len(made)}.")
     return Drawn(picture(made[0]), {"table": made[0].id, "points": [asdict(point) for point in points(made[0])]})

@@ -1,0 +1,130 @@
+"""A network from its name: made, cut, given its weights and its head, the same numbers for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cambench import seeds
+from cambench.explainers.probing.calls import SIZES, calls
+from cambench.models.backbones import ARCHS, PYTHON, create, resolve
+from cambench.models.heads import find_head, head_classes, replace_head
+from cambench.models.surgery import operate
+from cambench.models.weights import Head, load_weights, read_weights, torchvision_file
+from cambench.vocabulary import UsageError
+
+
+def build(
+    arch: str,
+    num_classes: int | None = None,
+    *,
+    surgery: Sequence[str] = (),
+    weights: Path | str | None = None,
+    download: bool = False,
+    head: Head = "keep",
+    seed: int = 0,
+    anew: bool = False,
+) -> nn.Module:
+    """A network in float32 on the CPU, its random weights a function of `seed` alone; no global generator is moved.
+
+    arch: a name of `arch_names()`, with or without `torchvision:`, or `python:pkg.mod:function`. `num_classes` None keeps
+    the architecture's own number. weights: None (random), "torchvision" (ImageNet V1, loaded before the surgery) or a file
+    (loaded after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
+    gives way to a new one ("replace") or is an error ("keep"); "fresh" takes none from the file. A `python:` network's own
+    head always gives way to one for `num_classes`. anew: of a `python:` network, random weights in place of its own.
+    Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as
+    CGC protocol §1.7 asks.
+    Raises: UsageError for an unknown name, surgery that does not apply, or weights that do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seeds.derive(seed, "initial weights"))
+        if weights == "torchvision":
+            return pretrained(arch, num_classes, surgery, download, head)
+        network = fitted(arch, num_classes, seed)
+        if anew:
+            draw_anew(network, arch, seed)
+        whole = set(network.state_dict())
+        operate(network, surgery, arch)
+        if weights is not None and uncut(Path(weights), whole, whole - set(network.state_dict())):
+            network = fitted(arch, num_classes, seed)
+            fit_head(network, num_classes, arch, head)
+            load_weights(network, Path(weights), arch=arch, head=head)
+            operate(network, surgery, arch)
+            return network
+        if weights is not None:
+            load_weights(network, Path(weights), arch=arch, head=head)
+    return network
+
+
+def fitted(arch: str, num_classes: int | None, seed: int) -> nn.Module:
+    """The network with a head for `num_classes`; that of a `python:` function which does not count gets a new one.
+
+    Raises: UsageError where the last linear layer is not what gives the network's outputs.
+    """
+    network = create(arch, num_classes)
+    if not arch.startswith(PYTHON) or num_classes is None or head_classes(network) == num_classes:
+        return network
+    torch.default_generator.manual_seed(seeds.derive(seed, "head"))  # whatever the function did with it
+    replace_head(network, num_classes, arch)
+    outputs = next((run[-1].made.shape for size in SIZES if (run := calls(network, size))), None)
+    if outputs is not None and outputs[1:2] != (num_classes,):
+        raise UsageError(
+            f"{arch}: expected {num_classes} outputs after a new layer {find_head(network)}, got {tuple(outputs[1:])}; its "
+            "classifier is another layer, so let the function take num_classes."
+        )
+    return network
+
+
+def draw_anew(network: nn.Module, arch: str, seed: int) -> None:
+    """Random weights in place of a network's own, in place, by each module's `reset_parameters`.
+
+    Raises: UsageError naming a module that has weights and no such function.
+    """
+    torch.default_generator.manual_seed(seeds.derive(seed, "anew"))
+    for name, module in network.named_modules():
+        reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+        if callable(reset):
+            reset()
+        elif [*module.parameters(recurse=False)]:
+            raise UsageError(
+                f"{arch}: model.init = scratch cannot redraw {name or 'it'} ({type(module).__name__}) here, which has "
+                "weights and no reset_parameters; begin with its own weights (model.init = own)."
+            )
+
+
+def uncut(path: Path, whole: set[str], removed: set[str]) -> bool:
+    """Whether a file of weights holds what surgery took away from the whole network: it then belongs to the uncut one."""
+    return bool(removed) and removed <= set(read_weights(path, whole))
+
+
+def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:
+    """torchvision's network with its ImageNet weights, with a head for `num_classes`, then cut."""
+    name = resolve(arch)
+    if name.startswith(PYTHON):
+        raise UsageError(
+            f"{name}: torchvision has no weights for it; it brings its own (model.init = own), or --weights FILE."
+        )
+    if name in ARCHS:
+        raise UsageError(f"{name}: torchvision has no weights for it; pass --weights FILE, or begin from scratch.")
+    path = torchvision_file(name, download)
+    network = create(name)
+    load_weights(network, path, arch=name)
+    fit_head(network, num_classes, name, head)
+    operate(network, surgery, name)
+    return network
+
+
+def fit_head(network: nn.Module, num_classes: int | None, arch: str, head: Head) -> None:
+    """See that the head tells `num_classes` classes apart.
+
+    Raises: UsageError if it does not and `head` is "keep".
+    """
+    if num_classes is None or head_classes(network) == num_classes:
+        return
+    if head == "keep":
+        own = head_classes(network)
+        raise UsageError(f"{arch}: expected weights for {num_classes} classes, got {own}; ask for a new head (fine-tuning).")
+    replace_head(network, num_classes, arch)

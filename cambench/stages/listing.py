@@ -1,0 +1,31 @@
+"""Listings on stdout, as wide as the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 100
+
+
+def output() -> Console:
+    """The console of stdout; as wide as a page where there is no terminal."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def print_rows(rows: Sequence[dict[str, str]], folded: str | None = None) -> None:
+    """A plain listing on stdout: one line a row, columns in step, wrapped to the terminal.
+
+    folded: the one column that may be wrapped; None: all but the first.
+    """
+    console = output()
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    names = list(rows[0]) if rows else []
+    for i, name in enumerate(names):
+        grid.add_column(name, no_wrap=i == 0 if folded is None else name != folded, overflow="fold")
+    for row in rows:
+        grid.add_row(*(row[name] for name in names))
+    console.print(grid if rows else "none", highlight=False, markup=False)

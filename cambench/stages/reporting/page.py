@@ -1,0 +1,49 @@
+"""The report as one self-contained HTML page, with findings, curves and a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cambench.report import Table
+from cambench.report.formats.curves import Curve
+from cambench.report.formats.headline import Headline, headlines
+from cambench.report.formats.html import Page, html
+from cambench.report.formats.introduction import introduction
+from cambench.report.tables.select import LAST
+from cambench.stages.reporting.gallery import gallery, labelled_runs
+from cambench.store.files import write_text
+from cambench.store.provenance import versions
+from cambench.store.records import Record, Rows, read_rows, records_of, rows_path
+from cambench.store.runs import read_runs
+
+QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
+TITLE = "Do the heatmaps show what they should?"
+
+
+def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path) -> Path:
+    """The report as one self-contained HTML page; the summary is introduced and has its findings in words."""
+    runs, summed = read_runs(results), all(table.summary for table in made)
+    curves = [Curve(run.name, label, run.log(), run.info.dataset or "") for run, label in labelled_runs(runs)]
+    page = Page(
+        title=TITLE,
+        introduction=introduction([run.info for run in runs]) if summed else (),
+        headlines=headline_of(results) if summed else (),
+        tables=made,
+        curves=[curve for curve in curves if curve.epochs],
+        galleries=gallery(runs, results, data_root),
+        quantities=QUANTITIES,
+        provenance=versions(),
+    )
+    write_text(path, html(page))
+    return path
+
+
+def headline_of(results: Path) -> list[Headline]:
+    """Each method against the baseline, from all records and their rows."""
+    found = [pair for folder in sorted((results / "records").glob("*")) for pair in records_of(results, folder.name)]
+
+    def rows(record: Record) -> Rows:
+        return read_rows(next(rows_path(path) for path, other in found if other is record))
+
+    return headlines([record for _, record in found if record.checkpoint == LAST], rows)
