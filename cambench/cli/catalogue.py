@@ -13,6 +13,9 @@ from cambench.stages.reporting.figures.index import INDEX
 
 KINDS = ("methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "figures", "runs")
 
+HIDDEN = {"runs": ("method", "dataset", "arch", "seed", "kind")}
+"""Kind -> the facts that a person reads off the name, and a machine in --json."""
+
 
 def ls(
     kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")],
@@ -21,13 +24,13 @@ def ls(
 ) -> None:
     """List a catalogue: methods, presets, explainers, targets, metrics, datasets, archs, tables, figures or runs."""
     from cambench.stages.housekeeping.catalogue import catalogue
-    from cambench.stages.reporting.report import print_rows
+    from cambench.stages.listing import print_rows
 
     rows = figures() if canonical(kind) == "figures" else catalogue(kind, results)
     if as_json:
         typer.echo(json.dumps(rows))
     else:
-        print_rows(rows)
+        print_rows([{name: text for name, text in row.items() if name not in HIDDEN.get(kind, ())} for row in rows])
 
 
 def figures() -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from cambench.vocabulary import UsageError
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="cgc/6; a paper (cgc) for all of its tables.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, what lacks and what it takes.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="With --dry-run: every job, and not only groups of them.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="Stand in for the paper's data: synthbirds, cub …")]
 Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
 Seeds = Annotated[
@@ -35,6 +36,7 @@ def reproduce(
     context: typer.Context,
     tables: Tables,
     dry_run: DryRun = False,
+    verbose: Verbose = False,
     on: On = None,
     arch: Arch = None,
     seeds: Seeds = None,
@@ -58,7 +60,9 @@ def reproduce(
     Example: cambench reproduce cgc/6 --on synthbirds. Exit code 1 where a cell lacks something; its footnote says why.
     """
     every = frozenset(parameter.name or "" for parameter in context.command.params)
-    refuse_unused(context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every})
+    refuse_unused(
+        context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every - {"verbose"}}
+    )
     form = one_format(latex, markdown, csv, html)
     if launcher != "local":
         raise UsageError(f"--launcher {launcher}: expected local, the only one there is.")
@@ -71,7 +75,7 @@ def reproduce(
     choice = Choice(tables, rows or (), columns or (), on, arch)
     plan = stage.make_plan(choice, Wish(on, seeds, tuple(settings or ()), weights), place)
     if dry_run:
-        print_plan(plan, place)
+        print_plan(plan, place, verbose=verbose)
         return
     made, whole = stage.reproduce(plan, place)
     show(made, form, html, results, data_root)

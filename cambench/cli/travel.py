@@ -17,6 +17,7 @@ def pack(
         bool, typer.Option("--bf16", help="Round to bfloat16: half the size, and a footnote under every table.")
     ] = False,
     part: Annotated[float, typer.Option("--part", metavar="MB", help="No file is larger, in megabytes.")] = 15.0,
+    with_records: Annotated[bool, typer.Option("--with-records", help="Its records and their rows too.")] = False,
     results: o.Results = o.RESULTS,
 ) -> None:
     """Write a run as small files with a list of their digests, to go on with it on another machine.
@@ -25,7 +26,7 @@ def pack(
     """
     from cambench.stages.housekeeping import packs
 
-    packs.pack(run, out, results, bf16=bf16, part=part)
+    packs.pack(run, out, results, bf16=bf16, part=part, with_records=with_records)
     typer.echo(out)
 
 

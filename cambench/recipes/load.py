@@ -32,6 +32,8 @@ TASK = ("data.shots", HELD_OUT, "train.keep")
 """Keys whose other values are no departure: they say what is to be learned, as the data set does, or change no number."""
 SHARED = ("input.size", "input.normalisation", "train.epochs", "train.batch_size", HELD_OUT)
 """What is set of a training also holds for the training of its trunk (`model.init = trunk:METHOD`)."""
+COMMAND, TABLE = "command line", "table recipe"
+"""The sources of what a person and what a table of a paper set in place of the recipe's own."""
 NONE: Mapping[str, Any] = MappingProxyType({})
 Values = dict[str, dict[str, Any]]
 
@@ -104,7 +106,7 @@ def settle(
         put(values, key, value, place)
         sources[key] = source
     for key, value in preset.items():
-        change(values, sources, key, value, "table recipe")
+        change(values, sources, key, value, TABLE)
     deviations = [said for text in overrides if (said := override(values, sources, text))]
     return values, sources, deviations
 
@@ -164,7 +166,7 @@ def override(values: Values, sources: dict[str, str], text: str) -> str | None:
     if not equals:
         raise UsageError(f"--set {text}: expected a.b=value, for example --set optimizer.lr=0.01.")
     key, source = key.strip(), sources.get(key.strip(), "")
-    old, value = change(values, sources, key, parse(written.strip()), "command line")
+    old, value = change(values, sources, key, parse(written.strip()), COMMAND)
     if value == old or key in TASK:
         return None
     return f"{key} = {json.dumps(value)} instead of {json.dumps(old)} ({source})"
@@ -177,7 +179,7 @@ def change(values: Values, sources: dict[str, str], key: str, value: Any, source
     """
     known = [f"{table}.{name}" for table, entries in values.items() for name in entries]
     if key not in known:
-        where = f"--set {key}" if source == "command line" else source
+        where = f"--set {key}" if source == COMMAND else source
         raise UsageError(f"{where}: {nearest(key, known, 'key')}")
     table, name = key.split(".")
     old = values[table][name]

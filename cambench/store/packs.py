@@ -16,6 +16,9 @@ from cambench.vocabulary import CambenchError, UsageError
 MANIFEST = "pack.json"
 FILE = r"(run\.json|last\.pt|best\.pt|log\.jsonl)"
 """What a pack may hold of a run, and of each state that it keeps (`epoch-N/`)."""
+RECORDS = "records/"
+RECORD = r"[^./\\][^/\\]*\.(json|h5)"
+"""What a pack may hold of the run's records, beneath `RECORDS`."""
 
 
 class Piece(BaseModel):
@@ -31,13 +34,13 @@ class Piece(BaseModel):
 class Part(Piece):
     """A part of a file; all lie beside each other in the pack, those of kept states too."""
 
-    name: str = Field(pattern=rf"^(epoch-\d+\.)?{FILE}\.\d{{3,}}$")
+    name: str = Field(pattern=rf"^((epoch-\d+\.)?{FILE}|records\.{RECORD})\.\d{{3,}}$")
 
 
 class File(Piece):
     """A file of the run and its parts in order."""
 
-    name: str = Field(pattern=rf"^(epoch-\d+/)?{FILE}$")
+    name: str = Field(pattern=rf"^((epoch-\d+/)?{FILE}|{RECORDS}{RECORD})$")
     parts: list[Part]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -51,10 +52,12 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_dry_run_needs_no_data_and_says_what_is_needed(reproduce: Callable[..., Said], tmp_path: Path) -> None:
-    done = reproduce(tmp_path, "cgc/1", "cgc/6", "--dry-run")
+    done = reproduce(tmp_path, "cgc/1", "cgc/6", "--dry-run", "--verbose")
     assert done.code == 0, done.err
     said = done.out
-    assert said.startswith("Plan of cgc/1, cgc/6: 62 jobs: 62 blocked")
+    total = said.splitlines()[0]
+    assert total.startswith("Plan of cgc/1, cgc/6: 62 jobs: 62 blocked; ")
+    assert f"Blocked: {total.partition('; ')[2].partition(',')[0]}" in said
     listing = " ".join(said.split())
     assert "train cgc imagenet resnet18" in listing and "115,305,030" in listing, "90 epochs of 1,281,167 images"
     assert "train ce cub resnet50 0, 1, 2 blocked 1,618,380" in listing, "three seeds on one line: 3 · 90 · 5,994"
@@ -62,6 +65,18 @@ def test_the_dry_run_needs_no_data_and_says_what_is_needed(reproduce: Callable[.
         assert f"- {name}: expected at {tmp_path / 'data' / folder}, not there; layout: " in said
     assert "resnet50-0676ba61.pth" in said and "device-hours" in said and "Times from: FLOPs at a nominal" in said
     assert not (tmp_path / "results").exists() and not (tmp_path / "data").exists()
+
+
+def test_a_dry_run_groups_jobs_that_differ_in_the_network_alone(reproduce: Callable[..., Said], tmp_path: Path) -> None:
+    short, long = (reproduce(tmp_path, "cgc/1", "cgc/6", "--dry-run", *more).out for more in ((), ("--verbose",)))
+    assert short.splitlines()[0] == long.splitlines()[0] and len(short.splitlines()) < len(long.splitlines())
+    listing = " ".join(short.split())
+    assert "train cgc on imagenet 2 blocked" in listing, "of ResNet-18 and ResNet-50"
+    assert "eval top1 on cub test 6 blocked" in listing, "three seeds of ce and of cgc"
+    counts = [int(found[1]) for found in re.finditer(r"(\d+)  (?:blocked|to do|begun|cannot run|finished) ", short)]
+    assert sum(counts) == 62
+    assert "Plan of cgc (11 tables): 1321 jobs" in reproduce(tmp_path, "cgc", "--dry-run").out
+    assert "--verbose is not used here, it is for --dry-run" in reproduce(tmp_path, "cgc/1", "--verbose").err
 
 
 def test_a_table_of_counts_has_nothing_to_run_and_is_printed_with_code_0(

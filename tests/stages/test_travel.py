@@ -24,6 +24,7 @@ from cambench.stages.workplace import Place
 from cambench.store import schema
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.packs import MANIFEST, inherited
+from cambench.store.records import read_rows, records_of, rows_path
 from cambench.store.runs import Run, RunInfo, find_run
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -255,6 +256,26 @@ def test_a_run_that_is_as_far_stays_and_one_less_far_gives_way(
     with pytest.raises(CambenchError, match=r"is after epoch 1, got one after epoch 2; it stays as it is"):
         packs.unpack(packed, first)
     assert find_run(whole.name, first).finished
+
+
+def test_records_and_rows_travel_with_it_and_those_that_are_there_stay(whole: Run, birds: Path, tmp_path: Path) -> None:
+    here, there = (Place(birds, tmp_path / name, "cpu") for name in ("here", "there"))
+    shutil.copytree(whole.path, here.results / "runs" / whole.name)
+    (record,) = works.evaluate_all(works.Works([]), [EvalJob("top1")], here)
+    packs.pack(whole.name, tmp_path / "bare", here.results, part=MB)
+    packs.unpack(tmp_path / "bare", there.results)
+    assert not (there.results / "records").exists()
+    packs.pack(whole.name, tmp_path / "packed", here.results, part=MB, with_records=True)
+    assert packs.unpack(tmp_path / "packed", there.results).name == whole.name, "the run is there, the records follow"
+    assert files(there.results / "records") == files(here.results / "records")
+    ((path, found),) = records_of(there.results, whole.name)
+    ((other, _),) = records_of(here.results, whole.name)
+    assert found == record and read_rows(rows_path(path)).ids == read_rows(rows_path(other)).ids
+    path.write_text(path.read_text().replace('"seconds"', '"seconds" '))
+    packs.unpack(tmp_path / "packed", there.results)
+    assert '"seconds" ' in path.read_text()
+    with pytest.raises(UsageError, match="--with-records: expected weights that are not rounded"):
+        packs.pack(whole.name, tmp_path / "rounded", here.results, bf16=True, with_records=True)
 
 
 def test_what_cannot_be_packed_is_one_clear_error(half: Place, whole: Run, tmp_path: Path) -> None:

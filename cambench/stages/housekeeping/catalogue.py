@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from cambench.lookup import find
@@ -73,7 +74,7 @@ def archs() -> list[Row]:
     """Architectures."""
     from cambench.models import ARCHS
 
-    return [{"name": name} for name in ARCHS]
+    return [{"name": a.name, "summary": a.summary, "source": a.source} for a in ARCHS.values()]
 
 
 def tables() -> list[Row]:
@@ -100,20 +101,37 @@ def flagged(run: Run) -> str:
     return "".join(f", {sentence.partition(':')[0].lower()}" for sentence in run.info.warnings)
 
 
+def changed(run: Run) -> str:
+    """`train.epochs=2 data.shots=5`: what a command or a table set in place of the recipe's own; a given network's input."""
+    from cambench.recipes.load import COMMAND, TABLE
+    from cambench.report.tables.varied import value
+
+    sources = run.info.recipe.get("sources", {})
+    keys = [tuple(key.split(".")) for key, source in sources.items() if source in (COMMAND, TABLE)]
+    settings = {f"{table}.{name}": run.info.recipe[table][name] for table, name in keys} | {**run.info.input}
+    return " ".join(f"{key}={value(setting)}" for key, setting in settings.items())
+
+
+def row_of(run: Run) -> Row:
+    """A run, how far it is, and when its folder was last written to."""
+    info, done = run.info, len(run.log())
+    epochs = info.recipe.get("train", {}).get("epochs")
+    state = ("finished" if run.finished else f"stopped after epoch {done}") + flagged(run)
+    facts = {
+        "method": info.method,
+        "dataset": info.dataset or "",
+        "arch": info.arch,
+        "seed": str(info.seed),
+        "kind": info.kind,
+    }
+    written = datetime.fromtimestamp((run.path / "run.json").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    far = {"changed": changed(run), "epochs": f"{done} of {epochs}" if epochs else "", "date": written}
+    return {"name": run.name, **facts, **far, "state": state if info.kind == "trained" else info.kind}
+
+
 def runs(results: Path) -> list[Row]:
     """Runs under a results root."""
-    return [
-        {
-            "name": r.name,
-            "method": r.info.method,
-            "dataset": r.info.dataset or "",
-            "arch": r.info.arch,
-            "seed": str(r.info.seed),
-            "kind": r.info.kind,
-            "state": ("finished" if r.finished else f"stopped after epoch {len(r.log())}") + flagged(r),
-        }
-        for r in read_runs(results)
-    ]
+    return [row_of(run) for run in read_runs(results)]
 
 
 def catalogue(kind: str, results: Path) -> list[Row]:

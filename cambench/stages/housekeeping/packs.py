@@ -12,23 +12,29 @@ import torch
 
 from cambench.stages.progress import say
 from cambench.store.checkpoints import cast, checkpoint_bytes, load_checkpoint
-from cambench.store.files import atomic_folder, json_text
+from cambench.store.files import atomic_folder, atomic_path, json_text
 from cambench.store.locks import only_writer
-from cambench.store.packs import ROUNDED, Manifest, read_pack, write_pack
+from cambench.store.packs import RECORDS, ROUNDED, Manifest, read_pack, write_pack
+from cambench.store.records import rows_path
 from cambench.store.runs import Run, RunInfo, as_json, find_run, of_json, read_run
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import CambenchError, UsageError, number_of
 
 MEGABYTE = 1_000_000
 CHECKPOINTS = ("last.pt", "best.pt")
 
 
-def pack(name: str, folder: Path, results: Path, *, bf16: bool = False, part: float = 15.0) -> Manifest:
+def pack(
+    name: str, folder: Path, results: Path, *, bf16: bool = False, part: float = 15.0, with_records: bool = False
+) -> Manifest:
     """Write a run, finished or not, as files of at most `part` megabytes; `bf16` halves its float32 tensors.
 
     Rounding is a departure, which the packed `run.json` says; the run itself stays as it is. States that a run keeps for
     others to begin from (`epoch-N/`) go with it, but not where it is rounded: nothing begins from a run that was.
+    with_records: its records go with it, and their rows; they are of the weights as they are, which are then not rounded.
     Raises: UsageError for a run without a finished epoch, a folder that holds something, or parts that are too small.
     """
+    if bf16 and with_records:
+        raise UsageError("--with-records: expected weights that are not rounded, as those measured; leave out --bf16.")
     if not 1 <= part * MEGABYTE < math.inf:
         raise UsageError(f"--part {part}: expected a size in megabytes above 0, for example 15.")
     run, limit = find_run(name, results), math.floor(part * MEGABYTE)
@@ -40,6 +46,8 @@ def pack(name: str, folder: Path, results: Path, *, bf16: bool = False, part: fl
                 state = load_checkpoint(run.path / file, contents[file])
                 contents[file] = checkpoint_bytes(cast(state, torch.float32, torch.bfloat16))
         contents["run.json"] = json_text(as_json(rounded(run.info, epoch))).encode()
+    if with_records:
+        contents |= {f"{RECORDS}{path.name}": path.read_bytes() for path in record_files(results / "records" / run.name)}
     epochs = run.info.recipe.get("train", {}).get("epochs", 0)  # an added checkpoint has none
     manifest = write_pack(folder, Manifest(run=run.name, epoch=epoch, epochs=epochs, bf16=bf16), contents, limit)
     parts = [part for file in manifest.files for part in file.parts]
@@ -71,6 +79,11 @@ def contents_of(run: Run) -> tuple[dict[str, bytes], int]:
     return contents, load_checkpoint(run.path / "last.pt", contents["last.pt"])["epoch"]
 
 
+def record_files(folder: Path) -> list[Path]:
+    """The records in a folder and their rows, the rows of a record before it."""
+    return [path for record in sorted(folder.glob("*.json")) for path in (rows_path(record), record) if path.is_file()]
+
+
 def rounded(info: RunInfo, epoch: int) -> RunInfo:
     """A run's facts, to which the rounding is added: the sentence once, the epoch each time; its weights' hashes go."""
     deviations = list(dict.fromkeys([*info.deviations, ROUNDED]))
@@ -80,10 +93,11 @@ def rounded(info: RunInfo, epoch: int) -> RunInfo:
 def unpack(folder: Path, results: Path) -> Run:
     """Check a pack and put its run under the results; `cambench train` with the same arguments then goes on with it.
 
-    A run that is there and less far gives way; one that is as far with the same weights is left alone.
+    A run that is there and less far gives way; one that is as far with the same weights is left alone, and so are records.
     Raises: CambenchError for a missing or damaged part, or where the run that is there is as far or further.
     """
-    manifest, contents = read_pack(folder)
+    manifest, packed = read_pack(folder)
+    contents = {name: data for name, data in packed.items() if not name.startswith(RECORDS)}
     if manifest.bf16:
         for name in CHECKPOINTS:
             if name in contents:
@@ -94,6 +108,7 @@ def unpack(folder: Path, results: Path) -> Run:
     with only_writer(path):
         if is_here(path, manifest, contents):
             say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")
+            put_records(packed, results / "records" / manifest.run)
             return read_run(path)
         with atomic_folder(path) as temporary:
             for name, data in contents.items():
@@ -103,7 +118,19 @@ def unpack(folder: Path, results: Path) -> Run:
     left = "finished" if run.finished else "`cambench train` with the same arguments goes on with it"
     after = f" after epoch {manifest.epoch} of {manifest.epochs}" if manifest.epochs else ""
     say(f"{run.name}: unpacked{after}; {left}")
+    put_records(packed, results / "records" / manifest.run)
     return run
+
+
+def put_records(packed: Mapping[str, bytes], folder: Path) -> None:
+    """Write the pack's records and rows where they are not there yet, rows before their record."""
+    lacking = {name: folder / name.removeprefix(RECORDS) for name in packed if name.startswith(RECORDS)}
+    lacking = {name: path for name, path in lacking.items() if not path.exists()}
+    for name, path in lacking.items():
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(packed[name])
+    if lacking:
+        say(f"{folder.name}: {number_of(sum(name.endswith('.json') for name in lacking), 'record')} unpacked with it")
 
 
 def is_here(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> bool:

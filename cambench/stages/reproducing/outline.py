@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from cambench.recipes.tables import natural
 from cambench.report.tables.measure import listed
-from cambench.stages.reporting.report import output
+from cambench.stages.listing import output
 from cambench.stages.reproducing.cost import Estimate, Known, estimate, total
 from cambench.stages.reproducing.plan import Job
 from cambench.stages.reproducing.reproduce import Plan
@@ -24,24 +24,37 @@ STATES = {
 }
 
 
-def print_plan(plan: Plan, place: Place) -> None:
-    """The plan on stdout: a line for jobs that differ in the seed alone, then what lacks, then the sums."""
+def print_plan(plan: Plan, place: Place, *, verbose: bool = False) -> None:
+    """The plan on stdout: the total in one line, a line a group of jobs, what lacks, what can be done now.
+
+    verbose: a line for jobs that differ in the seed alone.
+    """
     console, known = output(), Known(place)
     estimates = {job.key: estimate(job, known) for job in plan.jobs}
-    names = ", ".join(table.id for table in plan.tables)
-    on = next((f" on {table.stand_in}" for table in plan.tables if table.stand_in), "")
-    console.print(f"Plan of {names}{on}: {counted(plan.jobs)}", style="bold", highlight=False, markup=False)
+    console.print(total_of(plan, estimates), style="bold", highlight=False, markup=False, soft_wrap=True)
     grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     several = ["for"] if len(plan.tables) > 1 else []
-    for name in ("job", "seeds", "state", "images", "time", "disk", *several):
-        right = name in ("images", "time", "disk")
+    for name in ("job", "seeds" if verbose else "jobs", "state", "images", "time", "disk", *several):
+        right = name in ("jobs", "images", "time", "disk")
         grid.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for group in grouped(plan.jobs):
-        grid.add_row(*row(group, total([estimates[job.key] for job in group]))[: 6 + len(several)])
+    for group in grouped(plan.jobs, by_seed=verbose):
+        grid.add_row(*row(group, total([estimates[job.key] for job in group]), by_seed=verbose)[: 6 + len(several)])
     if plan.jobs:
         console.print(grid, highlight=False, markup=False)
     for text in [*lacks(plan.jobs), *sums(plan.jobs, estimates)]:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def total_of(plan: Plan, estimates: Mapping[str, Estimate]) -> str:
+    """`Plan of cgc/6 on synthbirds: 12 jobs: 12 to do; 5,904 images, 9 s, 5.6 MB of disk`; finished jobs take nothing."""
+    papers: dict[str, list[str]] = {}
+    for table in plan.tables:
+        papers.setdefault(table.id.partition("/")[0], []).append(table.id)
+    names = ", ".join(f"{paper} ({len(ids)} tables)" if len(ids) > 3 else ", ".join(ids) for paper, ids in papers.items())
+    on = next((f" on {table.stand_in}" for table in plan.tables if table.stand_in), "")
+    takes = total([estimates[job.key] for job in plan.jobs if job.state not in ("finished", "unknown")])
+    rest = f"; {takes.images:,} images, {duration(takes.seconds)}, {size(takes.bytes)} of disk" if takes.images else ""
+    return f"Plan of {names}{on}: {counted(plan.jobs)}{rest}"
 
 
 def counted(jobs: Sequence[Job]) -> str:
@@ -52,23 +65,32 @@ def counted(jobs: Sequence[Job]) -> str:
     return f"{len(jobs)} jobs: {', '.join(f'{n} {word}' for word, n in by_state.items() if n)}"
 
 
-def grouped(jobs: Iterable[Job]) -> list[list[Job]]:
-    """Jobs that differ in nothing but the seed, in the order of the first of each."""
-    found: dict[tuple[str, ...], list[Job]] = {}
+def grouped(jobs: Iterable[Job], *, by_seed: bool) -> list[list[Job]]:
+    """Jobs that differ in nothing but the seed, or in the network alone, in the order of the first of each."""
+    groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
-        found.setdefault((job.label, job.state, job.detail), []).append(job)
-    return list(found.values())
+        key = (job.label, job.state, job.detail) if by_seed else (kind(job), job.state)
+        groups.setdefault(key, []).append(job)
+    return list(groups.values())
 
 
-def row(group: Sequence[Job], takes: Estimate) -> tuple[str, ...]:
+def kind(job: Job) -> str:
+    """What a job does, whatever its network and seed: a method on a data set, or a measurement."""
+    if job.measurement is None:
+        return f"train {job.network.method} on {job.network.dataset}"
+    return f"eval {job.measurement.label}"
+
+
+def row(group: Sequence[Job], takes: Estimate, *, by_seed: bool) -> tuple[str, ...]:
     """One line of the listing."""
     first = group[0]
     seeds = "" if first.network.given else listed([job.network.seed for job in group])
-    state = STATES[first.state] + (f", {first.detail}" if first.state == "partly" else "")
-    tables = sorted({cell.table for job in group for cell in job.cells}, key=natural)
+    state = STATES[first.state] + (f", {first.detail}" if first.state == "partly" and by_seed else "")
+    tables = " ".join(sorted({cell.table for job in group for cell in job.cells}, key=natural))
+    what = (first.label, seeds, state) if by_seed else (kind(first), str(len(group)), state)
     if first.state in ("finished", "unknown"):
-        return first.label, seeds, state, "", "", "", " ".join(tables)
-    return first.label, seeds, state, f"{takes.images:,}", duration(takes.seconds), size(takes.bytes), " ".join(tables)
+        return *what, "", "", "", tables
+    return *what, f"{takes.images:,}", duration(takes.seconds), size(takes.bytes), tables
 
 
 def lacks(jobs: Iterable[Job]) -> list[str]:
