@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 from cambench.cli import (
     add_run,
     catalogue,
+    compare,
     data,
     doctor,
     evaluate,
     explain,
     figure,
     old,
+    remove,
     report,
     reproduce,
     search,
@@ -31,7 +34,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="cambench",
-    help="Train, explain, evaluate and report: a benchmark harness for class-activation-map explanations.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,14 +45,23 @@ app.command("eval", cls=Command)(evaluate.evaluate)
 app.command("evaluate", cls=Command, hidden=True)(evaluate.evaluate)
 app.command("report", cls=Command)(report.report)
 app.add_typer(figure.app, name="figure")
+app.command("compare", cls=Command)(compare.compare)
 app.command("reproduce", cls=Command)(reproduce.reproduce)
 app.command("search", cls=Command)(search.search)
 app.command("pack", cls=Command)(travel.pack)
 app.command("unpack", cls=Command)(travel.unpack)
+app.command("rm", cls=Command)(remove.rm)
 app.command("add-run", cls=Command)(add_run.add_run)
 app.command("ls", cls=Command)(catalogue.ls)
 app.add_typer(data.app, name="data")
 app.command("doctor", cls=Command)(doctor.doctor)
+
+
+@app.callback()
+def everywhere(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from; also behind any command.")] = False,
+) -> None:
+    """Train, explain, evaluate and report: a benchmark harness for class-activation-map explanations."""
 
 
 def main() -> None:

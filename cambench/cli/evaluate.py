@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from cambench.store.records import Record
 
 
+Metrics = Annotated[list[str], typer.Option("--metric", "-m", help="See cambench ls metrics; may be given several times.")]
+
+
 def evaluate(
-    metric: Annotated[
-        list[str], typer.Option("--metric", "-m", help="See cambench ls metrics; may be given several times.")
-    ],
+    metric: Metrics,
     runs: o.Runs = None,
     explainer: o.Explainers = None,
     target: o.Targets = None,
@@ -31,6 +32,9 @@ def evaluate(
     layer: o.Layer = None,
     limit: o.Limit = None,
     weights: o.Weights = None,
+    input_size: o.InputSize = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
     precision: o.Precision = "float32",
     checkpoint: o.Checkpoint = "last",
     batch_size: o.BatchSize = 32,
@@ -53,7 +57,7 @@ def evaluate(
     from cambench.stages.measuring import works
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
-    prepared |= {"map_classes": map_classes, "again": again}
+    prepared |= {"map_classes": map_classes, "again": again, "input": o.given_input(input_size, mean, std)}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
     works.check_unused(work, jobs)

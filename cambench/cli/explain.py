@@ -1,31 +1,48 @@
-"""cambench explain [RUN...] --explainer NAME --target NAME."""
+"""cambench explain [RUN...] --explainer NAME --target NAME; cambench explain RUN PICTURE... --overlay FOLDER."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cambench.cli import options as o
+from cambench.cli.strict import refuse_unused
+from cambench.vocabulary import UsageError
+
+if TYPE_CHECKING:
+    from cambench.stages.workplace import Place
+
+WORDS = f"{o.RUNS} With --overlay: one of them, then pictures or folders."
+Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=WORDS)]
+Classes = Annotated[str, typer.Option("--classes", help="Explain each image's label, or the network's prediction.")]
+View = Annotated[str, typer.Option("--view", help="resize-center-crop, resize (distorts), full (no crop).")]
+Overlay = Annotated[
+    Path | None, typer.Option("--overlay", metavar="FOLDER", help="Explain loose pictures; one PNG each goes here.")
+]
+OF_SETS = frozenset({"class_sets", "classes", "dataset", "split", "limit", "map_classes", "again"})
+"""Options of images of a data set; loose pictures have none of it, and their predicted class is explained."""
 
 
 def explain(
-    runs: o.Runs = None,
+    context: typer.Context,
+    runs: Runs = None,
     explainer: o.Explainers = None,
     target: o.Targets = None,
     class_sets: o.ClassSets = None,
-    classes: Annotated[
-        str, typer.Option("--classes", help="Explain each image's label, or the network's prediction.")
-    ] = "label",
-    view: Annotated[
-        str, typer.Option("--view", help="resize-center-crop, resize (distorts), full (no crop).")
-    ] = "resize-center-crop",
+    classes: Classes = "label",
+    view: View = "resize-center-crop",
+    overlay: Overlay = None,
     dataset: o.DatasetName = None,
     split: o.Split = "eval",
     layer: o.Layer = None,
     limit: o.Limit = None,
     weights: o.Weights = None,
+    input_size: o.InputSize = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
     precision: o.Precision = "float32",
     checkpoint: o.Checkpoint = "last",
     batch_size: o.BatchSize = 32,
@@ -38,23 +55,49 @@ def explain(
     download: o.Download = False,
     as_json: o.Json = False,
 ) -> None:
-    """Write heatmaps of finished runs (of all that lack them, where no RUN is named).
+    """Write heatmaps of finished runs (of all that lack them, where no RUN is named); or explain loose pictures.
 
-    Example: cambench explain cub-cgc --explainer grad-cam --target weighted
+    Examples: cambench explain cub-cgc --explainer grad-cam --target weighted;
+    cambench explain torchvision:resnet50 photo.jpg --overlay maps
     """
+    every = frozenset(parameter.name or "" for parameter in context.command.params)
+    modes = {"explain": every - {"overlay"}, "--overlay": every - OF_SETS}
+    refuse_unused(context, "explain" if overlay is None else "--overlay", modes)
+    from cambench.stages.workplace import EXPLAINER, TARGET
+
+    prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
+    prepared |= {"map_classes": map_classes, "again": again, "input": o.given_input(input_size, mean, std)}
+    place = o.place(data_root, results, device, workers, download)
+    maps = (explainer or [EXPLAINER], target or [TARGET])
+    if overlay is None:
+        images = {"dataset": dataset, "split": split, "limit": limit, "class_sets": class_sets}
+        done = explain_sets(maps, (classes, view, 1.0, batch_size), {"runs": runs or [], **images, **prepared}, place)
+    else:
+        done = explain_pictures((overlay, *maps, view, batch_size), runs or [], prepared, place)
+    typer.echo(json.dumps(done) if as_json else "\n".join(line if isinstance(line, str) else line["file"] for line in done))
+
+
+def explain_sets(
+    maps: tuple[list[str], list[str]], how: tuple[str, str, float, int], work: dict[str, Any], place: Place
+) -> list[str]:
+    """The heatmap files of every explainer and target, of images of data sets."""
     from cambench.stages.measuring import works
     from cambench.stages.measuring.explain import ExplainJob
 
-    prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
-    prepared |= {"map_classes": map_classes, "again": again}
-    work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
-    pairs = [(e, t) for e in explainer or [works.EXPLAINER] for t in target or [works.TARGET]]
-    jobs = [ExplainJob(e, t, classes, view, 1.0, batch_size) for e, t in pairs]
-    works.check_class_sets(work, [t for _, t in pairs])
-    place = o.place(data_root, results, device, workers, download)
-    made = [path for job in jobs for path in works.explain_all(work, job, place)]
-    if as_json:
-        typer.echo(json.dumps([str(p) for p in made]))
-    else:
-        for path in made:
-            typer.echo(path)
+    wanted = works.Works(**work)
+    works.check_class_sets(wanted, maps[1])
+    jobs = [ExplainJob(e, t, *how) for e in maps[0] for t in maps[1]]
+    return [str(path) for path in works.explain_each(wanted, jobs, place)]
+
+
+def explain_pictures(
+    job: tuple[Path, list[str], list[str], str, int], words: list[str], prepared: dict[str, Any], place: Place
+) -> list[dict[str, Any]]:
+    """A PNG a picture, explainer and target; what the network says of each goes to stderr. words: RUN, then the pictures."""
+    from cambench.stages.measuring import works
+    from cambench.stages.reporting.overlay import OverlayJob, overlays
+
+    if len(words) < 2:
+        raise UsageError(f"--overlay: expected RUN and a picture or a folder of them, got {' '.join(words) or 'neither'}.")
+    (loaded,) = works.opened(works.Works(words[:1], **prepared), place)
+    return overlays(OverlayJob(*job), loaded, [Path(word) for word in words[1:]], place)

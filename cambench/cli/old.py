@@ -11,11 +11,17 @@ from cambench.vocabulary import UsageError
 
 def translated(arguments: Sequence[str]) -> list[str]:
     """The command line as it is written now, which stderr is told where it differs."""
-    if [*arguments[:1]] != ["report"] or not any(word.partition("=")[0] == "--figure" for word in arguments):
+    options = {word.partition("=")[0] for word in arguments} if [*arguments[:1]] == ["report"] else set()
+    if not options & {"--figure", "--paired"}:
         return [*arguments]
-    now = figure(arguments[1:])
+    now = figure(arguments[1:]) if "--figure" in options else paired(arguments[1:])
     sys.stderr.write(f"note: written `cambench {shlex.join(now)}` now\n")
     return now
+
+
+def paired(arguments: Sequence[str]) -> list[str]:
+    """`--paired A B` of `report` as `compare A B`."""
+    return ["compare", *(word for word in arguments if word != "--paired")]
 
 
 def figure(arguments: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cambench.vocabulary import UsageError
+
 if TYPE_CHECKING:
     from cambench.stages.workplace import Place
 
@@ -16,10 +18,8 @@ Results = Annotated[Path, typer.Option("--results", envvar="CAMBENCH_RESULTS", h
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Workers = Annotated[int, typer.Option("--workers", min=-1, help="Decoding processes; -1 chooses.")]
 Download = Annotated[bool, typer.Option("--download", help="Allow torchvision to download its weights.")]
-Runs = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[RUN]...", help="Run names, prefixes or paths, torchvision:NAME, python:pkg.mod:function."),
-]
+RUNS = "Run names, prefixes or paths, torchvision:NAME, python:pkg.mod:function."
+Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=RUNS)]
 DatasetName = Annotated[
     str | None,
     typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH; by default the run's own."),
@@ -47,6 +47,12 @@ MapClasses = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images; results are marked partial.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A file of weights (a state dict or a checkpoint).")]
+InputSize = Annotated[
+    int | None, typer.Option("--input-size", min=1, help="Pixels a side, of a given network that declares none.")
+]
+Colours = tuple[float, float, float] | None
+Mean = Annotated[Colours, typer.Option("--mean", metavar="R G B", help="Its colours' mean, of pixels in [0,1].")]
+Std = Annotated[Colours, typer.Option("--std", metavar="R G B", help="Its colours' standard deviation.")]
 Precision = Annotated[str, typer.Option("--precision", help="float32, or bf16 for the network's convolutional trunk.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images a forward pass.")]
 Method = Annotated[str, typer.Argument(help="See cambench ls methods.")]
@@ -75,6 +81,14 @@ def overrides(presets: list[str] | None, settings: list[str] | None, shortcuts: 
 
     own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     return [*(text for name in presets or [] for text in named.overrides(name)), *(settings or []), *own]
+
+
+def given_input(size: int | None, mean: Colours, std: Colours) -> dict[str, object]:
+    """What the command says of a given network's input. Raises: UsageError for a deviation that divides by nothing."""
+    if std is not None and min(std) <= 0:
+        raise UsageError(f"--std: expected three numbers above 0, got {' '.join(f'{v:g}' for v in std)}.")
+    told = {"size": size, "mean": mean and list(mean), "std": std and list(std)}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def place(data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False) -> Place:

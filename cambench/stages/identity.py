@@ -47,9 +47,12 @@ def of_training(recipe: Mapping[str, Any], data: str | None, seed: int, **seen: 
     return {"schema": schema.RUN, "recipe": settled(recipe), "data": data, "seed": seed, **known}
 
 
-def of_given(network: str, weights: str | None, source: str | None) -> dict[str, Any]:
-    """A given network: its RUN, the digests of the file of weights and of its source."""
-    return {"schema": schema.RUN, "network": network, "weights": weights, **({"source": source} if source else {})}
+def of_given(
+    network: str, weights: str | None, source: str | None, input: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A given network: its RUN, the digests of the file of weights and of its source, what the command says of its input."""
+    known = {"source": source, "input": dict(input or {})}
+    return {"schema": schema.RUN, "network": network, "weights": weights, **{k: v for k, v in known.items() if v}}
 
 
 def of_added(

@@ -16,7 +16,7 @@ from cambench.explainers.contrast import Walk
 from cambench.explainers.explanation import Explainer, Explanation, Query, answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
 from cambench.models.habits import first_pass, habits
-from cambench.models.preprocessing import preprocessing_of
+from cambench.models.preprocessing import COMMAND, preprocessing_of
 from cambench.models.source import source_of
 from cambench.stages import divergence, identity, workplace
 from cambench.stages.class_sets import tables
@@ -27,8 +27,9 @@ from cambench.store.provenance import versions
 from cambench.store.runs import Run, RunInfo, find_run, read_run
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
-GIVEN = ("torchvision:", "python:")
 LAST, BEST = identity.LAST, "best"
+INPUT = {"size": "input-size", "mean": "mean", "std": "std"}
+"""What a command may say of a given network's input -> its option."""
 CHECKPOINTS = (LAST, BEST)
 """A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
 
@@ -130,20 +131,25 @@ class Loaded:
         return logits.float()
 
 
-def open_run(spec: str, place: workplace.Place, weights: Path | None = None) -> Run:
-    """The run that RUN names; a given network becomes a run once it was built (`load_network`)."""
-    if spec.startswith(GIVEN):
-        return given_run(spec, place, weights)
+def open_run(spec: str, place: workplace.Place, weights: Path | None = None, input: Mapping[str, Any] | None = None) -> Run:
+    """The run that RUN names; a given network becomes a run once it was built (`load_network`).
+
+    input: what a command says of a given network's input: its `size`, `mean`, `std`.
+    """
+    if spec.startswith(workplace.GIVEN):
+        return given_run(spec, place, weights, input)
     if weights is not None:
         raise UsageError(f"--weights {weights}: expected a given network, got the run {spec}, which has weights of its own.")
+    if input:
+        raise UsageError(f"--{INPUT[min(input)]}: expected a given network, got the run {spec}, whose recipe says it.")
     return find_run(spec, place.results)
 
 
-def given_run(spec: str, place: workplace.Place, weights: Path | None) -> Run:
+def given_run(spec: str, place: workplace.Place, weights: Path | None, input: Mapping[str, Any] | None = None) -> Run:
     """The folder of a given network, so that its heatmaps and records have a place; nothing is trained or written yet."""
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
-    described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec))
+    described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec), input)
     path = place.results / "runs" / f"{workplace.slug(spec)}-{job_key(described)}"
     if (path / "run.json").exists():
         return read_run(path)
@@ -152,6 +158,7 @@ def given_run(spec: str, place: workplace.Place, weights: Path | None) -> Run:
         method="pretrained",
         arch=spec,
         weights=str(weights.resolve()) if weights else None,
+        input=input or {},
         job=described,
         versions=versions(),
         finished=True,
@@ -249,8 +256,8 @@ def given(run: Run, place: workplace.Place, checkpoint: str = LAST) -> tuple[nn.
     arch, file = run.info.arch, run.info.weights
     weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
     model = models.build(arch, weights=weights, download=place.download)
-    own = preprocessing_of(arch, model)
-    if not own.source or arch.startswith("python:"):
+    own = preprocessing_of(arch, model, run.info.input)
+    if own.source in ("", COMMAND) or arch.startswith("python:"):
         say(f"{arch}: {own}")
     colours = {"mean": list(own.normalisation.mean), "std": list(own.normalisation.std)}
     return model, {"size": own.size, "resize": own.resize or 0, "normalisation": colours}, weights_hash(model.state_dict())

@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cambench.store.runs import Run, find_run
 from cambench.vocabulary import UsageError
+
+GIVEN = ("torchvision:", "python:")
+"""How the name of a given network begins."""
+EXPLAINER, TARGET = "grad-cam", "logit"
+"""Where none is named."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +47,11 @@ def device(wanted: str) -> str:
 def slug(text: str) -> str:
     """A name that is safe in a file name: letters, digits, dots and dashes."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-")
+
+
+def run_of(spec: str, results: Path) -> Run:
+    """The run on disk that RUN names, a given network by its own name as well.
+
+    Raises: UsageError as `find_run`.
+    """
+    return find_run(slug(spec) if spec.startswith(GIVEN) else spec, results)

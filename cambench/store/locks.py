@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,6 +75,23 @@ def taken(file: int, how: int) -> bool:
             raise
         log.warning("this file system has no locks (%s); run no second process on the same job", e.strerror)
     return True
+
+
+def at_work(locks: Iterable[Path]) -> list[Path]:
+    """Those of the lock files that another process holds."""
+    return [] if fcntl is None else [path for path in locks if held(path)]
+
+
+def held(path: Path) -> bool:
+    """Whether another process holds a lock file, which stays as it is; one that is not there, nobody does."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not taken(file, fcntl.LOCK_NB)
+    finally:
+        os.close(file)
 
 
 def is_still(path: Path, file: int) -> bool:

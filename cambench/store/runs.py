@@ -35,6 +35,8 @@ class RunInfo:
     """The resolved training recipe; of an added run, how its network is built and what it looks at."""
     weights: str | None = None
     """The initial weights in words; of a given network, their file."""
+    input: Mapping[str, Any] = field(default_factory=dict)
+    """What a command said of a given network's input: its `size`, `mean`, `std`."""
     given: str | None = None
     """The checkpoint that was added, by its file's name."""
     layer: str | None = None

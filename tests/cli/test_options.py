@@ -8,25 +8,9 @@ from pathlib import Path
 import pytest
 from typed import Typed
 
-from cambench.cli.report import MODES
 from cambench.metrics import INDEX
 from cambench.stages.measuring.works import jobs_of
 from cambench.vocabulary import UsageError
-
-VALUES = {"--metric": "iauc", "--explainer": "cam", "--target": "logit", "--on": "cub", "--arch": "resnet8"}
-VALUES |= {"--paper": "cgc", "--latex": "", "--markdown": "", "--csv": "", "--html": "x.html"}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_an_option_of_another_mode_is_refused(mode: str, typed: Typed, tmp_path: Path) -> None:
-    how = {"report": [], "--paired": ["--paired", "a", "b"]}[mode]
-    for option, value in VALUES.items():
-        name = option.removeprefix("--").replace("-", "_")
-        said = typed("report", *how, option, *([value] if value else []), "--results", tmp_path)
-        refused = f"error: {mode}: {option} is not used here, it is for " in said.err
-        assert refused == (name not in MODES[mode]), (option, said.err)
-        assert said.code == 2 or option in ("--paper", "--on", "--csv", "--latex", "--markdown", "--html", "--arch")
-        assert "Traceback" not in said.err
 
 
 @pytest.mark.parametrize(
@@ -44,6 +28,12 @@ def test_an_option_of_another_mode_is_refused(mode: str, typed: Typed, tmp_path:
         (["eval", "-m", "ch", "-m", "drop-increase", "-e", "cam"], "drop-increase: always measures grad-cam, got"),
         (["eval", "-m", "ch", "--class-sets", "x.csv"], "--class-sets: expected --target subset:x beside it, got logit"),
         (["explain", "--class-sets", "x.csv"], "--class-sets: expected --target subset:x beside it, got logit"),
+        (["report", "--caption", "x"], "--caption: expected --latex, --markdown, --html beside it"),
+        (["report", "--csv", "--json"], "expected one of --latex, --markdown, --csv, --json, --html"),
+        (["report", "--on", "cub"], "--on: expected a TABLE that is shown on other data"),
+        (["report", "--arch", "resnet8"], "--arch: expected --on DATASET beside it"),
+        (["compare", "a", "-e", "cam"], "compare: expected two runs, or one run with two --explainer or two --target"),
+        (["eval", "-m", "top1", "--mean", "1", "1", "1"], "--mean: expected a given network as RUN"),
         (["search", "ce", "-d", "cub", "-m", "infidelity", "-e", "cam"], "infidelity: always measures grad-cam"),
     ],
 )

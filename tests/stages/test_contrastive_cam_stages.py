@@ -51,9 +51,9 @@ def test_values_over_all_images_are_not_paired(place: Place, tmp_path: Path) -> 
     one = measured("rfs", place, tmp_path)
     measured("top1-tile", place, tmp_path)
     run = open_run(one.run, Place(place.data, tmp_path, "cpu"))
-    assert {side.record.metric for side in paired.sides(run, tmp_path, None, None)} == {"top1-tile"}
+    assert {side.record.metric for side in paired.sides(run, tmp_path, None, None, "run")} == {"top1-tile"}
     with pytest.raises(UsageError, match="expected metrics with a value an image, got rfs"):
-        paired.compare((one.run, "other"), ["top1-tile", "rfs"], tmp_path)
+        paired.compare((one.run, "other"), ["top1-tile", "rfs"], [], [], tmp_path)
 
 
 def test_the_training_split_is_measured_with_the_evaluation_transform(place: Place, tmp_path: Path) -> None:

@@ -53,28 +53,31 @@ class Comparison:
     p_holm: float = 1.0
 
 
-def key(record: Record) -> tuple[str, ...]:
-    """What two records must share to be compared."""
-    facts = (record.dataset, record.split, canonical(record.metric), record.explainer, record.target)
-    return tuple(fact or "" for fact in facts)
+def key(record: Record, apart: str) -> tuple[str, ...]:
+    """What two records must share to be compared: data, metric, explainer, target, but for the fact in which they differ."""
+    facts = {"explainer": record.explainer, "target": record.target} | {apart: ""}
+    return (record.dataset, record.split, canonical(record.metric), *(facts[name] or "" for name in ("explainer", "target")))
 
 
-def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str]) -> list[Comparison]:
+def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str], apart: str = "run") -> list[Comparison]:
     """Every metric that was asked for (none: every one that both have), with every explainer and target that both have.
 
-    Raises: UsageError where a run lacks a metric, where the runs share nothing, or where they saw different images.
+    apart: the fact in which A and B differ: "run", or "explainer" or "target" of one run.
+    Raises: UsageError where a run lacks a metric, where the two share nothing, or where they saw different images.
     """
     names = [find_metric(name).name for name in wanted]
     for name, side in itertools.product(names, (a, b)):
         if not any(canonical(s.record.metric) == name for s in side):
             run = side[0].record.run if side else "the run"
             raise UsageError(f"{run} has no record of {name}; measure it with `cambench eval {run} --metric {name}`.")
-    shared = [k for k in dict.fromkeys(key(s.record) for s in a) if any(key(s.record) == k for s in b)]
+    shared = [k for k in dict.fromkeys(key(s.record, apart) for s in a) if any(key(s.record, apart) == k for s in b)]
     shared = [k for k in shared if not names or k[2] in names]
     if not shared or set(names) - {k[2] for k in shared}:
-        raise UsageError(f"the two runs share no record to compare: A has {listed(a, names)}; B has {listed(b, names)}.")
+        raise UsageError(f"the two share no record to compare: A has {listed(a, names)}; B has {listed(b, names)}.")
     comparisons = [
-        comparison for k in shared for comparison in of_key([[s for s in side if key(s.record) == k] for side in (a, b)])
+        replace(comparison, **({} if apart == "run" else {apart: None}))
+        for k in shared
+        for comparison in of_key([[s for s in side if key(s.record, apart) == k] for side in (a, b)])
     ]
     corrected = statistics.holm([comparison.numbers.p for comparison in comparisons])
     return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)]
@@ -82,7 +85,7 @@ def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str]) -> list
 
 def listed(side: Sequence[Side], names: Sequence[str]) -> str:
     """What a run was measured on, for an error."""
-    keys = dict.fromkeys(key(s.record) for s in side if not names or canonical(s.record.metric) in names)
+    keys = dict.fromkeys(key(s.record, "run") for s in side if not names or canonical(s.record.metric) in names)
     return (
         "; ".join(f"{k[2]} ({', '.join(filter(None, (k[3], k[4])))}) on {k[0]} {k[1]}".replace(" ()", "") for k in keys)
         or "nothing"

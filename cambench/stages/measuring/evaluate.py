@@ -269,14 +269,15 @@ def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     info = loaded.run.info
     recipe, seen = info.recipe, info.data
     saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
-    given = {} if info.given is None else {"given": info.given}
+    given = {name: value for name, value in (("given", info.given), ("input", info.input)) if value}
     return {**recipe, **given, "weights": info.weights, "data": {**recipe.get("data", {}), **saw}}
 
 
 def summarise(record: Record) -> str:
-    """One line for a person: the metric and its values."""
+    """One line for a person: the metric, whose maps it looked at, and its values."""
     shown = [" ".join(filter(None, (name, spread_out(value)))) for name, value in record.values.items()]
-    return f"{record.run}  {record.metric}  " + "  ".join(shown) + f"  (n={next(iter(record.values.values())).n})"
+    maps = f" ({record.explainer} {record.target})" if record.explainer else ""
+    return f"{record.run}  {record.metric}{maps}  " + "  ".join(shown) + f"  (n={next(iter(record.values.values())).n})"
 
 
 def spread_out(value: Value) -> str:

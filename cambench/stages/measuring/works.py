@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
@@ -14,16 +14,15 @@ from cambench.stages.images import open_data
 from cambench.stages.measuring.evaluate import announce, evaluate
 from cambench.stages.measuring.explain import ExplainJob, explain, locate
 from cambench.stages.measuring.rows import EvalJob
-from cambench.stages.network import CHECKPOINTS, LAST, Loaded, load_network, open_run
+from cambench.stages.network import CHECKPOINTS, INPUT, LAST, Loaded, load_network, open_run
 from cambench.stages.progress import say
+from cambench.stages.workplace import EXPLAINER, TARGET
 from cambench.store.records import Record
 from cambench.store.runs import Run, read_runs
 from cambench.targets import find_target
 from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
 
 Made = TypeVar("Made")
-EXPLAINER, TARGET = "grad-cam", "logit"
-"""Where none is named."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Works:
     """Which runs (none named: every finished one), on which data, how the network is prepared.
 
     map_classes: whether some classes in common, by name, are enough. again: make everything anew, whatever is there.
+    input: what the command says of a given network's input.
     """
 
     runs: Sequence[str]
@@ -44,6 +44,7 @@ class Works:
     class_sets: Path | None = None
     map_classes: bool = False
     again: bool = False
+    input: Mapping[str, Any] = field(default_factory=dict)
 
 
 def chosen(work: Works, place: workplace.Place) -> list[Run]:
@@ -56,9 +57,13 @@ def chosen(work: Works, place: workplace.Place) -> list[Run]:
     if work.checkpoint not in CHECKPOINTS:
         raise UsageError(f"--checkpoint {work.checkpoint}: expected {' or '.join(CHECKPOINTS)}.")
     if work.runs:
-        return [open_run(spec, place, work.weights) for spec in work.runs]
+        return [open_run(spec, place, work.weights, work.input) for spec in work.runs]
     if work.weights is not None:
         raise UsageError("--weights: expected a RUN that they belong to, for example torchvision:resnet50.")
+    if work.input:
+        raise UsageError(
+            f"--{INPUT[min(work.input)]}: expected a given network as RUN, for example python:pkg.mod:function."
+        )
     runs = read_runs(place.results)
     found = [r for r in runs if r.finished and r.info.kind != "given"]
     if not found:
@@ -79,30 +84,42 @@ def none_finished(runs: Sequence[Run], results: Path) -> str:
     return f"no finished run of a training under {results / 'runs'}, but {here}; name it, or {mend}."
 
 
-def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], Made]) -> list[Made]:
-    """Do one thing with every run's network and data, in the order of their names."""
-    made = []
+def opened(work: Works, place: workplace.Place) -> Iterator[Loaded]:
+    """Every run's network, in the order of their names."""
     for run in chosen(work, place):
-        prepared = {"precision": work.precision, "checkpoint": work.checkpoint}
-        loaded = load_network(run, place, layer=work.layer, **prepared)
+        yield load_network(run, place, layer=work.layer, precision=work.precision, checkpoint=work.checkpoint)
+
+
+def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], list[Made]]) -> list[Made]:
+    """What is made of every run's network and data, in the order of their names."""
+    made = []
+    for loaded in opened(work, place):
         asked = (work.dataset, work.split, work.limit, work.class_sets)
         dataset = open_data(loaded, place, *asked, map_classes=work.map_classes)
         images = number_of(len(dataset), "image")
-        say(f"{run.name} on {dataset.name} {dataset.split}: {images}, layer {loaded.layer}, {loaded.device}")
-        made.append(act(loaded, dataset))
+        say(f"{loaded.run.name} on {dataset.name} {dataset.split}: {images}, layer {loaded.layer}, {loaded.device}")
+        made += act(loaded, dataset)
     return made
 
 
 def explain_all(work: Works, job: ExplainJob, place: workplace.Place) -> list[Path]:
     """The heatmap files of a job for every run."""
-    find_explainer(job.explainer)
-    find_target(job.target)
-    if job.classes not in ("label", "prediction"):
-        raise UsageError(f"--classes {job.classes}: expected label or prediction.")
+    return explain_each(work, [job], place)
 
-    def act(loaded: Loaded, dataset: Dataset) -> Path:
-        explain(job, loaded, dataset, place, set() if work.again else None)
-        return locate(job, loaded, dataset, place)[0]
+
+def explain_each(work: Works, wanted: Sequence[ExplainJob], place: workplace.Place) -> list[Path]:
+    """The heatmap files of every job for every run. Names are checked before anything is computed."""
+    for job in wanted:
+        find_explainer(job.explainer)
+        find_target(job.target)
+        if job.classes not in ("label", "prediction"):
+            raise UsageError(f"--classes {job.classes}: expected label or prediction.")
+
+    def act(loaded: Loaded, dataset: Dataset) -> list[Path]:
+        anew: set[Path] | None = set() if work.again else None
+        for job in wanted:
+            explain(job, loaded, dataset, place, anew)
+        return [locate(job, loaded, dataset, place)[0] for job in wanted]
 
     return each(work, place, act)
 
@@ -174,4 +191,4 @@ def evaluate_all(
             announce(found[-1])
         return found
 
-    return [record for records in each(work, place, act) for record in records]
+    return each(work, place, act)

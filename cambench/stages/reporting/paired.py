@@ -1,4 +1,4 @@
-"""Paired: two runs compared over the same images, from the per-image rows of their records."""
+"""Paired: two runs, or two explainers or targets of one run, over the same images, from the rows of their records."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -13,54 +14,82 @@ from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.report.tables import paired
-from cambench.stages import workplace
-from cambench.stages.network import GIVEN, LAST
-from cambench.stages.reporting.report import output, print_rows
+from cambench.report.tables.select import LAST
+from cambench.stages.listing import output, print_rows
+from cambench.stages.workplace import run_of
 from cambench.store.records import read_rows, records_of, rows_path
-from cambench.store.runs import Run, find_run
-from cambench.vocabulary import UsageError
+from cambench.store.runs import Run
+from cambench.vocabulary import UsageError, number_of
+
+T = TypeVar("T")
 
 
-def run_of(spec: str, results: Path) -> Run:
-    """The run that RUN names, a given network by its own name as well."""
-    return find_run(workplace.slug(spec) if spec.startswith(GIVEN) else spec, results)
+def sides(run: Run, results: Path, explainer: str | None, target: str | None, apart: str) -> list[paired.Side]:
+    """A run's records of its last epoch that hold a value an image, of the explainer and target asked for, if any is.
 
-
-def sides(run: Run, results: Path, explainer: str | None, target: str | None) -> list[paired.Side]:
-    """A run's records of its last epoch that hold a value an image, of the explainer and target asked for, if any is."""
-    found = []
-    for path, record in records_of(results, run.name):
-        other = explainer is not None and record.explainer not in (None, find_explainer(explainer).name)
-        if (
-            not other
-            and record.checkpoint == LAST
-            and find_metric(record.metric).mean is None
-            and (target is None or record.target is None or canonical(record.target) == canonical(target))
-        ):
-            found.append(paired.Side(record, partial(read_rows, rows_path(path))))
-    return found
+    apart: the fact in which A and B differ; where it is one of the maps, records of no maps are none of them.
+    """
+    entry = None if explainer is None else find_explainer(explainer).name
+    aim = None if target is None else canonical(target)
+    return [
+        paired.Side(record, partial(read_rows, rows_path(path)))
+        for path, record in records_of(results, run.name)
+        if record.checkpoint == LAST
+        and find_metric(record.metric).mean is None
+        and (record.explainer in (None, entry) or entry is None)
+        and (record.target is None or canonical(record.target) == aim or aim is None)
+        and (apart == "run" or record.explainer is not None)
+    ]
 
 
 def compare(
-    names: tuple[str, str], wanted: Sequence[str], results: Path, explainer: str | None = None, target: str | None = None
+    runs: Sequence[str], wanted: Sequence[str], explainers: Sequence[str], targets: Sequence[str], results: Path
 ) -> tuple[tuple[str, str], list[paired.Comparison]]:
-    """The names of the two runs, and a comparison a metric, variant, explainer and target.
+    """The names of A and B, and a comparison a metric, variant, explainer and target.
 
-    Raises: UsageError where there is nothing to compare, a metric has no value an image, or the runs saw different images.
+    A and B are two runs, or two explainers or two targets of one run.
+    Raises: UsageError where there is nothing to compare, a metric has no value an image, or A and B saw different images.
     """
     whole = [name for name in wanted if find_metric(name).mean is not None]
     if whole:
         raise UsageError(
-            f"--paired: expected metrics with a value an image, got {whole[0]}, which has one over all; leave it out."
+            f"compare: expected metrics with a value an image, got {whole[0]}, which has one over all; leave it out."
         )
-    a, b = (run_of(name, results) for name in names)
-    if a.name == b.name:
-        raise UsageError(f"--paired: expected two runs, got {a.name} twice.")
-    both = [sides(run, results, explainer, target) for run in (a, b)]
-    for run, side in zip((a, b), both, strict=True):
+    apart = differing(runs, explainers, targets)
+    found = [run_of(name, results) for name in runs]
+    names = [run.name for run in found]
+    if apart != "run":
+        names = [f"{names[0]}, {name}" for name in (explainers if apart == "explainer" else targets)]
+    if names[0] == names[1]:
+        raise UsageError(f"compare: expected two different things, got {names[0]} twice.")
+    asked = list(zip(both(found), both(explainers or [None]), both(targets or [None]), strict=True))
+    a, b = (sides(run, results, explainer, target, apart) for run, explainer, target in asked)
+    for name, side, (run, explainer, target) in zip(names, (a, b), asked, strict=True):
         if not side:
-            raise UsageError(f"{run.name} has no record to compare; measure something with `cambench eval {run.name}`.")
-    return (a.name, b.name), paired.compare(both[0], both[1], wanted)
+            of = "".join(f" {option} {value}" for option, value in (("-e", explainer), ("-t", target)) if value)
+            raise UsageError(f"{name} has no record to compare; measure something with `cambench eval {run.name}{of}`.")
+    return (names[0], names[1]), paired.compare(a, b, wanted, apart)
+
+
+def differing(runs: Sequence[str], explainers: Sequence[str], targets: Sequence[str]) -> str:
+    """In which fact A and B differ: "run", "explainer" or "target".
+
+    Raises: UsageError where it is none of them, or more than one.
+    """
+    counts = {"run": len(runs), "explainer": len(explainers), "target": len(targets)}
+    two = [fact for fact, n in counts.items() if n == 2]
+    if len(two) != 1 or max(counts.values()) > 2:
+        got = ", ".join(number_of(n, fact) for fact, n in counts.items())
+        raise UsageError(
+            "compare: expected two runs, or one run with two --explainer or two --target, and at most one of the others; "
+            f"got {got}."
+        )
+    return two[0]
+
+
+def both(given: Sequence[T]) -> tuple[T, T]:
+    """What A and what B has: two things, or one that they share."""
+    return given[0], given[-1]
 
 
 def render(names: tuple[str, str], found: Sequence[paired.Comparison], form: str) -> str:
@@ -79,6 +108,6 @@ def print_comparisons(names: tuple[str, str], found: Sequence[paired.Comparison]
     lines = [paired.printed(comparison) for comparison in found]
     where = dict.fromkeys(line["on"] for line in lines)
     console.print(f"Measured on {next(iter(where))}\n" if len(where) == 1 else "", highlight=False, markup=False)
-    print_rows([{k: v for k, v in line.items() if k != "on" or len(where) > 1} for line in lines])
+    print_rows([{k: v for k, v in line.items() if k != "on" or len(where) > 1} for line in lines], folded="metric")
     for line in ("", *paired.notes(found)):
         console.print(line, highlight=False, markup=False, style="dim")

@@ -10,8 +10,7 @@ from cambench.report.figures import convergence as curves
 from cambench.report.figures.convergence import QUANTITIES, Training, trainings, validated
 from cambench.stages.progress import say
 from cambench.stages.reporting.figures.scene import Drawn
-from cambench.stages.reporting.paired import run_of
-from cambench.stages.workplace import Place
+from cambench.stages.workplace import Place, run_of
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 

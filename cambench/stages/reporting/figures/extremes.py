@@ -19,8 +19,7 @@ from cambench.report.figures.mosaic import Tile, mosaic
 from cambench.report.figures.plots import sentences
 from cambench.stages.network import LAST
 from cambench.stages.reporting.figures.scene import Drawn, photograph, plain, reload, view_of
-from cambench.stages.reporting.paired import run_of
-from cambench.stages.workplace import Place
+from cambench.stages.workplace import Place, run_of
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record, read_rows, readable, rows_path
 from cambench.vocabulary import Dataset, UsageError, number_of

@@ -12,8 +12,7 @@ from cambench.report.figures.plots import sentences
 from cambench.report.formats.html import GalleryRow
 from cambench.stages.reporting.figures.scene import Drawn, view_of
 from cambench.stages.reporting.gallery import Shown, by_view, first_seeds, of_other_views, rows, side_by_side
-from cambench.stages.reporting.paired import run_of
-from cambench.stages.workplace import Place
+from cambench.stages.workplace import Place, run_of
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 

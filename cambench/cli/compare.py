@@ -1,0 +1,42 @@
+"""cambench compare A [B]."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cambench.cli import options as o
+from cambench.cli.report import one_format
+
+Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")]
+Explainers = Annotated[
+    list[str] | None, typer.Option("--explainer", "-e", help="Of two runs: only this one. Of one run: twice, A and B.")
+]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", "-t", help="Of two runs: only this one. Of one run: twice, A and B.")
+]
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A run's name, a unique prefix, its path, or a given network.")],
+    b: Annotated[str | None, typer.Argument(help="Another; none: two explainers or two targets of the first.")] = None,
+    metric: Metrics = None,
+    explainer: Explainers = None,
+    target: Targets = None,
+    csv: o.Csv = False,
+    as_json: o.Json = False,
+    results: o.Results = o.RESULTS,
+) -> None:
+    """Compare image by image: difference of the means with its 95 % interval, Wilcoxon's test, Holm's correction.
+
+    Two runs, or one run's maps: cambench compare cub-cgc cub-ce; cambench compare cub-cgc -e grad-cam -e layer-cam
+    """
+    from cambench.stages.reporting import paired
+
+    form = one_format(False, False, csv, None, as_json)
+    names, comparisons = paired.compare([a, b] if b else [a], metric or [], explainer or [], target or [], results)
+    if form == "terminal":
+        paired.print_comparisons(names, comparisons)
+    else:
+        typer.echo(paired.render(names, comparisons, form), nl=False)

@@ -1,0 +1,80 @@
+"""Remove a run with its heatmaps and records, or the records of some of its metrics alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cambench.metrics import find_metric
+from cambench.stages.workplace import run_of
+from cambench.store.locks import at_work, only_writer
+from cambench.store.records import records_of, rows_path
+from cambench.store.runs import Run
+from cambench.vocabulary import CambenchError, UsageError, number_of
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes: folders, or the files of records. `text` says it; `size`: bytes on disk."""
+
+    run: Run
+    paths: tuple[Path, ...]
+    text: str
+    size: int
+
+
+def planned(name: str, metrics: Sequence[str], results: Path) -> Removal:
+    """What is removed of a run; without metrics all of it.
+
+    Raises: UsageError for a run or metric that is not there; CambenchError while another process writes to any of it.
+    """
+    run = run_of(name, results)
+    heatmaps, records = (results / kind / run.name for kind in ("heatmaps", "records"))
+    writers = at_work([run.path.parent / f".{run.name}.lock", *heatmaps.glob(".*.lock"), *records.glob(".*.lock")])
+    if writers:
+        raise CambenchError(f"{run.name}: expected nobody at work on it, got another process at {writers[0]}; end it first.")
+    paths, text = of_metrics(run, metrics, results) if metrics else whole(run, heatmaps, records)
+    return Removal(run, paths, f"{run.name}: {text}", sum(file.stat().st_size for path in paths for file in files_in(path)))
+
+
+def whole(run: Run, heatmaps: Path, records: Path) -> tuple[tuple[Path, ...], str]:
+    """The folders of a run, the run's own last, and what is in them."""
+    counts = [
+        f"the run itself ({run.info.kind}, {number_of(len(run.log()), 'epoch')})",
+        number_of(len([*heatmaps.glob("*.h5")]), "heatmap file"),
+        number_of(len([*records.glob("*.json")]), "record"),
+    ]
+    return tuple(path for path in (heatmaps, records, run.path) if path.is_dir()), ", ".join(counts)
+
+
+def of_metrics(run: Run, metrics: Sequence[str], results: Path) -> tuple[tuple[Path, ...], str]:
+    """The records of the metrics with their rows."""
+    names = [find_metric(name).name for name in metrics]
+    records = [(path, record.metric) for path, record in records_of(results, run.name)]
+    for name in names:
+        if name not in {metric for _, metric in records}:
+            measured = ", ".join(sorted({metric for _, metric in records})) or "nothing"
+            raise UsageError(f"{run.name}: expected a record of {name}, found none; it was measured on {measured}.")
+    chosen = [path for path, metric in records if metric in names]
+    files = tuple(file for path in chosen for file in (path, rows_path(path)) if file.exists())
+    return files, f"{number_of(len(chosen), 'record')} of {', '.join(names)}"
+
+
+def files_in(path: Path) -> list[Path]:
+    """A file itself, or every file below a folder."""
+    return [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+
+
+def remove(removal: Removal) -> None:
+    """Remove it; a folder goes under another name first, so that none is ever seen half."""
+    with only_writer(removal.run.path):
+        for path in removal.paths:
+            if path.is_file():
+                path.unlink()
+                continue
+            hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            path.rename(hidden)
+            shutil.rmtree(hidden)

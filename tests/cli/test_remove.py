@@ -1,0 +1,94 @@
+"""cambench rm: what goes, what stays, and when nothing is removed."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typed import Typed
+
+from cambench.store.records import Record, Value, rows_path, write_record
+from cambench.store.runs import Run
+
+RUN, OTHER = "cub-cgc-resnet8-s0-0123abcd", "cub-ce-resnet8-s0-0123abcd"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two runs, each with a heatmap file and records of two metrics with their rows."""
+    for name in (RUN, OTHER):
+        method = name.split("-")[1]
+        facts = {"method": method, "arch": "resnet8", "seed": 0, "dataset": "cub"}
+        Run(tmp_path / "runs" / name).save(kind="trained", finished=True, **facts)
+        (tmp_path / "heatmaps" / name).mkdir(parents=True)
+        (tmp_path / "heatmaps" / name / "test.h5").write_bytes(b"maps")
+        for metric in ("ch", "iauc"):
+            path = tmp_path / "records" / name / f"test.{metric}.json"
+            values = {"": Value(1.0, 2, 0.1, (0.9, 1.1))}
+            write_record(path, Record(run=name, split="test", metric=metric, values=values, **facts))
+            rows_path(path).write_bytes(b"rows")
+    return tmp_path
+
+
+def left(results: Path) -> set[str]:
+    """Every file and folder that is there, without its root's path."""
+    return {path.relative_to(results).as_posix() for path in results.rglob("*")}
+
+
+def test_a_run_goes_with_its_heatmaps_and_records_and_no_other(results: Path, typed: Typed) -> None:
+    stays = {path for path in left(results) if RUN not in path}
+    done = typed("rm", "cub-cgc", "--yes", "--results", results)
+    assert done.code == 0 and done.out == f"{RUN}\n"
+    assert f"{RUN}: the run itself (trained, 0 epochs), 1 heatmap file, 2 records, " in done.err
+    assert left(results) == stays
+
+
+def test_of_one_metric_only_its_records_and_rows_go(results: Path, typed: Typed) -> None:
+    before = left(results)
+    done = typed("rm", "cub-cgc", "-m", "insertion", "--yes", "--json", "--results", results)
+    gone = {f"records/{RUN}/test.iauc.{end}" for end in ("json", "h5")}
+    assert before - left(results) == gone and not left(results) - before
+    assert json.loads(done.out)["removed"] == [str(results / path) for path in sorted(gone, reverse=True)]
+    assert "1 record of iauc" in done.err
+    again = typed("rm", "cub-cgc", "-m", "iauc", "--yes", "--results", results)
+    assert again.code == 2 and "expected a record of iauc, found none; it was measured on ch." in again.err
+
+
+class Terminal(io.StringIO):
+    """Somebody who answers."""
+
+    def isatty(self) -> bool:
+        """A terminal."""
+        return True
+
+
+def test_it_asks_and_nothing_goes_without_a_yes(results: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = left(results)
+    nobody = typed("rm", "cub-cgc", "--results", results)
+    assert nobody.code == 2 and "pass --yes" in nobody.err and left(results) == before
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    assert typed("rm", "cub-cgc", "--results", results).code == 1 and left(results) == before
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    assert typed("rm", "cub-cgc", "--results", results).code == 0 and RUN not in str(left(results))
+
+
+@pytest.mark.parametrize("target", [f"runs/{RUN}", f"heatmaps/{RUN}/test.h5", f"records/{RUN}/test.ch.json"])
+def test_nothing_goes_while_another_process_writes(target: str, results: Path, typed: Typed) -> None:
+    code = (
+        "import sys, pathlib; from cambench.store.locks import only_writer\n"
+        "with only_writer(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command, pipes = [sys.executable, "-c", code, results / target], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env={"PYTHONPATH": ":".join(sys.path)}, **pipes) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == b"held\n"
+        before = left(results)
+        done = typed("rm", "cub-cgc", "--yes", "--results", results)
+        assert (
+            done.code == 1 and "expected nobody at work on it, got another process" in done.err and left(results) == before
+        )
+        writer.communicate()
+    assert typed("rm", "cub-cgc", "--yes", "--results", results).code == 0

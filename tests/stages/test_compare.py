@@ -1,0 +1,87 @@
+"""Two runs, or two explainers or targets of one run, image by image, from what real (tiny) runs left on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typed import Typed
+
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.works import Works, evaluate_all
+from cambench.stages.reporting import paired
+from cambench.stages.workplace import Place
+from cambench.store.records import read_rows, records_of, rows_path
+from cambench.store.runs import find_run
+from cambench.vocabulary import UsageError
+
+NAMES = ("synthbirds-cgc", "synthbirds-ce")
+
+
+@pytest.fixture(scope="module")
+def measured(place: Place) -> Place:
+    """Top-1 and CH of both runs; of one of them also top-5 on a part of the images."""
+    evaluate_all(Works([]), [EvalJob("top1"), EvalJob("ch")], place)
+    evaluate_all(Works([NAMES[0]], limit=8), [EvalJob("top5")], place)
+    evaluate_all(Works([NAMES[1]]), [EvalJob("top5")], place)
+    return place
+
+
+def test_two_runs_are_compared_on_the_metrics_they_share(measured: Place) -> None:
+    names, found = paired.compare(NAMES, ["top1", "ch"], [], [], measured.results)
+    assert names[0].startswith("synthbirds-cgc-resnet8-s0-") and names[1].startswith("synthbirds-ce-resnet8-s0-")
+    assert {(c.metric, c.variant) for c in found} == {("top1", ""), ("ch", "official"), ("ch", "correct")}
+    records = {r.metric: r for r in evaluate_all(Works([NAMES[0]]), [EvalJob("top1"), EvalJob("ch")], measured)}
+    for comparison in found:
+        assert comparison.numbers.n == 40
+        assert comparison.numbers.a == pytest.approx(records[comparison.metric].values[comparison.variant].value)
+    rows = json.loads(paired.render(names, found, "json"))
+    assert [row["p_holm"] for row in rows] == [c.p_holm for c in found] and rows[0]["a"] == names[0]
+    assert paired.render(names, found, "csv").count("\n") == 1 + len(found)
+
+
+def test_runs_measured_on_other_images_are_refused(measured: Place) -> None:
+    with pytest.raises(
+        UsageError, match="top5 on synthbirds test: expected one set of images, got 8 images of .* and 40 images"
+    ):
+        paired.compare(NAMES, ["top5"], [], [], measured.results)
+
+
+def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) -> None:
+    with pytest.raises(UsageError, match="expected two different things, got synthbirds-ce-.* twice"):
+        paired.compare(("synthbirds-ce", "synthbirds-ce"), [], [], [], measured.results)
+    with pytest.raises(UsageError, match="share no record|no record of ch"):
+        paired.compare(NAMES, ["ch"], ["hires-cam"], [], measured.results)
+
+
+def test_two_explainers_or_targets_of_one_run_are_compared_image_by_image(measured: Place) -> None:
+    jobs = [EvalJob("ch", e, t) for e, t in (("grad-cam", "logit"), ("random", "logit"), ("random", "max"))]
+    evaluate_all(Works([NAMES[1]]), [*jobs, EvalJob("top1")], measured)
+    names, found = paired.compare(NAMES[1:], [], ["grad-cam", "random"], [], measured.results)
+    run = find_run(NAMES[1], measured.results)
+    assert names == (f"{run.name}, grad-cam", f"{run.name}, random")
+    assert [(c.metric, c.variant, c.explainer, c.target) for c in found] == [
+        ("ch", variant, None, "logit") for variant in ("correct", "official")
+    ]
+    rows = {r.explainer: read_rows(rows_path(p)) for p, r in records_of(measured.results, run.name) if r.target == "logit"}
+    difference = 100 * (rows["grad-cam"].values["correct"] - rows["random"].values["correct"])
+    assert found[0].numbers.difference == pytest.approx(difference.mean()) and found[0].numbers.n == len(difference)
+    _, found = paired.compare(NAMES[1:], ["ch"], ["random"], ["logit", "max"], measured.results)
+    assert [(c.explainer, c.target, c.numbers.difference) for c in found] == [("random", None, 0.0)] * 2  # noise is noise
+
+
+@pytest.mark.parametrize(
+    ("runs", "explainers", "targets"),
+    [(1, [], []), (1, ["cam"], ["max"]), (2, ["cam", "random"], []), (1, ["cam", "random"], ["max", "logit"]), (3, [], [])],
+)
+def test_a_and_b_differ_in_one_thing(runs: int, explainers: list[str], targets: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected two runs, or one run with two --explainer or two --target"):
+        paired.compare(["a", "b", "c"][:runs], [], explainers, targets, tmp_path)
+
+
+def test_the_old_spelling_works_and_says_how_it_is_written_now(measured: Place, typed: Typed) -> None:
+    rest = [*NAMES, "-m", "ch", "--csv", "--results", str(measured.results)]
+    old, new = typed("report", "--paired", *rest), typed("compare", *rest)
+    assert old.code == new.code == 0 and old.out == new.out and old.out.startswith("a,b,metric,variant,")
+    assert old.err.startswith(f"note: written `cambench compare {' '.join(NAMES)} -m ch --csv ") and not new.err
