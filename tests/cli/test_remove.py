@@ -58,6 +58,13 @@ def test_of_one_metric_only_its_records_and_rows_go(results: Path, typed: Typed)
     assert again.code == 2 and "expected a record of iauc, found none; it was measured on ch." in again.err
 
 
+def test_a_run_of_another_root_is_named_by_its_path(
+    results: Path, typed: Typed, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    done = typed("rm", results / "runs" / RUN, "--yes", "--results", tmp_path_factory.mktemp("elsewhere"))
+    assert done.code == 0 and "1 heatmap file, 2 records" in done.err and RUN not in str(left(results))
+
+
 class Terminal(io.StringIO):
     """Somebody who answers."""
 

@@ -51,6 +51,8 @@ def test_runs_measured_on_other_images_are_refused(measured: Place) -> None:
 def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) -> None:
     with pytest.raises(UsageError, match="expected two different things, got synthbirds-ce-.* twice"):
         paired.compare(("synthbirds-ce", "synthbirds-ce"), [], [], [], measured.results)
+    with pytest.raises(UsageError, match="expected two different things, got synthbirds-ce-.*, grad-cam twice"):
+        paired.compare(["synthbirds-ce"], [], ["grad-cam", "gradcam"], [], measured.results)
     with pytest.raises(UsageError, match="share no record|no record of ch"):
         paired.compare(NAMES, ["ch"], ["hires-cam"], [], measured.results)
 
@@ -58,7 +60,7 @@ def test_a_run_is_not_compared_with_itself_nor_without_records(measured: Place) 
 def test_two_explainers_or_targets_of_one_run_are_compared_image_by_image(measured: Place) -> None:
     jobs = [EvalJob("ch", e, t) for e, t in (("grad-cam", "logit"), ("random", "logit"), ("random", "max"))]
     evaluate_all(Works([NAMES[1]]), [*jobs, EvalJob("top1")], measured)
-    names, found = paired.compare(NAMES[1:], [], ["grad-cam", "random"], [], measured.results)
+    names, found = paired.compare(NAMES[1:], [], ["Grad_CAM", "random"], [], measured.results)
     run = find_run(NAMES[1], measured.results)
     assert names == (f"{run.name}, grad-cam", f"{run.name}, random")
     assert [(c.metric, c.variant, c.explainer, c.target) for c in found] == [

@@ -32,6 +32,7 @@ def planned(name: str, metrics: Sequence[str], results: Path) -> Removal:
     Raises: UsageError for a run or metric that is not there; CambenchError while another process writes to any of it.
     """
     run = run_of(name, results)
+    results = run.path.parents[1]  # of a run that is named by its path, its own
     heatmaps, records = (results / kind / run.name for kind in ("heatmaps", "records"))
     writers = at_work([run.path.parent / f".{run.name}.lock", *heatmaps.glob(".*.lock"), *records.glob(".*.lock")])
     if writers:

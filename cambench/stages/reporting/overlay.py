@@ -58,9 +58,10 @@ def of_pair(job: OverlayJob, loaded: Loaded, dataset: Dataset, place: Place, pai
     ready = loaded.ready_for(find_explainer(explainer))
     source = {"device": loaded.device, "workers": place.workers}
     for batch in eval_batches(dataset, view, batch_size=job.batch_size, **source):
-        found = ready.explain(batch.image, target, None, dataset)
-        sure = probabilities(loaded, found.logits).gather(1, found.classes[:, None])[:, 0].tolist()
-        for row, heatmap, best, p in zip(batch.rows, found.maps.cpu().numpy(), found.classes.tolist(), sure, strict=True):
+        explained = ready.explain(batch.image, target, None, dataset)
+        classes = explained.classes
+        shares = probabilities(loaded, explained.logits).gather(1, classes[:, None])[:, 0].tolist()
+        for row, heatmap, best, p in zip(batch.rows, explained.maps.cpu().numpy(), classes.tolist(), shares, strict=True):
             sample = dataset.samples[row]
             file = job.folder / f"{sample.id}.{explainer}.{slug(target)}.png"
             with atomic_path(file) as temporary:
@@ -98,7 +99,7 @@ def pictures(paths: Sequence[Path], classes: tuple[str, ...]) -> Dataset:
             key = slug(name.rpartition(".")[0] or name)
             if key in named:
                 raise UsageError(
-                    f"--overlay: expected one picture of a name, got {named[key]} and {file}; do one at a time."
+                    f"--overlay: expected one picture of a name, got {named[key]} and {file}; show one at once."
                 )
             named[key] = file
     samples = tuple(Sample(key, file, -1) for key, file in named.items())

@@ -29,15 +29,13 @@ def sides(run: Run, results: Path, explainer: str | None, target: str | None, ap
 
     apart: the fact in which A and B differ; where it is one of the maps, records of no maps are none of them.
     """
-    entry = None if explainer is None else find_explainer(explainer).name
-    aim = None if target is None else canonical(target)
     return [
         paired.Side(record, partial(read_rows, rows_path(path)))
         for path, record in records_of(results, run.name)
         if record.checkpoint == LAST
         and find_metric(record.metric).mean is None
-        and (record.explainer in (None, entry) or entry is None)
-        and (record.target is None or canonical(record.target) == aim or aim is None)
+        and (record.explainer in (None, explainer) or explainer is None)
+        and (record.target is None or canonical(record.target) == target or target is None)
         and (apart == "run" or record.explainer is not None)
     ]
 
@@ -56,13 +54,14 @@ def compare(
             f"compare: expected metrics with a value an image, got {whole[0]}, which has one over all; leave it out."
         )
     apart = differing(runs, explainers, targets)
-    found = [run_of(name, results) for name in runs]
-    names = [run.name for run in found]
+    opened = [run_of(name, results) for name in runs]
+    explainers, targets = [find_explainer(name).name for name in explainers], [canonical(name) for name in targets]
+    names = [run.name for run in opened]
     if apart != "run":
         names = [f"{names[0]}, {name}" for name in (explainers if apart == "explainer" else targets)]
     if names[0] == names[1]:
         raise UsageError(f"compare: expected two different things, got {names[0]} twice.")
-    asked = list(zip(both(found), both(explainers or [None]), both(targets or [None]), strict=True))
+    asked = list(zip(both(opened), both(explainers or [None]), both(targets or [None]), strict=True))
     a, b = (sides(run, results, explainer, target, apart) for run, explainer, target in asked)
     for name, side, (run, explainer, target) in zip(names, (a, b), asked, strict=True):
         if not side:
