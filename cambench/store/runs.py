@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +160,16 @@ def read_runs(results: Path, names: str = "*") -> list[Run]:
     return found
 
 
+def is_called(run: Run, name: str) -> bool:
+    """Whether a prefix of a run's name ends with its method, its architecture or its seed."""
+    whole = run.name.rpartition("-")[0]
+    return name in (whole, whole.rpartition("-")[0]) or (
+        name.endswith(f"-{run.info.method}") and run.name.startswith(f"{name}-")
+    )
+
+
 def find_run(name: str, results: Path) -> Run:
-    """The run that a person means: its path, its name or a unique prefix.
+    """The run that a person means: its path, its name or a unique prefix; `synthbirds-cgc` is no `synthbirds-cgc-semi`.
 
     Raises: UsageError with the candidates, or the nearest names and the full list.
     """
@@ -168,6 +177,8 @@ def find_run(name: str, results: Path) -> Run:
         return read_run(Path(name).resolve())
     known = {p.parent.name: p.parent for p in sorted((results / "runs").glob("*/run.json"))}
     matches = [n for n in known if n == name] or [n for n in known if n.startswith(name)]
+    if len(matches) > 1:
+        matches = [run.name for run in read_runs(results, f"{escape(name)}*") if is_called(run, name)] or matches
     if len(matches) == 1:
         return read_run(known[matches[0]])
     if matches:

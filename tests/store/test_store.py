@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from pathlib import Path
 
 import h5py
@@ -221,6 +222,19 @@ def test_runs_are_found_by_name_prefix_and_path(tmp_path: Path) -> None:
         find_run("cub", tmp_path)
     with pytest.raises(UsageError, match="Did you mean cub-cgc-resnet50-s0-aaaa"):
         find_run("cubcgc-resnet50-s0-aaa", tmp_path)
+
+
+def test_a_run_is_called_by_its_method_before_longer_ones(tmp_path: Path) -> None:
+    seeds = {name: f"synthbirds-{name}-abcd" for name in ("cgc-resnet8-s1", "cgc-resnet8-s10", "cgc-semi-resnet8-s0")}
+    for (begin, folder), method in zip(seeds.items(), ("cgc", "cgc", "cgc-semi"), strict=True):
+        Run(tmp_path / "runs" / folder).save(method=method)
+        assert find_run(f"synthbirds-{begin}", tmp_path).name == folder
+    with pytest.raises(UsageError, match="begins synthbirds-cgc-resnet8-s1-abcd, synthbirds-cgc-resnet8-s10-abcd. Give"):
+        find_run("synthbirds-cgc", tmp_path)
+    with pytest.raises(UsageError, match="s10-abcd, synthbirds-cgc-semi"):
+        find_run("synthbirds-c", tmp_path)
+    shutil.rmtree(tmp_path / "runs" / seeds["cgc-resnet8-s10"])
+    assert find_run("synthbirds-cgc", tmp_path).name == seeds["cgc-resnet8-s1"]
 
 
 def test_random_states_of_more_devices_than_there_are_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
