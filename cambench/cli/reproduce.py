@@ -12,7 +12,10 @@ from cambench.cli.report import one_format, show
 from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
 
-Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="cgc/6; a paper (cgc) for all of its tables.")]
+Tables = Annotated[
+    list[str],
+    typer.Argument(metavar="TABLE...", help="cgc/6; a paper (cgc) for all of its tables; your own FILE.toml."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, what lacks and what it takes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="With --dry-run: every job, and not only groups of them.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="Stand in for the paper's data: synthbirds, cub …")]

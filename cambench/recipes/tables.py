@@ -13,6 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -218,17 +219,21 @@ def table_files() -> dict[str, Traversable]:
 
 
 def load_table(table: str) -> TableRecipe:
-    """One table, by id ("cgc/6").
+    """One table, by id ("cgc/6"), or of anyone's own file (PATH.toml), which has no published numbers.
 
     Raises: UsageError naming the nearest tables, or the file, the key and the nearest valid key.
     """
+    if table.endswith(".toml"):
+        if not (own := Path(table)).is_file():
+            raise UsageError(f"table {table}: expected a file, found none there.")
+        return parse_table(own.read_text(encoding="utf-8"), place=table).model_copy(update={"figure": True})
     known = table_files()
     source = find(table, known, "table")
     return parse_table(source.read_text(encoding="utf-8"), canonical(table))
 
 
 def load_tables(name: str) -> list[TableRecipe]:
-    """The tables a person means: one ("cgc/6") or all of a paper ("cgc").
+    """The tables a person means: one ("cgc/6", PATH.toml) or all of a paper ("cgc").
 
     Raises: UsageError naming the nearest tables.
     """
@@ -236,16 +241,19 @@ def load_tables(name: str) -> list[TableRecipe]:
     return [load_table(table) for table in of_paper or [name]]
 
 
-def parse_table(text: str, table: str) -> TableRecipe:
-    """The recipe in a file's text; every cell is put together once, so that a contradiction shows at once."""
-    place = f"tables/{table}.toml"
+def parse_table(text: str, table: str = "", place: str = "") -> TableRecipe:
+    """The recipe in a file's text; every cell is put together once, so that a contradiction shows at once.
+
+    table: the id that it must have, "" for any. place: the file, for messages.
+    """
+    place = place or f"tables/{table}.toml"
     try:
         recipe = TableRecipe(**tomllib.loads(text))
     except tomllib.TOMLDecodeError as e:
         raise UsageError(f"{place}: not valid TOML: {e}.") from e
     except ValidationError as e:
         raise UsageError(complaint(e, place)) from e
-    if recipe.id != table:
+    if table and recipe.id != table:
         raise UsageError(f"{place}: expected id = {table!r}, got {recipe.id!r}.")
     columns = [column.key for column in recipe.columns]
     lost = [name for row in recipe.rows for name in row.unprinted if name not in columns]
