@@ -95,7 +95,7 @@ class Done:
 def jobs(methods: Sequence[str], seeds: int) -> Iterator[Job]:
     """Every method on the data that it learns from, seed by seed: what is cut short shows all methods."""
     for seed in range(seeds):
-        for method in methods or recipes.methods():
+        for method in methods or recipes.METHODS:
             multilabel = objectives.INDEX[recipes.load(method, ONE).objective].multilabel
             yield Job(ONE if multilabel is False else SEVERAL, method, seed)
             if method in PAIRED:

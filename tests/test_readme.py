@@ -19,7 +19,7 @@ from cambench.cli.old import translated
 from cambench.data import resolve
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
-from cambench.recipes.load import methods
+from cambench.recipes.load import METHODS
 from cambench.recipes.presets import presets
 from cambench.recipes.tables import load_tables
 from cambench.stages.workplace import Place
@@ -100,7 +100,7 @@ def test_a_command_of_the_pages_can_be_typed(arguments: tuple[str, ...]) -> None
     for name in typed.get("presets") or []:
         assert name in presets() or placeholder(name)
     if (method := typed.get("method")) and "checkpoint" not in typed and not placeholder(method):
-        assert method in methods()  # that of an added run may be anybody's
+        assert method in METHODS  # that of an added run may be anybody's
 
 
 def test_there_are_commands() -> None:

@@ -50,11 +50,11 @@ def make(
     test_per_class: Annotated[
         int | None, typer.Option("--test-per-class", min=1, help="Test images a class: 20; 100 of binary, 30 of multilabel.")
     ] = None,
-    size: Annotated[int, typer.Option("--size", min=32, help="Pixels a side.")] = 96,
-    seed: Annotated[int, typer.Option("--seed", help="Everything follows from it.")] = 0,
+    size: Annotated[int | None, typer.Option("--size", min=32, help="Pixels a side: 96.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Everything follows from it: 0.")] = None,
     background: Annotated[
-        float, typer.Option("--background", min=0, max=1, help="How often the background betrays the class.")
-    ] = 0.0,
+        float | None, typer.Option("--background", min=0, max=1, help="How often the background betrays the class: 0.")
+    ] = None,
     scale: Annotated[
         float | None, typer.Option("--scale", min=0.2, max=1, help="Length of the birds: 1; 0.6 of multilabel.")
     ] = None,

@@ -18,7 +18,6 @@ from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
 from cambench.data.index import INDEX
 from cambench.data.subsets import describe, first_classes, first_images
-from cambench.lookup import find
 from cambench.vocabulary import DataError, Dataset, UsageError
 
 __all__ = [
@@ -42,7 +41,7 @@ def resolve(name: str) -> tuple[DatasetEntry, Path | None]:
     Raises: UsageError for an unknown name, or `folder` without a path.
     """
     key, colon, path = name.partition(":")
-    entry: DatasetEntry = find(key, INDEX, "dataset")
+    entry = INDEX.find(key)
     if (colon or not entry.folders) and not path:
         raise UsageError(f"data set {name!r}: expected {entry.name}:PATH, got no path.")
     return entry, Path(path).expanduser() if path else None

@@ -14,10 +14,10 @@ from cambench.explainers.explanation import Explainer, Explanation, Query, answe
 from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
 from cambench.explainers.index_calm import CALM
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
-from cambench.lookup import canonical, find
+from cambench.lookup import Catalogue
 from cambench.targets import ClassSets, coefficients
 
-INDEX: dict[str, Explainer] = {
+EXPLAINERS: dict[str, Explainer] = {
     "cam": Explainer(
         "cam",
         cam.cam,
@@ -121,11 +121,12 @@ INDEX: dict[str, Explainer] = {
     ),
 }
 
+INDEX = Catalogue("explainer", Explainer, EXPLAINERS)
+
 
 def find_explainer(name: str) -> Explainer:
     """The entry of an explainer's name or alias. Raises: UsageError naming the nearest and all."""
-    aliases = {alias: entry.name for entry in INDEX.values() for alias in entry.aliases}
-    return find(aliases.get(canonical(name), name), INDEX, "explainer")
+    return INDEX.find(name)
 
 
 def explain_batch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from cambench.lookup import canonical, find
+from cambench.lookup import Catalogue
 from cambench.metrics.accuracy import top_k
 from cambench.metrics.entry import Metric, needs, reduce, summarise
 from cambench.metrics.faithfulness import deletion, gradient_sign, insertion, relative_probability
@@ -21,7 +21,7 @@ PERTURBATION_STEPS = ("relu", "resize", "min-max-epsilon")
 CH_STEPS = ("relu", "sum-to-one-epsilon", "resize")
 CH_STEPS_ON = {"cmwp": ("relu", "resize")}  # CGC protocol §2.5: no epsilon; the metric itself divides by the sum
 
-INDEX: dict[str, Metric] = {
+METRICS: dict[str, Metric] = {
     "top1": Metric(
         "top1",
         top_k.top1,
@@ -189,8 +189,9 @@ INDEX: dict[str, Metric] = {
     **EXCON,
 }
 
+INDEX = Catalogue("metric", Metric, METRICS)
+
 
 def find_metric(name: str) -> Metric:
     """The entry of a metric's name or alias. Raises: UsageError naming the nearest and all."""
-    aliases = {alias: entry.name for entry in INDEX.values() for alias in entry.aliases}
-    return find(aliases.get(canonical(name), name), INDEX, "metric")
+    return INDEX.find(name)

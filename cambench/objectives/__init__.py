@@ -7,13 +7,15 @@ before the next is built: the terms' gradients add up to that of their sum. What
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ValidationError
 
-from cambench.lookup import find
+from cambench.data.views import KINDS
+from cambench.lookup import canonical, check, find, named
 from cambench.objectives import (
     calm,
     cfce,
@@ -30,10 +32,17 @@ from cambench.objectives import (
     supcon,
 )
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.load import explain
+from cambench.recipes.load import METHODS, explain
 from cambench.vocabulary import Batch, UsageError
 
 Step = Callable[[Network, Batch, torch.Generator], Terms]
+
+CROP = {"crop": "random-resized-crop"}
+PLAIN, AUGMENTED = "plain", "augmented"
+"""Kinds of views beside those of `data.views`: `input.crop` whatever `input.augment` says, and a random view made by
+`input.augment` whatever `input.crop` says. A random kind follows both."""
+PAIR = {"first": AUGMENTED, "second": AUGMENTED}
+KNOWN_VIEWS = (PLAIN, AUGMENTED, *KINDS)
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,11 @@ class Objective:
     where any set will do. frozen: its step trains the classifier alone; the rest stays in eval mode and without gradient.
     then: the objective, without settings, whose pass over the images follows in every epoch.
     until_start: the objective whose steps, views and settings are also this one's, bit by bit, before the epoch
-    `settings.start` of 200.
+    `settings.start` of 200. passes: forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the
+    loss looks at, 1 for one that only the classifier learns from, 4 to explain and classify masked images. name: its key.
+    Raises: UsageError for an unknown kind of view, settings that are no pydantic model or a step of other arguments.
     """
 
-    name: str
     views: dict[str, str]
     settings: type[BaseModel]
     step: Callable[[Any, Network, Batch, torch.Generator], Terms]
@@ -59,66 +69,81 @@ class Objective:
     frozen: bool = False
     then: str | None = None
     until_start: str | None = None
+    passes: int = 3
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        kinds = {*self.views.values(), *self.unlabelled.values()}
+        check(
+            "objective",
+            *((kind in KNOWN_VIEWS, f"a view of {', '.join(KNOWN_VIEWS)}, got {kind}") for kind in kinds),
+            (bool(self.views or self.unlabelled), "a view to learn from, got none"),
+            (isinstance(self.settings, type) and issubclass(self.settings, BaseModel), "settings that are a pydantic model"),
+            (len(signature(self.step).parameters) == 4, "step(settings, network, batch, generator)"),
+        )
 
 
-CROP = {"crop": "random-resized-crop"}
-PLAIN, AUGMENTED = "plain", "augmented"
-"""Kinds of views beside those of `data.views`: `input.crop` whatever `input.augment` says, and a random view made by
-`input.augment` whatever `input.crop` says. A random kind follows both."""
-PAIR = {"first": AUGMENTED, "second": AUGMENTED}
+INDEX: dict[str, Objective] = named(
+    {
+        "ce": Objective(CROP, cross_entropy.Settings, cross_entropy.step, "CGC protocol §1.6"),
+        "classifier": Objective(
+            {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon protocol §1.6", frozen=True, passes=1
+        ),
+        "supcon": Objective(
+            PAIR, supcon.Settings, supcon.step, "ExCon protocol §1.2–1.3, SupCon", then="classifier", passes=7
+        ),
+        "excon": Objective(
+            {**PAIR, "standard": "resize-center-crop"},
+            excon.Settings,
+            excon.step,
+            "ExCon protocol §1.2–1.4",
+            then="classifier",
+            until_start="supcon",
+            passes=11,
+        ),
+        "calm": Objective(CROP, calm.Settings, calm.step, "CALM protocol §1.3"),
+        "cgc": Objective({**CROP, "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC protocol §1.1–1.5", passes=9),
+        "cgc-semi": Objective(
+            CROP,
+            cgc_semi.Settings,
+            cgc_semi.step,
+            "CGC protocol §1.8",
+            unlabelled={"query": "resize-center-crop"},
+            passes=9,
+        ),
+        "cfce": Objective(CROP, cfce.Settings, cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
+        "cutmix-cfce": Objective(CROP, cutmix.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
+        "cutmix": Objective(CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
+        "has": Objective(CROP, has.Settings, has.step, "Singh and Lee 2017"),
+        "corm": Objective(CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
+        "bce": Objective(CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True),
+        "segmentation": Objective(
+            CROP,
+            segmentation.Settings,
+            segmentation.step,
+            "ContrastiveCAM protocol §3, segmentation chart",
+            masks=True,
+            multilabel=None,
+        ),
+        "cfbce": Objective(
+            CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM protocol §1.2", masks=True, multilabel=True
+        ),
+    }
+)
 
-INDEX: dict[str, Objective] = {
-    "ce": Objective("ce", {"crop": "random-resized-crop"}, cross_entropy.Settings, cross_entropy.step, "CGC protocol §1.6"),
-    "classifier": Objective(
-        "classifier", {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon protocol §1.6", frozen=True
-    ),
-    "supcon": Objective("supcon", PAIR, supcon.Settings, supcon.step, "ExCon protocol §1.2–1.3, SupCon", then="classifier"),
-    "excon": Objective(
-        "excon",
-        {**PAIR, "standard": "resize-center-crop"},
-        excon.Settings,
-        excon.step,
-        "ExCon protocol §1.2–1.4",
-        then="classifier",
-        until_start="supcon",
-    ),
-    "calm": Objective("calm", {"crop": "random-resized-crop"}, calm.Settings, calm.step, "CALM protocol §1.3"),
-    "cgc": Objective(
-        "cgc",
-        {"crop": "random-resized-crop", "query": "resize-center-crop"},
-        cgc.Settings,
-        cgc.step,
-        "CGC protocol §1.1–1.5",
-    ),
-    "cgc-semi": Objective(
-        "cgc-semi",
-        {"crop": "random-resized-crop"},
-        cgc_semi.Settings,
-        cgc_semi.step,
-        "CGC protocol §1.8",
-        unlabelled={"query": "resize-center-crop"},
-    ),
-    "cfce": Objective("cfce", CROP, cfce.Settings, cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
-    "cutmix-cfce": Objective(
-        "cutmix-cfce", CROP, cutmix.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True
-    ),
-    "cutmix": Objective("cutmix", CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
-    "has": Objective("has", CROP, has.Settings, has.step, "Singh and Lee 2017"),
-    "corm": Objective("corm", CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
-    "bce": Objective("bce", CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True),
-    "segmentation": Objective(
-        "segmentation",
-        CROP,
-        segmentation.Settings,
-        segmentation.step,
-        "ContrastiveCAM protocol §3, segmentation chart",
-        masks=True,
-        multilabel=None,
-    ),
-    "cfbce": Objective(
-        "cfbce", CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM protocol §1.2", masks=True, multilabel=True
-    ),
-}
+
+def find_objective(name: str) -> Objective:
+    """The objective of a name: one that is built in, else the one that the method of this name brings along.
+
+    Raises: UsageError naming the nearest.
+    """
+    wanted = canonical(name)
+    brought = METHODS[wanted].objective if wanted not in INDEX and wanted in METHODS else None
+    if brought is None:
+        return find(name, INDEX, "objective")
+    if not isinstance(brought, Objective):
+        raise UsageError(f"method {wanted}: expected its objective to be an Objective, got a {type(brought).__name__}.")
+    return replace(brought, name=wanted)
 
 
 def make(name: str, settings: dict[str, Any]) -> tuple[Objective, Step]:
@@ -126,7 +151,7 @@ def make(name: str, settings: dict[str, Any]) -> tuple[Objective, Step]:
 
     Raises: UsageError naming the key that the objective does not take.
     """
-    objective = find(name, INDEX, "objective")
+    objective = find_objective(name)
     try:
         checked = objective.settings(**settings)
     except ValidationError as e:

@@ -11,19 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cambench.lookup import canonical, find, nearest
+from cambench.lookup import Catalogue, canonical, nearest
+from cambench.recipes.method import FACTS, TABLES, Method
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
 
-TABLES = ("model", "data", "input", "train", "optimizer", "schedule", "objective_settings")
-WORDS = ("summary", "source", "objective", "arch", "extends")
-DEFAULT_ARCH = {
-    "synthbirds": "resnet8",
-    "synthbirds-binary": "resnet8",
-    "synthbirds-multilabel": "resnet8",
-    "tiny-imagenet": "resnet18",
-}
-"""Small images want small networks; on all other data the method's own word `arch` holds."""
 SMALL = ("resnet8", "resnet20", "resnet18-small")
 """The architectures of our own (`models.ARCHS`), which nobody has trained on ImageNet."""
 HELD_OUT = "data.held_out"
@@ -38,11 +30,17 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 Values = dict[str, dict[str, Any]]
 
 
-def methods() -> dict[str, dict[str, Any]]:
-    """Every method's recipe as written: name -> TOML."""
-    folder = files("cambench.recipes") / "training"
-    paths = sorted((p for p in folder.iterdir() if p.name.endswith(".toml")), key=lambda p: p.name.removesuffix(".toml"))
-    return {p.name.removesuffix(".toml"): tomllib.loads(p.read_text(encoding="utf-8")) for p in paths}
+METHODS = Catalogue(
+    "method",
+    Method,
+    {
+        file.name.removesuffix(".toml"): Method(file)
+        for file in sorted(
+            (files("cambench.recipes") / "training").iterdir(), key=lambda file: file.name.removesuffix(".toml")
+        )
+        if file.name.endswith(".toml")
+    },
+)
 
 
 def load(
@@ -56,18 +54,16 @@ def load(
 ) -> TrainingRecipe:
     """The resolved recipe of a method on a data set with an architecture.
 
-    dataset: a catalogue name, without a path. preset: dotted key -> value, what a table recipe asks for, which is no
-    deviation. overrides: `a.b=value`, values in TOML notation (a bare word is text), applied last. own: what the network
-    declares, in place of the recipe's.
+    dataset: a catalogue name, without a path. arch: None is the method's own word. preset: dotted key -> value, what a table
+    recipe asks for, which is no deviation. overrides: `a.b=value`, values in TOML notation (a bare word is text), applied
+    last. own: what the data set states and the network declares, in place of the recipe's.
     Raises: UsageError naming the file, the key and the nearest valid key.
     """
-    written = methods()
-    find(method, written, "method")
-    method, dataset = canonical(method), canonical(dataset)
-    arch = arch or DEFAULT_ARCH.get(dataset) or word(method, written, "arch")
+    method, dataset = METHODS.key(method), canonical(dataset)
+    arch = arch or word(method, "arch")
     told: dict[str, Any] = {"task": "full", "batch_size": 0}
     for _ in range(3):  # these two facts depend on settings, and some settings depend on them
-        layers = resolve(method, written, {"dataset": dataset, "arch": arch, **told})
+        layers = resolve(method, {"dataset": dataset, "arch": arch, **told})
         layers += [*beginning(arch, layers), *own]
         values, sources, deviations = settle(layers, overrides, preset)
         task = "few-shot" if values["data"].get("shots") else "full"
@@ -76,7 +72,7 @@ def load(
             break
         told = found
     facts = {"method": method, "dataset": dataset, "arch": arch, "sources": sources, "deviations": deviations}
-    words = {name: word(method, written, name) for name in ("summary", "source", "objective")}
+    words = {name: word(method, name) for name in ("summary", "source", "objective")}
     try:
         return TrainingRecipe.model_validate({**facts, **words, **values})
     except ValidationError as e:
@@ -124,32 +120,53 @@ def handed_down(
     return {key: value for key, value in preset.items() if key in keys}, kept
 
 
-def resolve(method: str, written: dict[str, dict[str, Any]], facts: dict[str, Any]) -> list[Setting]:
+def lineage(method: str) -> list[Method]:
+    """The methods of which a method is made: what the first one extends, …, the method itself.
+
+    Raises: UsageError for one that is not there, or that comes back to itself.
+    """
+    line = [METHODS.find(method)]
+    while "extends" in line[0].text:
+        base = METHODS.find(line[0].text["extends"])
+        if base in line:
+            raise UsageError(f"{line[0].place}: expected to extend a method that does not extend it, got {base.name}.")
+        line.insert(0, base)
+    return line
+
+
+def resolve(method: str, facts: dict[str, Any]) -> list[Setting]:
     """All settings of a method in the order in which they apply. Settings of one objective are nothing to another."""
-    text, place = written[method], f"training/{method}.toml"
-    settings = resolve(text["extends"], written, facts) if "extends" in text else []
-    if settings and word(method, written, "objective") != word(text["extends"], written, "objective"):
-        settings = [setting for setting in settings if not setting[1].startswith("objective_settings.")]
-    unknown = set(text) - {*TABLES, *WORDS, "sources", "when"}
-    if unknown:
-        raise UsageError(f"{place}: {nearest(min(unknown), (*TABLES, *WORDS, 'sources', 'when'), 'key')}")
-    for table in TABLES:
-        for name, value in text.get(table, {}).items():
-            key = f"{table}.{name}"
-            settings.append((place, key, value, text["sources"].get(key, text["sources"].get(table, ""))))
-    for block in text.get("when", []):
-        if odd := set(block) - {*facts, "set", "source"}:
-            raise UsageError(f"{place}, [[when]]: {nearest(min(odd), (*facts, 'set', 'source'), 'key')}")
-        wanted = {k: v if isinstance(v, list) else [v] for k, v in block.items() if k in facts}
-        if all(facts[k] in v for k, v in wanted.items()):
-            settings += [(place, key, value, block["source"]) for key, value in block["set"].items()]
+    settings: list[Setting] = []
+    for part in lineage(method):
+        text, sources = part.text, part.text.get("sources", {})
+        if settings and word(part.name, "objective") != word(text["extends"], "objective"):
+            settings = [setting for setting in settings if not setting[1].startswith("objective_settings.")]
+        for table in TABLES:
+            for name, value in text.get(table, {}).items():
+                key = f"{table}.{name}"
+                settings.append((part.place, key, value, sources.get(key, sources.get(table, ""))))
+        for block in text.get("when", []):
+            if all(facts[fact] in values for fact, values in conditions(block).items()):
+                settings += [(part.place, key, value, block["source"]) for key, value in block["set"].items()]
     return settings
 
 
-def word(method: str, written: dict[str, dict[str, Any]], name: str) -> str:
+def conditions(block: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Fact -> the values of which it must have one, of a [[when]] block."""
+    return {fact: v if isinstance(v, list) else [v] for fact, v in block.items() if fact in FACTS}
+
+
+def chosen_for(method: str, dataset: str, arch: str | None) -> set[str]:
+    """The keys that a method's recipe sets for a data set by its name, on an architecture (None: its own word)."""
+    facts = {"dataset": dataset, "arch": arch or word(method, "arch")}
+    wanted = ((conditions(block), block["set"]) for part in lineage(method) for block in part.text.get("when", []))
+    named = (keys for when, keys in wanted if "dataset" in when and all(facts[f] in when[f] for f in facts.keys() & when))
+    return {key for keys in named for key in keys}
+
+
+def word(method: str, name: str) -> str:
     """A word of the method, or of what it extends."""
-    text = written[method]
-    return str(text[name]) if name in text else word(text["extends"], written, name)
+    return str(next(part.text[name] for part in reversed(lineage(method)) if name in part.text))
 
 
 def put(values: Values, key: str, value: Any, place: str) -> None:

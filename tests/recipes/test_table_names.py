@@ -6,7 +6,7 @@ import pytest
 
 from cambench import data, metrics
 from cambench.explainers import find_explainer
-from cambench.recipes.load import methods
+from cambench.recipes.load import METHODS
 from cambench.recipes.tables import Select, cells, load_table, table_files
 
 
@@ -24,7 +24,7 @@ def test_every_name_is_in_its_catalogue(table: str) -> None:
     for select in selects(table):
         assert select.dataset in {*data.INDEX, *AWAITED}
         assert select.dataset in AWAITED or select.split in (*data.INDEX[select.dataset].splits, "episode")
-        assert select.method == "pretrained" or select.method in {*methods(), *AWAITED}
+        assert select.method == "pretrained" or select.method in {*METHODS, *AWAITED}
         assert select.explainer is None or find_explainer(select.explainer).name == select.explainer
 
 

@@ -66,7 +66,7 @@ def test_the_training_split_is_measured_with_the_evaluation_transform(place: Pla
 def test_a_stand_in_gives_each_task_its_own_set(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks: dict[str, Task] = {"pets": "single-label", "pets-binary": "binary", "sbd": "multi-label"}
     for name, task in tasks.items():
-        monkeypatch.setitem(data.INDEX, name, replace(data.INDEX["cub"], name=name, task=task))
+        monkeypatch.setitem(data.INDEX.built_in, name, replace(data.INDEX["cub"], name=name, task=task))
     three, four = recipes(Choice(["contrastive-cam/3", "contrastive-cam/4"], on="synthbirds"), place)
     assert {s.dataset for c in cells(three)[0] for s in c.alternatives} == {"synthbirds-binary", "synthbirds"}
     assert {s.dataset for c in cells(four)[0] for s in c.alternatives} == {"synthbirds-multilabel"}

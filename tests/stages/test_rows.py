@@ -28,7 +28,7 @@ def measured(metric: Metric, place: Place, folder: Path, monkeypatch: pytest.Mon
     """The record of a metric that is not in the index."""
     (folder / "runs").symlink_to(place.results / "runs")
     there = Place(place.data, folder, "cpu")
-    monkeypatch.setitem(metrics.INDEX, metric.name, metric)
+    monkeypatch.setitem(metrics.INDEX.built_in, metric.name, metric)
     loaded = load_network(open_run("synthbirds-ce", there), there)
     return evaluate(EvalJob(metric.name, target=target), loaded, load("synthbirds", "test", there.data), there)
 

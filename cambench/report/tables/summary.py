@@ -110,7 +110,7 @@ def lines_of(records: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Li
 
 def column_keys(records: Sequence[Record]) -> list[ColumnKey]:
     """The columns, in the order of the metrics' index and of each metric's variants."""
-    order = list(metrics.INDEX)
+    order = metrics.INDEX.names
     seen = {(canonical(record.metric), variant): None for record in records for variant in record.values}
     names = sorted({metric for metric, _ in seen}, key=lambda m: (order.index(m) if m in order else len(order), m))
     return [key for name in names for key in seen if key[0] == name]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from cambench.lookup import find
+from cambench.lookup import find, warn
 from cambench.store.runs import Run, read_runs
+from cambench.vocabulary import UsageError
 
 Row = dict[str, str]
 
@@ -16,10 +17,13 @@ def methods() -> list[Row]:
     """Training methods."""
     from cambench.recipes import load
 
-    written = load.methods()
-    return [
-        {"name": n, "summary": load.word(n, written, "summary"), "source": load.word(n, written, "source")} for n in written
-    ]
+    rows = []
+    for name in load.METHODS:
+        try:
+            rows.append({"name": name, **{word: load.word(name, word) for word in ("summary", "source")}})
+        except UsageError as e:  # it extends what is not there
+            warn(str(e))
+    return rows
 
 
 def presets() -> list[Row]:

@@ -18,14 +18,15 @@ Row = dict[str, str]
 
 def present(root: Path) -> list[Row]:
     """Every data set and where it was found, one row each."""
-    return [{"name": e.name, "title": e.title, "found": found(e.name, root)} for e in data.INDEX.values()]
+    return [{"name": e.name, "title": e.title, "found": found(e, None, root)} for e in data.INDEX.values()]
 
 
-def found(name: str, root: Path) -> str:
+def found(entry: data.DatasetEntry, path: Path | None, root: Path) -> str:
     """Where a data set lies, or where it is expected."""
-    entry, path = data.resolve(name) if name != "folder" else (data.INDEX[name], None)
+    if not entry.folders and path is None:
+        return f"any folder: {entry.name}:PATH"
     try:
-        return str(data.locate(name, root)) if entry.folders or path else "any folder: folder:PATH"
+        return str(data.locate(entry.name if path is None else f"{entry.name}:{path}", root))
     except DataError:
         return f"not here; expected at {data.candidates(entry, path, root)[0]}"
 
@@ -48,16 +49,19 @@ def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> P
     maker = data.function(entry.make)
     chosen = {k: v for k, v in options.items() if v is not None}
     sizes = {k: p.default for k, p in signature(maker).parameters.items()} | chosen
-    total = sizes["classes"] * (sizes["per_class"] + sizes["test_per_class"])
-    with bar(entry.name, total) as progress:
-        made: Path = maker(
-            dest or root / entry.name, progress=lambda done, of: progress.advance(done - progress.done), **chosen
-        )
-        return made
+    if foreign := chosen.keys() - signature(maker).parameters:
+        raise UsageError(f"cambench data make {name}: it takes no --{min(foreign).replace('_', '-')}; leave it out.")
+    place, classes = dest or root / entry.folders[0], sizes.get("classes", entry.classes or 0)
+    if "progress" not in sizes:
+        maker(place, **chosen)
+        return place
+    with bar(entry.name, classes * (sizes.get("per_class", 0) + sizes.get("test_per_class", 0))) as progress:
+        maker(place, progress=lambda done, of: progress.advance(done - progress.done), **chosen)
+    return place
 
 
 def where(name: str, root: Path) -> str:
     """Where a data set is, or is expected, its layout, its licence and how to obtain it."""
-    entry = data.resolve(name)[0]
-    lines = [entry.title, f"found:   {found(name, root)}", f"layout:  {entry.layout}", f"obtain:  {entry.obtain}"]
+    entry, path = data.resolve(name)
+    lines = [entry.title, f"found:   {found(entry, path, root)}", f"layout:  {entry.layout}", f"obtain:  {entry.obtain}"]
     return "\n".join([*lines, f"licence: {entry.licence}"])

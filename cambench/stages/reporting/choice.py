@@ -9,7 +9,6 @@ from typing import Any
 from cambench import data, models
 from cambench.lookup import canonical
 from cambench.recipes import stand_in
-from cambench.recipes.load import DEFAULT_ARCH
 from cambench.recipes.part import part
 from cambench.recipes.tables import Line, TableRecipe, cells, load_tables
 from cambench.stages.workplace import Place
@@ -39,8 +38,8 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
     if choice.on is None:
         return part(loaded, choice.rows, choice.columns)
     entry, own = data.resolve(choice.on)[0], data.called(choice.on)
-    arch = choice.arch or DEFAULT_ARCH.get(entry.name)
-    split = entry.default_eval_split if entry.splits else data.splits(choice.on, place.data)[-1]
+    arch = choice.arch or entry.arch or None
+    split = data.splits(choice.on, place.data)[-1]
 
     others = {canonical(name): of_task(entry, name, own) for recipe in loaded for name in stand_in.datasets(recipe)}
     names = {old: new for r in loaded for old, new in stand_in.replaced(r, own, arch, others).items()}

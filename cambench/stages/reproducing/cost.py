@@ -18,7 +18,7 @@ from statistics import median
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cambench import data, models
+from cambench import data, models, objectives
 from cambench.metrics import INDEX
 from cambench.metrics.faithfulness import infidelity
 from cambench.models.preprocessing import SIZE
@@ -32,15 +32,6 @@ from cambench.vocabulary import DataError
 
 RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
-TRAINING_PASSES = {
-    "cgc": 9,
-    "supcon": 7,
-    "excon": 11,
-    "classifier": 1,
-    **dict.fromkeys(("ce", "bce", "cfce", "cfbce", "cutmix-cfce", "corm", "calm", "has", "cutmix", "segmentation"), 3),
-}
-"""Forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the loss looks at,
-1 for one that only the classifier learns from, 4 to explain and classify masked images."""
 PASSES = {
     "iauc": 30,
     "dauc": 30,
@@ -156,7 +147,7 @@ def of_training(network: Network, known: Known) -> Estimate:
     held_out = images(network.dataset, split, root) - less if recipe.train.validate_epochs else 0
     size, epochs = recipe.input.size, recipe.train.epochs
     cost = forward(recipe.arch, size, tuple(recipe.model.surgery), classes(network.dataset, root))
-    passes = TRAINING_PASSES.get(recipe.objective, max(TRAINING_PASSES.values()))
+    passes = objectives.find_objective(recipe.objective).passes
     rate, basis = known.nominal
     validation = cost.operations * held_out / rate
     measured = known.training(recipe)
@@ -190,14 +181,14 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
 def images(spec: str, split: str, root: Path) -> int:
     """Images of a split: the official count where there is one, else as found, else as a procedural set is made."""
     entry = data.resolve(spec)[0]
-    split = entry.default_eval_split if split in ("eval", "episode") and entry.splits else split
+    split = entry.splits[-1] if split in ("eval", "episode") and entry.splits else split
     if split in entry.counts:
         return entry.counts[split]
     try:
         data.locate(spec, root)
         return len(data.load(spec, split, root))
     except DataError:
-        return made(entry, "classes") * made(entry, "per_class" if split == "train" else "test_per_class")
+        return classes(spec, root) * made(entry, "per_class" if split == "train" else "test_per_class")
 
 
 def classes(spec: str, root: Path) -> int:

@@ -182,7 +182,7 @@ def taken_over(job: Job, jobs: Sequence[Job], place: Place) -> float:
     if job.measurement is not None or job.state not in ("missing", "blocked") or not network.follows:
         return 0.0
     recipe = network.recipe
-    objective, epoch = objectives.INDEX[recipe.objective].until_start or "", last_shared(recipe)
+    objective, epoch = objectives.find_objective(recipe.objective).until_start or "", last_shared(recipe)
     if epoch < 1:
         return 0.0
     first, epochs = beginning(planned(network, network.dataset), objective), recipe.train.epochs

@@ -82,10 +82,9 @@ class Network:
     def follows(self) -> bool:
         """Whether its first epochs may be another training's, which is then better trained before it."""
         try:
-            objective = None if self.given else objectives.INDEX.get(self.recipe.objective)
+            return not self.given and objectives.find_objective(self.recipe.objective).until_start is not None
         except UsageError:
             return False
-        return objective is not None and objective.until_start is not None
 
     @cached_property
     def key(self) -> str:
@@ -228,7 +227,7 @@ def measurement(select: Select, wish: Wish) -> Measurement:
 def eval_split(name: str) -> str:
     """The evaluation split of a data set; `eval` where the name is unknown or its folder decides."""
     entry = data.INDEX.get(canonical(name))
-    return entry.default_eval_split if entry is not None and entry.splits else "eval"
+    return entry.splits[-1] if entry is not None and entry.splits else "eval"
 
 
 def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Network], bool]) -> list[Job]:

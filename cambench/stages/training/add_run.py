@@ -75,7 +75,7 @@ def settings(job: Adding) -> TrainingRecipe:
     for text in job.overrides:
         if not text.strip().startswith(READ):
             raise UsageError(f"--set {text}: expected {', '.join(READ)}…, since nothing is trained; leave it out.")
-    known = canonical(job.method) in recipes.methods()
+    known = canonical(job.method) in recipes.METHODS
     return load_recipe(job.method if known else LIKE, job.dataset.partition(":")[0], job.arch, job.overrides)
 
 

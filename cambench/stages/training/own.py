@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any
 
+from cambench import data
 from cambench.models.backbones import PYTHON, create
 from cambench.models.preprocessing import Preprocessing, preprocessing_of
 from cambench.pixels import DEFAULT
@@ -14,7 +15,7 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
 
 OWN = "own"
-SIZE, RESIZE = "input.size", "input.resize"
+SIZE, RESIZE, BATCH = "input.size", "input.resize", "train.batch_size"
 
 
 def load_recipe(
@@ -24,18 +25,42 @@ def load_recipe(
     overrides: Sequence[str] = (),
     preset: Mapping[str, Any] = recipes.NONE,
 ) -> TrainingRecipe:
-    """`recipes.load`, with the normalisation and the size that the network declares in place of the recipe's.
+    """`recipes.load`, with what the data set states and the network declares in place of the recipe's.
 
-    Raises: UsageError; also where the network's own weights are asked for and it has none.
+    dataset: a catalogue name. Raises: UsageError; also where the network's own weights are asked for and it has none.
     """
+    entry = data.INDEX.find(dataset)
+    given = {*preset, *(text.partition("=")[0].strip() for text in overrides)}
+    own = usual(method, entry, arch, given)
+    arch = arch or entry.arch or None
     python = arch is not None and arch.startswith(PYTHON)
-    own = settings(arch) if arch is not None and python else []
-    if SIZE in preset or any(text.partition("=")[0].strip() == SIZE for text in overrides):
+    own += settings(arch) if arch is not None and python else []
+    if SIZE in given:
         own = [setting for setting in own if setting[1] != RESIZE]  # a side before the crop to another size
-    recipe = recipes.load(method, dataset, arch, overrides, preset, own=own)
+    recipe = recipes.load(method, entry.name, arch, overrides, preset, own=own)
     if recipe.model.init == OWN and not python:
         raise UsageError(f"model.init = own is for a python: network, got {recipe.arch}; say imagenet or scratch.")
     return recipe
+
+
+def usual(method: str, entry: data.DatasetEntry, arch: str | None, given: Set[str]) -> list[recipes.Setting]:
+    """What a data set states of its trainings, where the method's recipe does not know it by name.
+
+    given: the keys that the command sets. Raises: UsageError for a set of another package that leaves it open, since what a
+    recipe says of a paper's data may be a day's work on this one.
+    """
+    if entry.name in data.INDEX.built_in:
+        return []
+    known = recipes.chosen_for(method, entry.name, arch or entry.arch or None)
+    stated = {key: value for key, value in ((SIZE, entry.size), (BATCH, entry.batch_size)) if key not in known}
+    missing = [f"--set {key}=N" for key, value in stated.items() if not value and key not in given]
+    missing += [] if arch or entry.arch or known else ["--arch NAME"]
+    if missing:
+        raise UsageError(
+            f"{method} on {entry.name}: expected its recipe to know the data set, or the entry to state arch, size and "
+            f"batch_size, got neither; add them to the entry, or say {' '.join(missing)}."
+        )
+    return [(entry.name, key, value, "the data set's own entry") for key, value in stated.items() if value]
 
 
 def settings(arch: str) -> list[recipes.Setting]:

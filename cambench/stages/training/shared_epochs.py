@@ -76,7 +76,7 @@ def beginning(identity: Mapping[str, Any], objective: str) -> dict[str, Any]:
     """What a run's identity says of its epochs before `start`, when its objective is this one: no names, no explained layer,
     and this objective's settings alone.
     """
-    settings = objectives.INDEX[objective].settings.model_fields
+    settings = objectives.find_objective(objective).settings.model_fields
     recipe = {key: value for key, value in identity["recipe"].items() if key not in ("method", "objective")}
     recipe["model"] = {key: value for key, value in recipe["model"].items() if key != "layer"}
     recipe["objective_settings"] = {k: v for k, v in recipe["objective_settings"].items() if k in settings}
