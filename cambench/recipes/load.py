@@ -30,17 +30,8 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 Values = dict[str, dict[str, Any]]
 
 
-METHODS = Catalogue(
-    "method",
-    Method,
-    {
-        file.name.removesuffix(".toml"): Method(file)
-        for file in sorted(
-            (files("cambench.recipes") / "training").iterdir(), key=lambda file: file.name.removesuffix(".toml")
-        )
-        if file.name.endswith(".toml")
-    },
-)
+RECIPES = (file for file in (files("cambench.recipes") / "training").iterdir() if file.name.endswith(".toml"))
+METHODS = Catalogue("method", Method, dict(sorted((file.name[: -len(".toml")], Method(file)) for file in RECIPES)))
 
 
 def load(
