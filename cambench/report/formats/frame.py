@@ -1,8 +1,7 @@
-"""Tables as pandas DataFrames, and as CSV: `to_frame` is what a reader sees, `tidy` has the bare numbers."""
+"""Tables as pandas DataFrames of bare numbers, one line a cell, and the same as CSV and JSON."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,27 +12,20 @@ from cambench.report.formats.text import about
 from cambench.report.tables.model import Cell, Table
 
 TIDY = [
-    "table", "row", "column", "unit", "direction", "measured", "std", "low", "high", "seeds", "images",
-    "comparable", "published", "published_std", "difference", "notes",
+    "table", "row", "column", "unit", "direction", "measured", "std", "low", "high", "n", "seeds", "images",
+    "comparable", "published", "published_std", "difference", "footnotes", "notes", "banner",
 ]  # fmt: skip
-
-
-def to_frame(table: Table) -> pd.DataFrame:
-    """The table in its own layout, cells as text; `attrs` holds banner, notes and footnotes."""
-    rows = pd.MultiIndex.from_tuples([row.heading for row in table.rows], names=table.row_headers)
-    columns = pd.MultiIndex.from_tuples([column.heading for column in table.columns])
-    frame = pd.DataFrame([[cell.text for cell in row.cells] for row in table.rows], index=rows, columns=columns)
-    if table.levels == 1:
-        frame.columns = columns.get_level_values(0)
-    if len(table.row_headers) == 1:
-        frame.index = rows.get_level_values(0)
-    frame.attrs = {"banner": list(table.banner), "notes": list(table.notes), "footnotes": list(table.footnotes)}
-    return frame
+COUNTS = ("n", "seeds", "images")
+NUMBERS = ("measured", "std", "low", "high", "published", "published_std", "difference")
 
 
 def tidy(tables: Iterable[Table]) -> pd.DataFrame:
-    """One line a cell, numbers unrounded, in the metric's unit; std over seeds, or low and high over images."""
-    return pd.DataFrame([line for table in tables for line in lines(table)], columns=TIDY)
+    """One line a cell, numbers unrounded, in the metric's unit; std over seeds, or low and high over images.
+
+    n: how many the spread is over, seeds beside a std, else images. footnotes: the cell's; notes, banner: the table's.
+    """
+    frame = pd.DataFrame([line for table in tables for line in lines(table)], columns=TIDY)
+    return frame.astype({**dict.fromkeys(COUNTS, "Int64"), **dict.fromkeys(NUMBERS, "float64"), "comparable": "boolean"})
 
 
 def lines(table: Table) -> Iterator[dict[str, Any]]:
@@ -47,7 +39,9 @@ def lines(table: Table) -> Iterator[dict[str, Any]]:
                 "column": "/".join(filter(None, column.label)),
                 "unit": column.unit or row.unit,
                 "direction": column.direction or row.direction or "",
-                "notes": " ".join(about(table, r, c)),
+                "footnotes": " ".join(about(table, r, c)),
+                "notes": " ".join(table.notes),
+                "banner": " ".join(table.banner),
                 **numbers(cell),
             }
 
@@ -56,13 +50,16 @@ def numbers(cell: Cell) -> dict[str, Any]:
     """The numbers of one cell; what is not there is None."""
     measured, published = cell.measured, cell.published
     low, high = (measured.interval if measured else None) or (None, None)
+    seeds = len(measured.seeds) or None if measured else None
+    images = min(measured.images, default=None) if measured else None
     return {
         "measured": measured.mean if measured else None,
         "std": measured.std if measured else None,
         "low": low,
         "high": high,
-        "seeds": len(measured.seeds) or None if measured else None,
-        "images": min(measured.images, default=None) if measured else None,
+        "n": seeds if measured and measured.std is not None else images,
+        "seeds": seeds,
+        "images": images,
         "comparable": measured.comparable if measured else None,
         "published": published.value if published else None,
         "published_std": published.std if published else None,
@@ -73,16 +70,11 @@ def numbers(cell: Cell) -> dict[str, Any]:
 
 
 def csv(tables: Iterable[Table]) -> str:
-    """The tidy frame as CSV; the first lines, which begin with #, hold each table's banner."""
-    tables = list(tables)
-    head = "".join(f"# {table.id}: {sentence}\n" for table in tables for sentence in table.banner)
-    buffer = io.StringIO()
-    frame = tidy(tables)
-    frame[["seeds", "images"]] = frame[["seeds", "images"]].astype("Int64")
-    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.10g")
-    return head + buffer.getvalue()
+    """The tidy frame as CSV, which `pandas.read_csv` reads as it stands."""
+    return str(tidy(tables).to_csv(index=False, lineterminator="\n", float_format="%.10g"))
 
 
 def as_json(tables: Iterable[Table]) -> str:
-    """The tidy cells as a JSON list, each with its table's banner."""
-    return json.dumps([{**line, "banner": list(table.banner)} for table in tables for line in lines(table)]) + "\n"
+    """The tidy cells as a JSON list; what stands around a table is a list of sentences."""
+    around = [(table, {"notes": list(table.notes), "banner": list(table.banner)}) for table in tables]
+    return json.dumps([{**line, **sentences} for table, sentences in around for line in lines(table)]) + "\n"

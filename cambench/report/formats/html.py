@@ -99,14 +99,7 @@ class Picture:
 def html(page: Page) -> str:
     """The page as text. Every name that comes from data is escaped by the template engine."""
     every = [heatmap for shown in page.galleries for row in shown.rows for heatmap in row.maps.values()]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cambench.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2").render(
         page=page,
         banner=banner(page),
         starts=[group_starts(table) for table in page.tables],
@@ -116,6 +109,18 @@ def html(page: Page) -> str:
         boxed=any(row.boxes for shown in page.galleries for row in shown.rows),
         scales={"towards": drawing.gradient(0), "both": drawing.gradient(-1)},
     )
+
+
+def template(name: str) -> jinja2.Template:
+    """One of the templates, in which every name that comes from data is escaped."""
+    loader, options = jinja2.PackageLoader("cambench.report"), {"trim_blocks": True, "lstrip_blocks": True}
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, **options).get_template(name)
+
+
+def notebook(tables: Sequence[Table]) -> str:
+    """The tables as a notebook shows them: without the page's style, and nothing that sorts."""
+    draw = template("table.html.j2").make_module().draw  # type: ignore[attr-defined]
+    return "".join(draw(table, table.id, group_starts(table), sortable=False) for table in tables)
 
 
 def banner(page: Page) -> list[str]:

@@ -60,6 +60,8 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
         lines.append(f"{LAYER}{first.layer}")
     if first.checkpoint != "last":
         lines.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")
+    if any(record.stored for record in group):
+        lines.append("From the store, not measured anew; --again does that")
     if first.precision != "float32":
         lines.append(f"Precision: {first.precision}")
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}

@@ -6,8 +6,12 @@ Every renderer reads these dataclasses and nothing else, so all formats show the
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cambench.recipes.published import Published
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNMEASURED = "—"
 MINUS = "\N{MINUS SIGN}"
@@ -160,6 +164,17 @@ class Table:
     wrap: int = 0
     summary: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Table {self.id}: {self.title}; {len(self.rows)} rows × {len(self.columns)} columns>"
+
+    def _repr_html_(self) -> str:
+        return Tables([self])._repr_html_()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One line a cell: measured, std, n, published, difference, footnotes and the rest of `formats.frame.tidy`."""
+        return Tables([self]).frame
+
     def blocks(self) -> list[Table]:
         """The table in blocks of at most `wrap` columns; itself where it needs one."""
         width = self.wrap or len(self.columns)
@@ -183,6 +198,22 @@ class Table:
             else:
                 spans.append((path[-1], 1, path))
         return [(text, width) for text, width, _ in spans]
+
+
+class Tables(list[Table]):
+    """Several tables: one frame of all their cells, and in a notebook all of them, one below another."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One line a cell (`formats.frame.tidy`)."""
+        from cambench.report.formats.frame import tidy
+
+        return tidy(self)
+
+    def _repr_html_(self) -> str:
+        from cambench.report.formats.html import notebook
+
+        return notebook(self)
 
 
 def with_unit(text: str, unit: str, direction: str | None) -> str:
