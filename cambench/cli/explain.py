@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,6 +70,7 @@ def explain(
     prepared |= {"map_classes": map_classes, "again": again, "input": o.given_input(input_size, mean, std)}
     place = o.place(data_root, results, device, workers, download)
     maps = (explainer or [EXPLAINER], target or [TARGET])
+    done: Sequence[str | dict[str, Any]]
     if overlay is None:
         images = {"dataset": dataset, "split": split, "limit": limit, "class_sets": class_sets}
         done = explain_sets(maps, (classes, view, 1.0, batch_size), {"runs": runs or [], **images, **prepared}, place)

@@ -94,7 +94,8 @@ def act(kind: str, typed: dict[str, Any]) -> None:
     """Draw the figure; its path on stdout, or what it shows as JSON, or its table in the format that was asked for."""
     names, out, as_json = (typed.pop(name) for name in ("names", "out", "as_json"))
     place = o.place(typed.pop("data_root"), typed.pop("results"))
-    form = one_format(*(typed.pop(name, False) for name in FORMATS), None, as_json)
+    latex, markdown, csv = (typed.pop(name, False) for name in FORMATS)
+    form = one_format(latex, markdown, csv, None, as_json)
     options = {name: value for name, value in typed.items() if value is not None}
     drawn = draw(kind, out, place, [names] if isinstance(names, str) else names or [], **options)
     if drawn.table is not None and form != "terminal":

@@ -45,7 +45,10 @@ def bars(table: Table) -> list[Bar]:
     cells = (
         (row.label, column.label, cell) for row in table.rows for column, cell in zip(table.columns, row.cells, strict=True)
     )
-    return [Bar(network, target, *column, *cell.drawn[:3]) for (network, target), column, cell in cells]
+    return [
+        Bar(network, target, size, steps, quantity, *cell.drawn[:3])
+        for (network, target), (size, steps, quantity), cell in cells
+    ]
 
 
 def gradient_sign(table: Table) -> Figure:

@@ -102,7 +102,12 @@ def legend(figure: Figure, columns: int = 0, names: Sequence[str] = (), handles:
     """
     lines, words = figure.axes[0].get_legend_handles_labels()
     lines, words = [*(handles or lines)], [*(names or words)]
-    options = {"loc": "upper center", "ncols": columns or len(words), "fontsize": SMALL, "title_fontsize": SMALL}
+    options: dict[str, Any] = {
+        "loc": "upper center",
+        "ncols": columns or len(words),
+        "fontsize": SMALL,
+        "title_fontsize": SMALL,
+    }
     for text in figure.legend(lines, words, frameon=False, **options, **style).get_texts():
         text.set(**PLAIN)
 

@@ -113,8 +113,9 @@ def html(page: Page) -> str:
 
 def template(name: str) -> jinja2.Template:
     """One of the templates, in which every name that comes from data is escaped."""
-    loader, options = jinja2.PackageLoader("cambench.report"), {"trim_blocks": True, "lstrip_blocks": True}
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, **options).get_template(name)
+    loader, strict = jinja2.PackageLoader("cambench.report"), jinja2.StrictUndefined
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(name)
 
 
 def notebook(tables: Sequence[Table]) -> str:

@@ -75,12 +75,18 @@ def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str], apart: 
     if not shared or set(names) - {k[2] for k in shared}:
         raise UsageError(f"the two share no record to compare: A has {listed(a, names)}; B has {listed(b, names)}.")
     comparisons = [
-        replace(comparison, **({} if apart == "run" else {apart: None}))
+        comparison if apart == "run" else without(comparison, apart)
         for k in shared
         for comparison in of_key([[s for s in side if key(s.record, apart) == k] for side in (a, b)])
     ]
     corrected = statistics.holm([comparison.numbers.p for comparison in comparisons])
     return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)]
+
+
+def without(comparison: Comparison, fact: str) -> Comparison:
+    """The comparison without the fact in which its two sides differ."""
+    facts: dict[str, Any] = {fact: None}
+    return replace(comparison, **facts)
 
 
 def listed(side: Sequence[Side], names: Sequence[str]) -> str:

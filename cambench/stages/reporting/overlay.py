@@ -56,8 +56,7 @@ def of_pair(job: OverlayJob, loaded: Loaded, dataset: Dataset, place: Place, pai
     view, (explainer, target) = make_view(job.view, loaded), pair
     loaded.check_size(view.size)
     ready = loaded.ready_for(find_explainer(explainer))
-    source = {"device": loaded.device, "workers": place.workers}
-    for batch in eval_batches(dataset, view, batch_size=job.batch_size, **source):
+    for batch in eval_batches(dataset, view, batch_size=job.batch_size, device=loaded.device, workers=place.workers):
         explained = ready.explain(batch.image, target, None, dataset)
         classes = explained.classes
         shares = probabilities(loaded, explained.logits).gather(1, classes[:, None])[:, 0].tolist()

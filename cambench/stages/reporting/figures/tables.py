@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
+from matplotlib.figure import Figure
+
+from cambench.report import Table
 from cambench.report.figures import ablation, bars, erasing
 from cambench.stages.reporting.figures.scene import Drawn
 from cambench.stages.reporting.report import tables
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
-DRAWINGS = {
+DRAWINGS: dict[str, tuple[str, Callable[[Table], Figure], Callable[[Table], Sequence[Any]]]] = {
     "lambda": ("cgc/10", ablation.ablation, ablation.points),
     "gradient-sign": ("weighted-contrast/figure3", bars.gradient_sign, bars.bars),
     "remove-and-classify": ("calm/figure5", erasing.remove_and_classify, erasing.points),
