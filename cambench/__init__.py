@@ -1,8 +1,8 @@
 """cambench: a benchmark harness for class-activation-map explanations.
 
-The verbs are `cambench.train`, `cambench.explain`, `cambench.evaluate` and `cambench.report`, as on the command line; the
-rooms `targets`, `explainers`, `losses`, `metrics` hold the pure functions. `cambench.report` is the verb; the room of that
-name is imported with `from cambench.report import …`.
+The verbs of the command line are functions of the package (`cambench.api`), `cambench.train` and so on; `cambench.records`
+and `cambench.heatmaps` open what they made. The rooms `targets`, `explainers`, `losses`, `metrics` hold the pure functions.
+`cambench.report` is the verb; the room of that name is imported with `from cambench.report import …`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cambench.api import evaluate, explain, report, train
+    from cambench.api import compare, evaluate, explain, figure, heatmaps, records, report, reproduce, train
 
 __version__ = "0.2.0"
-__all__ = ["evaluate", "explain", "report", "train"]
+__all__ = ["compare", "evaluate", "explain", "figure", "heatmaps", "records", "report", "reproduce", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,62 +1,284 @@
-"""The verbs as Python functions, with the names and defaults of the command line."""
+"""The verbs as Python functions, with the names and defaults of the command line; an error is its one line, raised.
+
+What the command line takes several times is here one value or a sequence of them. A run is named as on the command line, or
+is a `Run`. Roots that are None are those of CAMBENCH_DATA and CAMBENCH_RESULTS, else `datasets` and `results`. To import
+this module imports neither torch nor pandas.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cambench.report import Table
-from cambench.stages import workplace
-from cambench.stages.measuring import works
-from cambench.stages.measuring.explain import ExplainJob
-from cambench.stages.reporting import report as reporting
-from cambench.stages.training.train import TrainJob
-from cambench.stages.training.train import train as train_job
-from cambench.store.records import Record
-from cambench.store.runs import Run
+if TYPE_CHECKING:
+    import pandas as pd
 
-HERE = workplace.Place()
+    from cambench.report import Tables
+    from cambench.stages.reporting.per_image import Records
+    from cambench.store.heatmaps import Maps
+    from cambench.store.runs import Run
+
+    Runs = str | Path | Run | Sequence[str | Path | Run]
+
+Names = str | Sequence[str]
+File = str | Path
+Colours = tuple[float, float, float]
 
 
-def train(method: str, dataset: str, *, place: workplace.Place = HERE, **options: Any) -> Run:
-    """Train a method on a data set. options: arch, seed, classes, weights, overrides (`a.b=value` texts), again."""
-    return train_job(TrainJob(method, dataset, **options), place)
+def names_of(names: Names | None) -> list[str]:
+    """One name as a list of it; none as an empty list."""
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def runs_of(runs: Runs) -> list[str]:
+    """Each run as the command line names it, a `Run` by its path."""
+    several = isinstance(runs, Sequence) and not isinstance(runs, str)
+    return [str(getattr(run, "path", run)) for run in (runs if several else [runs])]  # type: ignore[union-attr]
+
+
+def path_of(path: File | None) -> Path | None:
+    """A path, whatever it is written as."""
+    return None if path is None else Path(path)
+
+
+def train(
+    method: str,
+    dataset: str,
+    arch: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    *,
+    classes: int | None = None,
+    settings: Names = (),
+    presets: Names = (),
+    layer: str | None = None,
+    precision: str | None = None,
+    weights: File | None = None,
+    again: bool = False,
+    data_root: File | None = None,
+    results: File | None = None,
+    device: str = "auto",
+    workers: int = -1,
+    download: bool = False,
+) -> Run:
+    """Train a method on a data set, or go on with a run that was stopped. settings: `key=value` texts, as of `--set`."""
+    from cambench.recipes.presets import asked
+    from cambench.stages import workplace
+    from cambench.stages.training.train import TrainJob
+    from cambench.stages.training.train import train as stage
+
+    shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
+    overrides = asked(names_of(presets), names_of(settings), shortcuts)
+    job = TrainJob(method, dataset, arch, seed, classes, path_of(weights), overrides, again=again)
+    return stage(job, workplace.place(data_root, results, device, workers, download))
 
 
 def explain(
-    runs: Sequence[str] = (),
-    explainer: str = "grad-cam",
-    target: str = "logit",
+    runs: Runs = (),
+    explainer: Names = (),
+    target: Names = (),
     *,
+    class_sets: File | None = None,
+    classes: str = "label",
     view: str = "resize-center-crop",
-    place: workplace.Place = HERE,
-    **options: Any,
+    dataset: str | None = None,
+    split: str = "eval",
+    layer: str | None = None,
+    limit: int | None = None,
+    weights: File | None = None,
+    input_size: int | None = None,
+    mean: Colours | None = None,
+    std: Colours | None = None,
+    precision: str = "float32",
+    checkpoint: str = "last",
+    batch_size: int = 32,
+    map_classes: bool = False,
+    again: bool = False,
+    data_root: File | None = None,
+    results: File | None = None,
+    device: str = "auto",
+    workers: int = -1,
+    download: bool = False,
 ) -> list[Path]:
-    """Heatmap files of the runs (none: every finished one).
+    """The heatmap files of runs (none named: of every finished one), of `grad-cam` and `logit` where no other is named."""
+    from cambench.stages import workplace
+    from cambench.stages.measuring import works
 
-    options: dataset, split, limit, layer, weights, precision, checkpoint, class_sets, map_classes, again.
-    """
-    return works.explain_all(works.Works(runs, **options), ExplainJob(explainer, target, view=view), place)
+    prepared: dict[str, Any] = {
+        "layer": layer,
+        "weights": path_of(weights),
+        "precision": precision,
+        "checkpoint": checkpoint,
+    }
+    prepared |= {"map_classes": map_classes, "again": again, "limit": limit, "class_sets": path_of(class_sets)}
+    prepared["input"] = workplace.given_input(input_size, mean, std)
+    work = works.Works(runs_of(runs), dataset, split, **prepared)
+    asked: dict[str, Any] = {"classes": classes, "view": view, "batch_size": batch_size}
+    jobs = works.maps_of(work, names_of(explainer), names_of(target), **asked)
+    place = workplace.place(data_root, results, device, workers, download)
+    return works.explain_all(work, jobs, place)
 
 
 def evaluate(
-    metrics: Sequence[str],
-    runs: Sequence[str] = (),
-    explainer: str | None = None,
-    target: str | None = None,
+    metric: Names,
+    runs: Runs = (),
+    explainer: Names = (),
+    target: Names = (),
     *,
-    place: workplace.Place = HERE,
-    **options: Any,
-) -> list[Record]:
-    """Records of the metrics for the runs (none: every finished one), of `grad-cam` and `logit` where no other is named.
+    class_sets: File | None = None,
+    dataset: str | None = None,
+    split: str = "eval",
+    layer: str | None = None,
+    limit: int | None = None,
+    weights: File | None = None,
+    input_size: int | None = None,
+    mean: Colours | None = None,
+    std: Colours | None = None,
+    precision: str = "float32",
+    checkpoint: str = "last",
+    batch_size: int = 32,
+    map_classes: bool = False,
+    again: bool = False,
+    data_root: File | None = None,
+    results: File | None = None,
+    device: str = "auto",
+    workers: int = -1,
+    download: bool = False,
+) -> Records:
+    """The records of metrics for runs (none named: for every finished one); missing heatmaps are made.
 
-    options: as of `explain`. Raises: UsageError for an explainer or target that a metric does not look at.
+    Each metric is measured with each explainer and target that it looks at. A record whose `stored` is true was there.
     """
-    wanted = works.jobs_of(metrics, None if explainer is None else [explainer], None if target is None else [target])
-    return works.evaluate_all(works.Works(runs, **options), wanted, place)
+    from cambench.stages import workplace
+    from cambench.stages.measuring import works
+    from cambench.stages.reporting.per_image import Records
+
+    prepared: dict[str, Any] = {
+        "layer": layer,
+        "weights": path_of(weights),
+        "precision": precision,
+        "checkpoint": checkpoint,
+    }
+    prepared |= {"map_classes": map_classes, "again": again, "limit": limit, "class_sets": path_of(class_sets)}
+    prepared["input"] = workplace.given_input(input_size, mean, std)
+    work = works.Works(runs_of(runs), dataset, split, **prepared)
+    jobs = works.jobs_of(names_of(metric), names_of(explainer), names_of(target), batch_size)
+    place = workplace.place(data_root, results, device, workers, download)
+    return Records(works.evaluate_all(work, jobs, place), place)
 
 
-def report(tables: Sequence[str] = (), *, paper: str | None = None, place: workplace.Place = HERE) -> list[Table]:
-    """Tables of what was measured: the summary, or a paper's own."""
-    return reporting.tables([*tables, *([paper] if paper else [])], place)
+def heatmaps(file: File) -> AbstractContextManager[Maps]:
+    """A file that `explain` made, open within a `with` block: image id -> raw signed map (h,w), each read when asked for."""
+    from cambench.store.heatmaps import open_heatmaps
+
+    return open_heatmaps(Path(file))
+
+
+def report(
+    tables: Names = (),
+    *,
+    paper: str | None = None,
+    on: str | None = None,
+    arch: str | None = None,
+    metric: Names = (),
+    explainer: Names = (),
+    data_root: File | None = None,
+    results: File | None = None,
+) -> Tables:
+    """Tables of what was measured: one summary a data set, or a paper's tables beside their published numbers.
+
+    metric, explainer: only columns and rows of these.
+    """
+    from cambench.stages import workplace
+    from cambench.stages.reporting import report as stage
+    from cambench.stages.reporting.selection import Selection
+
+    names, shown = [*names_of(tables), *names_of(paper)], Selection(names_of(metric), names_of(explainer))
+    return stage.tables(names, workplace.place(data_root, results), on=on, arch=arch, shown=shown)
+
+
+def records(runs: Runs = (), metric: Names = (), *, data_root: File | None = None, results: File | None = None) -> Records:
+    """What is measured of runs (none named: of all) and metrics (none: all), as it is stored."""
+    from cambench.stages import workplace
+    from cambench.stages.reporting.per_image import stored
+
+    return stored(runs_of(runs), names_of(metric), workplace.place(data_root, results))
+
+
+def reproduce(
+    tables: Names,
+    *,
+    dry_run: bool = False,
+    on: str | None = None,
+    arch: str | None = None,
+    seeds: int | None = None,
+    rows: Names = (),
+    columns: Names = (),
+    settings: Names = (),
+    weights: File | None = None,
+    data_root: File | None = None,
+    results: File | None = None,
+    device: str = "auto",
+    workers: int = -1,
+    download: bool = False,
+) -> Tables:
+    """Train and measure whatever papers' tables still lack -> the tables; a footnote says what a cell lacks, and why.
+
+    dry_run: only print what would be done; the tables hold what is there.
+    """
+    from cambench.report import Tables
+    from cambench.stages import workplace
+    from cambench.stages.reporting.choice import Choice
+    from cambench.stages.reproducing import reproduce as stage
+    from cambench.stages.reproducing.outline import print_plan
+    from cambench.stages.reproducing.plan import Wish
+
+    place = workplace.place(data_root, results, device, workers, download)
+    choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch)
+    plan = stage.make_plan(choice, Wish(on, seeds, tuple(names_of(settings)), path_of(weights)), place)
+    if dry_run:
+        print_plan(plan, place)
+    return Tables(stage.tables(plan, {}, place) if dry_run else stage.reproduce(plan, place)[0])
+
+
+def figure(
+    kind: str,
+    runs: Runs = (),
+    out: File = "figure.png",
+    *,
+    data_root: File | None = None,
+    results: File | None = None,
+    **options: object,
+) -> dict[str, Any]:
+    """Draw a figure of runs, or of a table, into a file; what it shows, for a machine. options: those of its kind."""
+    from cambench.stages import workplace
+    from cambench.stages.reporting.figures.index import draw
+
+    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **options).shows
+
+
+def compare(
+    a: str | Run,
+    b: str | Run | None = None,
+    metric: Names = (),
+    *,
+    explainer: Names = (),
+    target: Names = (),
+    results: File | None = None,
+) -> pd.DataFrame:
+    """Two runs (or two explainers or targets of one) over the same images, one row a metric.
+
+    With the difference of the means, its 95 % interval, Wilcoxon's p and Holm's.
+    """
+    import pandas as pd
+
+    from cambench.report.tables.paired import tidy
+    from cambench.stages import workplace
+    from cambench.stages.reporting import paired as stage
+
+    runs, place = runs_of([a] if b is None else [a, b]), workplace.place(results=results)
+    asked = (names_of(metric), names_of(explainer), names_of(target))
+    names, comparisons = stage.compare(runs, *asked, place.results)
+    return pd.DataFrame(tidy(comparisons, *names))

@@ -139,6 +139,11 @@ class Value:
     standard_error: float | None
     interval: tuple[float, float] | None
 
+    def __str__(self) -> str:
+        """`54.77 [54.33, 55.21]`."""
+        ends = "" if self.interval is None else " [{:.4g}, {:.4g}]".format(*self.interval)
+        return f"{self.value:.4g}{ends}"
+
 
 @dataclass(frozen=True)
 class Dataset:

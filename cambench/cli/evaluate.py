@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,12 +54,12 @@ def evaluate(
     Example: cambench eval --metric iauc --metric ch
     """
     from cambench.stages.measuring import works
+    from cambench.stages.workplace import given_input
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
-    prepared |= {"map_classes": map_classes, "again": again, "input": o.given_input(input_size, mean, std)}
+    prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
-    works.check_unused(work, jobs)
     refused: list[CambenchError] = []
     records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download), refused)
     if records:
@@ -75,7 +74,7 @@ def evaluate(
 def show(records: Sequence[Record], as_json: bool) -> None:
     """Print what was measured, as tables or for a machine."""
     if as_json:
-        typer.echo(json.dumps([asdict(r) for r in records]))
+        typer.echo(json.dumps([{**r.plain(), "stored": r.stored} for r in records]))
         return
     from cambench.stages.reporting.report import print_tables, summarise
 

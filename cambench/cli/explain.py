@@ -64,32 +64,31 @@ def explain(
     every = frozenset(parameter.name or "" for parameter in context.command.params)
     modes = {"explain": every - {"overlay"}, "--overlay": every - OF_SETS}
     refuse_unused(context, "explain" if overlay is None else "--overlay", modes)
-    from cambench.stages.workplace import EXPLAINER, TARGET
+    from cambench.stages.workplace import EXPLAINER, TARGET, given_input
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
-    prepared |= {"map_classes": map_classes, "again": again, "input": o.given_input(input_size, mean, std)}
+    prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
     place = o.place(data_root, results, device, workers, download)
     maps = (explainer or [EXPLAINER], target or [TARGET])
     done: Sequence[str | dict[str, Any]]
     if overlay is None:
         images = {"dataset": dataset, "split": split, "limit": limit, "class_sets": class_sets}
-        done = explain_sets(maps, (classes, view, 1.0, batch_size), {"runs": runs or [], **images, **prepared}, place)
+        done = explain_sets(maps, (classes, view, batch_size), {"runs": runs or [], **images, **prepared}, place)
     else:
         done = explain_pictures((overlay, *maps, view, batch_size), runs or [], prepared, place)
     typer.echo(json.dumps(done) if as_json else "\n".join(line if isinstance(line, str) else line["file"] for line in done))
 
 
 def explain_sets(
-    maps: tuple[list[str], list[str]], how: tuple[str, str, float, int], work: dict[str, Any], place: Place
+    maps: tuple[list[str], list[str]], how: tuple[str, str, int], work: dict[str, Any], place: Place
 ) -> list[str]:
     """The heatmap files of every explainer and target, of images of data sets."""
     from cambench.stages.measuring import works
-    from cambench.stages.measuring.explain import ExplainJob
 
-    wanted = works.Works(**work)
-    works.check_class_sets(wanted, maps[1])
-    jobs = [ExplainJob(e, t, *how) for e in maps[0] for t in maps[1]]
-    return [str(path) for path in works.explain_each(wanted, jobs, place)]
+    asked = works.Works(**work)
+    classes, view, batch_size = how
+    jobs = works.maps_of(asked, *maps, classes=classes, view=view, batch_size=batch_size)
+    return [str(path) for path in works.explain_all(asked, jobs, place)]
 
 
 def explain_pictures(

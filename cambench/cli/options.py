@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
     from cambench.stages.workplace import Place
@@ -75,29 +72,10 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DATA, RESULTS = Path("datasets"), Path("results")
 
 
-def overrides(presets: list[str] | None, settings: list[str] | None, shortcuts: Mapping[str, object]) -> list[str]:
-    """KEY=VALUE of a recipe: those of the presets, then --set, then the options that are shortcuts, where they are given."""
-    from cambench.recipes import presets as named
-
-    own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
-    return [*(text for name in presets or [] for text in named.overrides(name)), *(settings or []), *own]
-
-
-def given_input(size: int | None, mean: Colours, std: Colours) -> dict[str, object]:
-    """What the command says of a given network's input. Raises: UsageError for a deviation that divides by nothing."""
-    if std is not None and min(std) <= 0:
-        raise UsageError(f"--std: expected three numbers above 0, got {' '.join(f'{v:g}' for v in std)}.")
-    told = {"size": size, "mean": mean and list(mean), "std": std and list(std)}
-    return {name: value for name, value in told.items() if value is not None}
-
-
 def place(data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False) -> Place:
     """The roots, the device and the workers of a command."""
-    import os
-
     from cambench.models.memory import keep_heap
-    from cambench.stages.workplace import Place
+    from cambench.stages import workplace
 
     keep_heap()
-    workers = min(8, os.cpu_count() or 1) if workers < 0 else workers
-    return Place(data, results, device, workers, download)
+    return workplace.place(data, results, device, workers, download)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cambench.cli import options as o
+from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
     from cambench.report import Table
+    from cambench.stages.workplace import Place
+
+IMAGES = frozenset({"per_image", "metric", "explainer", "csv"})
 
 
 Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")]
@@ -23,10 +27,12 @@ Explainers = Annotated[list[str] | None, typer.Option("--explainer", "-e", help=
 Caption = Annotated[
     str | None, typer.Option("--caption", help="Of one table in --latex, --markdown or --html, in place of its own.")
 ]
+PerImage = Annotated[bool, typer.Option("--per-image", help="The values image by image, with --csv or --json.")]
 CAPTIONED = ("latex", "markdown", "html")
 
 
 def report(
+    context: typer.Context,
     tables: Tables = None,
     paper: Paper = None,
     on: On = None,
@@ -39,6 +45,7 @@ def report(
     csv: o.Csv = False,
     html: o.Html = None,
     as_json: o.Json = False,
+    per_image: PerImage = False,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
 ) -> None:
@@ -51,6 +58,10 @@ def report(
     form = one_format(latex, markdown, csv, html, as_json)
     if caption is not None and form not in CAPTIONED:
         raise UsageError(f"--caption: expected {', '.join(f'--{name}' for name in CAPTIONED)} beside it; leave it out.")
+    if per_image:
+        refuse_unused(context, "--per-image", {"--per-image": IMAGES, "report": frozenset()})
+        image_by_image(metric or [], explainer or [], o.place(data_root, results), form)
+        return
     from cambench.stages.reporting import report as stage
     from cambench.stages.reporting.selection import Selection, captioned
 
@@ -58,6 +69,17 @@ def report(
     brief = form not in ("csv", "json")
     made = stage.tables(names, o.place(data_root, results), on=on, arch=arch, shown=shown, brief=brief)
     show(made if caption is None else captioned(made, caption), form, html, results, data_root)
+
+
+def image_by_image(metrics: list[str], explainers: list[str], place: Place, form: str) -> None:
+    """The values of records image by image, as CSV or as JSON. Raises: UsageError for another format."""
+    from cambench.stages.reporting.per_image import stored
+
+    if form not in ("csv", "json"):
+        raise UsageError("--per-image: expected --csv or --json beside it.")
+    frame = stored([], metrics, place, explainers).frame
+    csv: dict[str, Any] = {"index": False, "lineterminator": "\n", "float_format": "%.10g"}
+    typer.echo(frame.to_csv(**csv) if form == "csv" else frame.to_json(orient="records") + "\n", nl=False)
 
 
 def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:

@@ -37,12 +37,13 @@ def search(
 
     Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
     """
+    from cambench.recipes.presets import asked
     from cambench.stages.listing import print_rows
     from cambench.stages.reproducing.search import RATE, SearchJob, listed
     from cambench.stages.reproducing.search import search as stage
     from cambench.stages.training.train import TrainJob
 
-    overrides = o.overrides(presets, settings, {"train.epochs": epochs})
+    overrides = asked(presets or [], settings or [], {"train.epochs": epochs})
     training = TrainJob(method, dataset, arch, seed, weights=weights, overrides=overrides)
     job = SearchJob(training, metric, draws, low, high, split, explainer, target)
     drawn, best = stage(job, o.place(data_root, results, device, workers, download))

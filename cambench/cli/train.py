@@ -36,11 +36,12 @@ def train(
 
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
+    from cambench.recipes.presets import asked
     from cambench.stages.training.train import TrainJob, summary
     from cambench.stages.training.train import train as stage
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
-    overrides = o.overrides(presets, settings, shortcuts)
+    overrides = asked(presets or [], settings or [], shortcuts)
     job = TrainJob(method, dataset, arch, seed, classes, weights, overrides, again=again)
     run = stage(job, o.place(data_root, results, device, workers, download))
     done = summary(run)

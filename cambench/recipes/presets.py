@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -22,6 +22,15 @@ def overrides(name: str) -> list[str]:
     Raises: UsageError naming the nearest presets.
     """
     return [f"{key}={toml(value)}" for key, value in find(name, presets(), "preset")["set"].items()]
+
+
+def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str, object]) -> list[str]:
+    """`a.b=value` texts: those of the presets, then the settings, then the shortcuts (key -> value), where one is given.
+
+    Raises: as `overrides`.
+    """
+    own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    return [*(text for name in names for text in overrides(name)), *settings, *own]
 
 
 def toml(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,32 @@ class Place:
     device: str = "auto"
     workers: int = 0
     download: bool = False
+
+
+def place(
+    data: Path | str | None = None,
+    results: Path | str | None = None,
+    device: str = "auto",
+    workers: int = -1,
+    download: bool = False,
+) -> Place:
+    """The place of a verb. Roots that are None: those of the environment, else `datasets` and `results`.
+
+    workers: −1 is as many as there are cores, at most 8.
+    """
+    data = data or os.environ.get("CAMBENCH_DATA", "datasets")
+    results = results or os.environ.get("CAMBENCH_RESULTS", "results")
+    return Place(Path(data), Path(results), device, min(8, os.cpu_count() or 1) if workers < 0 else workers, download)
+
+
+def given_input(
+    size: int | None, mean: tuple[float, float, float] | None, std: tuple[float, float, float] | None
+) -> dict[str, object]:
+    """What is said of a given network's input. Raises: UsageError for a deviation that divides by nothing."""
+    if std is not None and min(std) <= 0:
+        raise UsageError(f"--std: expected three numbers above 0, got {' '.join(f'{v:g}' for v in std)}.")
+    facts = {"size": size, "mean": mean and list(mean), "std": std and list(std)}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def device(wanted: str) -> str:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cambench.store.parts import Arrays
 from cambench.vocabulary import CambenchError
 
 CHUNK = 256
+MEND = "make it again with `cambench explain`, or delete it."
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,30 @@ class Heatmaps:
     ids: list[str]
     job: dict[str, Any]
     origin: dict[str, Any]
+
+
+class Maps(Mapping[str, NDArray[np.float32]]):
+    """An open heatmap file: image id -> raw signed map (h,w), read when it is asked for. `job`: what the maps are of."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self.file = file
+        self.job: dict[str, Any] = json.loads(file.attrs["job"])
+        self.rows = {image: row for row, image in enumerate(decode(file["id"][()]))}
+        self.grid = file["grid"][()] if "grid" in file else None
+        self.ends = None if self.grid is None else np.cumsum(self.grid.prod(1))
+
+    def __getitem__(self, image: str) -> NDArray[np.float32]:
+        row, maps = self.rows[image], self.file["maps"]
+        if self.grid is None or self.ends is None:
+            return maps[row]  # type: ignore[no-any-return]
+        end, (h, w) = self.ends[row], self.grid[row]
+        return maps[end - h * w : end].reshape(h, w)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def pack(maps: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
@@ -69,21 +95,42 @@ def store(f: h5py.File, name: str, array: NDArray[np.generic]) -> None:
     f.create_dataset(name, data=array, chunks=chunks)
 
 
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Raises: CambenchError naming the heatmap file if it is truncated or foreign."""
+    try:
+        yield
+    except (OSError, KeyError) as e:
+        raise CambenchError(f"{path}: expected a heatmap file, got {e}; {MEND}") from e
+
+
+def check_schema(path: Path, file: h5py.File) -> None:
+    """Raises: CambenchError naming the heatmap file if it is of another schema."""
+    found = file.attrs.get("schema")
+    schema.check(path, found if found is None else int(found), schema.HEATMAPS, "a heatmap file", MEND)
+
+
 def read_heatmaps(path: Path) -> Heatmaps:
     """Read a heatmap file.
 
     Raises: CambenchError naming the file if it is truncated, foreign or of another schema.
     """
-    mend = "make it again with `cambench explain`, or delete it."
-    try:
-        with h5py.File(path, "r") as f:
-            found = f.attrs.get("schema")
-            schema.check(path, found if found is None else int(found), schema.HEATMAPS, "a heatmap file", mend)
-            data = {name: f[name][()] for name in f}
-            words = [json.loads(f.attrs[name]) for name in ("job", "origin")]
-            return Heatmaps(split(data), data["target"], data["prediction"], data["logits"], decode(data["id"]), *words)
-    except (OSError, KeyError) as e:
-        raise CambenchError(f"{path}: expected a heatmap file, got {e}; {mend}") from e
+    with faults(path), h5py.File(path, "r") as f:
+        check_schema(path, f)
+        data = {name: f[name][()] for name in f}
+        words = [json.loads(f.attrs[name]) for name in ("job", "origin")]
+        return Heatmaps(split(data), data["target"], data["prediction"], data["logits"], decode(data["id"]), *words)
+
+
+@contextmanager
+def open_heatmaps(path: Path) -> Iterator[Maps]:
+    """A heatmap file whose maps are read one by one, open within the block. Raises: as `read_heatmaps`."""
+    with ExitStack() as stack:
+        with faults(path):
+            file = stack.enter_context(h5py.File(path, "r"))
+            check_schema(path, file)
+            maps = Maps(file)
+        yield maps
 
 
 def split(data: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:

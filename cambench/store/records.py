@@ -6,7 +6,7 @@ Tables are computed from records only.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = [
     "Rows",
     "Value",
     "read_columns",
+    "read_origin",
     "read_record",
     "read_records",
     "read_rows",
@@ -48,7 +49,8 @@ class Record:
     `warnings`, what went wrong in the run's own training; unlike those they are no condition: seeds that share a recipe are
     averaged, those that diverged included.
     `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
-    weights are, `last` or `best`.
+    weights are, `last` or `best`. `path` and `stored` are not in the file: which file it is, and whether the command that
+    asked for it found it there.
     """
 
     run: str
@@ -74,11 +76,28 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
     schema: int = schema.RECORD
+    path: Path = field(default=Path(), compare=False)
+    stored: bool = field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        """One line for a person: the metric and its values, and what they took."""
+        values = [" ".join(filter(None, (name, str(value)))) for name, value in self.values.items()]
+        n = next(iter(self.values.values())).n
+        took = f"from the store, measured in {self.seconds:.1f} s" if self.stored else f"{self.seconds:.1f} s"
+        maps = f" ({self.explainer} {self.target})" if self.explainer else ""
+        return f"{self.run}  {self.metric}{maps}  {'  '.join(values)}  (n={n})  {took}"
+
+    def __repr__(self) -> str:
+        return f"<Record {self}>"
+
+    def plain(self) -> dict[str, Any]:
+        """What its file says."""
+        return {name: value for name, value in asdict(self).items() if name not in ("path", "stored")}
 
 
 def write_record(path: Path, record: Record) -> None:
     """Write the record whole or not at all."""
-    write_json(path, asdict(record))
+    write_json(path, record.plain())
 
 
 def read_record(path: Path) -> Record:
@@ -95,7 +114,7 @@ def read_record(path: Path) -> Record:
         }
         for name in ("partial", "deviations", "warnings"):
             data[name] = tuple(data[name])
-        return Record(**data)
+        return Record(**data, path=path)
     except (KeyError, TypeError, AttributeError) as e:
         raise CambenchError(f"{path}: expected a record, got one in which {e} is wrong or missing; {MEND}") from e
 
@@ -117,11 +136,15 @@ def readable(paths: Sequence[Path]) -> list[tuple[Path, Record]]:
     return found
 
 
-def write_rows(path: Path, job: dict[str, Any], rows: Arrays, ids: list[str]) -> None:
-    """The per-image rows of a record in HDF5: one data set a variant ("value" for the only one), and the image ids."""
+def write_rows(path: Path, job: dict[str, Any], rows: Arrays, ids: list[str], origin: Mapping[str, Any]) -> None:
+    """The per-image rows of a record in HDF5: one data set a variant ("value" for the only one), and the image ids.
+
+    origin: how to load the images again.
+    """
     with atomic_buffer(path) as buffer, h5py.File(buffer, "w", libver="latest") as f:
         f.attrs["schema"] = schema.RECORD
         f.attrs["job"] = json.dumps(job)
+        f.attrs["origin"] = json.dumps(dict(origin))
         for name, column in rows.items():
             f.create_dataset(name or "value", data=column)
         f.create_dataset("id", data=np.array([i.encode() for i in ids]), chunks=True, compression="gzip", shuffle=True)
@@ -155,6 +178,12 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
             return {name: f[name][()] for name in names}
     except OSError as e:
         raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {mend}") from e
+
+
+def read_origin(path: Path) -> dict[str, Any] | None:
+    """How to load the images behind a record's rows again; None in rows of an older cambench."""
+    with h5py.File(path, "r") as f:
+        return json.loads(f.attrs["origin"]) if "origin" in f.attrs else None
 
 
 def read_rows(path: Path) -> Rows:

@@ -87,6 +87,9 @@ class Run:
     path: Path
     info: RunInfo = field(default_factory=RunInfo)
 
+    def __repr__(self) -> str:
+        return f"<Run {self.name}{'' if self.finished else ', not finished'}>"
+
     @property
     def name(self) -> str:
         """<dataset>-<method>-<arch>-s<seed>-<hash8>."""

@@ -16,18 +16,18 @@ IDS = ["001.Ålesund/a b.jpg", "2", "3#dog"]
 
 def test_rows_come_back_without_the_columns_about_them(tmp_path: Path) -> None:
     one = {"row": np.arange(3), "": np.array([0.0, 1.0, 0.5])}
-    write_rows(tmp_path / "top1.h5", {}, one, IDS)
+    write_rows(tmp_path / "top1.h5", {}, one, IDS, {"spec": "birds"})
     found = read_rows(tmp_path / "top1.h5")
     assert list(found.values) == [""] and found.values[""].tolist() == [0.0, 1.0, 0.5] and found.ids == IDS
     assert found.values[""].dtype == np.float64
     two = {"row": np.arange(3), "zero": np.array([True, False, False]), "official": np.zeros(3), "correct": np.ones(3)}
-    write_rows(tmp_path / "ch.h5", {}, two, IDS)
+    write_rows(tmp_path / "ch.h5", {}, two, IDS, {})
     assert set(read_rows(tmp_path / "ch.h5").values) == {"official", "correct"}
 
 
 def test_variants_with_a_slash_in_their_names_come_back(tmp_path: Path) -> None:
     three = {"row": np.arange(3), "0.15/drop/mag": np.zeros(3), "0.15/up": np.ones(3), "label": np.arange(3)}
-    write_rows(tmp_path / "sweep.h5", {}, three, IDS)
+    write_rows(tmp_path / "sweep.h5", {}, three, IDS, {})
     found = read_rows(tmp_path / "sweep.h5")
     assert set(found.values) == {"0.15/drop/mag", "0.15/up", "label"} and found.values["0.15/up"].tolist() == [1, 1, 1]
 
@@ -36,7 +36,7 @@ def test_missing_truncated_and_foreign_rows_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with pytest.raises(CambenchError, match=r"a\.h5: expected the per-image rows of a record"):
         read_rows(path)
-    write_rows(path, {}, {"row": np.arange(3), "": np.zeros(3)}, IDS)
+    write_rows(path, {}, {"row": np.arange(3), "": np.zeros(3)}, IDS, {})
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CambenchError, match=r"a\.h5: expected the per-image rows of a record"):
         read_rows(path)

@@ -31,7 +31,7 @@ from cambench.store.locks import only_writer
 from cambench.store.parts import Parts
 from cambench.store.provenance import device_name, versions
 from cambench.store.records import Record, read_record, readable, rows_path, write_record, write_rows
-from cambench.vocabulary import CambenchError, Dataset, UsageError, Value, number_of
+from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
 
 NO_BOX = "images without a box, or with boxes wholly outside their picture alone"
 
@@ -52,18 +52,19 @@ def evaluate(
     path, described = locate_record(job, metric, loaded, dataset, place)
     again = anew is not None and path not in anew
     if path.exists() and not again:
-        return read_record(path)
+        return replace(read_record(path), stored=anew is None)
     with only_writer(path):
-        if not path.exists() or again:
+        stored = path.exists() and not again
+        if not stored:
             parts = Parts(path.with_suffix(".h5"), job_key(described), anew=again)
             record, rows = measure(metric, job, loaded, Asked(dataset, place, parts, anew))
-            write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows))
+            write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows), dataset.origin)
             write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
             supersede(path)
             parts.remove()
     if anew is not None:
         anew.add(path)
-    return read_record(path)
+    return replace(read_record(path), stored=stored)
 
 
 @dataclass(frozen=True)
@@ -271,21 +272,3 @@ def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
     saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
     given = {name: value for name, value in (("given", info.given), ("input", info.input)) if value}
     return {**recipe, **given, "weights": info.weights, "data": {**recipe.get("data", {}), **saw}}
-
-
-def summarise(record: Record) -> str:
-    """One line for a person: the metric, whose maps it looked at, and its values."""
-    shown = [" ".join(filter(None, (name, spread_out(value)))) for name, value in record.values.items()]
-    maps = f" ({record.explainer} {record.target})" if record.explainer else ""
-    return f"{record.run}  {record.metric}{maps}  " + "  ".join(shown) + f"  (n={next(iter(record.values.values())).n})"
-
-
-def spread_out(value: Value) -> str:
-    """`54.77 [54.33, 55.21]`; a value of one image has no interval."""
-    ends = "" if value.interval is None else " [{:.4g}, {:.4g}]".format(*value.interval)
-    return f"{value.value:.4g}{ends}"
-
-
-def announce(record: Record) -> None:
-    """Say a finished record."""
-    say(f"{summarise(record)}  {record.seconds:.1f} s")

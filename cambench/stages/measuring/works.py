@@ -11,7 +11,7 @@ from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages import workplace
 from cambench.stages.images import open_data
-from cambench.stages.measuring.evaluate import announce, evaluate
+from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.explain import ExplainJob, explain, locate
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import CHECKPOINTS, INPUT, LAST, Loaded, load_network, open_run
@@ -102,12 +102,17 @@ def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], l
     return made
 
 
-def explain_all(work: Works, job: ExplainJob, place: workplace.Place) -> list[Path]:
-    """The heatmap files of a job for every run."""
-    return explain_each(work, [job], place)
+def maps_of(work: Works, explainers: Sequence[str], targets: Sequence[str], **asked: Any) -> list[ExplainJob]:
+    """Each explainer with each target, the defaults where none is named. asked: the other fields of the jobs.
+
+    Raises: UsageError for a file of class sets that no target uses.
+    """
+    jobs = [ExplainJob(e, t, **asked) for e in explainers or [EXPLAINER] for t in targets or [TARGET]]
+    check_class_sets(work, [job.target for job in jobs])
+    return jobs
 
 
-def explain_each(work: Works, wanted: Sequence[ExplainJob], place: workplace.Place) -> list[Path]:
+def explain_all(work: Works, wanted: Sequence[ExplainJob], place: workplace.Place) -> list[Path]:
     """The heatmap files of every job for every run. Names are checked before anything is computed."""
     for job in wanted:
         find_explainer(job.explainer)
@@ -176,6 +181,7 @@ def evaluate_all(
         find_metric(job.metric)
         find_explainer(job.explainer)
         find_target(job.target)
+    check_unused(work, wanted)
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
         found: list[Record] = []
@@ -188,7 +194,7 @@ def evaluate_all(
                     raise
                 refused.append(e)
                 continue
-            announce(found[-1])
+            say(str(found[-1]))
         return found
 
     return each(work, place, act)

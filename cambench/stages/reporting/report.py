@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_tables
-from cambench.report import Table
+from cambench.report import Table, Tables
 from cambench.report.formats.terminal import terminal
 from cambench.report.tables.paper import paper_table
 from cambench.report.tables.summary import summary
@@ -27,7 +27,7 @@ def tables(
     arch: str | None = None,
     shown: Selection = EVERYTHING,
     brief: bool = False,
-) -> list[Table]:
+) -> Tables:
     """The papers' tables that were named, on: the same with another data set in the place of theirs; none: the summary.
 
     shown: which metrics and explainers. brief: of a metric with many columns a summary shows its headline.
@@ -43,15 +43,15 @@ def tables(
         from cambench.stages.reporting.choice import Choice, recipes
 
         chosen = shown.recipes(recipes(Choice(names, on=on, arch=arch), place))
-        return [paper_table(recipe, records, {}) for recipe in chosen]
+        return Tables(paper_table(recipe, records, {}) for recipe in chosen)
     if names:
         chosen = shown.recipes([recipe for name in names for recipe in load_tables(name)])
-        return [paper_table(r, records, load_published(r.id.partition("/")[0])) for r in chosen]
+        return Tables(paper_table(r, records, load_published(r.id.partition("/")[0])) for r in chosen)
     if not records:
         raise UsageError(
             f"nothing to report: {place.results / 'records'} holds no record; measure something with `cambench eval`."
         )
-    return summary(shown.records(records), brief=brief and not shown.metrics)
+    return Tables(summary(shown.records(records), brief=brief and not shown.metrics))
 
 
 def summarise(records: Sequence[Record]) -> list[Table]:

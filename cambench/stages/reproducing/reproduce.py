@@ -11,7 +11,7 @@ from cambench.recipes.tables import TableRecipe
 from cambench.report import Table
 from cambench.report.tables.paper import paper_table
 from cambench.stages.images import open_data
-from cambench.stages.measuring.evaluate import announce, evaluate
+from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import load_network, open_run
 from cambench.stages.progress import say
@@ -80,7 +80,8 @@ def perform(job: Job, place: Place) -> None:
     loaded = load_network(network_run(network, place), place, layer=what.layer, checkpoint=what.checkpoint)
     spec = None if what.dataset == network.dataset else what.dataset
     dataset = open_data(loaded, place, spec, "eval" if what.split == "episode" else what.split, None)
-    announce(evaluate(EvalJob(what.metric, what.explainer or "grad-cam", what.target or "logit"), loaded, dataset, place))
+    measurement = EvalJob(what.metric, what.explainer or "grad-cam", what.target or "logit")
+    say(str(evaluate(measurement, loaded, dataset, place)))
 
 
 def network_run(network: Network, place: Place) -> Run:

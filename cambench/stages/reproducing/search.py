@@ -12,7 +12,7 @@ from cambench import data, seeds
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, find_metric
 from cambench.stages import workplace
-from cambench.stages.measuring.evaluate import announce, check, evaluate
+from cambench.stages.measuring.evaluate import check, evaluate
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import jobs_of
 from cambench.stages.network import load_network
@@ -129,7 +129,7 @@ def measured(training: TrainJob, lr: float, wanted: Wanted, place: workplace.Pla
     except NotFiniteError as e:
         say(f"{RATE} = {lr:g}: no value: {e}")
         return Draw(lr, failed=str(e))
-    announce(record)
+    say(str(record))
     return Draw(lr, run, next(iter(record.values.values())).value, " ".join(record.warnings))
 
 

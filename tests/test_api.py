@@ -1,0 +1,166 @@
+"""The verbs in Python: names and defaults of the command line, and what they give is read by pandas and by a notebook."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typed import Typed
+
+import cambench
+from cambench.cli import app
+from cambench.data import synthbirds
+from cambench.store.heatmaps import read_heatmaps
+from cambench.store.records import read_record
+from cambench.store.runs import Run
+from cambench.vocabulary import UsageError
+
+PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher"}
+"""How a command prints what a function returns, and an option of one value."""
+MODES = {"report": {"caption"}, "explain": {"overlay"}, "reproduce": {"verbose"}}
+"""Options of what is another function."""
+CPU: dict[str, Any] = {"device": "cpu", "workers": 0}
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The roots of a tiny synthbirds set, as every verb takes them."""
+    root = tmp_path_factory.mktemp("birds")
+    synthbirds.make(root / "data" / "synthbirds", classes=4, per_class=4, test_per_class=3, size=40, seed=0)
+    return {"data_root": str(root / "data"), "results": root / "results"}
+
+
+@pytest.fixture(scope="module")
+def run(birds: dict[str, Any]) -> Run:
+    """A run of one epoch."""
+    settings = ["input.size=32", "train.batch_size=8"]
+    return cambench.train("ce", dataset="synthbirds", epochs=1, settings=settings, **CPU, **birds)
+
+
+def plain(default: object) -> object:
+    """A default as both spell it: nothing is None on the command line, and an empty sequence in Python."""
+    return None if default in ((), inspect.Parameter.empty) else default
+
+
+@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "report", "reproduce"])
+def test_names_and_defaults_are_those_of_the_command_line(verb: str) -> None:
+    own = inspect.signature(getattr(cambench, verb)).parameters
+    (command,) = [c.callback for c in app.registered_commands if c.name == verb]
+    assert command is not None
+    typed = inspect.signature(command).parameters
+    assert set(own) == set(typed) - PRINTED - MODES.get(verb, set())
+    for name in set(own) - {"data_root", "results"}:
+        assert plain(own[name].default) == plain(typed[name].default), name
+    for name, parameter in own.items():
+        assert parameter.annotation not in (parameter.empty, "Any") and "VAR" not in parameter.kind.name, name
+
+
+def test_a_run_is_trained_and_says_what_it_is_in_one_line(run: Run, birds: dict[str, Any]) -> None:
+    assert run.finished and run.info.recipe["train"]["epochs"] == 1 and run.path.parent == birds["results"] / "runs"
+    assert repr(run) == f"<Run {run.name}>" and repr(run.save(finished=False)) == f"<Run {run.name}, not finished>"
+    run.save(finished=True)
+
+
+def test_a_value_from_the_store_says_so(run: Run, birds: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    stored = "(n=12)  from the store, measured in "
+    for again, is_there in ((False, False), (False, True), (True, False)):
+        (record,) = cambench.evaluate("top1", run, again=again, **CPU, **birds)
+        assert record.stored is is_there and (stored in repr(record)) is is_there
+        assert (stored in capsys.readouterr().err) is is_there and "\n" not in repr(record)
+    assert not read_record(record.path).stored and read_record(record.path) == record
+
+
+def test_the_frame_of_records_has_a_row_an_image(run: Run, birds: dict[str, Any]) -> None:
+    cambench.explain(run, **CPU, **birds)  # which tells what the network says of the view that top1 is of
+    records = cambench.evaluate(["ch", "top1"], [run.name], "cam", **CPU, **birds)
+    frame = records.frame
+    assert list(frame.columns[:5]) == ["id", "path", "class", "prediction", "value"]
+    for record in records:
+        for variant, value in record.values.items():
+            own = frame[(frame["metric"] == record.metric) & (frame["variant"] == variant)]
+            assert len(own) == 12 and own["value"].mean() == pytest.approx(value.value)
+    assert all(Path(path).is_file() for path in frame["path"])
+    assert all(
+        re.sub(r"[ _]", "", name) in re.sub(r"[ _]", "", path)
+        for name, path in zip(frame["class"], frame["path"], strict=True)
+    )
+    top1 = frame[frame["metric"] == "top1"]
+    assert ((top1["class"] == top1["prediction"]) == (top1["value"] == 100)).all(), "the network says what it is scored for"
+    stored = cambench.records(run, "ch", **birds)
+    assert [r.metric for r in stored] == ["ch"] and stored.frame.equals(
+        frame[frame["metric"] == "ch"].reset_index(drop=True)
+    )
+
+
+def test_images_that_are_not_at_hand_keep_their_values(run: Run, birds: dict[str, Any], tmp_path: Path) -> None:
+    (record,) = cambench.evaluate("top1", run, **CPU, **birds)
+    frame = cambench.records(run, "top1", data_root=tmp_path / "none", results=birds["results"]).frame
+    assert len(frame) == 12 and frame["value"].mean() == pytest.approx(record.values[""].value)
+
+
+def test_heatmaps_are_read_image_by_image(run: Run, birds: dict[str, Any]) -> None:
+    (file,) = cambench.explain(run, target="weighted", **CPU, **birds)
+    want = read_heatmaps(file)
+    with cambench.heatmaps(file) as maps:
+        assert maps.job == want.job and list(maps) == want.ids and len(maps) == 12
+        for (image, heatmap), other in zip(maps.items(), want.maps, strict=True):
+            assert np.array_equal(heatmap, other) and np.array_equal(maps[image], other)
+        with pytest.raises(KeyError, match="nothing"):
+            maps["nothing"]
+
+
+def test_tables_and_comparisons_are_frames(run: Run, birds: dict[str, Any]) -> None:
+    other = cambench.train("cgc", "synthbirds", epochs=1, settings=["input.size=32", "train.batch_size=8"], **CPU, **birds)
+    ours, theirs = cambench.evaluate("ch", [run, other], **CPU, **birds)
+    (table,) = tables = cambench.report(**birds)
+    cells = table.frame.set_index(["row", "column"])["measured"]
+    assert cells["ce/grad-cam/logit", "ch/official"] == ours.values["official"].value
+    assert tables.frame.equals(table.frame) and "<table" in tables._repr_html_()
+    difference = cambench.compare(run, other, "ch", results=birds["results"]).set_index("variant")["difference"]
+    assert difference["official"] == pytest.approx(ours.values["official"].value - theirs.values["official"].value)
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(birds: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(birds["results"].rglob("*"))
+    (table,) = cambench.reproduce("cgc/6", on="synthbirds", seeds=1, dry_run=True, **CPU, **birds)
+    assert "4 jobs" in capsys.readouterr().out and table.frame["measured"].isna().all()
+    assert sorted(birds["results"].rglob("*")) == before
+
+
+@pytest.mark.parametrize(("verb", "message"), [
+    (lambda **at: cambench.train("cee", "synthbirds", **at), "unknown method 'cee'. Did you mean ce"),
+    (lambda **at: cambench.evaluate("top1", explainer="cam", **at), "--explainer cam: top1 looks at no heatmap"),
+    (lambda **at: cambench.explain(class_sets="x.csv", **at), "--class-sets: expected --target subset:x beside it"),
+    (lambda **at: cambench.report(arch="resnet8", **at), "--arch: expected --on DATASET beside it"),
+    (lambda **at: cambench.records("nothing", **at), "no run 'nothing'"),
+])  # fmt: skip
+def test_an_error_is_the_line_of_the_command(verb: Callable[..., Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)) as error:
+        verb(data_root=tmp_path, results=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_csv_is_read_by_pandas_as_it_stands(run: Run, birds: dict[str, Any], typed: Typed) -> None:
+    cambench.evaluate("ch", run, **CPU, **birds)
+    roots = ("--data-root", birds["data_root"], "--results", birds["results"])
+    table = pd.read_csv(io.StringIO(typed("report", "--csv", *roots).out))
+    assert {"measured", "std", "n", "published", "difference", "footnotes"} <= set(table.columns)
+    images = pd.read_csv(
+        io.StringIO(typed("report", "--per-image", "--csv", "--metric", "ch", "--run", run.name, *roots).out)
+    )
+    assert images["value"].to_numpy() == pytest.approx(cambench.records(run, "ch", **birds).frame["value"].to_numpy())
+    refused = typed("report", "--per-image", *roots)
+    assert refused.code == 2 and "--per-image: expected --csv or --json beside it" in refused.err
+
+
+def test_roots_are_those_of_the_environment(run: Run, birds: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMBENCH_DATA", birds["data_root"])
+    monkeypatch.setenv("CAMBENCH_RESULTS", str(birds["results"]))
+    assert [record.run for record in cambench.evaluate("top1", **CPU) if record.run == run.name] == [run.name]
