@@ -14,7 +14,8 @@ from benchmarks import peers
 from benchmarks.pairs import interleave, ratio, show
 from benchmarks.peak import peak
 from benchmarks.settings import CLASSES, Settings, images, resnet50
-from cambench.explainers import all_class_maps, explain, explain_batch, find_explainer
+from cambench.explainers import find_explainer
+from cambench.explainers.batch import all_class_maps, explain, explain_batch
 from cambench.explainers.explanation import Query, every_class
 from cambench.models import for_inference
 

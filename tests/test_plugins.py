@@ -133,7 +133,7 @@ ENTRY = replace(find_metric("top1"), aliases={aliases})
 
 
 def test_a_package_is_imported_when_it_is_asked_for(install: Install) -> None:
-    install("lazy-share", "metric", "ENTRY", METRIC.format(aliases=("lazy-alias",)))
+    install("lazy-share", "metric", "ENTRY", METRIC.format(aliases={"lazy-alias": ""}))
     assert find_metric("ch").name == "ch" and "lazy-share" in METRICS.names
     assert "lazy_share" not in sys.modules
     assert find_metric("Lazy_Share").name == "lazy-share" and "lazy_share" in sys.modules
@@ -149,7 +149,7 @@ def test_a_package_is_imported_when_it_is_asked_for(install: Install) -> None:
         ("OTHER = 1", "AttributeError: module 'broken_{n}' has no attribute 'ENTRY'"),
         ("ENTRY = max", "expected a Metric, got a builtin_function_or_method."),
         (
-            METRIC.format(aliases=("insertion",)),
+            METRIC.format(aliases={"insertion": ""}),
             "expected a name or alias of its own, got insertion, which is taken; rename it.",
         ),
     ],
@@ -171,7 +171,7 @@ def test_a_broken_package_is_one_line_where_it_is_asked_for_and_else_in_nobodys_
 
 
 def test_a_name_that_is_taken_stays_its_owners(install: Install, caplog: pytest.LogCaptureFixture) -> None:
-    install("ch", "metric", "ENTRY", METRIC.format(aliases=()), package="usurper")
+    install("ch", "metric", "ENTRY", METRIC.format(aliases={}), package="usurper")
     assert find_metric("ch").summary.startswith("share of the heatmap")
     assert list(METRICS).count("ch") == 1
     (record,) = caplog.records

@@ -1,4 +1,4 @@
-"""cambench ls KIND."""
+"""cambench ls KIND [NAME]."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ HIDDEN = {"runs": ("method", "dataset", "arch", "seed", "kind")}
 
 def ls(
     kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")],
+    name: Annotated[str | None, typer.Argument(help="A metric or explainer: its own page, with its options.")] = None,
     results: o.Results = o.RESULTS,
     as_json: o.Json = False,
 ) -> None:
@@ -26,6 +27,12 @@ def ls(
     from cambench.stages.housekeeping.catalogue import catalogue
     from cambench.stages.listing import print_rows
 
+    if name is not None:
+        from cambench.stages.housekeeping import page
+
+        facts = page.page(kind, name)
+        typer.echo(json.dumps(facts) if as_json else "\n".join(page.lines(facts)))
+        return
     rows = figures() if canonical(kind) == "figures" else catalogue(kind, results)
     if as_json:
         typer.echo(json.dumps(rows))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cambench.store.records import Record
 
 
-Metrics = Annotated[list[str], typer.Option("--metric", "-m", help="See cambench ls metrics; may be given several times.")]
+Metrics = Annotated[list[str], typer.Option("--metric", "-m", help="NAME[:option=value,…]: see ls metrics; repeatable.")]
 
 
 def evaluate(

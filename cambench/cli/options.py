@@ -24,7 +24,7 @@ DatasetName = Annotated[
 Split = Annotated[str, typer.Option("--split", help="Split; eval is the data set's evaluation split.")]
 Explainers = Annotated[
     list[str] | None,
-    typer.Option("--explainer", "-e", help="See cambench ls explainers; may be given several times. By default grad-cam."),
+    typer.Option("--explainer", "-e", help="NAME[:option=value,…], see cambench ls explainers; repeatable; else grad-cam."),
 ]
 Targets = Annotated[
     list[str] | None,

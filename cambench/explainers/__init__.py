@@ -1,229 +1,202 @@
-"""Explainers: model and images to raw, signed maps at their native grid."""
+"""Explainers: model and images to raw, signed maps at their native grid. Nothing here imports torch."""
 
 from __future__ import annotations
 
-from functools import partial
-
-import torch
-from torch import Tensor, nn
-
-from cambench.explainers import cam, points
-from cambench.explainers.contrast import Walk, cmwp, own_layer, walk
-from cambench.explainers.control import center, random
-from cambench.explainers.explanation import Explainer, Explanation, Query, answer, every_class, predict
-from cambench.explainers.gradients import gradient, input_gradient, input_x_gradient
-from cambench.explainers.index_calm import CALM
-from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
+from cambench import options
+from cambench.explainers.entry import Around, Explainer, Layer
 from cambench.lookup import Catalogue
-from cambench.targets import ClassSets, coefficients
+from cambench.options import Option, inside
 
-EXPLAINERS: dict[str, Explainer] = {
-    "cam": Explainer(
-        "cam",
-        cam.cam,
-        "layer",
-        "class weights of a GAP + linear head on its activations",
-        "Zhou et al. 2016, eq. 2",
-        closed="sum",
-    ),
-    "grad-cam": Explainer(
-        "grad-cam",
-        cam.grad_cam,
-        "layer",
-        "spatial mean of the gradient weighs the activations; no ReLU here",
-        "Selvaraju et al. 2017, eq. 1–2",
-        ("gradcam",),
-        closed="mean",
-    ),
-    "hires-cam": Explainer(
-        "hires-cam",
-        cam.hires_cam,
-        "layer",
-        "gradient × activation, summed over channels",
-        "Draelos & Carin 2020; Wang & Wang 2022, eq. 4",
-        ("linear-approximation", "hirescam"),
-        closed="mean",
-    ),
-    "gradient": Explainer(
-        "gradient",
-        gradient,
-        "input",
-        "gradient of the input, summed over colours",
-        "Simonyan et al. 2014",
-        unit="logits / pixel",
-    ),
-    "input-x-gradient": Explainer(
-        "input-x-gradient",
-        input_x_gradient,
-        "input",
-        "input × gradient, summed over colours",
-        "Shrikumar et al. 2016",
-        ("ixg",),
-    ),
-    "integrated-gradients": Explainer(
-        "integrated-gradients",
-        input_x_gradient,
-        "input",
-        "input × mean gradient on the path from zeros, 50 midpoints",
-        "Sundararajan et al. 2017, eq. 1; Wang & Wang 2022, §4",
-        ("ig",),
-        points=points.path,
-    ),
-    "smoothgrad": Explainer(
-        "smoothgrad",
-        gradient,
-        "input",
-        "mean gradient of 50 noisy copies, summed over colours",
-        "Smilkov et al. 2017, eq. 1; n and σ as in CALM",
-        ("smooth-gradient",),
-        unit="logits / pixel",
-        points=points.noisy,
-    ),
-    "vargrad": Explainer(
-        "vargrad",
-        gradient,
-        "input",
-        "variance of the gradient over 50 noisy copies; never negative",
-        "Adebayo et al. 2018, app. A; n and σ as in CALM",
-        ("variance-gradient",),
-        unit="(logits / pixel)²",
-        points=points.noisy,
-        pool=points.variance,
-    ),
-    "cmwp": Explainer(
-        "cmwp",
-        cmwp,
-        "network",
-        "contrastive excitation backprop to the last stage but one; no ReLU here",
-        "CGC §4, Table 4, authors' code; Zhang et al. 2016",
-        ("contrastive-excitation-backprop", "contrastive-mwp"),
-        unit="winning probability",
-        prepare=walk,
-        own_layer=own_layer,
-        partial=True,
-    ),
-    **CALM,
-    "center": Explainer(
-        "center",
-        center,
-        "control",
-        "a Gaussian around the image's middle, whatever the image: how far a guess gets",
-        "control; CALM protocol §6",
-        unit="none",
-    ),
-    "random": Explainer(
-        "random",
-        random,
-        "control",
-        "uniform noise at the layer's grid: the floor for every metric",
-        "control, as in RISE §4",
-        unit="none",
-    ),
-}
+__all__ = ["INDEX", "Explainer", "find_explainer", "known_explainer"]
 
-INDEX = Catalogue("explainer", Explainer, EXPLAINERS)
+local = inside(__name__)
+
+LATENT = Layer(own=local("calm:latent_layer"))
+COLOURS = Option(
+    "colours",
+    "sum",
+    "over the colours: sum, or largest: max |·|, never negative (Simonyan et al. 2014; CALM, authors' code)",
+    choices={"sum": local("gradients:gradient"), "largest": local("gradients:largest_gradient")},
+    sets="rule",
+)
+NOISE = (
+    Option("samples", 50, "noisy copies an image", least=1),
+    Option("sigma", 0.25, "deviation of the noise as a share of the image's range", least=0.0),
+)
 
 
-def find_explainer(name: str) -> Explainer:
-    """The entry of an explainer's name or alias. Raises: UsageError naming the nearest and all."""
-    return INDEX.find(name)
+def of_points(*, samples: int = 50) -> int:
+    """Passes of gradients at so many points, and of the image itself."""
+    return 3 * samples + 1
 
 
-def explain_batch(
-    model: nn.Module,
-    images: Tensor,
-    *,
-    explainer: str,
-    target: str = "logit",
-    classes: Tensor | None = None,
-    layer: str | None = None,
-    head: nn.Linear | Walk | None = None,
-    precision: str = "float32",
-    subsets: ClassSets | None = None,
-    training: bool = False,
-) -> Explanation:
-    """Raw maps of one batch for the target's scalar S = Σ_c v_c·y_c.
+INDEX = Catalogue(
+    "explainer",
+    Explainer,
+    {
+        "cam": Explainer(
+            local("cam:cam"),
+            "layer",
+            closed="sum",
+            summary="class weights of a GAP + linear head on its activations",
+            source="Zhou et al. 2016, eq. 2",
+        ),
+        "grad-cam": Explainer(
+            local("gradient_cam:grad_cam"),
+            "layer",
+            closed="mean",
+            summary="spatial mean of the gradient weighs the activations; no ReLU here",
+            source="Selvaraju et al. 2017, eq. 1–2",
+            aliases={"gradcam": ""},
+        ),
+        "hires-cam": Explainer(
+            local("gradient_cam:hires_cam"),
+            "layer",
+            closed="mean",
+            summary="gradient × activation, summed over channels",
+            source="Draelos & Carin 2020; Wang & Wang 2022, eq. 4",
+            aliases={"linear-approximation": "", "hirescam": ""},
+        ),
+        "gradient": Explainer(
+            local("gradients:gradient"),
+            "input",
+            unit="logits / pixel",
+            summary="gradient of the input, summed over colours",
+            source="Simonyan et al. 2014",
+            options=(COLOURS,),
+            aliases={"vanilla-gradient": "colours=largest"},
+            cost=3,
+        ),
+        "input-x-gradient": Explainer(
+            local("gradients:input_x_gradient"),
+            "input",
+            summary="input × gradient, summed over colours",
+            source="Shrikumar et al. 2016",
+            aliases={"ixg": ""},
+            cost=3,
+        ),
+        "integrated-gradients": Explainer(
+            local("gradients:input_x_gradient"),
+            "input",
+            around=Around(local("points:path")),
+            summary="input × mean gradient on the path from zeros, at midpoints",
+            source="Sundararajan et al. 2017, eq. 1; Wang & Wang 2022, §4",
+            options=(Option("steps", 50, "midpoints of the path", least=1),),
+            aliases={"ig": ""},
+            cost=lambda *, steps=50: of_points(samples=steps),
+        ),
+        "smoothgrad": Explainer(
+            local("gradients:gradient"),
+            "input",
+            unit="logits / pixel",
+            around=Around(local("points:noisy")),
+            summary="mean gradient of noisy copies, summed over colours",
+            source="Smilkov et al. 2017, eq. 1; n and σ as in CALM",
+            options=(COLOURS, *NOISE),
+            aliases={"smooth-gradient": "", "smooth-vanilla-gradient": "colours=largest"},
+            cost=of_points,
+        ),
+        "vargrad": Explainer(
+            local("gradients:gradient"),
+            "input",
+            unit="(logits / pixel)²",
+            around=Around(local("points:noisy"), local("points:variance")),
+            summary="variance of the gradient over noisy copies; never negative",
+            source="Adebayo et al. 2018, app. A; n and σ as in CALM",
+            options=(COLOURS, *NOISE),
+            aliases={"variance-gradient": "", "variance-vanilla-gradient": "colours=largest"},
+            cost=of_points,
+        ),
+        "integrated-vanilla-gradient": Explainer(
+            local("gradients:largest_gradient"),
+            "input",
+            unit="logits / pixel",
+            around=Around(local("points:path_with_ends"), local("points:path_sum")),
+            summary="largest absolute gradient over colours, summed over the path from zeros with its ends, over its steps",
+            source="CALM protocol §1.7, authors' code; not multiplied by the input",
+            options=(Option("steps", 50, "steps of the path, which has one point more", least=1),),
+            cost=lambda *, steps=50: of_points(samples=steps + 1),
+        ),
+        "cmwp": Explainer(
+            local("contrast:cmwp"),
+            "network",
+            unit="winning probability",
+            partial=True,
+            layer=Layer(own=local("contrast:own_layer"), prepare=local("contrast:walk")),
+            summary="contrastive excitation backprop to the last stage but one; no ReLU here",
+            source="CGC §4, Table 4, authors' code; Zhang et al. 2016",
+            aliases={"contrastive-excitation-backprop": "", "contrastive-mwp": ""},
+            cost=4,
+        ),
+        "calm": Explainer(
+            local("calm:calm"),
+            "latent",
+            unit="probability",
+            layer=LATENT,
+            summary="joint probability of class and location; with versus a counterfactual, with subset a superset",
+            source="CALM eq. 7",
+        ),
+        "calm-posterior": Explainer(
+            local("calm:posterior"),
+            "latent",
+            unit="probability",
+            layer=LATENT,
+            summary="probability of the location, given the class",
+            source="CALM protocol §1.4",
+        ),
+        "calm-conditional": Explainer(
+            local("calm:conditional"),
+            "latent",
+            unit="probability",
+            layer=LATENT,
+            summary="probability of the class at each location by itself",
+            source="CALM §4.1",
+        ),
+        "calm-saliency": Explainer(
+            local("calm:saliency"),
+            "latent",
+            unit="probability",
+            layer=LATENT,
+            summary="probability of the location, whatever the class",
+            source="CALM §4.1",
+        ),
+        "score-map": Explainer(
+            local("cam:score_map"),
+            "head",
+            summary="class score at each cell of a GAP + linear head: cam plus the class's bias",
+            source="CALM eq. 1",
+        ),
+        "min-max-cam": Explainer(
+            local("cam:min_max_cam"),
+            "head",
+            unit="none",
+            linear=False,
+            summary="cam of each class between 0 and 1, then the target's sum: with subset:NAME, CALM's CAM + superset",
+            source="CALM protocol §1.4, authors' code",
+        ),
+        "center": Explainer(
+            local("control:center"),
+            "control",
+            unit="none",
+            summary="a Gaussian around the image's middle, whatever the image: how far a guess gets",
+            source="control; CALM protocol §6",
+        ),
+        "random": Explainer(
+            local("control:random"),
+            "control",
+            unit="none",
+            summary="uniform noise at the layer's grid: the floor for every metric",
+            source="control, as in RISE §4",
+        ),
+    },
+)
 
-    images (N,3,H,W); classes (N,) or None for each image's best class; layer: None chooses `layer_of`, at the price
-    of a forward pass; head: what `place` returned, which spares the backward pass, or the preparation of a network;
-    precision `bf16`: autocast for the trunk alone, head and maps stay float32.
-    -> maps (N,h,w), logits (N,C), classes (N,). The model is put in eval mode and left as it was found. The maps of an
-    image do not depend on its batch. `training`: in train mode instead, so that batch norms take the batch's statistics
-    and update their own, which stay changed.
-    Raises: UsageError for unknown names or shapes, CambenchError for logits that are not finite.
-    """
-    entry = find_explainer(explainer)
-    if layer is None and entry.space != "input":
-        layer = layer_of(entry, model, images[:1])
-    return answer(model, images, Query(entry, layer, head, target, subsets, precision, training), classes)
+
+def known_explainer(text: str) -> Explainer | None:
+    """The entry of a record's explainer; None where there is none any more."""
+    return options.known(text, INDEX)
 
 
-def explain(
-    model: nn.Module,
-    images: Tensor,
-    explainer: str = "grad-cam",
-    target: str = "logit",
-    classes: Tensor | None = None,
-    layer: str | None = None,
-    size: int | None = None,
-) -> Tensor:
-    """Raw, signed maps of images (N,3,H,W) -> (N,h,w); layer and head are found out on the first image.
-
-    size: the side of the images that the network was trained on, where an explainer asks for it; None: these images'.
-    Raises: as `explain_batch`.
-    """
-    layer, head = place(model, images, find_explainer(explainer), layer, size)
-    return explain_batch(model, images, explainer=explainer, target=target, classes=classes, layer=layer, head=head).maps
-
-
-def input_gradients(
-    model: nn.Module, images: Tensor, classes: Tensor, target: str = "logit", precision: str = "float32"
-) -> Tensor:
-    """∂S/∂x of the target's scalar S = Σ_c v_c·y_c, every colour by itself: images (N,3,H,W), classes (N,) -> (N,3,H,W).
-
-    The model is put in eval mode and left as it was found. Raises: as `explain_batch`.
-    """
-    of_target = partial(coefficients, name=target, classes=classes)
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model):
-        return input_gradient(partial(predict, model, precision=precision), images, of_target)[0]
-
-
-def all_class_maps(
-    model: nn.Module,
-    images: Tensor,
-    explainer: str = "hires-cam",
-    layer: str | None = None,
-    *,
-    head: nn.Linear | Walk | None = None,
-) -> Tensor:
-    """The maps of every class's logit: images (N,3,H,W) -> (N,C,h,w), raw and signed.
-
-    One product of all C weight vectors with the activation where the head is GAP + linear, else C passes through the head.
-    layer, head: None finds them out on the first image at every call; who explains many batches finds them once.
-    Raises: as `explain_batch`.
-    """
-    entry = find_explainer(explainer)
-    if head is None:
-        layer, head = place(model, images, entry, layer)
-    return every_class(model, images, Query(entry, layer, head))
-
-
-def layer_of(entry: Explainer, model: nn.Module, image: Tensor) -> str:
-    """The layer that an explainer explains where none is named. image (1,3,H,W)."""
-    return default_layer(model, image) if entry.own_layer is None else entry.own_layer(model)
-
-
-def place(
-    model: nn.Module, images: Tensor, entry: Explainer, layer: str | None, size: int | None = None
-) -> tuple[str | None, nn.Linear | Walk | None]:
-    """The layer to explain, and its GAP + linear head, if it has one, or what the explainer prepares of the network.
-
-    Nothing for the space of the input.
-    """
-    if entry.space == "input":
-        return None, None
-    layer = layer or layer_of(entry, model, images[:1])
-    if entry.prepare is None:
-        return layer, gap_linear_head(model, layer, images[:1], training=False)
-    with evaluating(model):
-        return layer, entry.prepare(model, layer, size or min(images.shape[2], images.shape[3]), images)
+def find_explainer(text: str) -> Explainer:
+    """The entry that `NAME` or `NAME:option=value,…` names. Raises: UsageError naming the nearest and all."""
+    return options.find(text, INDEX)

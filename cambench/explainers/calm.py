@@ -56,9 +56,9 @@ def latent_layer(model: nn.Module) -> str:
 
     Raises: UsageError where the network has none.
     """
-    found = latents(model)
-    if not found:
+    layers = latents(model)
+    if not layers:
         raise UsageError(
             "CALM's maps need a network with a CALM head, got one without; train one with the method calm-em or calm-ml."
         )
-    return found[-1]
+    return layers[-1]

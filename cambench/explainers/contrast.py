@@ -88,10 +88,10 @@ class Walk(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """Compute a node's ordinary value, and above the layer the value that relevance walks on, in float32 at least."""
         if n not in self.steps:
-            found = super().run_node(n)
+            value = super().run_node(n)
             if any(user in self.steps for user in n.users):
-                found = self.values[n] = widened(found)
-            return found
+                value = self.values[n] = widened(value)
+            return value
         inputs = self.inputs(self.steps[n])
         with torch.autocast(inputs[0].device.type, enabled=False):
             self.values[n] = self.steps[n].operation.value(*inputs)
@@ -112,8 +112,8 @@ class Walk(fx.Interpreter):
         module = self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
         sources = tuple(argument for argument in node.args if isinstance(argument, fx.Node))
         operation = excitation.of_module(module) if module is not None else of_call(node, len(sources))
-        wanted = 2 if operation is excitation.SUM else 1
-        if operation is None or node.args[:wanted] != sources or len(node.all_input_nodes) > wanted:
+        operands = 2 if operation is excitation.SUM else 1
+        if operation is None or node.args[:operands] != sources or len(node.all_input_nodes) > operands:
             what = f"layer {node.target} ({type(module).__name__})" if module is not None else f"the operation {node.name}"
             raise UsageError(f"cmwp: expected {KNOWN} above layer {self.layer}, got {what}, which has no rule.")
         if node is self.contrast and self.window is not None:
@@ -126,17 +126,17 @@ class Walk(fx.Interpreter):
 
     def down(self, relevance: Tensor, start: fx.Node, end: fx.Node, *, opposite: bool = False) -> Tensor:
         """Relevance at the node `start` -> at the node `end` below it; opposite: the last layer's weights are negated."""
-        found = {start: relevance}
+        relevance_at = {start: relevance}
         negated = next(n for n, s in reversed(self.steps.items()) if s.operation.opposite is not None) if opposite else None
         for node, step in reversed(self.steps.items()):
-            if node is end or node not in found:
+            if node is end or node not in relevance_at:
                 continue
             rule = step.operation.opposite if node is negated else step.operation.down
             assert rule is not None
-            parts = rule(found.pop(node), *self.inputs(step))
+            parts = rule(relevance_at.pop(node), *self.inputs(step))
             for source, part in zip(step.sources, parts, strict=True):
-                found[source] = found[source] + part if source in found else part
-        return found[end]
+                relevance_at[source] = relevance_at[source] + part if source in relevance_at else part
+        return relevance_at[end]
 
 
 def of_call(node: fx.Node, inputs: int) -> Operation | None:
@@ -151,9 +151,9 @@ def last_call(graph: fx.Graph, layer: str) -> fx.Node:
 
     Raises: UsageError if it takes no part.
     """
-    found: list[fx.Node] = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
-    if found:
-        return found[-1]
+    calls: list[fx.Node] = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
+    if calls:
+        return calls[-1]
     raise UsageError(f"cmwp: layer {layer} takes no part in the forward pass; name another with --layer.")
 
 
@@ -163,11 +163,11 @@ def above(graph: fx.Graph, explained: fx.Node) -> list[fx.Node]:
     for node in reversed(graph.nodes):
         if node.op == "output" or node in used:
             used.update(node.all_input_nodes)
-    found = [explained]
+    above_it = [explained]
     for node in graph.nodes:
-        if node in used and any(source in found for source in node.all_input_nodes):
-            found.append(node)
-    return found[1:]
+        if node in used and any(source in above_it for source in node.all_input_nodes):
+            above_it.append(node)
+    return above_it[1:]
 
 
 def trace(model: nn.Module, layer: str) -> fx.Graph:
@@ -203,13 +203,13 @@ def walk(model: nn.Module, layer: str, size: int, like: Tensor) -> Walk:
 
     The window is what the average pool sees of such an image, where it leaves one cell of it.
     """
-    found = Walk(model, layer)
+    walked = Walk(model, layer)
     with torch.no_grad():
-        found(like.new_zeros(1, 3, size, size))
-    if found.values[found.top].shape[1] < 2:
+        walked(like.new_zeros(1, 3, size, size))
+    if walked.values[walked.top].shape[1] < 2:
         raise UsageError("cmwp: expected logits of two classes or more, got one logit; use grad-cam here.")
-    (grid,), pooled = found.inputs(found.steps[found.contrast]), found.values[found.contrast]
-    return Walk(model, layer, (grid.shape[2], grid.shape[3])) if pooled.numel() == grid.shape[1] else found
+    (grid,), pooled = walked.inputs(walked.steps[walked.contrast]), walked.values[walked.contrast]
+    return Walk(model, layer, (grid.shape[2], grid.shape[3])) if pooled.numel() == grid.shape[1] else walked
 
 
 def seed(walked: Walk, classes: Tensor) -> Tensor:

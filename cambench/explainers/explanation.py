@@ -6,18 +6,18 @@ Any other head: only the head is differentiated, the trunk runs without a graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.contrast import Walk
+from cambench.explainers.entry import Explainer, Space
 from cambench.explainers.gradients import differentiated, input_gradient
-from cambench.explainers.points import mean
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.explainers.probing.outputs import logits_of
 from cambench.maps import widened
@@ -25,41 +25,6 @@ from cambench.targets import ClassSets, coefficients, find_target
 from cambench.vocabulary import NotFiniteError, UsageError
 
 PRECISIONS = {"float32": False, "bf16": True}
-
-
-@dataclass(frozen=True)
-class Explainer:
-    """One explainer: `rule(activation, gradient) -> (N,h,w)`, raw and signed.
-
-    space: `layer` explains an activation, `input` the pixels, `control` nothing: its rule gets the images instead of a
-    gradient; the rule of `latent` gets the target's coefficients (N,C) instead. `network` has a way of its own through the
-    network, whose batch norms must not be folded: what `prepare(model, layer, training size, images)` returned gives the
-    logits, and the rule gets that and the classes.
-    closed: how the rule weighs activations by the weights W of a GAP + linear head, by W (`sum`) or by W/(h·w) (`mean`);
-    None where there is no closed form. biased: the closed form adds the class's bias to every cell; each: a step that every
-    class's map goes through before the target adds them up. own_layer: the layer explained by default, where it is not the
-    last convolutional stage. partial: an image may have no map (NaN, or nothing
-    positive); metrics of maps then leave it out and count it. points: where else than at the images an explainer of the
-    input takes gradients; pool: how the rule's maps of all points, which get the images themselves as x, become one map.
-    version: raise it when the rule changes, so that its maps change: maps of an older version are then made anew.
-    """
-
-    name: str
-    rule: Callable[..., Tensor]
-    space: Literal["layer", "input", "control", "network", "latent"]
-    summary: str
-    source: str
-    aliases: tuple[str, ...] = ()
-    closed: Literal["sum", "mean"] | None = None
-    unit: str = "logits"
-    prepare: Callable[[nn.Module, str, int, Tensor], Walk] | None = None
-    own_layer: Callable[[nn.Module], str] | None = None
-    partial: bool = False
-    biased: bool = False
-    each: Callable[[Tensor], Tensor] | None = None
-    points: Callable[[Tensor], Iterator[Tensor]] | None = None
-    pool: Callable[[Iterable[Tensor]], Tensor] = mean
-    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,67 +48,70 @@ class Query:
     precision: str = "float32"
     training: bool = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether maps follow from the weights of a GAP + linear head, without a gradient."""
+        known = self.explainer.closed is not None and isinstance(self.head, nn.Linear)
+        return known or self.explainer.space == "head"
+
+    def coefficients(self, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """v (N,C) of the target's scalar S = Σ_c v_c·y_c."""
+        return coefficients(logits, name=self.target, classes=classes, subsets=self.subsets)
+
 
 def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> Explanation:
-    """The explanation of one batch; see `explainers.explain_batch`."""
-    coefficients_of = partial(coefficients, name=query.target, classes=classes, subsets=query.subsets)
+    """The explanation of one batch; see `batch.explain_batch`."""
     with torch.inference_mode(False), evaluating(model, query.training):
-        if query.explainer.space == "network":
-            maps, logits, classes = of_network(model, images, query, classes)
-        elif query.explainer.points is not None:
-            maps, logits = of_points(model, images, query, classes)
-        elif query.explainer.space == "input":
-            maps, logits = of_input(model, images, query, coefficients_of)
-        elif query.explainer.space == "control":
-            maps, logits = of_nothing(model, images, query, coefficients_of)
-        elif query.explainer.space == "latent":
-            maps, logits = of_latent(model, images, query, coefficients_of)
-        elif query.head is not None and query.explainer.closed is not None:
-            maps, logits = of_closed_form(model, images, query, coefficients_of)
-        else:
-            maps, logits = of_head(model, images, query, coefficients_of)
+        maps, logits = SPACES[query.explainer.space](model, images, query, classes)
     return Explanation(maps, logits, logits.argmax(1) if classes is None else classes.to(logits.device).long())
 
 
-def of_closed_form(
-    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Maps and logits through a GAP + linear head: M = Σ_k (v·W)_k·A_k, divided by h·w for `mean`; no backward pass."""
+def of_layer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(activation (N,K,h,w), gradient (N,K,h,w)), from the logits down to the layer only; none with a closed form."""
+    if query.closed:
+        return of_head(model, images, query, classes)
+    with torch.enable_grad(), Probe(model, named(query.layer)) as probe:
+        logits = predict(model, images, query.precision)
+        score = (query.coefficients(logits, classes) * logits).sum()
+        gradient = differentiated(score, probe.activation, f"layer {query.layer}")
+        return query.explainer.rule(probe.activation.detach(), gradient), logits.detach()
+
+
+def of_head(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(activation (N,K,h,w), weights (C,K), bias (C,)) -> maps of all classes (N,C,h,w), which the target's v add up.
+
+    A rule that is linear gets v·W (N,1,K) and v·b (N,1) in their place, one map in place of C.
+    """
+    head = linear_head(query)
     with torch.no_grad(), Probe(model, named(query.layer), guard=False) as probe:
         logits = predict(model, images, query.precision)
-        v = coefficients_of(logits)
-        if query.explainer.each is not None:
-            return (v[:, :, None, None] * closed_maps(query, probe.activation)).sum(1), logits
-        maps = weighted_sums(probe.activation, (v @ closed_weights(query, probe.activation))[:, None])[:, 0]
-        bias = closed_bias(query)
-        return (maps if bias is None else maps + (v @ bias)[:, None, None]), logits
+        v, (weights, bias) = query.coefficients(logits, classes), weighing(query, head, probe.activation)
+        if query.explainer.linear:
+            return class_maps(query, probe.activation, (v @ weights)[:, None], (v @ bias)[:, None])[:, 0], logits
+        return (v[:, :, None, None] * class_maps(query, probe.activation, weights, bias)).sum(1), logits
 
 
-def of_nothing(
-    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Maps of a control at the layer's grid, and the network's logits; a target that does not exist is still an error."""
+def of_control(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(activation (N,K,h,w), images); a target that does not exist is still an error."""
     with torch.no_grad(), Probe(model, named(query.layer)) as probe:
         logits = predict(model, images, query.precision)
-        coefficients_of(logits)
+        query.coefficients(logits, classes)
         return query.explainer.rule(probe.activation, images), logits
 
 
-def of_latent(
-    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Maps and logits of a network whose head says p(y|x,z) and p(z|x): read off its latent layer, no backward pass."""
+def of_latent(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(latent pair (N,C+1,h,w), v (N,C)) of a network whose head says p(y|x,z) and p(z|x); no backward pass."""
     with torch.no_grad(), Probe(model, named(query.layer)) as probe:
         logits = predict(model, images, query.precision)
-        return query.explainer.rule(probe.activation.detach(), coefficients_of(logits)), logits
+        return query.explainer.rule(probe.activation.detach(), query.coefficients(logits, classes)), logits
 
 
-def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps, logits and classes by the explainer's own way through the network; its contrast is its own too.
+def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(what `layer.prepare` made of the network, classes (N,)): a way of its own, whose contrast is its own too.
 
     Raises: UsageError for a target.
     """
-    name, prepare = query.explainer.name, query.explainer.prepare
+    name, prepare = query.explainer.name, query.explainer.layer.prepare
     if query.target != "logit" or query.training:
         got = f"target {query.target}" if query.target != "logit" else "a network in train mode"
         raise UsageError(f"{name}: expected target logit and a network in eval mode, got {got}; its contrast is its own.")
@@ -152,27 +120,17 @@ def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor |
     walked = query.head if isinstance(query.head, Walk) else prepare(model, named(query.layer), side, images)
     with torch.no_grad():
         logits = predict(walked, images, query.precision)
-        chosen = logits.argmax(1) if classes is None else classes.to(logits.device).long()
-        return query.explainer.rule(walked, chosen), logits, chosen
+        explained = logits.argmax(1) if classes is None else classes.to(logits.device).long()
+        return query.explainer.rule(walked, explained), logits
 
 
-def of_head(
-    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Maps and logits through any head: the gradient of S = Σ_c v_c·y_c is taken from the logits down to the layer only."""
-    with torch.enable_grad(), Probe(model, named(query.layer)) as probe:
-        logits = predict(model, images, query.precision)
-        score = (coefficients_of(logits) * logits).sum()
-        gradient = differentiated(score, probe.activation, f"layer {query.layer}")
-        return query.explainer.rule(probe.activation.detach(), gradient), logits.detach()
-
-
-def of_input(
-    model: nn.Module, images: Tensor, query: Query, coefficients_of: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Maps and logits in the space of the input: a whole backward pass, without gradients of parameters."""
+def of_input(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(images (N,3,H,W), gradient (N,3,H,W)): a whole backward pass, without gradients of parameters."""
+    if query.explainer.around is not None:
+        return of_points(model, images, query, classes)
     with torch.enable_grad(), frozen(model):
-        gradient, logits = input_gradient(partial(predict, model, precision=query.precision), images, coefficients_of)
+        forward, v = partial(predict, model, precision=query.precision), partial(query.coefficients, classes=classes)
+        gradient, logits = input_gradient(forward, images, v)
     return query.explainer.rule(widened(images), widened(gradient)), logits
 
 
@@ -185,54 +143,65 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
     forward = partial(predict, model, precision=query.precision)
     with torch.no_grad():
         logits = forward(images)
-    chosen = logits.argmax(1) if classes is None else classes
-    at_point = partial(coefficients, name=query.target, classes=chosen, subsets=query.subsets)
+    at_point = partial(query.coefficients, classes=logits.argmax(1) if classes is None else classes)
     of_images = at_point(logits)
     v = at_point if find_target(query.target)[0].anew else lambda _: of_images
-    rule, points, pool = query.explainer.rule, query.explainer.points, query.explainer.pool
-    assert points is not None
+    rule, around = query.explainer.rule, query.explainer.around
+    assert around is not None
     with torch.enable_grad(), frozen(model):
-        gradients = (input_gradient(forward, point, v)[0] for point in points(images))
-        return pool(rule(widened(images), widened(g)) for g in gradients), logits
+        gradients = (input_gradient(forward, point, v)[0] for point in around.points(images))
+        return around.pool(rule(widened(images), widened(g)) for g in gradients), logits
+
+
+SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Tensor, Tensor]]] = {
+    "layer": of_layer,
+    "head": of_head,
+    "input": of_input,
+    "control": of_control,
+    "latent": of_latent,
+    "network": of_network,
+}
+"""What a rule is made of: model, images, query, classes -> maps (N,h,w), logits (N,C). Each says its rule's arguments."""
 
 
 def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
-    """Maps of all classes (N,C,h,w) of the target `logit`; see `explainers.all_class_maps`."""
-    if query.explainer.space != "layer":
+    """Maps of all classes (N,C,h,w) of the target `logit`; see `batch.all_class_maps`."""
+    if query.explainer.space not in ("layer", "head"):
         name = query.explainer.name
         raise UsageError(f"all-class maps: expected an explainer of a layer, got {name}; use grad-cam or hires-cam.")
-    closed = query.head is not None and query.explainer.closed is not None
-    graph = torch.no_grad() if closed else torch.enable_grad()
-    with torch.inference_mode(False), evaluating(model), graph, Probe(model, named(query.layer), guard=not closed) as probe:
+    head = linear_head(query) if query.closed else None
+    graph, guard = (torch.enable_grad(), True) if head is None else (torch.no_grad(), False)
+    with torch.inference_mode(False), evaluating(model), graph, Probe(model, named(query.layer), guard=guard) as probe:
         logits = predict(model, images, query.precision)
-        if closed:
-            return closed_maps(query, probe.activation)
-        found = []
+        if head is not None:
+            return class_maps(query, probe.activation, *weighing(query, head, probe.activation))
+        maps = []
         for score in logits.sum(0):
             gradient = differentiated(score, probe.activation, f"layer {query.layer}", again=True)
-            found.append(query.explainer.rule(probe.activation.detach(), gradient))
-    return torch.stack(found, 1)
+            maps.append(query.explainer.rule(probe.activation.detach(), gradient))
+    return torch.stack(maps, 1)
 
 
-def closed_maps(query: Query, activation: Tensor) -> Tensor:
-    """The maps of all classes through a GAP + linear head: (N,K,h,w) -> (N,C,h,w)."""
-    maps, bias, each = weighted_sums(activation, closed_weights(query, activation)), closed_bias(query), query.explainer.each
-    maps = maps if bias is None else maps + bias[:, None, None]
-    return maps if each is None else each(maps.flatten(0, 1)).reshape(maps.shape)
+def class_maps(query: Query, activation: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """Maps through a GAP + linear head: activation (N,K,h,w), weights (M,K) or (N,M,K), bias (M,) or (N,M) -> (N,M,h,w)."""
+    if query.explainer.space == "head":
+        return query.explainer.rule(activation, weights, bias)
+    return weighted_sums(activation, weights)
 
 
-def closed_weights(query: Query, activation: Tensor) -> Tensor:
-    """The head's weights (C,K) as the rule weighs activations by them."""
-    assert isinstance(query.head, nn.Linear)
-    weights = widened(query.head.weight.detach())
-    return weights if query.explainer.closed == "sum" else weights / (activation.shape[2] * activation.shape[3])
+def linear_head(query: Query) -> nn.Linear:
+    """The network's GAP + linear head. Raises: UsageError where it has none."""
+    if not isinstance(query.head, nn.Linear):
+        name = query.explainer.name
+        raise UsageError(f"{name} needs a head of global average pooling + one linear layer; use grad-cam or hires-cam.")
+    return query.head
 
 
-def closed_bias(query: Query) -> Tensor | None:
-    """The head's bias (C,) where the rule adds it to every cell; None where it does not, or where there is none."""
-    assert isinstance(query.head, nn.Linear)
-    bias = query.head.bias
-    return widened(bias.detach()) if query.explainer.biased and bias is not None else None
+def weighing(query: Query, head: nn.Linear, activation: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights (C,K) of a head, as the rule weighs activations by them, and its bias (C,)."""
+    weights = widened(head.weight.detach())
+    bias = weights.new_zeros(len(weights)) if head.bias is None else widened(head.bias.detach())
+    return (weights / (activation.shape[2] * activation.shape[3]) if query.explainer.closed == "mean" else weights), bias
 
 
 def predict(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> Tensor:

@@ -47,10 +47,10 @@ def differentiated(score: Tensor, at: Tensor, place: str, *, again: bool = False
 
     Raises: UsageError where no graph leads from the one to the other.
     """
-    found = torch.autograd.grad(score, at, allow_unused=True, retain_graph=again)[0] if score.requires_grad else None
-    if found is None:
+    gradient_of = torch.autograd.grad(score, at, allow_unused=True, retain_graph=again)[0] if score.requires_grad else None
+    if gradient_of is None:
         raise UsageError(
             f"{place}: expected a gradient of the logits, got none: the network's forward cuts it (torch.no_grad(), "
             "detach), or nothing above uses it; mend the forward, or use an explainer without gradients (random, center)."
         )
-    return found
+    return gradient_of

@@ -19,7 +19,7 @@ def maps_of_classes(
 
     One pass through the network a batch where a GAP + linear head or a CALM head says all of it, else a pass for each of
     the P maps, at most `chunk` at once. For explainers that are linear in the target the difference of two of these maps is
-    the map of `versus`. Raises: as `explainers.explain_batch`.
+    the map of `versus`. Raises: as `batch.explain_batch`.
     """
     query = replace(query, target="logit")
     if query.explainer.space == "latent":
@@ -27,7 +27,7 @@ def maps_of_classes(
             logits = predict(model, images, query.precision)
             v = one_hot(classes, logits.shape[1]).to(logits)
             return query.explainer.rule(probe.activation.detach()[places], v)
-    if query.explainer.space == "layer" and query.head is not None and query.explainer.closed is not None:
+    if query.closed:
         return every_class(model, images, query)[places, classes]
     pieces = zip(torch.split(places, chunk), torch.split(classes, chunk), strict=True)
     return torch.cat([answer(model, images[at], query, of).maps for at, of in pieces])

@@ -1,89 +1,144 @@
-"""What a metric is, and how its rows become values."""
+"""What a metric's entry says. Nothing here imports torch: functions are named by their place and imported when called."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
-from cambench.metrics import statistics
-from cambench.metrics.statistics import check_rows
-from cambench.vocabulary import Value
+from cambench.options import Entry
 
 Direction = Literal["up", "down", "none"]
+Steps = tuple[str, ...]
+Names = tuple[str, ...] | Callable[..., tuple[str, ...]]
+"""Names, or the function of the options that gives them."""
+ANY, NONE = "any", "none"
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One metric. `measure` declares by its argument names what it needs (`needs`) and returns rows (N,).
+class Printing:
+    """How values are printed."""
 
-    scale, decimals: how the mean is printed, in `unit`. view, view_scale: how the input is cut, and its size as a multiple
-    of the run's. steps: the map steps before `measure`, or that it applies to maps which it asks for itself. variants: names
-    of the ways to measure it, ("",) where there is one. group: images that are measured together, None for any number; a
-    smaller rest is dropped. explains: whether it needs heatmaps. steps_on: explainer -> steps in place of `steps`, where its
-    protocol differs. train_bn: (images a batch, images a chunk) where the maps come from passes in train mode, class by
-    class, whose batch norms drift on; see measuring/drift.py. A measure with several variants returns {column: rows}, the
-    variants among them; a column `counted` (N,) bool marks the images that count; `leaves_out` says which do not, and why.
-    mean: columns -> {variant: value}, where the value is no mean of rows over images. mask: how the ground-truth region
-    comes to the image's resolution, by nearest neighbour or `dilated` (every pixel that a bilinear resize reaches).
-    explainer: the only one that it looks at, where its protocol fixes one. directions: variant -> `down` or `none`, where it
-    differs from the metric's. units: the same for its unit. tallies: columns of marks, counted over the images that count.
-    pairs: it is measured over pairs of classes, a row a pair (pair_rows.py). spread: columns -> {variant: rows}, where a
-    variant is the mean of a part of the rows. first: only the first so many images of a split are measured, None for all.
-    version: raise it when a formula or a protocol changes, so that its values change: what an older version measured then
-    counts no longer, and is measured anew. asks: the question that it answers, for someone who has read no paper; "" where
-    `summary` says it.
-    """
-
-    name: str
-    measure: Callable[..., Any]
     unit: str
-    higher_is_better: bool
-    source: str
-    summary: str
-    view: Literal["resize-center-crop", "full", "resize"] = "resize-center-crop"
-    view_scale: float = 1.0
+    better: Literal["up", "down"] = "up"
+    """Which way values are better."""
     scale: float = 1.0
+    """What a mean of rows is multiplied by to be in `unit`."""
     decimals: int = 2
-    steps: tuple[str, ...] = ()
-    variants: tuple[str, ...] = ("",)
-    group: int | None = None
-    aliases: tuple[str, ...] = ()
-    steps_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    train_bn: tuple[int, int] | None = None
-    leaves_out: str = ""
-    mean: Callable[[Mapping[str, Tensor]], dict[str, float]] | None = None
-    mask: Literal["nearest", "dilated"] = "nearest"
-    explainer: str = ""
-    pairs: bool = False
-    spread: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    """Pattern of variants' names (`*/negative`) -> which way they are better, where it is not `better`."""
     units: Mapping[str, str] = field(default_factory=dict)
-    tallies: tuple[str, ...] = ()
+    """The same for the unit."""
+    headline: str = ""
+    """The variant that stands for all, where it is not the first."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is seen of an image."""
+
+    view: Literal["resize-center-crop", "full", "resize"] = "resize-center-crop"
+    """How it is cut."""
+    scale: float = 1.0
+    """Its size as a multiple of the run's."""
+    mask: Literal["nearest", "dilated"] = "nearest"
+    """How a region comes to its resolution: by nearest neighbour, or every pixel that a bilinear resize reaches."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Which maps are looked at, and how."""
+
+    steps: Steps = ()
+    """The map steps before `measure`, or that it applies to the maps which it asks for itself."""
+    on: Mapping[str, Steps] = field(default_factory=dict)
+    """Explainer -> its steps in place of `steps`, where its protocol differs."""
+    explainer: str = ANY
+    """The only one, where the protocol fixes one; `any`; or `none`: the value depends on no map."""
+    train_bn: tuple[int, int] | None = None
+    """(images a batch, images a chunk) of maps made in train mode, class by class, whose batch norms drift on."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What `measure` returns, and how it becomes values."""
+
+    variants: Names = ("",)
+    """The names of its values, ("",) of a single one. With several, rows are {column: (N, …)}, the variants among them."""
+    mean: Callable[..., dict[str, float]] | None = None
+    """columns -> {variant: value}, where values are no means of rows over images."""
+    spread: Callable[..., Any] | None = None
+    """columns -> {variant: rows}, where a variant is the mean of a part of the rows."""
+    group: int | None = None
+    """Images that are measured together, None for any number; a smaller rest is dropped."""
     first: int | None = None
-    version: int = 1
+    """Only the first so many images of a split are measured, None for all."""
+    pairs: bool = False
+    """A row is a pair of classes, not an image."""
+    leaves_out: str = ""
+    """Which images do not count and why, where a column `counted` (N,) bool marks those that do."""
+    tallies: Names = ()
+    """Columns of marks that are counted over the images that count."""
+
+
+@dataclass(frozen=True)
+class Metric(Entry):
+    """One metric: `measure` declares what it needs by the names of its arguments (`needs`), and returns rows (N,)."""
+
+    measure: Callable[..., Any]
+    printing: Printing
     asks: str = ""
+    """The question that it answers, for someone who has read no paper; "" where `summary` says it."""
+    input: Input = Input()
+    maps: Maps = Maps(explainer=NONE)
+    rows: Rows = Rows()
+
+    @property
+    def headline(self) -> str:
+        """The variant that stands for all."""
+        return self.printing.headline or self.variants[0]
 
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""
-        return self.directions.get(variant, "up" if self.higher_is_better else "down")
+        better: Direction = matching(self.printing.directions, variant, self.printing.better)
+        return better
 
     def unit_of(self, variant: str) -> str:
         """The unit of a variant's values."""
-        return self.units.get(variant, self.unit)
+        unit: str = matching(self.printing.units, variant, self.printing.unit)
+        return unit
 
     def on(self, explainer: str) -> Metric:
         """The metric as it reads the maps of an explainer."""
-        return replace(self, steps=self.steps_on.get(explainer, self.steps))
+        steps = self.maps.on.get(explainer.partition(":")[0], self.maps.steps)
+        return replace(self, maps=replace(self.maps, steps=steps))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names of its values."""
+        return known(self.rows.variants)
+
+    @property
+    def tallies(self) -> tuple[str, ...]:
+        """Columns of marks that are counted over the images that count."""
+        return known(self.rows.tallies)
+
+    @property
+    def fixed(self) -> str:
+        """The only explainer that it looks at, "" where there is a choice or none at all."""
+        return "" if self.maps.explainer in (ANY, NONE) else self.maps.explainer
+
+    @property
+    def looks(self) -> bool:
+        """Whether the value depends on an explainer, be it through heatmaps or as a function."""
+        return self.maps.explainer != NONE
 
     @property
     def explains(self) -> bool:
-        """True where `measure` takes a heatmap (a metric may also explain images itself, by the argument `explain`)."""
-        return "heatmap" in needs(self) and not self.pairs
+        """Whether `measure` takes a heatmap (a metric may also explain images itself, by the argument `explain`)."""
+        return "heatmap" in needs(self) and not self.rows.pairs
 
     @property
     def at_annotation(self) -> bool:
@@ -92,57 +147,26 @@ class Metric:
 
     @property
     def regions(self) -> bool:
-        """True where it looks at the regions of objects at the resolution of the input."""
+        """Whether it looks at the regions of objects at the resolution of the input."""
         return not self.at_annotation and bool({"mask", "regions"} & set(needs(self)))
 
     @property
-    def looks(self) -> bool:
-        """True where the value depends on an explainer, be it through heatmaps or as a function."""
-        return bool({"heatmap", "explain", "class_maps", "differentiate"} & set(needs(self)))
-
-    @property
     def targeted(self) -> bool:
-        """True where the value depends on the target that is explained."""
+        """Whether the value depends on the target that is explained."""
         return bool({"heatmap", "explain", "differentiate"} & set(needs(self)))
+
+
+def known(names: Names) -> tuple[str, ...]:
+    """The names themselves."""
+    return names if isinstance(names, tuple) else names()
+
+
+def matching(patterns: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+    """What the first pattern that a name fits says of it."""
+    return next((value for pattern, value in patterns.items() if fnmatchcase(name, pattern)), otherwise)
 
 
 def needs(metric: Metric) -> tuple[str, ...]:
     """The names of the arguments that `measure` takes, all of them in `vocabulary.ARGUMENTS`; options are keyword-only."""
     parameters = inspect.signature(metric.measure).parameters.values()
     return tuple(p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY)
-
-
-def reduce(rows: Tensor) -> float:
-    """The mean of the rows (N,), in their own unit.
-
-    Raises: CambenchError without rows or for rows that are not finite.
-    """
-    return float(check_rows(rows).mean())
-
-
-def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable[[], torch.Generator]) -> dict[str, Value]:
-    """Variant -> its value over the rows (N, …) of the images that count; a variant that has no value is left out.
-
-    generator: makes the bootstrap's generator, the same for every variant.
-    Raises: CambenchError without rows or for rows that are not finite.
-    """
-    if metric.mean is None:
-        found = {}
-        variants: Mapping[str, Tensor] = (
-            {v: columns[v] for v in metric.variants} if metric.spread is None else metric.spread(columns)
-        )
-        for variant, rows in variants.items():
-            rows = rows * metric.scale
-            interval = statistics.interval(rows, generator())
-            found[variant] = Value(reduce(rows), len(rows), statistics.standard_error(rows), interval)
-        return found
-    values, n, scale = metric.mean(columns), len(next(iter(columns.values()))), metric.scale
-    spread = statistics.resampled(metric.mean, columns, generator())
-    return {v: scaled(Value(values[v], n, *spread[v]), scale) for v in metric.variants if v in values}
-
-
-def scaled(found: Value, scale: float) -> Value:
-    """A value with its spread, in the metric's unit."""
-    error, ends = found.standard_error, found.interval
-    interval = None if ends is None else (ends[0] * scale, ends[1] * scale)
-    return Value(found.value * scale, found.n, None if error is None else error * scale, interval)

@@ -12,7 +12,8 @@ from scipy import stats
 from torch import Tensor
 
 from cambench.metrics.accuracy.predictions import checked
-from cambench.vocabulary import CambenchError
+from cambench.metrics.entry import Metric
+from cambench.vocabulary import CambenchError, Value
 
 AT_ONCE = 4_000_000
 EXACT = 50
@@ -60,14 +61,14 @@ def resampled(
     n = len(next(iter(columns.values())))
     if n == 1:
         return dict.fromkeys(statistic(columns), (None, None))
-    found: dict[str, list[float]] = {}
+    drawn_values: dict[str, list[float]] = {}
     for _ in range(draws):
         rows = torch.randint(n, (n,), generator=generator)
         for name, value in statistic({k: column[rows] for k, column in columns.items()}).items():
-            found.setdefault(name, []).append(value)
+            drawn_values.setdefault(name, []).append(value)
     tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     spread: dict[str, tuple[float, tuple[float, float]] | tuple[None, None]] = {}
-    for name, values in found.items():
+    for name, values in drawn_values.items():
         drawn = check_rows(torch.tensor(values, dtype=torch.float64))
         low, high = torch.quantile(drawn, tail).tolist()
         spread[name] = (float(drawn.std(correction=1)), (low, high))
@@ -173,3 +174,37 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
         corrected[index] = largest
     return corrected
+
+
+def reduce(rows: Tensor) -> float:
+    """The mean of the rows (N,), in their own unit.
+
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    return float(check_rows(rows).mean())
+
+
+def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable[[], torch.Generator]) -> dict[str, Value]:
+    """Variant -> its value over the rows (N, …) of the images that count; a variant that has no value is left out.
+
+    generator: makes the bootstrap's generator, the same for every variant.
+    Raises: CambenchError without rows or for rows that are not finite.
+    """
+    if metric.rows.mean is None:
+        spread_out = metric.rows.spread
+        variants = {v: columns[v] for v in metric.variants} if spread_out is None else spread_out(columns)
+        scaled_rows = {variant: rows * metric.printing.scale for variant, rows in variants.items()}
+        return {
+            variant: Value(reduce(rows), len(rows), standard_error(rows), interval(rows, generator()))
+            for variant, rows in scaled_rows.items()
+        }
+    values, n, scale = metric.rows.mean(columns), len(next(iter(columns.values()))), metric.printing.scale
+    spread = resampled(metric.rows.mean, columns, generator())
+    return {v: scaled(Value(values[v], n, *spread[v]), scale) for v in metric.variants if v in values}
+
+
+def scaled(mean: Value, scale: float) -> Value:
+    """A value with its spread, in the metric's unit."""
+    error, ends = mean.standard_error, mean.interval
+    bounds = None if ends is None else (ends[0] * scale, ends[1] * scale)
+    return Value(mean.value * scale, mean.n, None if error is None else error * scale, bounds)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cambench import geometry
-from cambench.explainers.cam import differentiable_cam
+from cambench.explainers.gradient_cam import differentiable_cam
 from cambench.losses.cgc import consistency_maps, grouped_cgc_loss, paired_windows, positive_pair_loss
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives.cross_entropy import accuracy

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cambench import maps
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.explainers.probe import evaluating
 from cambench.losses.excon import exconb_loss
 from cambench.objectives.network import Network, Terms

@@ -18,7 +18,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from cambench.explainers import known_explainer
 from cambench.lookup import canonical, find, nearest
+from cambench.metrics import known_metric
 from cambench.recipes.load import explain
 from cambench.recipes.published import load_published
 from cambench.recipes.schema import Strict
@@ -46,6 +48,18 @@ class Select(Strict):
     layer: str | None = None
     checkpoint: Literal["last", "best"] | None = None
     settings: dict[str, Any] = {}
+
+    @field_validator("metric")
+    @classmethod
+    def _metric(cls, text: str | None) -> str | None:
+        entry = known_metric(text or "")
+        return text if entry is None else entry.name
+
+    @field_validator("explainer")
+    @classmethod
+    def _explainer(cls, text: str | None) -> str | None:
+        entry = known_explainer(text or "")
+        return text if entry is None else entry.name
 
     def union(self, other: Select, place: str) -> Select:
         """Both selections at once; two parts of a variant's name become one: `t1`, `blur/positive` → `t1/blur/positive`.

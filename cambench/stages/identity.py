@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cambench.data import annotated
 from cambench.data.regions import BOXES, SEGMENTATION, region_source
 from cambench.data.views import View
-from cambench.explainers.explanation import Explainer
+from cambench.explainers.entry import Explainer
 from cambench.metrics import Metric, needs
 from cambench.recipes.schema import WORDS
 from cambench.stages.class_sets import chosen_sets
@@ -121,15 +121,15 @@ def defined(metric: Metric) -> dict[str, Any]:
         "metric": metric.name,
         "version": metric.version,
         "variants": list(metric.variants),
-        "steps": list(metric.steps),
-        **({"train_bn": list(metric.train_bn)} if metric.train_bn else {}),
+        "steps": list(metric.maps.steps),
+        **({"train_bn": list(metric.maps.train_bn)} if metric.maps.train_bn else {}),
     }
 
 
 def annotations_of(metric: Metric, dataset: Dataset, partial: bool = False) -> list[str]:
     """The kinds of annotation (`data.annotated`) that a metric looks at. Labels belong to the data set itself."""
     wanted = needs(metric)
-    if metric.pairs:
+    if metric.rows.pairs:
         return [annotated.ATTRIBUTES, annotated.PARTS, SEGMENTATION]
     boxes = metric.at_annotation or "box" in wanted or (partial and "mask" in wanted)
     regions = region_source(dataset) if metric.regions else None

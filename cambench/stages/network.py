@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from cambench import explainers, models, seeds
+from cambench import models, seeds
+from cambench.explainers.batch import place as place_in
 from cambench.explainers.contrast import Walk
-from cambench.explainers.explanation import Explainer, Explanation, Query, answer
+from cambench.explainers.entry import Explainer
+from cambench.explainers.explanation import Explanation, Query, answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
 from cambench.models.habits import first_pass, habits
 from cambench.models.preprocessing import COMMAND, preprocessing_of
@@ -34,7 +36,7 @@ CHECKPOINTS = (LAST, BEST)
 """A run's weights after its last epoch, and after the one with the best validation accuracy (the earliest of equals)."""
 
 
-OTHER_SIZE = "choose a metric that looks at images of its own size (ch-224 in place of ch, say)"
+OTHER_SIZE = "choose a metric that looks at images of its own size (ch:scale=1 in place of ch, say)"
 
 
 class Ready(NamedTuple):
@@ -86,7 +88,7 @@ class Loaded:
 
     def layer_of(self, explainer: Explainer) -> str:
         """The layer that an explainer explains: the one named, else the explainer's own default, else the run's."""
-        return self.layer if self.named or explainer.own_layer is None else explainer.own_layer(self.original)
+        return self.layer if self.named or explainer.layer.own is None else explainer.layer.own(self.original)
 
     def unfolded(self, layer: str) -> nn.Module:
         """A fresh copy with its batch norms, in eval mode on the device; whatever is done to it changes nothing else."""
@@ -96,12 +98,12 @@ class Loaded:
     def ready_for(self, explainer: Explainer) -> Ready:
         """The network as the explainer needs it."""
         layer = self.layer_of(explainer)
-        if explainer.prepare is None:
+        if explainer.layer.prepare is None:
             return Ready(explainer, self.model, layer, self.head, self.precision)
         model = self.unfolded(layer)
         image = torch.zeros(1, 3, self.size, self.size, device=self.device)
         with self.autocast():
-            layer_and_head = explainers.place(model, image, explainer, layer, self.size)
+            layer_and_head = place_in(model, image, explainer, layer, self.size)
         return Ready(explainer, model, *layer_and_head, self.precision)
 
     def check_size(self, size: int) -> None:

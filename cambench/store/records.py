@@ -49,7 +49,8 @@ class Record:
     `warnings`, what went wrong in the run's own training; unlike those they are no condition: seeds that share a recipe are
     averaged, those that diverged included.
     `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
-    weights are, `last` or `best`. `path` and `stored` are not in the file: which file it is, and whether the command that
+    weights are, `last` or `best`. `options`: those of the metric and the explainer with their values, defaults among them.
+    `path` and `stored` are not in the file: which file it is, and whether the command that
     asked for it found it there.
     """
 
@@ -73,6 +74,7 @@ class Record:
     device: str = "cpu"
     precision: str = "float32"
     checkpoint: str = "last"
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
     schema: int = schema.RECORD

@@ -54,4 +54,4 @@ def test_each_metric_is_measured_with_each_explainer_and_target_that_it_looks_at
 def test_the_listing_says_which_explainer_a_metric_fixes(typed: Typed) -> None:
     rows = {row["name"]: row["explainer"] for row in json.loads(typed("ls", "metrics", "--json").out)}
     assert rows["drop-increase"] == "grad-cam" and rows["ch"] == "any" and rows["top1"] == "none"
-    assert all(rows[m.name] == m.explainer for m in INDEX.values() if m.explainer)
+    assert all(rows[m.name] == m.maps.explainer for m in INDEX.values())

@@ -8,7 +8,7 @@ import torch
 from reference import calm as slow
 from torch import nn
 
-from cambench.explainers import explain, explain_batch
+from cambench.explainers.batch import explain, explain_batch
 from cambench.explainers.calm import joint
 from cambench.models import build, for_inference
 from cambench.models.calm_head import CalmHead

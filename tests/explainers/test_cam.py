@@ -7,7 +7,8 @@ import torch
 from explainers.networks import build, images
 from torch import Tensor
 
-from cambench.explainers.cam import cam, differentiable_cam, grad_cam, hires_cam, weighted_sums
+from cambench.explainers.cam import cam, weighted_sums
+from cambench.explainers.gradient_cam import differentiable_cam, grad_cam, hires_cam
 from cambench.explainers.probe import Probe
 from cambench.vocabulary import UsageError
 

@@ -10,7 +10,7 @@ from reference import cmwp as twin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cambench.explainers import explain, explain_batch
+from cambench.explainers.batch import explain, explain_batch
 from cambench.explainers.contrast import cmwp, own_layer, seed, walk
 from cambench.explainers.probe import Probe
 from cambench.models import for_inference

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers import all_class_maps, explain
+from cambench.explainers.batch import all_class_maps, explain
 from cambench.targets import coefficients
 
 CLASSES = 20

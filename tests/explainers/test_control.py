@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 
 MODEL = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
 

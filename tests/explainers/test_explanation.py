@@ -9,8 +9,8 @@ from explainers.networks import build, images, state
 from reference import cam as twin
 from torch import Tensor, nn
 
-from cambench import explainers
-from cambench.explainers import INDEX, all_class_maps, explain, explain_batch, find_explainer
+from cambench.explainers import INDEX, find_explainer
+from cambench.explainers.batch import all_class_maps, explain, explain_batch
 from cambench.targets import coefficients
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -194,7 +194,7 @@ def test_names_aliases_and_errors() -> None:
         explain(net, x, classes=torch.tensor([1]))
     with pytest.raises(UsageError, match=r"logits \(N,C\), got a list of \(3, 5, 1\); return"):
         explain_batch(Tupled(net), x, explainer="grad-cam", layer="net.stage")
-    assert explainers.explain_batch(net, x, explainer="grad-cam").maps.shape == (3, 6, 6)
+    assert explain_batch(net, x, explainer="grad-cam").maps.shape == (3, 6, 6)
 
 
 def test_logits_that_are_not_finite_are_an_error() -> None:

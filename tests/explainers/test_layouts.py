@@ -7,7 +7,7 @@ import torch
 from explainers.networks import state
 from torch import Tensor, nn
 
-from cambench.explainers import all_class_maps, explain
+from cambench.explainers.batch import all_class_maps, explain
 from cambench.explainers.probe import Probe, check_layer, default_layer, gap_linear_head
 from cambench.explainers.probing.layout import Layout, recognise
 from cambench.vocabulary import UsageError

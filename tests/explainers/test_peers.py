@@ -9,7 +9,7 @@ from explainers.networks import build, images
 from torch import Tensor, nn
 
 from cambench import maps
-from cambench.explainers import explain, explain_batch
+from cambench.explainers.batch import explain, explain_batch
 
 CLASSES = torch.tensor([4, 0, 2])
 

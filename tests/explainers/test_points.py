@@ -8,7 +8,7 @@ from explainers.networks import build, images
 from reference import points as twin
 from torch import Tensor, nn
 
-from cambench.explainers import explain
+from cambench.explainers.batch import explain
 from cambench.explainers.control import digest
 from cambench.explainers.points import moments, noisy, path
 from cambench.targets import INDEX, coefficients

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from cambench.explainers import explain_batch, find_explainer, place
+from cambench.explainers import find_explainer
+from cambench.explainers.batch import explain_batch, place
 from cambench.explainers.explanation import Query
 from cambench.explainers.several import maps_of_classes
 from cambench.models import build

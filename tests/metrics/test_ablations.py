@@ -8,9 +8,10 @@ import torch
 from reference import contrastive_cam as twin
 from torch import Tensor
 
-from cambench.metrics import INDEX, summarise
+from cambench.metrics import INDEX
 from cambench.metrics.accuracy import average_precision
 from cambench.metrics.core import gray, rfs
+from cambench.metrics.statistics import summarise
 from cambench.pixels import to_input
 from cambench.vocabulary import CambenchError
 

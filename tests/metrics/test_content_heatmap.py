@@ -13,7 +13,7 @@ from cambench.metrics.localisation.boxes import box_mask
 from cambench.metrics.localisation.content_heatmap import measure
 from cambench.vocabulary import CambenchError, UsageError
 
-STEPS = INDEX["ch"].steps
+STEPS = INDEX["ch"].maps.steps
 
 
 def spans(mask: torch.Tensor) -> tuple[list[int], list[int]]:

@@ -11,8 +11,9 @@ from reference import px_ap as slow
 from sklearn.metrics import average_precision_score
 
 from cambench import maps
-from cambench.metrics import INDEX, summarise
+from cambench.metrics import INDEX, find_metric
 from cambench.metrics.localisation import cue_localisation, px_ap
+from cambench.metrics.statistics import summarise
 
 
 def counts(scores: list[list[float]], cue: list[list[bool]], scale: str = "even") -> dict[str, torch.Tensor]:
@@ -69,13 +70,13 @@ def test_the_steps_of_the_protocol() -> None:
     """|D| comes after the resize: between −1 and 1 the difference passes through 0."""
     metric = INDEX["cue-localisation"]
     difference = torch.tensor([[[-1.0, 1.0]]])
-    shown = maps.apply(difference, metric.on("score-map").steps[1:], (1, 4))[0, 0]
+    shown = maps.apply(difference, metric.on("score-map").maps.steps[1:], (1, 4))[0, 0]
     assert shown.tolist() == [1, 0, 0, 1]  # −1, −½, ½, 1 -> 1, ½, ½, 1, by min-max
-    clipped = maps.apply(difference, metric.on("calm").steps[1:], (1, 4))[0, 0]
+    clipped = maps.apply(difference, metric.on("calm").maps.steps[1:], (1, 4))[0, 0]
     assert clipped.tolist() == [1, 0.5, 0.5, 1]
-    assert maps.apply(torch.full((1, 2, 2), -0.3), metric.on("calm").steps[1:], (2, 2)).abs().sum() == 0, "constant"
-    assert cue_localisation.around_difference(metric.steps) == ((), metric.steps[1:])
-    assert cue_localisation.around_difference(INDEX["cue-localisation-normalised"].steps)[0] == ("min-max",)
+    assert maps.apply(torch.full((1, 2, 2), -0.3), metric.on("calm").maps.steps[1:], (2, 2)).abs().sum() == 0, "constant"
+    assert cue_localisation.around_difference(metric.maps.steps) == ((), metric.maps.steps[1:])
+    assert cue_localisation.around_difference(find_metric("cue-localisation-normalised").maps.steps)[0] == ("min-max",)
     assert cue_localisation.scale_on("calm") == "log" and cue_localisation.scale_on("score-map") == "even"
 
 
@@ -84,7 +85,7 @@ def test_the_exact_one_is_the_average_precision_of_the_sorted_scores() -> None:
     scores = np.where(rng.random((5, 6, 6)) < 0.2, 0.0, 10 ** -rng.uniform(0, 12, (5, 6, 6)))
     scores[0, 0, :2] = 1.0, -0.0
     scores, cue = torch.from_numpy(scores).float(), torch.from_numpy(rng.random((5, 6, 6)) < 0.4)
-    found = cue_localisation.measure_exact(scores, cue)
+    found = cue_localisation.measure(scores, cue, bins="exact")
     assert int(sum(column.sum() for column in found.values())) == scores.numel(), "no score falls out"
     assert found["positive"].shape == (5, cue_localisation.FLOATS) and int(found["positive"][:, -1].sum()) == 0
     got = px_ap.average_precision(found["positive"].sum(0), found["negative"].sum(0))

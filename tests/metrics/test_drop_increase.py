@@ -32,7 +32,7 @@ def test_it_is_the_loop_over_pixels(ties: bool) -> None:
 
     found = drop_increase.measure(predict, torch.from_numpy(images), explain)
     expected = slow.drop_increase(predict, explain, images)
-    assert tuple(found) == drop_increase.VARIANTS
+    assert tuple(found) == drop_increase.variants()
     for name, rows in found.items():
         wanted = [e[name] for e in expected]
         np.testing.assert_allclose(rows.numpy(), wanted, rtol=1e-9, atol=1e-12)
@@ -76,7 +76,7 @@ def test_counts_of_pixels_directions_and_needs() -> None:
     counts = [[drop_increase.count(t, side * side) for t in drop_increase.KEPT] for side in (32, 64)]
     assert counts == [[153, 307, 460], [614, 1228, 1843]]
     metric = INDEX["drop-increase"]
-    assert metric.explainer == "grad-cam" and metric.looks and not metric.explains and metric.unit == "fraction"
+    assert metric.fixed == "grad-cam" and metric.looks and not metric.explains and metric.printing.unit == "fraction"
     assert metric.direction("0.30/drop-mag") == "down" and metric.direction("0.30/increase-percent") == "up"
     assert len(metric.variants) == 12
 

@@ -10,7 +10,7 @@ from reference import gradient_sign as twin
 from torch import Tensor, nn
 
 from cambench import metrics
-from cambench.explainers import input_gradients
+from cambench.explainers.batch import input_gradients
 from cambench.metrics.faithfulness import gradient_sign as gs
 from cambench.pixels import to_input
 from cambench.targets import coefficients
@@ -129,6 +129,6 @@ def test_what_is_not_finite_is_an_error() -> None:
 
 def test_the_index_fixes_the_explainer() -> None:
     for name in ("gradient-sign", "gradient-sign-printed"):
-        metric = metrics.INDEX[name]
-        assert metric.explainer == "gradient" and metric.looks and not metric.explains
+        metric = metrics.find_metric(name)
+        assert metric.fixed == "gradient" and metric.looks and not metric.explains
         assert set(metrics.needs(metric)) == {"image", "label", "predict", "differentiate", "normalisation"}

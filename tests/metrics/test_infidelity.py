@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from reference import infidelity as slow
 from torch import Tensor
 
 from cambench import seeds
-from cambench.metrics import INDEX
+from cambench.metrics import INDEX, find_metric
 from cambench.metrics.faithfulness import infidelity
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import CambenchError
@@ -19,11 +21,13 @@ SIZE = (12, 14)
 NORMALISATION = ((0.5, 0.4, 0.3), (0.25, 0.3, 0.2))
 
 
+measure = partial(infidelity.measure, draws=48)
+
+
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few draws, in pieces that do not divide them."""
-    for name, number in (("DRAWS", 48), ("CHUNK", 32)):
-        monkeypatch.setattr(infidelity, name, number)
+    """The draws of `measure` in pieces that do not divide them."""
+    monkeypatch.setattr(infidelity, "CHUNK", 32)
 
 
 def network(seed: int = 0, classes: int = 4) -> tuple[torch.nn.Module, Tensor]:
@@ -56,7 +60,7 @@ def drawn(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.usefixtures("few")
 def test_it_is_the_loop_over_draws() -> None:
     model, image = network()
-    found = infidelity.measure(model, image, explain, generators(3), NORMALISATION)
+    found = measure(model, image, explain, generators(3), NORMALISATION)
     assert tuple(found) == infidelity.VARIANTS == INDEX["infidelity"].variants
     with torch.no_grad():
         known = model(image).argmax(1)
@@ -81,7 +85,7 @@ def test_it_is_the_loop_over_draws() -> None:
 @pytest.mark.parametrize(("variant", "normalise"), [("captum-gaussian", False), ("captum-gaussian-scaled", True)])
 def test_it_is_captums_with_the_same_draws(variant: str, normalise: bool, few: None) -> None:
     model, image = network()
-    found = infidelity.measure(model, image, explain, generators(3), NORMALISATION)[variant]
+    found = measure(model, image, explain, generators(3), NORMALISATION)[variant]
     with torch.no_grad():
         known = model(image).argmax(1)
         heat = explain(image, known)
@@ -111,9 +115,9 @@ def test_by_hand() -> None:
 def test_squares_and_constants() -> None:
     assert [len(infidelity.squares(n, n)) for n in (32, 64)] == [7645, 35485]
     assert infidelity.squares(12, 14).tolist() == [list(s) for s in slow.squares(12, 14)]
-    assert (infidelity.IMAGES, infidelity.DRAWS, infidelity.DRAWS_CAPTUM) == (1000, 1000, 10)
+    assert (infidelity.DRAWS, infidelity.DRAWS_CAPTUM) == (1000, 10)
     metric = INDEX["infidelity"]
-    assert metric.first == 1000 and metric.explainer == "grad-cam" and not metric.higher_is_better
+    assert metric.rows.first == 1000 and metric.fixed == "grad-cam" and metric.printing.better == "down"
 
 
 def test_yeh_gaussian_stays_within_the_pixels_of_an_image() -> None:
@@ -130,10 +134,10 @@ def test_yeh_gaussian_stays_within_the_pixels_of_an_image() -> None:
 @pytest.mark.usefixtures("few")
 def test_the_batch_does_not_matter_and_nothing_infinite_becomes_a_number() -> None:
     model, image = network()
-    together = infidelity.measure(model, image, explain, generators(3), NORMALISATION)
+    together = measure(model, image, explain, generators(3), NORMALISATION)
     for i in range(3):
         one = slice(i, i + 1)
-        alone = infidelity.measure(model, image[one], explain, generators(3)[one], NORMALISATION)
+        alone = measure(model, image[one], explain, generators(3)[one], NORMALISATION)
         assert all(float(alone[v]) == pytest.approx(float(together[v][i]), rel=1e-9) for v in infidelity.VARIANTS)
     with pytest.raises(CambenchError, match="perturbed images"):
         calls: list[int] = []
@@ -142,10 +146,10 @@ def test_the_batch_does_not_matter_and_nothing_infinite_becomes_a_number() -> No
             calls.append(1)
             return model(x) * (torch.nan if len(calls) > 1 else 1)
 
-        infidelity.measure(later, image, explain, generators(3), NORMALISATION)
+        measure(later, image, explain, generators(3), NORMALISATION)
 
 
-def test_the_small_one_is_the_same_with_fewer_draws_of_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_small_one_is_the_same_with_fewer_draws_of_fewer_images() -> None:
     """With as many draws both are one; the small one takes 100 of each kind, captum's 10."""
     model, x = network()
     size = {"normalisation": NORMALISATION, "generators": [torch.Generator().manual_seed(i) for i in range(len(x))]}
@@ -159,10 +163,9 @@ def test_the_small_one_is_the_same_with_fewer_draws_of_fewer_images(monkeypatch:
     def explain(images: Tensor, classes: Tensor) -> Tensor:
         return images.sum(1)
 
-    small = INDEX["infidelity-small"]
+    small = find_metric("infidelity-small")
     found = small.measure(predict, x, explain, **size)
-    assert seen == len(x) * (2 * 100 + 10 + 1) and small.first == 50 and INDEX["infidelity"].first == 1000
-    monkeypatch.setattr(infidelity, "DRAWS", 100)
+    assert seen == len(x) * (2 * 100 + 10 + 1) and small.rows.first == 50
     size["generators"] = [torch.Generator().manual_seed(i) for i in range(len(x))]
-    whole = infidelity.measure(model, x, explain, **size)
+    whole = infidelity.measure(model, x, explain, **size, draws=100)
     assert all(torch.equal(found[name], whole[name]) for name in infidelity.VARIANTS)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from reference import insertion as twin
 from torch import Tensor, nn
 
+from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.faithfulness import deletion, insertion
-from cambench.metrics.faithfulness.perturbation import area, pieces, ranks, step_count
+from cambench.metrics.faithfulness.perturbation import Way, area, curve, pieces, ranks, step_count
 from cambench.vocabulary import CambenchError, UsageError
 
 METRICS = {"insertion": insertion, "deletion": deletion}
+
+
+def trace(metric: ModuleType, predict: Predict, image: Tensor, heatmap: Tensor, label: Tensor, **way: Any) -> Tensor:
+    """The curve s_0 … s_S of insertion or deletion."""
+    return curve(predict, metric.ends(image), heatmap, label, Way(**way), whole=int(metric is insertion))
+
+
 LABEL = torch.tensor([0, 1, 2, 3])
 
 
@@ -35,7 +46,7 @@ def problem(height: int = 20, width: int = 12, n: int = 4) -> tuple[Tensor, Tens
 @pytest.mark.parametrize("shape", [(20, 12), (16, 16), (5, 9)])
 def test_curves_match_their_twin(kind: str, shape: tuple[int, int]) -> None:
     net, (image, heatmap) = network(), problem(*shape)
-    curve = METRICS[kind].curve(net, image, heatmap, LABEL)
+    curve = trace(METRICS[kind], net, image, heatmap, LABEL)
     auc = METRICS[kind].measure(net, image, heatmap, LABEL)
     assert curve.shape == (4, -(-shape[0] // 8) + 1)
     for i in range(4):
@@ -71,12 +82,12 @@ def test_the_protocol_at_224_pixels() -> None:
         counts.extend((x[:, 0] == 1).sum((1, 2)).tolist())
         return torch.zeros(len(x), 2)
 
-    assert insertion.curve(count, image + 1, heatmap, torch.tensor([0])).shape == (1, 29)
+    assert trace(insertion, count, image + 1, heatmap, torch.tensor([0])).shape == (1, 29)
     inserted = sorted(counts)
     assert len(counts) == 29 and inserted[-1] == 224 * 224
     assert all(k * 1792 <= c for k, c in enumerate(inserted))  # the blur of ones is nearly 1 inside, never more inserted
     counts.clear()
-    deletion.curve(count, image + 1, heatmap, torch.tensor([0]))
+    trace(deletion, count, image + 1, heatmap, torch.tensor([0]))
     assert sorted(counts) == [k * 1792 for k in range(29)]
 
 
@@ -111,7 +122,7 @@ def test_deletion_of_a_classifier_that_counts_pixels() -> None:
     image = torch.ones(1, 3, 16, 4)
     image[:, :, 12:] = 0  # 48 of 64 pixels count
     good, bad = image[:, 0], 1 - image[:, 0]
-    scores = deletion.curve(share_of_bright_pixels, image, good, torch.tensor([1]))
+    scores = trace(deletion, share_of_bright_pixels, image, good, torch.tensor([1]))
     assert scores[0].tolist() == pytest.approx([0.75, 0.25, 0], abs=1e-6)
     assert deletion.measure(share_of_bright_pixels, image, good, torch.tensor([1])).tolist() == pytest.approx([0.3125])
     assert deletion.measure(share_of_bright_pixels, image, bad, torch.tensor([1])).tolist() == pytest.approx([0.4375])
@@ -120,7 +131,7 @@ def test_deletion_of_a_classifier_that_counts_pixels() -> None:
 def test_insertion_of_a_classifier_that_counts_pixels() -> None:
     image = torch.ones(1, 3, 16, 4)
     image[:, :, 12:] = 0
-    scores = insertion.curve(share_of_bright_pixels, image, image[:, 0], torch.tensor([0]))
+    scores = trace(insertion, share_of_bright_pixels, image, image[:, 0], torch.tensor([0]))
     assert scores[0].tolist() == pytest.approx([0, 0.5, 0.75], abs=1e-6)
     auc = insertion.measure(share_of_bright_pixels, image, image[:, 0], torch.tensor([0]))
     assert auc.tolist() == pytest.approx([(0 + 0.5 + 0.75 - 0.375) / 2])
@@ -135,7 +146,7 @@ def test_areas_by_hand() -> None:
 def test_ends_of_the_curves_are_the_clean_probability_of_the_predicted_class(kind: str) -> None:
     net, (image, heatmap) = network(), problem()
     p = torch.softmax(net(image), 1)
-    curve = METRICS[kind].curve(net, image, heatmap, (p.argmax(1) + 1) % 4)
+    curve = trace(METRICS[kind], net, image, heatmap, (p.argmax(1) + 1) % 4)
     end = curve[:, -1] if kind == "insertion" else curve[:, 0]
     torch.testing.assert_close(end.double(), p.amax(1).detach(), rtol=1e-6, atol=0)
 
@@ -150,9 +161,9 @@ def test_chunks_and_batches_change_nothing_and_bound_the_forward_passes(kind: st
         passes.append(len(x))
         return net(x)
 
-    whole = METRICS[kind].curve(net, image, heatmap, LABEL)
-    chunked = METRICS[kind].curve(predict, image, heatmap, LABEL, chunk=chunk)
-    alone = torch.cat([METRICS[kind].curve(net, image[i : i + 1], heatmap[i : i + 1], LABEL[i : i + 1]) for i in range(4)])
+    whole = trace(METRICS[kind], net, image, heatmap, LABEL)
+    chunked = trace(METRICS[kind], predict, image, heatmap, LABEL, chunk=chunk)
+    alone = torch.cat([trace(METRICS[kind], net, image[i : i + 1], heatmap[i : i + 1], LABEL[i : i + 1]) for i in range(4)])
     torch.testing.assert_close(chunked, whole, rtol=0, atol=1e-7)
     torch.testing.assert_close(alone, whole, rtol=0, atol=1e-7)
     assert max(passes) <= chunk and sum(passes) == 4 * 4  # one pass an image for each of 3 + 1 scores

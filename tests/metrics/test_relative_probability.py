@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from reference import relative_probability as twin
 from torch import Tensor, nn
 
 from cambench import maps, metrics
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.metrics.faithfulness import relative_probability as rp
 from cambench.vocabulary import CambenchError
 
@@ -43,13 +45,13 @@ def explainer(net: nn.Module, own: str, name: str = "hires-cam"):  # type: ignor
 def test_columns_match_their_twin(target: str) -> None:
     net, x = network(), images()
     explain = explainer(net, target)
-    found, equal = (f(x, explain, net) for f in (rp.measure, rp.measure_equal_count))
+    found, equal = (rp.measure(x, explain, net, rule=rule) for rule in ("sign", "equal-count"))
     counts = 0
     for i in range(N):
         pair, counted = twin.two(net, x[i])
         assert bool(found["counted"][i]) == bool(equal["counted"][i]) == counted
         if not counted:
-            assert all(bool(found[v][i].isnan()) for v in rp.VARIANTS)
+            assert all(bool(found[v][i].isnan()) for v in rp.variants())
             continue
         counts += 1
         for k, t in enumerate(("t1", "t2")):
@@ -185,9 +187,9 @@ def test_maps_are_resized_with_the_corners_aligned_and_signed() -> None:
     assert (got[0, 0, 0], got[0, -1, -1]) == (-1, 5)
 
 
-@pytest.mark.parametrize("measure", [rp.measure, rp.measure_equal_count])
-def test_batches_and_chunks_change_nothing(measure) -> None:  # type: ignore[no-untyped-def]
-    net, x = network(), images()
+@pytest.mark.parametrize("rule", ["sign", "equal-count"])
+def test_batches_and_chunks_change_nothing(rule: rp.Replacing) -> None:
+    net, x, measure = network(), images(), partial(rp.measure, rule=rule)
     explain = explainer(net, "weighted")
     whole = measure(x, explain, net)
     parts = [measure(one[None], explain, net, chunk=1) for one in x]
@@ -206,10 +208,9 @@ def test_what_is_not_finite_is_an_error() -> None:
 
 def test_the_index_says_which_way_each_variant_is_better() -> None:
     for name in ("relative-probability", "relative-probability-equal-count"):
-        metric = metrics.INDEX[name]
-        assert set(metric.directions) <= set(metric.variants)
+        metric = metrics.find_metric(name)
         for variant in metric.variants:
             wanted = "up" if variant.endswith("positive") else "down" if variant.endswith("negative") else "none"
             assert metric.direction(variant) == wanted
-        assert metric.view == "resize" and metric.steps == ("resize-corners",)
-    assert len(metrics.INDEX["relative-probability"].variants) == 14
+        assert metric.input.view == "resize" and metric.maps.steps == rp.STEPS == ("resize-corners",)
+    assert [len(rp.variants(rule=rule)) for rule in ("sign", "equal-count")] == [14, 26]

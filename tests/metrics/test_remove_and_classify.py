@@ -8,8 +8,9 @@ import torch
 from reference import remove_and_classify as slow
 
 from cambench import seeds
-from cambench.metrics import INDEX, summarise
+from cambench.metrics import INDEX
 from cambench.metrics.faithfulness import remove_and_classify
+from cambench.metrics.statistics import summarise
 from cambench.vocabulary import CambenchError
 
 
@@ -76,7 +77,7 @@ def test_counts_ties_and_random_pixels() -> None:
 
 
 def test_no_accuracy_left_is_no_value_and_bad_arguments() -> None:
-    rows = {name: torch.tensor([True, False]) for k in remove_and_classify.VARIANTS for name in (k, f"{k}-random")}
+    rows = {name: torch.tensor([True, False]) for k in remove_and_classify.variants() for name in (k, f"{k}-random")}
     rows["90-random"] = torch.tensor([False, False])
     found = summarise(INDEX["remove-and-classify"], rows, lambda: torch.Generator().manual_seed(0))
     assert tuple(found) == ("10", "30", "50", "70") and found["10"].value == 1.0

@@ -10,8 +10,9 @@ import torch
 from reference import contrastive_cam as twin
 from torch import Tensor
 
-from cambench.metrics import INDEX, find_metric, summarise
+from cambench.metrics import INDEX, find_metric
 from cambench.metrics.core import rfs
+from cambench.metrics.statistics import summarise
 from cambench.pixels import to_input, to_pixels
 
 LEVELS = {"linf": (0.125, 0.25, 0.375, 0.5, 0.625, 0.75), "l2": (30, 60, 90, 120, 150, 180)}
@@ -123,10 +124,8 @@ def test_the_default_level_of_the_sweep_is_the_metric_itself() -> None:
 def test_the_index_offers_the_sweep_beside_the_metric() -> None:
     metric = find_metric("rfs_sweep")
     assert metric.variants == tuple(f"{norm}/{level}" for norm, level in NAMES)
-    assert (metric.mask, metric.unit, metric.decimals) == tuple(
-        getattr(INDEX["rfs"], k) for k in ("mask", "unit", "decimals")
-    )
-    assert INDEX["rfs"].variants == ("",) and INDEX["rfs"].measure is rfs.measure
+    assert (metric.input, metric.printing) == (INDEX["rfs"].input, INDEX["rfs"].printing)
+    assert INDEX["rfs"].variants == ("",)
     hits = {f"{v}/{side}": torch.tensor([x, x, x]) for v in rfs.VARIANTS for side, x in (("fg", 0.5), ("bg", 0.9))}
     hits |= {"l2/60/bg": torch.ones(3), "l2/60/fg": torch.zeros(3), "label": torch.tensor([0, 0, 4])}
     values = summarise(metric, hits, lambda: torch.Generator().manual_seed(0))

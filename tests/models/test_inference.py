@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.models import build, for_inference, keep_heap
 from cambench.models.inference import convolutions_up_to, trace
 

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 from torchvision.models import MaxVit, SwinTransformer, VisionTransformer
 
-from cambench.explainers import explain
+from cambench.explainers.batch import explain
 from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
 from cambench.models import for_inference
 from cambench.models.python import adopted

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import relu
 
 from cambench import models
-from cambench.explainers import explain
+from cambench.explainers.batch import explain
 from cambench.explainers.probe import default_layer, gap_linear_head
 from cambench.models.heads import find_head, learner
 from cambench.models.projection import project

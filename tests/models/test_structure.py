@@ -9,7 +9,7 @@ import torch
 from structured import ENDING, make
 from torch import Tensor, nn
 
-from cambench.explainers import explain
+from cambench.explainers.batch import explain
 from cambench.explainers.calm import latent_layer
 from cambench.explainers.probe import default_layer, gap_linear_head
 from cambench.models import for_inference

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from cambench import models, objectives
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.losses.supcon import supcon_loss
 from cambench.objectives import excon
 from cambench.objectives.network import Network, differentiate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from importlib.resources import files
 
-from cambench.metrics import INDEX
+from cambench.metrics import find_metric
 from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import cells, load_table, load_tables
@@ -34,7 +34,7 @@ def test_cells_select_what_was_published() -> None:
         assert select.settings["train.batch_size"] == int(setting["batch_size"])
         start = 100 if (select.method, setting["batch_size"]) == ("excon", "256") else None
         assert select.settings.get("objective_settings.start") == start, "all others are the recipe's own"
-        metric = INDEX[select.metric or ""]
+        metric = find_metric(select.metric or "")
         variant = {"top1_acc": None, "infidelity": "yeh-gaussian"}.get(
             said["metric"], f"{setting.get('threshold')}/{said['metric'].replace('_', '-')}"
         )

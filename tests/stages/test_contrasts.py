@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from cambench.data.loader import eval_batches
 from cambench.data.regions import regions_in_view
-from cambench.explainers import all_class_maps
+from cambench.explainers.batch import all_class_maps
 from cambench.metrics.faithfulness.relative_probability import best
 from cambench.report.figures.panels import Row
 from cambench.stages.reporting.figures import contrast, versus

@@ -13,7 +13,7 @@ from tiny import TINY
 
 from cambench.data import cues
 from cambench.data.loader import eval_batches
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.stages.pairs import pairs_of
 from cambench.stages.reporting.figures import counterfactual
 from cambench.stages.reporting.figures import scene as scenes

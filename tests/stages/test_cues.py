@@ -18,7 +18,7 @@ from cambench.data import cues, load
 from cambench.data.cub import attribute_names
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.metrics import INDEX
 from cambench.stages.measuring import works
 from cambench.stages.measuring.rows import EvalJob
@@ -79,7 +79,7 @@ def test_the_map_of_a_pair_is_that_of_two_classes(
     rounding = 1e-2 if scale == "log" else 1e-3  # differences near 0 have few digits, and each bin is 1.6 % wide
     pairs = cues.cue_pairs(np.array(dataset.attributes), attribute_names(dataset.root))
     loaded, expected, sizes = load_network(open_run(run, there), there), {}, {}
-    side, steps = loaded.size, INDEX["cue-localisation"].on(explainer).steps[1:]
+    side, steps = loaded.size, INDEX["cue-localisation"].on(explainer).maps.steps[1:]
     for pair in pairs:
         rows = [r for r, s in enumerate(dataset.samples) if s.label in pair[:2]]
         source = {"device": "cpu", "cache": there.results / "cache"}
@@ -108,7 +108,7 @@ def test_the_map_of_a_pair_is_that_of_two_classes(
         assert record.values[f"fresh/{k}"].n == len(of_k) == 2
     assert record.explainer == explainer and record.values["fresh/mean"].n == 6
     assert record.values["accumulated/1"].value != record.values["fresh/1"].value
-    assert record.counts == {f"pairs that do not count ({INDEX['cue-localisation'].leaves_out})": 0}
+    assert record.counts == {f"pairs that do not count ({INDEX['cue-localisation'].rows.leaves_out})": 0}
     assert read_rows(path).ids[0] == f"{dataset.classes[pairs[0].a]} – {dataset.classes[pairs[0].b]}"
 
 

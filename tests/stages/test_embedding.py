@@ -13,7 +13,7 @@ from reference import embedding as slow
 
 from cambench import models
 from cambench.data.loader import eval_batches
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.models.heads import without_head
 from cambench.stages.reporting.figures.embedding import (
     Chosen,

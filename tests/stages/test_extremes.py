@@ -52,7 +52,7 @@ def test_the_worst_images_come_first_with_their_values(metric: str, lowest_first
         for one in drawn.shows["images"]:
             assert one["value"] == pytest.approx(every[one["image"]])
             words = [text.get_text() for text in drawn.figure.texts]
-            assert f"{one['value']:.{find_metric(metric).decimals}f} probability" in words and one["class"] in words
+            assert f"{one['value']:.{find_metric(metric).printing.decimals}f} probability" in words and one["class"] in words
             assert f"✓ {one['predicted']}" in words or f"✗ says {one['predicted']}" in words
 
 

@@ -127,7 +127,7 @@ def test_every_metric_says_which_annotations_it_looks_at(birds_of_ones_own: Plac
     for metric in metrics.INDEX.values():
         kinds = identity.annotations_of(metric, dataset)
         asked = {"mask", "regions", "box"} & set(metrics.needs(metric))
-        assert bool(kinds) == bool(asked or metric.pairs), metric.name
+        assert bool(kinds) == bool(asked or metric.rows.pairs), metric.name
     assert identity.annotations_of(metrics.INDEX["cue-localisation"], dataset) == ["attributes", "parts", "segmentation"]
     assert identity.annotations_of(metrics.INDEX["ch"], dataset) == ["boxes"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from cambench import metrics
 from cambench.data import load
 from cambench.data.loader import eval_batches
 from cambench.data.regions import regions_in_view
-from cambench.explainers import explain_batch
+from cambench.explainers.batch import explain_batch
 from cambench.metrics import Metric
+from cambench.metrics.entry import Maps, Printing, Rows
 from cambench.stages.images import make_view
 from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.rows import EvalJob
@@ -33,6 +36,14 @@ def measured(metric: Metric, place: Place, folder: Path, monkeypatch: pytest.Mon
     return evaluate(EvalJob(metric.name, target=target), loaded, load("synthbirds", "test", there.data), there)
 
 
+PLAIN = Printing("1")
+
+
+def of(name: str, measure: Callable[..., Any], printing: Printing = PLAIN, **groups: Any) -> Metric:
+    """A metric of one's own."""
+    return Metric(measure, printing, name=name, summary="s", source="s", **groups)
+
+
 def brightness(image: Tensor, label: Tensor) -> dict[str, Tensor]:
     """Two columns; only images of even classes count, the others have no value."""
     value = image.mean((1, 2, 3))
@@ -41,7 +52,7 @@ def brightness(image: Tensor, label: Tensor) -> dict[str, Tensor]:
 
 
 def test_several_columns_and_images_that_do_not_count(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metric = Metric("b", brightness, "1", True, "s", "s", variants=("once", "twice"), leaves_out="odd classes")
+    metric = of("b", brightness, rows=Rows(("once", "twice"), leaves_out="odd classes"))
     record = measured(metric, place, tmp_path, monkeypatch)
     dataset = load("synthbirds", "test", place.data)
     even = [s.id for s in dataset.samples if s.label % 2 == 0]
@@ -58,7 +69,7 @@ def test_no_image_that_counts_is_an_error(place: Place, tmp_path: Path, monkeypa
         return {"": image.mean((1, 2, 3)), "counted": torch.zeros(len(image), dtype=torch.bool)}
 
     with pytest.raises(CambenchError, match=r"expected an image to measure, got none of \d+ \(dark\)"):
-        measured(Metric("n", never, "1", True, "s", "s", leaves_out="dark"), place, tmp_path, monkeypatch)
+        measured(of("n", never, rows=Rows(leaves_out="dark")), place, tmp_path, monkeypatch)
 
 
 def test_a_value_that_is_no_mean(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +79,7 @@ def test_a_value_that_is_no_mean(place: Place, tmp_path: Path, monkeypatch: pyte
     def largest(columns: dict[str, Tensor]) -> dict[str, float]:
         return {"": float(columns["pixel"].max())}
 
-    record = measured(Metric("m", scores, "1", True, "s", "s", scale=10, mean=largest), place, tmp_path, monkeypatch)
+    record = measured(of("m", scores, Printing("1", scale=10), rows=Rows(mean=largest)), place, tmp_path, monkeypatch)
     loaded = load_network(open_run("synthbirds-ce", place), place)
     dataset, view = load("synthbirds", "test", place.data), make_view("resize-center-crop", loaded)
     batches = eval_batches(dataset, view, batch_size=32, cache=place.results / "cache")
@@ -87,7 +98,7 @@ def test_regions_class_maps_and_gradients(place: Place, tmp_path: Path, monkeypa
             seen.update(maps=class_maps(image), gradient=differentiate(image, label))
         return mask.double().mean((1, 2))
 
-    record = measured(Metric("r", look, "1", True, "s", "s"), place, tmp_path, monkeypatch, target="weighted")
+    record = measured(of("r", look, maps=Maps()), place, tmp_path, monkeypatch, target="weighted")
     loaded = load_network(open_run("synthbirds-ce", place), place)
     dataset, view = load("synthbirds", "test", place.data), make_view("resize-center-crop", loaded)
     for i in range(3):

@@ -20,17 +20,24 @@ from torch.nn.functional import interpolate
 from cambench import metrics
 from cambench.data import annotated, load
 from cambench.data.loader import eval_batches
-from cambench.explainers import explain, find_explainer
+from cambench.explainers import find_explainer
+from cambench.explainers.batch import explain
 from cambench.metrics.localisation.boxes import box_mask
+from cambench.recipes.tables import Select
+from cambench.report.tables.measure import with_options
+from cambench.report.tables.select import matches
 from cambench.stages.images import make_view
 from cambench.stages.measuring import works
 from cambench.stages.measuring.evaluate import evaluate, left_out
 from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import Loaded, load_network, open_run, weights_hash
+from cambench.stages.reproducing.inventory import is_record
+from cambench.stages.reproducing.plan import Measurement
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record
+from cambench.store.runs import find_run
 from cambench.vocabulary import CambenchError
 
 ONLY = works.Works(["synthbirds-ce"])
@@ -154,7 +161,7 @@ def slow_train_bn(loaded: Loaded, place: Place) -> dict[int, float]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 8 and chunks of 16 in place of 100 and 5,000."""
-    monkeypatch.setitem(metrics.INDEX.built_in, "iauc-train-bn", replace(metrics.INDEX["iauc-train-bn"], train_bn=SMALL))
+    monkeypatch.setitem(metrics.INDEX["iauc"].options[2].choices, "train", SMALL)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -175,7 +182,6 @@ def test_drifting_batch_norms_match_the_protocol_written_out(place: Place, tmp_p
 
 KILLED = """
 import os, signal, sys
-from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -183,7 +189,7 @@ from cambench import metrics
 from cambench.stages.measuring import rows, works
 from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
-metrics.INDEX.built_in["iauc-train-bn"] = replace(metrics.INDEX["iauc-train-bn"], train_bn=(8, 16))
+metrics.INDEX["iauc"].options[2].choices["train"] = (8, 16)
 rows.COMMIT = 8
 append = Parts.append
 def thrice(self, count, arrays):
@@ -234,3 +240,29 @@ def test_unrel_takes_any_right_class_and_explains_the_best_of_them(tmp_path: Pat
 def test_without_sets_any_right_class_is_the_label(place: Place) -> None:
     any_, one = works.evaluate_all(ONLY, [EvalJob("top1-any"), EvalJob("top1")], place)
     assert any_.values[""].value == one.values[""].value
+
+
+def test_options_are_measured_stored_and_said(place: Place, tmp_path: Path) -> None:
+    there = fresh(place, tmp_path)
+    wanted = [
+        EvalJob("iauc"),
+        EvalJob("iauc:rows=4"),
+        EvalJob("iauc:rows=8", "gradcam"),
+        EvalJob("ch", "smoothgrad:samples=2"),
+    ]
+    plain, finer, same, noisy = works.evaluate_all(ONLY, wanted, there)
+    assert same == plain and finer.values != plain.values
+    assert (finer.metric, finer.options["metric"]) == (
+        "iauc:rows=4",
+        {"rows": 4, "track": "predicted", "batch-norms": "eval"},
+    )
+    assert (noisy.explainer, noisy.options["explainer"]["samples"]) == ("smoothgrad:samples=2", 2)
+    folder = there.results / "records" / plain.run
+    names = sorted(path.name.rsplit(".", 2)[0] for path in folder.glob("*.json"))
+    assert names == ["test.grad-cam.logit.iauc", "test.grad-cam.logit.iauc-rows-4", "test.smoothgrad-samples-2.logit.ch"]
+    assert works.evaluate_all(ONLY, [EvalJob("iauc:ROWS=4")], there) == [finer], "read, not measured again"
+    beneath = [sentence for record in (plain, finer, noisy) for sentence in with_options(record)]
+    assert beneath == ["iauc with rows=4 in place of rows=8", "smoothgrad with samples=2 in place of samples=50"]
+    run, what = find_run(plain.run, there.results), Measurement("iauc:rows=4", "synthbirds", "test", "grad-cam", "logit")
+    assert is_record(what, finer, run) and not is_record(what, plain, run)
+    assert matches(Select(metric="iauc:rows=4,track=predicted"), finer) and not matches(Select(metric="iauc"), finer)

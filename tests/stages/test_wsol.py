@@ -10,7 +10,7 @@ import torch
 
 from cambench import maps
 from cambench.data import load
-from cambench.metrics import INDEX
+from cambench.metrics import INDEX, find_metric
 from cambench.metrics.localisation import max_box_acc, px_ap
 from cambench.stages.measuring import works
 from cambench.stages.measuring.rows import EvalJob, scaled_boxes
@@ -22,7 +22,11 @@ def test_calm_s_maps_are_resized_bilinearly_and_all_others_bicubically() -> None
     for name in ("max-box-acc", "px-ap"):
         metric = INDEX[name]
         assert metric.on("cam").steps == metric.on("score-map").steps == ("float64", "resize-cubic", "min-max")
-        assert metric.on("calm").steps == INDEX[f"{name}-bilinear"].on("cam").steps == ("float64", "resize", "min-max")
+        assert (
+            metric.on("calm").maps.steps
+            == find_metric(f"{name}-bilinear").on("cam").maps.steps
+            == ("float64", "resize", "min-max")
+        )
 
 
 def test_both_localisation_metrics_from_the_heatmaps_of_a_run(place: Place, tmp_path: Path) -> None:
@@ -34,7 +38,7 @@ def test_both_localisation_metrics_from_the_heatmaps_of_a_run(place: Place, tmp_
     stored = read_heatmaps(path)
     side = stored.job["view"]["size"]
     raw = torch.from_numpy(np.stack([stored.maps[i] for i in range(len(dataset))]))
-    heatmap = maps.apply(raw, INDEX["max-box-acc"].steps, (side, side))
+    heatmap = maps.apply(raw, INDEX["max-box-acc"].maps.steps, (side, side))
     assert heatmap.dtype == torch.float64
     boxes = [scaled_boxes(dataset, row, (side, side)) for row in range(len(dataset))]
     expected = max_box_acc.mean(max_box_acc.measure(heatmap, boxes))

@@ -21,8 +21,8 @@ def measure(image: Tensor, regions: Tensor, segment: Callable[[Tensor], Tensor])
     """
     scores = checked(segment(image), "pixel scores")
     count = scores.shape[1]
-    said, true = (one_hot(x.flatten(1), count).bool() for x in (scores.argmax(1), regions.to(scores.device) + 1))
-    return {"intersection": (said & true).sum(1), "union": (said | true).sum(1)}
+    predicted, true = (one_hot(x.flatten(1), count).bool() for x in (scores.argmax(1), regions.to(scores.device) + 1))
+    return {"intersection": (predicted & true).sum(1), "union": (predicted | true).sum(1)}
 
 
 def by_class(columns: Mapping[str, Tensor]) -> Tensor:
@@ -36,8 +36,8 @@ def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
 
     Raises: CambenchError where there is none.
     """
-    found = by_class(columns)
-    objects = found[1:][found[1:].isfinite()]
+    iou = by_class(columns)
+    objects = iou[1:][iou[1:].isfinite()]
     if not len(objects):
         raise CambenchError("segmentation-iou: expected a pixel of a class in truth or prediction, got none.")
-    return {"": float(objects.mean()), "with-background": float(found[found.isfinite()].mean())}
+    return {"": float(objects.mean()), "with-background": float(iou[iou.isfinite()].mean())}

@@ -11,7 +11,6 @@ from cambench.metrics.accuracy.predictions import ClassMaps, checked
 from cambench.metrics.core.contrastive import RULES, contrastive, iou, predicted
 
 VARIANTS = (*RULES, "pairwise")
-LEAVES_OUT = "whose mask is empty on the grid"
 
 
 @torch.no_grad()
@@ -22,12 +21,12 @@ def measure(image: Tensor, label: Tensor, mask: Tensor, class_maps: ClassMaps) -
     object. image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,), one a rule; an empty H does not count.
     Raises: CambenchError for maps that are not finite or of a single class.
     """
-    found = checked(class_maps(image), "class maps")
-    core = maps.on_grid(mask, (found.shape[2], found.shape[3]))
+    maps_of = checked(class_maps(image), "class maps")
+    core = maps.on_grid(mask, (maps_of.shape[2], maps_of.shape[3]))
     counted = core.flatten(1).any(1)
-    own = reconstructed(found, label)
+    own = reconstructed(maps_of, label)
     columns = {rule: iou(predicted(own, rule), core) for rule in RULES}
-    against = contrastive(found, label)
+    against = contrastive(maps_of, label)
     pairs = against.shape[1]
     regions = predicted(against.flatten(0, 1), "0.5")
     columns["pairwise"] = iou(regions, core.repeat_interleave(pairs, 0)).view(-1, pairs).mean(1)

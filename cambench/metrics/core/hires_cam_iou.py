@@ -11,7 +11,7 @@ from cambench import maps
 from cambench.metrics.accuracy.predictions import ClassMaps, checked
 from cambench.metrics.core.contrastive import RULES, iou, predicted
 
-LEAVES_OUT = "none of whose classes shows on the grid"
+VARIANTS = tuple(RULES)
 
 
 @torch.no_grad()
@@ -22,18 +22,18 @@ def measure(image: Tensor, labels: Sequence[tuple[int, ...]], regions: Tensor, c
     no pair. image (N,3,H,W), labels: N tuples, regions (N,H,W) int64 -> columns (N,): a sum a rule, and `pairs`.
     Raises: CambenchError for maps that are not finite.
     """
-    found = checked(class_maps(image), "class maps")
+    maps_of = checked(class_maps(image), "class maps")
     pairs = [(n, i) for n, classes in enumerate(labels) for i in classes]
-    rows, classes = torch.tensor(pairs, device=found.device).T
-    core = maps.on_grid(regions[rows] == classes[:, None, None], (found.shape[2], found.shape[3]))
+    rows, classes = torch.tensor(pairs, device=maps_of.device).T
+    core = maps.on_grid(regions[rows] == classes[:, None, None], (maps_of.shape[2], maps_of.shape[3]))
     shows = core.flatten(1).any(1)
     rows, classes, core = rows[shows], classes[shows], core[shows]
 
     def summed(values: Tensor) -> Tensor:
-        return torch.zeros(len(found), dtype=torch.float64, device=found.device).index_add_(0, rows, values)
+        return torch.zeros(len(maps_of), dtype=torch.float64, device=maps_of.device).index_add_(0, rows, values)
 
-    columns = {rule: summed(iou(predicted(found[rows, classes], rule), core)) for rule in RULES}
-    count = summed(torch.ones(len(rows), dtype=torch.float64, device=found.device))
+    columns = {rule: summed(iou(predicted(maps_of[rows, classes], rule), core)) for rule in RULES}
+    count = summed(torch.ones(len(rows), dtype=torch.float64, device=maps_of.device))
     return {**columns, "pairs": count, "counted": count > 0}
 
 

@@ -43,8 +43,8 @@ def measure(
     and label.
     Raises: CambenchError for logits that are not finite.
     """
-    found = shares(predict, image, label, mask, generators, normalisation, {"linf": (level,)}, trials)
-    return {**{side: found[f"linf/{level:g}/{side}"] for side in SIDES}, "label": label}
+    share = shares(predict, image, label, mask, generators, normalisation, {"linf": (level,)}, trials)
+    return {**{side: share[f"linf/{level:g}/{side}"] for side in SIDES}, "label": label}
 
 
 @torch.no_grad()
@@ -80,15 +80,15 @@ def shares(
 ) -> dict[str, Tensor]:
     """Share of trials in which the best class is the label, at each level and side: `<norm>/<level>/<side>` (N,)."""
     pixels = to_pixels(image, *normalisation)
-    found: dict[str, Tensor] = {}
+    columns: dict[str, Tensor] = {}
     for _ in range(trials):
         for side, noise in parted(drawn(pixels, generators), mask).items():
             for norm, sizes in levels.items():
                 shape = unit(noise) if norm == "l2" else noise
                 for level in sizes:
                     key, right = f"{norm}/{level:g}/{side}", hits(predict, pixels + level * shape, label, normalisation)
-                    found[key] = found.get(key, torch.zeros_like(right, dtype=torch.float64)) + right / trials
-    return found
+                    columns[key] = columns.get(key, torch.zeros_like(right, dtype=torch.float64)) + right / trials
+    return columns
 
 
 def drawn(pixels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,13 +14,16 @@ from cambench.metrics.faithfulness.remove_and_classify import ranks
 KEPT = (0.15, 0.30, 0.45)
 """Share of the pixels that is kept. Source: ExCon §4.3 (ExCon protocol §2.2)."""
 COLUMNS = ("drop-percent", "drop-mag", "increase-percent", "increase-mag")
-VARIANTS = tuple(f"{kept:.2f}/{column}" for kept in KEPT for column in COLUMNS)
-DIRECTIONS: dict[str, Literal["down"]] = {v: "down" for v in VARIANTS if "/drop" in v}
 STEPS = ("resize",)
 
 
-def measure(predict: Predict, image: Tensor, explain: Explain) -> dict[str, Tensor]:
-    """Drop and increase of the predicted class c, p = softmax_c(x) and p' = softmax_c(x'), at each share of `KEPT`.
+def variants(*, kept: Sequence[float] = KEPT) -> tuple[str, ...]:
+    """The names of the values: `0.15/drop-percent` …"""
+    return tuple(f"{share:.2f}/{column}" for share in kept for column in COLUMNS)
+
+
+def measure(predict: Predict, image: Tensor, explain: Explain, *, kept: Sequence[float] = KEPT) -> dict[str, Tensor]:
+    """Drop and increase of the predicted class c, p = softmax_c(x) and p' = softmax_c(x'), at each share that is kept.
 
     x' keeps the floor(t·H·W) pixels of the largest raw, signed map of c, resized bilinearly; all others are 0 in normalised
     space, the data's mean colour. Source: authors' code (ExCon protocol §2.2; the paper gives the idea alone). Ties between
@@ -33,12 +36,12 @@ def measure(predict: Predict, image: Tensor, explain: Explain) -> dict[str, Tens
     p = of_class(clean, known)
     raw = checked(explain(image, known), "maps of the predicted class")
     place = ranks(maps.apply(raw, STEPS, (image.shape[2], image.shape[3])))
-    found: dict[str, Tensor] = {}
-    for share in KEPT:
+    columns: dict[str, Tensor] = {}
+    for share in kept:
         masked = checked(predict(keep(image, place, share)), "logits of masked images")
         changes = change(p, of_class(torch.softmax(maps.widened(masked), 1), known))
-        found |= {f"{share:.2f}/{column}": rows for column, rows in zip(COLUMNS, changes, strict=True)}
-    return found
+        columns |= {f"{share:.2f}/{column}": rows for column, rows in zip(COLUMNS, changes, strict=True)}
+    return columns
 
 
 def of_class(probabilities: Tensor, classes: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def measure(
     """
     start, before = to_pixels(image, *normalisation), quantities(predict(image), label)
     first = sign(differentiate, image, label)
-    found: dict[str, Tensor] = {}
+    changes: dict[str, Tensor] = {}
     for epsilon in EPSILONS:
         low, high = bounds(start, float(epsilon), printed)
         for n in STEPS:
@@ -49,8 +49,8 @@ def measure(
                 way = sign(differentiate, to_input(x, *normalisation), label) if k else first
                 x = torch.clip(x + float(epsilon) / n * way, low, high)
             after = quantities(predict(to_input(x, *normalisation)), label)
-            found |= {f"{epsilon}/{n}/{name}": after[name] - before[name] for name in QUANTITIES}
-    return found
+            changes |= {f"{epsilon}/{n}/{name}": after[name] - before[name] for name in QUANTITIES}
+    return changes
 
 
 def bounds(start: Tensor, epsilon: float, printed: bool) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,8 @@ from cambench.metrics.accuracy.predictions import Explain, Predict, checked
 from cambench.pixels import Normalisation, to_input, to_pixels
 
 VARIANTS = ("yeh-gaussian", "yeh-square", "captum-gaussian", "captum-gaussian-scaled")
-IMAGES = 1000
-"""The first so many images. Our choice (ExCon protocol §2.3); Yeh et al. 2019 take 50."""
 DRAWS = 1000
 """Perturbations an image of `yeh-*`. Our choice (ExCon protocol §2.3); Yeh et al. 2019 take 10,000."""
-FEW_IMAGES, FEW_DRAWS = 50, 100
-"""Of `infidelity-small`: the 50 images of Yeh et al. 2019, and draws that a laptop can afford."""
 DRAWS_CAPTUM = 10
 """Of `captum-*`: captum's default (ExCon protocol §2.3)."""
 SIGMA = 0.2
@@ -44,35 +40,38 @@ def measure(
     generators: Sequence[torch.Generator],
     normalisation: Normalisation,
     *,
-    draws: int | None = None,
+    draws: int = DRAWS,
+    sigma: float = SIGMA,
+    side: int = SIDES,
+    captum_draws: int = DRAWS_CAPTUM,
+    captum_sigma: float = SIGMA_CAPTUM,
 ) -> dict[str, Tensor]:
     """INFD = mean over I of (β<I,φ> − (F(x) − F(x − I)))² with F the predicted class's probability, for four kinds of I.
 
     φ: the raw, signed map of the predicted class, resized bilinearly, the same for the three colours. β: see `infidelity`.
     Each image draws from its own generator, the same draws for every network. Source: Yeh et al. 2019, eq. 1; kinds and
     numbers of draws as in ExCon protocol §2.3, our choice. Sums run in float64.
-    image (N,3,H,W) normalised, N generators, normalisation: mean and std of the colours, draws of `yeh-*` (None: `DRAWS`)
+    image (N,3,H,W) normalised, N generators, normalisation: mean and std of the colours, draws of `yeh-*`
     -> variant: (N,) float64.
     Raises: CambenchError for logits or maps that are not finite.
     """
-    draws = DRAWS if draws is None else draws
     logits = checked(predict(image), "logits of whole images")
     known = logits.argmax(1)
     raw = checked(explain(image, known), "maps of the predicted class")
     maps_of = maps.apply(maps.widened(raw), STEPS, (image.shape[2], image.shape[3])).double()
     whole = probability(logits, known)
-    found: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    values: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     for one, heat, f, c, generator in zip(image, maps_of, whole, known, generators, strict=True):
         kinds = {
-            "yeh-gaussian": yeh_gaussian(one, heat, generator, normalisation, draws),
-            "yeh-square": yeh_square(one, heat, generator, draws),
-            "captum-gaussian": captum_gaussian(one, heat, generator),
+            "yeh-gaussian": yeh_gaussian(one, heat, generator, normalisation, draws, sigma),
+            "yeh-square": yeh_square(one, heat, generator, draws, side),
+            "captum-gaussian": captum_gaussian(one, heat, generator, captum_draws, captum_sigma),
         }
         for name, drawn in kinds.items():
             dot, change = answers(predict, drawn, f, c)
-            found[name].append(float(infidelity(dot, change, scaled=name.startswith("yeh"))))
-        found["captum-gaussian-scaled"].append(float(infidelity(dot, change, scaled=True)))
-    return {name: torch.tensor(rows, dtype=torch.float64) for name, rows in found.items()}
+            values[name].append(float(infidelity(dot, change, scaled=name.startswith("yeh"))))
+        values["captum-gaussian-scaled"].append(float(infidelity(dot, change, scaled=True)))
+    return {name: torch.tensor(rows, dtype=torch.float64) for name, rows in values.items()}
 
 
 def infidelity(dot: Tensor, change: Tensor, *, scaled: bool) -> Tensor:
@@ -100,11 +99,6 @@ def answers(predict: Predict, draws: Draws, whole: Tensor, known: Tensor) -> tup
     return torch.cat(dots), torch.cat(changes)
 
 
-def passes(draws: int) -> int:
-    """Forward passes an image."""
-    return 2 * draws + DRAWS_CAPTUM + 2
-
-
 def sizes(draws: int) -> list[int]:
     """The draws in pieces of at most CHUNK."""
     return [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]
@@ -115,21 +109,25 @@ def product(noise: Tensor, heat: Tensor) -> Tensor:
     return (noise.sum(1, dtype=torch.float64) * heat).sum((1, 2))
 
 
-def yeh_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: Normalisation, draws: int) -> Draws:
+def yeh_gaussian(
+    image: Tensor, heat: Tensor, generator: torch.Generator, normalisation: Normalisation, draws: int, sigma: float = SIGMA
+) -> Draws:
     """I = clip(x + Z, x − 1, x) in pixels of [0,1], Z ~ N(0, 0.2²) an element: the network sees x − I, within [0,1].
 
     Source: Yeh et al. 2019, reference implementation (ExCon protocol §2.3). image (3,H,W) normalised, heat (H,W) float64.
     """
     x = to_pixels(image[None], *normalisation)
     for n in sizes(draws):
-        noise = torch.minimum(torch.maximum(x + SIGMA * gaussian(n, image, generator), x - 1), x)
+        noise = torch.minimum(torch.maximum(x + sigma * gaussian(n, image, generator), x - 1), x)
         yield to_input(x - noise, *normalisation), product(noise, heat)
 
 
-def captum_gaussian(image: Tensor, heat: Tensor, generator: torch.Generator) -> Draws:
+def captum_gaussian(
+    image: Tensor, heat: Tensor, generator: torch.Generator, draws: int = DRAWS_CAPTUM, sigma: float = SIGMA_CAPTUM
+) -> Draws:
     """I ~ N(0, 0.003²) an element in normalised space: the network sees x − I. Source: captum (ExCon protocol §2.3)."""
-    for n in sizes(DRAWS_CAPTUM):
-        noise = SIGMA_CAPTUM * gaussian(n, image, generator)
+    for n in sizes(draws):
+        noise = sigma * gaussian(n, image, generator)
         yield image - noise, product(noise, heat)
 
 
@@ -138,12 +136,12 @@ def gaussian(n: int, image: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(n, *image.shape, generator=generator, dtype=torch.float32).to(image)
 
 
-def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator, draws: int) -> Draws:
+def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator, draws: int, largest: int = SIDES) -> Draws:
     """A square becomes 0 in normalised space, <I,φ> = Σ of φ over it; squares drawn without repetition, all equally likely.
 
     Source: Yeh et al. 2019, square removal (ExCon protocol §2.3). image (3,H,W) normalised, heat (H,W) float64.
     """
-    places = squares(heat.shape[0], heat.shape[1])
+    places = squares(heat.shape[0], heat.shape[1], largest)
     drawn = places[torch.randperm(len(places), generator=generator)[:draws]].to(image.device)
     y, x = (torch.arange(n, device=image.device) for n in heat.shape)
     for part in torch.split(drawn, CHUNK):
@@ -153,10 +151,10 @@ def yeh_square(image: Tensor, heat: Tensor, generator: torch.Generator, draws: i
         yield torch.where(inside[:, None], 0.0, image), (inside * heat).sum((1, 2))
 
 
-def squares(height: int, width: int) -> Tensor:
+def squares(height: int, width: int, largest: int = SIDES) -> Tensor:
     """Every square of 1 … 10 pixels a side within the image: (S,3) int64 of top, left, side; 7,645 of them at 32 pixels."""
-    found = [
+    places = [
         torch.cartesian_prod(torch.arange(height - side + 1), torch.arange(width - side + 1), torch.tensor([side]))
-        for side in range(1, min(SIDES, height, width) + 1)
+        for side in range(1, min(largest, height, width) + 1)
     ]
-    return torch.cat(found)
+    return torch.cat(places)

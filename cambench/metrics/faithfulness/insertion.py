@@ -11,37 +11,35 @@ from torch import Tensor
 from torch.nn import functional
 
 from cambench.metrics.accuracy.predictions import Predict
-from cambench.metrics.faithfulness.perturbation import Track, area, check_arguments, clean, probabilities, ranks, step_count
+from cambench.metrics.faithfulness.perturbation import ROWS_A_STEP, Track, Way, area, curve
 
 BLUR_SIZE, BLUR_SIGMA = 11, 5.0
 
 
 def measure(
-    predict: Predict, image: Tensor, heatmap: Tensor, label: Tensor, *, track: Track = "predicted", chunk: int = 64
+    predict: Predict,
+    image: Tensor,
+    heatmap: Tensor,
+    label: Tensor,
+    *,
+    rows: int = ROWS_A_STEP,
+    track: Track = "predicted",
+    chunk: int = 64,
 ) -> Tensor:
     """Insertion AUC: a class's mean probability while the image appears, AUC = (Σ_k s_k − s_0/2 − s_S/2)/S.
 
-    Source: CGC §4, authors' code, after RISE (Petsiuk et al. 2018). 8·W pixels a step, S = 28 steps at 224×224. The
+    Source: CGC §4, authors' code, after RISE (Petsiuk et al. 2018). 8·W pixels a step (rows·W), S = 28 steps at 224×224. The
     probability is that of the class predicted on the whole image, not of the label (`track="label"` follows that one).
     predict: image -> logits; image (N,3,H,W) normalised; heatmap (N,H,W) after the index entry's steps; label (N,)
     -> (N,) float64 in 0..1.
     Raises: CambenchError for shapes that do not fit, logits or heatmaps that are not finite.
     """
-    return area(curve(predict, image, heatmap, label, track=track, chunk=chunk))
+    return area(curve(predict, ends(image), heatmap, label, Way(rows, track, chunk), whole=1))
 
 
-def curve(
-    predict: Predict, image: Tensor, heatmap: Tensor, label: Tensor, *, track: Track = "predicted", chunk: int = 64
-) -> Tensor:
-    """The probabilities s_0 … s_S, s_0 of the blurred image, s_S of the whole image -> (N,S+1) float32.
-
-    S+1 forward passes an image. Arguments and errors as `measure`.
-    """
-    check_arguments(image, heatmap, track, chunk)
-    known, whole = clean(predict, image, label, track, chunk)
-    rank, last = ranks(heatmap.to(image.device)), step_count(image.shape[2]) - 1
-    scores = probabilities(predict, blurred(image), image, rank, known, first=0, last=last, chunk=chunk)
-    return torch.cat([scores, whole[:, None]], 1)
+def ends(image: Tensor) -> tuple[Tensor, Tensor]:
+    """From the blurred image to the whole one."""
+    return blurred(image), image
 
 
 @cache

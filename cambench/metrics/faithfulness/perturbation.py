@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -30,41 +31,51 @@ def places(order: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, counted)
 
 
-def step_count(height: int) -> int:
-    """How many steps of 8·W pixels it takes to replace all: 28 for 224 rows; the last takes what is left."""
-    return -(-height // ROWS_A_STEP)
+def step_count(height: int, rows: int = ROWS_A_STEP) -> int:
+    """How many steps of rows·W pixels it takes to replace all: 28 for 224 rows; the last takes what is left."""
+    return -(-height // rows)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How pixels are replaced: rows a step, the class that is followed, composites at once."""
+
+    rows: int = ROWS_A_STEP
+    track: Track = "predicted"
+    chunk: int = 64
+
+    def __post_init__(self) -> None:
+        """Raises: UsageError for a class that cannot be followed, or no composites at once."""
+        if self.track not in ("predicted", "label"):
+            raise UsageError(f"track: expected predicted or label, got {self.track!r}.")
+        if self.chunk < 1:
+            raise UsageError(f"chunk: expected at least 1 image, got {self.chunk}.")
 
 
 @torch.no_grad()
-def clean(predict: Predict, image: Tensor, label: Tensor, track: Track, chunk: int) -> tuple[Tensor, Tensor]:
-    """The class to follow (N,), and its probability on the whole image (N,) float32.
+def curve(predict: Predict, ends: tuple[Tensor, Tensor], heatmap: Tensor, label: Tensor, way: Way, *, whole: int) -> Tensor:
+    """The probabilities s_0 … s_S of a class from one end to the other, most salient pixels first -> (N,S+1) float32.
 
-    Raises: CambenchError for logits that are not finite.
+    ends: the images (N,3,H,W) before and after, of which `whole` (0 or 1) is the image itself and is run once. After k steps
+    the k·rows·W most salient pixels come from the second end, all colours together. S+1 forward passes an image.
+    Raises: CambenchError for shapes that do not fit, logits or heatmaps that are not finite.
     """
+    (start, end), image, chunk = ends, ends[whole], way.chunk
+    if heatmap.shape != (len(image), *image.shape[2:]):
+        raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
     logits = checked(torch.cat([predict(part).float() for part in torch.split(image, chunk)]), "logits of whole images")
-    known = logits.argmax(1) if track == "predicted" else label.to(logits.device)
-    return known, torch.softmax(logits, 1).gather(1, known[:, None])[:, 0]
-
-
-@torch.no_grad()
-def probabilities(
-    predict: Predict, start: Tensor, end: Tensor, rank: Tensor, known: Tensor, *, first: int, last: int, chunk: int
-) -> Tensor:
-    """p of the class `known` (N,) after first … last steps from `start` to `end` (N,3,H,W): (N, last−first+1) float32.
-
-    After k steps the pixels of `rank` (N,H,W) below k·8·W come from `end`, all colours together. At most `chunk`
-    composites go through `predict` at once, over images and steps.
-    Raises: CambenchError for logits that are not finite.
-    """
-    n, pixels = len(start), ROWS_A_STEP * start.shape[3]
-    scores = torch.empty(n, last - first + 1, device=start.device)
-    for rows, columns in pieces(n, scores.shape[1], chunk):
-        limit = torch.arange(first + columns.start, first + columns.stop, device=rank.device) * pixels
+    known = logits.argmax(1) if way.track == "predicted" else label.to(logits.device)
+    rank, steps, pixels = ranks(heatmap.to(image.device)), step_count(image.shape[2], way.rows), way.rows * image.shape[3]
+    scores = torch.empty(len(image), steps, device=image.device)
+    for rows, columns in pieces(len(image), steps, chunk):
+        limit = (torch.arange(columns.start, columns.stop, device=rank.device) + (1 - whole)) * pixels
         mixed = torch.where(rank[rows, None] < limit.view(-1, 1, 1, 1, 1), end[rows], start[rows])
         p = torch.softmax(predict(mixed.flatten(0, 1)).float(), 1)
         own = known[rows].repeat(len(limit))[:, None]
         scores[rows, columns] = p.gather(1, own).view(len(limit), -1).T
-    return checked(scores, "probabilities of composites")
+    clean = torch.softmax(logits, 1).gather(1, known[:, None])
+    checked(scores, "probabilities of composites")
+    return torch.cat([scores, clean] if whole else [clean, scores], 1)
 
 
 def pieces(images: int, columns: int, chunk: int) -> Iterator[tuple[slice, slice]]:
@@ -73,16 +84,6 @@ def pieces(images: int, columns: int, chunk: int) -> Iterator[tuple[slice, slice
         n = min(chunk, images - i)
         for k in range(0, columns, chunk // n):
             yield slice(i, i + n), slice(k, min(k + chunk // n, columns))
-
-
-def check_arguments(image: Tensor, heatmap: Tensor, track: str, chunk: int) -> None:
-    """Raises: CambenchError unless there is one heatmap (H,W) for each image (3,H,W), UsageError for an unknown option."""
-    if track not in ("predicted", "label"):
-        raise UsageError(f"track: expected predicted or label, got {track!r}.")
-    if chunk < 1:
-        raise UsageError(f"chunk: expected at least 1 image, got {chunk}.")
-    if heatmap.shape != (len(image), *image.shape[2:]):
-        raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
 
 
 def area(curve: Tensor) -> Tensor:

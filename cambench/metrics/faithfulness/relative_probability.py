@@ -18,38 +18,30 @@ BLUR_WIDTH, BLUR_SIGMA = 50, 15.0
 STEPS = ("resize-corners",)
 TARGETS = ("t1", "t2")
 SIGNS = ("positive", "negative")
-LEAVES_OUT = "second-best class at most 0.1 probable"
 
+Replacing = Literal["sign", "equal-count"]
 Masks = Iterator[tuple[str, str, Tensor]]
 """(rule, sign that is kept, pixels (n,H,W) that are replaced)."""
 Rule = Callable[[Tensor, Tensor, Tensor], Masks]
 """image (n,3,H,W), classes (n,), φ (n,H,W) -> masks."""
 
 
-def measure(image: Tensor, explain: Explain, predict: Predict, *, chunk: int = 64) -> dict[str, Tensor]:
+def measure(
+    image: Tensor, explain: Explain, predict: Predict, *, rule: Replacing = "sign", chunk: int = 64
+) -> dict[str, Tensor]:
     """r_i = e^{y_ti} / (e^{y_t1} + e^{y_t2}) of an image's two best classes where pixels with φ < 0, or > 0, are replaced.
 
-    Source: Wang & Wang 2022, §5.2.2 and Table 1 (weighted-contrast protocol §3). Only images with p_t2 > 0.1 count;
-    both classes stay those of the whole image. `t1/p`: r_1 of the whole image. `t1/blur/positive`: r_1 where φ of t1 is
-    kept where it is positive, its negative pixels replaced by the blurred image; pixels with φ = 0 are never replaced.
-    φ: the raw map of the job's explainer and target, bilinear to the image's size by `STEPS`, signed.
+    Source: Wang & Wang 2022, §5.2.2 and Table 1 (weighted-contrast protocol §3). Only images with p_t2 > 0.1 count; both
+    classes stay those of the whole image. `t1/p`: r_1 of the whole image. `t1/blur/positive`: r_1 where φ of t1 is kept
+    where it is positive, its negative pixels replaced by the blurred image; pixels with φ = 0 are never replaced. φ: the
+    raw map of the job's explainer and target, bilinear to the image's size by `STEPS`, signed.
     image (N,3,H,W) normalised; explain: image, classes -> raw maps; predict: image -> logits
     -> columns (N,) float64 in 0..1, NaN where `counted` is False, and marks of maps of one sign.
+    rule: `equal-count` replaces equally many pixels under the targets `logit` and `weighted`; see `by_count`.
     Raises: CambenchError for logits or maps that are not finite.
     """
-    return scored(image, explain, predict, by_sign, VARIANTS, chunk=chunk)
-
-
-def measure_equal_count(image: Tensor, explain: Explain, predict: Predict, *, chunk: int = 64) -> dict[str, Tensor]:
-    """The same where the maps of the targets `logit` and `weighted` replace equally many pixels.
-
-    n = min(#{φ_logit > 0}, #{φ_weighted > 0}) for positive, max(#{φ_logit < 0}, #{φ_weighted < 0}) for negative.
-    `official/…`: the n lowest pixels of φ are replaced, or the n − 1 highest, as in the authors' code, which counts the sign
-    that is kept and removes as many from the other end. `topk/…`: the n highest, or the n lowest, are kept.
-    Source: authors' code (weighted-contrast protocol §3, mask_rule=equal_count); ties in the order of a stable sort. As
-    `measure`.
-    """
-    return scored(image, explain, predict, partial(by_count, explain), EQUAL_COUNT, chunk=chunk)
+    masks = by_sign if rule == "sign" else partial(by_count, explain)
+    return scored(image, explain, predict, masks, variants(rule=rule), chunk=chunk)
 
 
 @torch.no_grad()
@@ -89,7 +81,13 @@ def replaced(image: Tensor, end: Tensor, mask: Tensor) -> Tensor:
 
 
 def by_count(explain: Callable[..., Tensor], image: Tensor, classes: Tensor, phi: Tensor) -> Masks:
-    """Equally many pixels for `logit` and `weighted`; see `measure_equal_count`."""
+    """Equally many pixels for the targets `logit` and `weighted`.
+
+    n = min(#{φ_logit > 0}, #{φ_weighted > 0}) for positive, max(#{φ_logit < 0}, #{φ_weighted < 0}) for negative.
+    `official/…`: the n lowest pixels of φ are replaced, or the n − 1 highest, as in the authors' code, which counts the sign
+    that is kept and removes as many from the other end. `topk/…`: the n highest, or the n lowest, are kept.
+    Source: authors' code (weighted-contrast protocol §3, mask_rule=equal_count); ties in the order of a stable sort.
+    """
     both = torch.stack([signed(partial(explain, target=name), image, classes) for name in ("logit", "weighted")])
     most, least = (both > 0).sum((2, 3)).amin(0)[:, None, None], (both < 0).sum((2, 3)).amax(0)[:, None, None]
     size = phi[0].numel()
@@ -150,23 +148,17 @@ def channel_mean(image: Tensor) -> Tensor:
     return image.mean((2, 3), keepdim=True).expand_as(image)
 
 
-BASELINES: dict[str, Callable[[Tensor], Tensor]] = {
-    "blur": blurred,
-    "zeros": torch.zeros_like,
-    "channel-mean": channel_mean,
-}
+BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"blur": blurred, "zeros": torch.zeros_like, "channel-mean": channel_mean}
 """What replaces pixels, made of the normalised image; zeros are the mean colour of the run's normalisation."""
 MARKS = ("maps positive everywhere", "maps negative everywhere", "maps zero everywhere")
 TALLIES = tuple(f"{t} {mark}" for t in TARGETS for mark in MARKS)
 CLEAN = tuple(f"{t}/p" for t in TARGETS)
 REPLACED = tuple(f"{t}/{name}/{sign}" for t in TARGETS for name in BASELINES for sign in SIGNS)
-VARIANTS = (*CLEAN, *REPLACED)
-EQUAL_COUNT = (*CLEAN, *(f"{kind}/{name}" for kind in ("official", "topk") for name in REPLACED))
-DIRECTIONS: dict[str, Literal["down", "none"]] = {
-    **dict.fromkeys(CLEAN, "none"),
-    **dict.fromkeys((name for name in REPLACED if name.endswith("negative")), "down"),
-}
-EQUAL_DIRECTIONS: dict[str, Literal["down", "none"]] = {
-    **dict.fromkeys(CLEAN, "none"),
-    **dict.fromkeys((name for name in EQUAL_COUNT if name.endswith("negative")), "down"),
-}
+
+
+def variants(*, rule: Replacing = "sign") -> tuple[str, ...]:
+    """The names of the values: 14, or 26 where equally many pixels are replaced."""
+    return (
+        *CLEAN,
+        *(REPLACED if rule == "sign" else (f"{kind}/{name}" for kind in ("official", "topk") for name in REPLACED)),
+    )

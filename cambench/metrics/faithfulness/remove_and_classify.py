@@ -14,8 +14,6 @@ from cambench.metrics.faithfulness.perturbation import places
 from cambench.vocabulary import CambenchError
 
 PERCENT = (10, 30, 50, 70, 90)
-VARIANTS = tuple(map(str, PERCENT))
-STEPS = ("resize",)
 BLUR_SIZE, BLUR_SIGMA = 31, 15.0
 Fill = Literal["blur", "zero"]
 
@@ -28,6 +26,7 @@ def measure(
     generators: Sequence[torch.Generator],
     *,
     fill: Fill = "blur",
+    percent: Sequence[float] = PERCENT,
 ) -> dict[str, Tensor]:
     """Whether the label is predicted after the k % most salient pixels, or as many random ones, are erased.
 
@@ -41,14 +40,14 @@ def measure(
         raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
     filled = blurred(image) if fill == "blur" else torch.zeros_like(image)
     salient = ranks(checked(heatmap, "heatmap").to(image.device))
-    found = {}
-    for k in PERCENT:
-        count = k * salient[0].numel() // 100
+    hits = {}
+    for k in percent:
+        count = int(k * salient[0].numel() // 100)
         drawn = torch.stack([torch.randperm(salient[0].numel(), generator=g) for g in generators])
-        for name, place in ((f"{k}", salient), (f"{k}-random", drawn.view_as(salient).to(image.device))):
+        for name, place in ((f"{k:g}", salient), (f"{k:g}-random", drawn.view_as(salient).to(image.device))):
             erased = torch.where((place < count)[:, None], filled, image)
-            found[name] = checked(predict(erased), "logits of erased images").argmax(1) == label.to(image.device)
-    return found
+            hits[name] = checked(predict(erased), "logits of erased images").argmax(1) == label.to(image.device)
+    return hits
 
 
 def ranks(heatmap: Tensor) -> Tensor:
@@ -66,11 +65,17 @@ def blurred(image: Tensor) -> Tensor:
     return gaussian_blur(image, (reach, reach), BLUR_SIGMA)
 
 
-def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
+def variants(*, percent: Sequence[float] = PERCENT) -> tuple[str, ...]:
+    """The names of the values, one a share of erased pixels."""
+    return tuple(f"{k:g}" for k in percent)
+
+
+def mean(columns: Mapping[str, Tensor], *, percent: Sequence[float] = PERCENT) -> dict[str, float]:
     """R_k = A_k / A_k^random, both accuracies over all images of the same network: {"k": R_k}.
 
     Lower is better: erasing what the map shows costs more than erasing anything. A k at which no image survives the random
     erasing has no value.
     """
-    accuracy = {name: float(columns[name].double().mean()) for k in VARIANTS for name in (k, f"{k}-random")}
-    return {k: accuracy[k] / accuracy[f"{k}-random"] for k in VARIANTS if accuracy[f"{k}-random"] > 0}
+    names = variants(percent=percent)
+    accuracy = {name: float(columns[name].double().mean()) for k in names for name in (k, f"{k}-random")}
+    return {k: accuracy[k] / accuracy[f"{k}-random"] for k in names if accuracy[f"{k}-random"] > 0}

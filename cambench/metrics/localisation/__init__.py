@@ -1,1 +1,123 @@
-"""Does the map lie on the object?"""
+"""Does the heat lie on the object?
+
+The WSOL benchmark resizes maps bicubically and its rows are CAM's; CALM's own maps are resized bilinearly (CALM protocol
+§2.5, §6 trap 12). So `max-box-acc` and `px-ap` go by the explainer, unless their option `resize` says otherwise.
+"""
+
+from __future__ import annotations
+
+from cambench.metrics.entry import Input, Maps, Metric, Printing, Rows
+from cambench.options import Option, inside
+
+local = inside(__name__)
+
+CALM = ("calm", "calm-posterior", "calm-conditional", "calm-saliency")
+CUBIC, BILINEAR = ("float64", "resize-cubic", "min-max"), ("float64", "resize", "min-max")
+WSOL = "WSOL benchmark (Choe et al. 2020), {}; CALM Tables 3 and 5"
+RESIZES = {"by-explainer": Maps(CUBIC, on=dict.fromkeys(CALM, BILINEAR)), "bilinear": Maps(BILINEAR), "cubic": Maps(CUBIC)}
+RESIZE = Option(
+    "resize",
+    "by-explainer",
+    "how maps come to the image's size: bicubic but for CALM's own, or all alike (bilinear: CALM §4.1)",
+    choices=RESIZES,
+    sets="maps",
+)
+DIFFERENCE = "difference"
+PLAIN = (DIFFERENCE, "resize", "absolute", "min-max")
+"""|s^A − s^B| at the resolution of the input, in [0, 1]. Source: authors' code (CALM protocol §2.1.5, §6.6)."""
+CLIPPED = (DIFFERENCE, "resize", "absolute", "clip")
+"""Of CALM's own maps, which are probabilities."""
+CUES = {
+    "difference": PLAIN,
+    "minmax": ("min-max", DIFFERENCE, "resize", "absolute"),
+    "blurred": (DIFFERENCE, "resize", "blur-31", "absolute", "min-max"),
+}
+
+INDEX: dict[str, Metric] = {
+    "ch": Metric(
+        local("content_heatmap:measure"),
+        Printing("%", scale=100),
+        summary="share of the heatmap inside the boxes of the ground-truth class",
+        source="CGC §4; authors' code",
+        asks="How much of the heat lies on the object, inside the outlined box?",
+        input=Input("full", scale=2.0),
+        maps=Maps(
+            ("relu", "sum-to-one-epsilon", "resize"),
+            on={"cmwp": ("relu", "resize")},  # CGC protocol §2.5: no epsilon; the metric itself divides by the sum
+        ),
+        rows=Rows(("official", "correct")),
+        options=(
+            Option(
+                "scale",
+                2.0,
+                "side of the images as a multiple of the run's; 1 is the default of the authors' script",
+                least=0.1,
+                most=16.0,
+                sets="input.scale",
+            ),
+        ),
+        aliases={"ch-224": "scale=1", "content-heatmap": "", "content-heatmap-224": "scale=1"},
+    ),
+    "max-box-acc": Metric(
+        local("max_box_acc:measure"),
+        Printing("%", scale=100),
+        summary="share of images where a box of the thresholded map meets an annotated one; best threshold, mean of 3 IoUs",
+        source=WSOL.format("MaxBoxAccV2"),
+        asks="How often does a box drawn around the heat fit the object?",
+        input=Input("resize"),
+        maps=RESIZES["by-explainer"],
+        rows=Rows(("", "0.3", "0.5", "0.7"), mean=local("max_box_acc:mean")),
+        options=(RESIZE,),
+        aliases={"max-box-acc-bilinear": "resize=bilinear", "maxboxaccv2": "", "max-box-acc-v2": ""},
+    ),
+    "px-ap": Metric(
+        local("px_ap:measure"),
+        Printing("%", scale=100),
+        summary="average precision of the map's pixels as a detector of the object's",
+        source=WSOL.format("PxAP"),
+        asks="How well do hot pixels tell the object from its surroundings?",
+        input=Input("resize"),
+        maps=RESIZES["by-explainer"],
+        rows=Rows(mean=local("px_ap:mean")),
+        options=(RESIZE,),
+        aliases={"px-ap-bilinear": "resize=bilinear", "pixel-average-precision": ""},
+    ),
+    "cue-localisation": Metric(
+        local("cue_localisation:measure"),
+        Printing("%", scale=100, headline="fresh/mean"),
+        summary="average precision of two classes' map difference on the parts in which they differ; mean over pairs",
+        source="CALM §5.2, Table 1; authors' code",
+        input=Input("resize"),
+        maps=Maps(PLAIN, on=dict.fromkeys(CALM, CLIPPED)),
+        rows=Rows(
+            local("cue_localisation:VARIANTS"),
+            spread=local("cue_localisation:spread"),
+            pairs=True,
+            leaves_out="without an image, or without a pixel of a cue in a bin",
+        ),
+        options=(
+            Option(
+                "bins",
+                "thresholds",
+                "the protocol's 1,000 thresholds, or one for every score, so that none falls out (our choice)",
+                choices=("thresholds", "exact"),
+            ),
+            Option(
+                "normalise",
+                "difference",
+                "maps of CAM and gradients: their difference between 0 and 1, each map before it (CALM eq. 2), or "
+                "under a blur (CALM §5.1, which states no size; 31×31 is our choice)",
+                choices=CUES,
+                sets="maps.steps",
+            ),
+        ),
+        aliases={
+            "cue-localization": "",
+            "mpxap": "",
+            "cue-localisation-exact": "bins=exact",
+            "cue-localisation-normalised": "normalise=minmax",
+            "cue-localization-normalized": "normalise=minmax",
+            "cue-localisation-blurred": "normalise=blurred",
+        },
+    ),
+}

@@ -48,8 +48,8 @@ def best_ious(quantised: NDArray[np.uint8], truth: NDArray[np.int64]) -> NDArray
 
     quantised: (H,W); truth: (B,4) corners x0, y0, x1, y1, all inclusive.
     """
-    found: NDArray[np.float64] = sweeps(np.ascontiguousarray(quantised), np.ascontiguousarray(truth, dtype=np.int64), ARCS)
-    return found
+    curve: NDArray[np.float64] = sweeps(np.ascontiguousarray(quantised), np.ascontiguousarray(truth, dtype=np.int64), ARCS)
+    return curve
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -256,12 +256,12 @@ def best_iou(box, root, truth, width, height, grown):  # type: ignore[no-untyped
     x0, y0 = box[root, 0] - 1 - grown, box[root, 1] - 1 - grown
     x1, y1 = min(box[root, 2] + grown, width - 1), min(box[root, 3] + grown, height - 1)
     area = (x1 - x0 + 1) * (y1 - y0 + 1)
-    found = 0.0
+    best = 0.0
     for i in range(len(truth)):
         wide = min(x1, truth[i, 2]) - max(x0, truth[i, 0]) + 1
         tall = min(y1, truth[i, 3]) - max(y0, truth[i, 1]) + 1
         if wide > 0 and tall > 0:
             shared = wide * tall
             other = (truth[i, 2] - truth[i, 0] + 1) * (truth[i, 3] - truth[i, 1] + 1)
-            found = max(found, shared / (area + other - shared))
-    return found
+            best = max(best, shared / (area + other - shared))
+    return best

@@ -12,7 +12,6 @@ from cambench.vocabulary import Box, CambenchError
 
 THRESHOLDS = np.arange(0, 1, 0.001)
 IOUS = (0.3, 0.5, 0.7)
-VARIANTS = ("", *(str(iou) for iou in IOUS))
 
 
 def measure(heatmap: Tensor, box: Sequence[Sequence[Box]]) -> dict[str, Tensor]:
@@ -56,5 +55,5 @@ def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
 
     One threshold serves the whole data set. columns: {"δ": (N,1000) bool} -> {"δ": share, "": mean}.
     """
-    found = {str(iou): float(columns[str(iou)].double().mean(0).max()) for iou in IOUS}
-    return {"": sum(found.values()) / len(found), **found}
+    shares = {str(iou): float(columns[str(iou)].double().mean(0).max()) for iou in IOUS}
+    return {"": sum(shares.values()) / len(shares), **shares}

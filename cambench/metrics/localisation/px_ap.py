@@ -34,8 +34,8 @@ def measure(heatmap: Tensor, label: Tensor, regions: Tensor, *, scale: Scale = "
     positive = (regions == label[:, None, None]).cpu().numpy()
     negative = ~positive & (regions != IGNORED).cpu().numpy()
 
-    def counts(wanted: np.ndarray) -> Tensor:  # type: ignore[type-arg]
-        kept = [p[w & (p >= 0)] for p, w in zip(place, wanted, strict=True)]
+    def counts(pixels: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        kept = [p[w & (p >= 0)] for p, w in zip(place, pixels, strict=True)]
         return torch.from_numpy(np.stack([np.bincount(k, minlength=len(edges) - 1) for k in kept]))
 
     return {"positive": counts(positive), "negative": counts(negative)}

@@ -160,7 +160,7 @@ def contrast(a: Sequence[Record], b: Sequence[Record], variant: str, read: Read)
     others = {record.seed: record for record in b}
     pairs = [(record, others[record.seed]) for record in a if record.seed in others]
     try:
-        if len(pairs) == 1 and find_metric(pairs[0][0].metric).mean is None:
+        if len(pairs) == 1 and find_metric(pairs[0][0].metric).rows.mean is None:
             numbers = statistics.compare(*rows(pairs[0], variant, read), seeds.generator("paired"))
             return Contrast(numbers.difference, numbers.interval, 1)
         differences = [of_seed(pair, variant, read) for pair in pairs]
@@ -177,7 +177,7 @@ def of_seed(pair: tuple[Record, Record], variant: str, read: Read) -> float:
     Raises: UsageError where they saw other ones.
     """
     a, b = pair
-    if find_metric(a.metric).mean is not None or not any(record.counts.get(LEFT_OUT) for record in pair):
+    if find_metric(a.metric).rows.mean is not None or not any(record.counts.get(LEFT_OUT) for record in pair):
         check_data(a, b)
         return a.values[variant].value - b.values[variant].value
     left, right = rows(pair, variant, read)
@@ -194,7 +194,7 @@ def spoken(
     against: Contrast, names: tuple[str, str], means: tuple[float, float], metric: Metric, better: bool | None
 ) -> str:
     """`cgc 80.26 %, ce 63.37 %: 16.89 points more, better (95 % interval 4.10 to 29.68, 3 seeds).`"""
-    cell, unit = Cell(metric.decimals), f" {metric.unit}" if metric.unit == POINTS else ""
+    cell, unit = Cell(metric.printing.decimals), f" {metric.printing.unit}" if metric.printing.unit == POINTS else ""
     first, second = (f"{name} {cell.number(m)}{unit}" for name, m in zip(names, means, strict=True))
     if against.interval is None:
         return f"{first}, {second}: one seed and no value of several images to compare, so no interval."
@@ -205,7 +205,7 @@ def spoken(
             f"{first}, {second}: cannot be told apart with {number_of(against.seeds, 'seed')} "
             f"(difference {cell.signed(against.difference)}, 95 % interval {low} to {high})."
         )
-    points = " points" if metric.unit == POINTS else ""
+    points = " points" if metric.printing.unit == POINTS else ""
     more = "more" if against.difference > 0 else "less"
     verdict = {True: ", better", False: ", worse", None: ""}[better]
     amount = f"{cell.number(abs(against.difference))}{points} {more}{verdict}"

@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from cambench.metrics import INDEX
+from cambench import options
+from cambench.explainers import known_explainer
+from cambench.metrics import known_metric
 from cambench.report.tables.model import Measured
 from cambench.report.tables.select import MEASURED_ON, recipe_of, setting
 from cambench.store.records import Record
@@ -36,13 +38,14 @@ def measure(group: Sequence[Record], variant: str) -> Measured:
 
 def over_seeds(group: Sequence[Record], values: Sequence[float], counts: Sequence[int]) -> Measured:
     """One value and one number of images a record → mean and std (ddof 1, None of one seed), without an interval."""
+    metric = known_metric(group[0].metric)
     return Measured(
         mean=statistics.fmean(values),
         values=tuple(values),
         seeds=tuple(record.seed for record in group),
         images=tuple(counts),
         std=statistics.stdev(values) if len(values) > 1 else None,
-        over="pair of classes" if group[0].metric in INDEX and INDEX[group[0].metric].pairs else "image",
+        over="pair of classes" if metric is not None and metric.rows.pairs else "image",
         comparable=all(record.comparable and not record.partial for record in group),
     )
 
@@ -58,6 +61,7 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     lines += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
     if first.layer is not None:
         lines.append(f"{LAYER}{first.layer}")
+    lines += with_options(first)
     if first.checkpoint != "last":
         lines.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")
     if any(record.stored for record in group):
@@ -67,6 +71,13 @@ def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     counted = {name: [record.counts.get(name, 0) for record in group] for record in group for name in record.counts}
     lines += [f"{name}: {each(numbers)}" for name, numbers in counted.items() if any(numbers)]
     return [sentence.rstrip(".") for sentence in lines]
+
+
+def with_options(record: Record) -> list[str]:
+    """The options of the metric and the explainer that are not the default, and that no name of their own says."""
+    metric, explainer = known_metric(record.metric), known_explainer(record.explainer or "")
+    sentences = [options.sentence(entry) for entry in (metric, explainer) if entry is not None]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def given(group: Sequence[Record]) -> list[str]:

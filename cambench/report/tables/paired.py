@@ -137,7 +137,7 @@ def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[i
     check_data(a.record, b.record)
     rows_a, rows_b = a.read(), b.read()
     at_a, at_b = aligned(a.record, b.record, rows_a.ids, rows_b.ids)
-    scale = find_metric(a.record.metric).scale
+    scale = find_metric(a.record.metric).printing.scale
     both = {
         variant: (
             torch.from_numpy(rows_a.values[variant][at_a] * scale),
@@ -189,11 +189,11 @@ def counted(record: Record) -> str:
 def printed(comparison: Comparison) -> dict[str, str]:
     """One line of the table for a person."""
     metric, numbers = find_metric(comparison.metric), comparison.numbers
-    cell = Cell(metric.decimals)
+    cell = Cell(metric.printing.decimals)
     interval = "n = 1" if numbers.interval is None else f"[{', '.join(cell.number(end) for end in numbers.interval)}]"
     name = " ".join(filter(None, (comparison.metric, comparison.variant)))
     return {
-        "metric": with_unit(name, metric.unit, metric.direction(comparison.variant)),
+        "metric": with_unit(name, metric.printing.unit, metric.direction(comparison.variant)),
         "maps": " ".join(filter(None, (comparison.explainer, comparison.target))) or "–",
         "on": f"{comparison.dataset} {comparison.split}",
         "n": f"{numbers.n:,}",
@@ -228,7 +228,7 @@ def tidy(comparisons: Sequence[Comparison], a: str, b: str) -> list[dict[str, An
     """One plain dict a comparison, numbers unrounded."""
     return [
         {
-            "a": a, "b": b, "metric": c.metric, "variant": c.variant, "unit": find_metric(c.metric).unit,
+            "a": a, "b": b, "metric": c.metric, "variant": c.variant, "unit": find_metric(c.metric).printing.unit,
             "dataset": c.dataset, "split": c.split, "explainer": c.explainer, "target": c.target,
             "n": c.numbers.n, "mean_a": c.numbers.a, "mean_b": c.numbers.b, "difference": c.numbers.difference,
             **dict(zip(("low", "high"), c.numbers.interval or (None, None), strict=True)), "a_higher": c.numbers.higher,

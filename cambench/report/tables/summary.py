@@ -111,8 +111,13 @@ def lines_of(records: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Li
 def column_keys(records: Sequence[Record]) -> list[ColumnKey]:
     """The columns, in the order of the metrics' index and of each metric's variants."""
     order = metrics.INDEX.names
+
+    def place(name: str) -> tuple[int, str]:
+        metric = metrics.known_metric(name)
+        return (len(order) if metric is None else order.index(metric.key)), name
+
     seen = {(canonical(record.metric), variant): None for record in records for variant in record.values}
-    names = sorted({metric for metric, _ in seen}, key=lambda m: (order.index(m) if m in order else len(order), m))
+    names = sorted({metric for metric, _ in seen}, key=place)
     return [key for name in names for key in seen if key[0] == name]
 
 
@@ -167,6 +172,6 @@ def line(cluster: Sequence[Record], per_column: dict[ColumnKey, list[list[Record
 def draw(group: list[Record], key: ColumnKey, entry: Metric) -> tuple[Cell, list[str]]:
     """The cell of a group and the sentences about it; an empty cell for no group."""
     if not group:
-        return Cell(entry.decimals), []
+        return Cell(entry.printing.decimals), []
     measured = measure(group, key[1])
-    return Cell(entry.decimals, measured), sentences(group, measured)
+    return Cell(entry.printing.decimals, measured), sentences(group, measured)

@@ -38,7 +38,14 @@ def explainers() -> list[Row]:
     from cambench.explainers import INDEX
 
     return [
-        {"name": e.name, "also": ", ".join(e.aliases), "space": e.space, "summary": e.summary, "source": e.source}
+        {
+            "name": e.name,
+            "also": ", ".join(e.aliases),
+            "space": e.space,
+            "options": ", ".join(option.name for option in e.options),
+            "summary": e.summary,
+            "source": e.source,
+        }
         for e in INDEX.values()
     ]
 
@@ -57,9 +64,10 @@ def metrics() -> list[Row]:
     return [
         {
             "name": m.name,
-            "unit": m.unit,
-            "better": "↑" if m.higher_is_better else "↓",
-            "explainer": m.explainer or ("any" if m.looks else "none"),
+            "unit": m.printing.unit,
+            "better": "↑" if m.printing.better == "up" else "↓",
+            "explainer": m.maps.explainer,
+            "options": ", ".join(option.name for option in m.options),
             "summary": m.summary,
             "source": m.source,
         }

@@ -35,21 +35,21 @@ def drifting_rows(
     metric: metrics.Metric, job: EvalJob, loaded: Loaded, work: Work
 ) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
     """Rows of the images that are not measured yet, chunk by chunk; the loaded network stays as it is."""
-    assert metric.train_bn is not None
-    batch_size, chunk_size = metric.train_bn
+    assert metric.maps.train_bn is not None
+    batch_size, chunk_size = metric.maps.train_bn
     network = drifting(loaded, loaded.layer_of(find_explainer(job.explainer)))
-    view, rows = make_view(metric.view, loaded, metric.view_scale), [*work.before, *work.rows]
+    view, rows = make_view(metric.input.view, loaded, metric.input.scale), [*work.before, *work.rows]
     for start in range(0, len(rows), chunk_size):
         chunk = rows[start : start + chunk_size]
         with torch.random.fork_rng(
             devices=[torch.device(loaded.device)] if loaded.device.startswith("cuda") else []
         ):  # dropout, if there is any
-            torch.manual_seed(seeds.derive(metric.name, start))
+            torch.manual_seed(seeds.derive(metric.draws, start))
             raw = train_mode_maps(replace(job, batch_size=batch_size), network, view, work, chunk)
         todo = chunk[max(0, len(work.before) - start) :]
         for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=todo, **network.source(work.place)):
             stack = torch.stack([raw[row] for row in batch.rows]).to(loaded.device)
-            heatmap = maps.apply(stack, metric.steps, (batch.image.shape[2], batch.image.shape[3]))
+            heatmap = maps.apply(stack, metric.maps.steps, (batch.image.shape[2], batch.image.shape[3]))
             values = metric.measure(predict=network.logits, image=batch.image, heatmap=heatmap, label=batch.label)
             yield {"row": np.array(batch.rows), metric.variants[0]: values.double().cpu().numpy()}
 

@@ -15,8 +15,8 @@ from cambench import metrics, seeds
 from cambench.data.folder import BOX_COLUMNS
 from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, region_source
 from cambench.explainers import find_explainer
-from cambench.explainers.explanation import Explainer
-from cambench.metrics import Metric
+from cambench.explainers.entry import Explainer
+from cambench.metrics import Metric, statistics
 from cambench.stages import identity, workplace
 from cambench.stages.measuring.drift import drifting_rows
 from cambench.stages.measuring.explain import ExplainJob, explain, locate
@@ -45,7 +45,7 @@ def evaluate(
     Raises: UsageError where the data lacks what the metric needs; CambenchError naming an image whose value is not finite.
     """
     metric = metrics.find_metric(job.metric)
-    job = replace(job, explainer=metric.explainer or job.explainer)
+    job = replace(job, explainer=metric.fixed or job.explainer)
     entry = find_explainer(job.explainer)
     metric = metric.on(entry.name)
     check(metric, job, dataset)
@@ -79,7 +79,7 @@ class Asked:
 
 def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
     """The maps that a metric looks at."""
-    return ExplainJob(job.explainer, job.target, "label", metric.view, metric.view_scale, job.batch_size)
+    return ExplainJob(job.explainer, job.target, "label", metric.input.view, metric.input.scale, job.batch_size)
 
 
 def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple[Record, dict[str, Any]]:
@@ -88,13 +88,13 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple
     Raises: CambenchError where the rows are not those of the images.
     """
     began, dataset, parts, place = time.monotonic(), asked.dataset, asked.parts, asked.place
-    shown = metric.explains and metric.train_bn is None
+    shown = metric.explains and metric.maps.train_bn is None
     heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.anew) if shown else None
     left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
-    if metric.pairs and not parts.rows:
+    if metric.rows.pairs and not parts.rows:
         rows = pair_rows(metric, job, loaded, dataset, place)
         parts.append(len(rows["row"]), rows)
-    elif not metric.pairs:
+    elif not metric.rows.pairs:
         every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
         work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
         measure_images(metric, job, loaded, work, parts)
@@ -120,7 +120,7 @@ def supersede(path: Path) -> None:
 
 def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, parts: Parts) -> None:
     """Measure what is left of the images, and commit it about 256 at a time."""
-    measured = drifting_rows if metric.train_bn else mask_rows if metric.at_annotation else image_rows
+    measured = drifting_rows if metric.maps.train_bn else mask_rows if metric.at_annotation else image_rows
     with bar(f"{metric.name}", len(work.rows)) as progress:
         for rows in collect(measured(metric, job, loaded, work), work.dataset):
             parts.append(len(rows["row"]), rows)
@@ -129,14 +129,14 @@ def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, par
 
 def ids(metric: Metric, dataset: Dataset, rows: Mapping[str, Any]) -> list[str]:
     """What each row is about: an image, or a pair of classes."""
-    if metric.pairs:
+    if metric.rows.pairs:
         return [pair_name(dataset, a, b) for a, b, *_ in rows["pair"].tolist()]
     return [dataset.samples[row].id for row in rows["row"]]
 
 
 def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
     """Refuse a metric that the data cannot answer, before anything is computed."""
-    if metric.pairs:
+    if metric.rows.pairs:
         check_cues(metric, job.target, dataset)
     elif metric.regions and region_source(dataset) is None:
         raise missing(metric, dataset, "segmentations or boxes")
@@ -144,8 +144,8 @@ def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
         check_source(dataset, SEGMENTATION)
     elif reads_boxes(metric, dataset) and not any(boxes_of(dataset, row) for row in range(len(dataset))):
         raise missing(metric, dataset, "bounding boxes")
-    if metric.group and len(dataset) < metric.group:
-        raise UsageError(f"{metric.name}: expected at least {metric.group} images (one group), got {len(dataset)}.")
+    if metric.rows.group and len(dataset) < metric.rows.group:
+        raise UsageError(f"{metric.name}: expected at least {metric.rows.group} images (one group), got {len(dataset)}.")
 
 
 def missing(metric: Metric, dataset: Dataset, what: str) -> UsageError:
@@ -165,7 +165,7 @@ def missing(metric: Metric, dataset: Dataset, what: str) -> UsageError:
 
 def reads_boxes(metric: Metric, dataset: Dataset) -> bool:
     """Whether the metric's rows come from bounding boxes on this data."""
-    if metric.pairs:
+    if metric.rows.pairs:
         return False
     return metric.at_annotation or "box" in metrics.needs(metric) or (metric.regions and region_source(dataset) == BOXES)
 
@@ -176,20 +176,20 @@ def locate_record(
     """The record file of a job and its identity. A metric that looks at no heatmap does not depend on an explainer."""
     maps, entry = locate(heatmap_job(metric, job), loaded, dataset, place)[1], find_explainer(job.explainer)
     described = identity.of_record(metric, dataset, maps, partial=entry.partial)
-    looked = f"{entry.name}.{workplace.slug(job.target)}." if metric.looks else ""
-    name = f"{dataset.split}.{looked}{metric.name}.{job_key(described)}.json"
+    looked = f"{workplace.slug(entry.name)}.{workplace.slug(job.target)}." if metric.looks else ""
+    name = f"{dataset.split}.{looked}{workplace.slug(metric.name)}.{job_key(described)}.json"
     return place.results / "records" / loaded.run.name / name, described
 
 
 def order(metric: Metric, dataset: Dataset) -> list[int]:
     """The rows to measure: file order; for a grouped metric shuffled once with seed 0, the last partial group dropped;
     class by class where batch norms drift."""
-    if metric.train_bn:
+    if metric.maps.train_bn:
         return sorted(range(len(dataset)), key=lambda row: dataset.samples[row].label)
-    if metric.group is None:
-        return list(range(len(dataset)))[: metric.first]
-    shuffled = torch.randperm(len(dataset), generator=seeds.generator(metric.name, 0)).tolist()
-    return shuffled[: len(shuffled) // metric.group * metric.group]
+    if metric.rows.group is None:
+        return list(range(len(dataset)))[: metric.rows.first]
+    shuffled = torch.randperm(len(dataset), generator=seeds.generator(metric.draws, 0)).tolist()
+    return shuffled[: len(shuffled) // metric.rows.group * metric.rows.group]
 
 
 def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, dataset: Dataset) -> dict[str, set[int]]:
@@ -216,19 +216,19 @@ def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, datase
 
 def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, rows: dict[str, Any]) -> Record:
     """Mean, standard error and 95 % bootstrap interval of every variant, with all that must stand beside them."""
-    info = loaded.run.info
+    info, pairs, leaves_out = loaded.run.info, metric.rows.pairs, metric.rows.leaves_out
     columns = {name: torch.from_numpy(np.asarray(column)) for name, column in rows.items()}
     counted = columns.get("counted", torch.ones(len(columns["row"]), dtype=torch.bool))
     if not bool(counted.any()):
         raise CambenchError(
-            f"{metric.name}: expected {'a pair' if metric.pairs else 'an image'} to measure, got none of {len(counted)} "
-            f"({metric.leaves_out}); no value."
+            f"{metric.name}: expected {'a pair' if pairs else 'an image'} to measure, got none of {len(counted)} "
+            f"({leaves_out}); no value."
         )
     kept = {name: column[counted] for name, column in columns.items()}
-    values = metrics.summarise(metric, kept, lambda: seeds.generator("bootstrap"))
-    counts = {} if metric.pairs else {"images left out": len(dataset) - len(rows["row"])}
-    if metric.leaves_out:
-        counts[f"{'pairs' if metric.pairs else 'images'} that do not count ({metric.leaves_out})"] = int((~counted).sum())
+    values = statistics.summarise(metric, kept, lambda: seeds.generator("bootstrap"))
+    counts = {} if pairs else {"images left out": len(dataset) - len(rows["row"])}
+    if leaves_out:
+        counts[f"{'pairs' if pairs else 'images'} that do not count ({leaves_out})"] = int((~counted).sum())
     counts.update({name: int(kept[name].sum()) for name in metric.tallies})
     if "zero" in rows:
         counts["heatmaps without a positive value"] = int(rows["zero"].sum())
@@ -253,6 +253,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         device=device_name(loaded.device),
         precision=loaded.precision,
         checkpoint=loaded.checkpoint,
+        options={"metric": dict(metric.values), **({"explainer": dict(entry.values)} if looks else {})},
         versions=versions(),
     )
 

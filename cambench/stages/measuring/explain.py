@@ -96,7 +96,7 @@ def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.P
     chosen = "" if job.classes == "label" else f"@{job.classes}"
     parts = (
         dataset.split,
-        entry.name,
+        workplace.slug(entry.name),
         workplace.slug(job.target) + chosen,
         f"{job.view}-{view.size}",
         job_key(described),
@@ -128,7 +128,7 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []
     entry = find_explainer(job.explainer)
     ready = loaded.ready_for(entry)
-    if entry.own_layer is not None:
+    if entry.layer.own is not None:
         say(f"{entry.name} explains layer {ready.layer}")
     with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):

@@ -26,9 +26,9 @@ from cambench.vocabulary import Dataset, UsageError
 
 def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, place: workplace.Place) -> Rows:
     """A row a pair, in the order in which they are measured: its AP, fresh and accumulated, and (a, b, parts, images)."""
-    pairs, view, entry = pairs_of(dataset), make_view(metric.view, loaded), find_explainer(job.explainer)
+    pairs, view, entry = pairs_of(dataset), make_view(metric.input.view, loaded), find_explainer(job.explainer)
     ready, scale = loaded.ready_for(entry), cue_localisation.scale_on(entry.name)
-    before, after = cue_localisation.around_difference(metric.steps)
+    before, after = cue_localisation.around_difference(metric.maps.steps)
     counts: dict[str, Tensor] = {}
     images = torch.zeros(len(pairs), dtype=torch.int64)
     known = {c for pair in pairs for c in (pair.a, pair.b)}

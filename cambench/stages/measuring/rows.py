@@ -15,7 +15,8 @@ from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.regions import boxes_of, region_source, regions_in_view, size_of
 from cambench.data.views import View
-from cambench.explainers import all_class_maps, find_explainer, input_gradients
+from cambench.explainers import find_explainer
+from cambench.explainers.batch import all_class_maps, input_gradients
 from cambench.metrics import Metric
 from cambench.models.segmentation import segment
 from cambench.pixels import Normalisation
@@ -55,14 +56,14 @@ class Work:
         assert self.heatmaps is not None
         raw = [torch.from_numpy(self.heatmaps.maps[r])[None] for r in rows]
         stacks = [torch.cat(raw)] if len({m.shape for m in raw}) == 1 else raw
-        return torch.cat([maps.apply(stack.to(device), metric.steps, size) for stack in stacks])
+        return torch.cat([maps.apply(stack.to(device), metric.maps.steps, size) for stack in stacks])
 
 
 def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
     """Rows of a metric that looks at the network's input."""
-    view = make_view(metric.view, loaded, metric.view_scale)
+    view = make_view(metric.input.view, loaded, metric.input.scale)
     loaded.check_size(view.size)
-    size = metric.group or job.batch_size
+    size = metric.rows.group or job.batch_size
     wanted = metrics.needs(metric)
     offered = functions(job, loaded, wanted, work.dataset)
     source_of_masks = region_source(work.dataset) or ""
@@ -71,9 +72,9 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
         offers["normalisation"] = Normalisation(view.mean, view.std)
         if "generator" in wanted:
-            offers["generator"] = seeds.generator(metric.name, "rows", *batch.rows)
+            offers["generator"] = seeds.generator(metric.draws, "rows", *batch.rows)
         if "generators" in wanted:
-            offers["generators"] = [seeds.generator(metric.name, "row", row) for row in batch.rows]
+            offers["generators"] = [seeds.generator(metric.draws, "row", row) for row in batch.rows]
         if metric.explains:
             shape = (batch.image.shape[2], batch.image.shape[3])
             offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)
@@ -105,7 +106,7 @@ def as_column(values: Tensor) -> np.ndarray[Any, Any]:
 
 def regions_of(metric: Metric, dataset: Dataset, rows: tuple[int, ...], view: View, source: str) -> Tensor:
     """The class that each pixel of the batch's images shows (N,H,W) int64, −1 where it shows none."""
-    dilated = metric.mask == "dilated"
+    dilated = metric.input.mask == "dilated"
     found = [regions_in_view(dataset, row, view, source, dilated=dilated) for row in rows]
     return torch.from_numpy(np.stack(found).astype(np.int64))
 

@@ -143,11 +143,11 @@ def jobs_of(
         raise UsageError(f"--target {targets[0]}: {', '.join(names)} explains no target of your choice; leave it out.")
     made = []
     for metric in found:
-        for wrong in [e for e in explainers or [] if metric.explainer and find_explainer(e).name != metric.explainer]:
+        for wrong in [e for e in explainers or [] if metric.fixed and find_explainer(e).name != metric.fixed]:
             raise UsageError(
-                f"{metric.name}: always measures {metric.explainer}, got --explainer {wrong}; leave it out for this metric."
+                f"{metric.name}: always measures {metric.fixed}, got --explainer {wrong}; leave it out for this metric."
             )
-        mapped = [metric.explainer] if metric.explainer else explainers if explainers and metric.looks else [EXPLAINER]
+        mapped = [metric.fixed] if metric.fixed else explainers if explainers and metric.looks else [EXPLAINER]
         aimed = targets if targets and metric.targeted else [TARGET]
         made += [EvalJob(metric.name, e, t, batch_size) for e in mapped for t in aimed]
     return made

@@ -33,7 +33,7 @@ def sides(run: Run, results: Path, explainer: str | None, target: str | None, ap
         paired.Side(record, partial(read_rows, rows_path(path)))
         for path, record in records_of(results, run.name)
         if record.checkpoint == LAST
-        and find_metric(record.metric).mean is None
+        and find_metric(record.metric).rows.mean is None
         and (record.explainer in (None, explainer) or explainer is None)
         and (record.target is None or canonical(record.target) == target or target is None)
         and (apart == "run" or record.explainer is not None)
@@ -48,7 +48,7 @@ def compare(
     A and B are two runs, or two explainers or two targets of one run.
     Raises: UsageError where there is nothing to compare, a metric has no value an image, or A and B saw different images.
     """
-    whole = [name for name in wanted if find_metric(name).mean is not None]
+    whole = [name for name in wanted if find_metric(name).rows.mean is not None]
     if whole:
         raise UsageError(
             f"compare: expected metrics with a value an image, got {whole[0]}, which has one over all; leave it out."

@@ -60,12 +60,12 @@ def stored(runs: Sequence[str], metrics: Sequence[str], place: Place, explainers
 def frames_of(record: Record, place: Place) -> list[pd.DataFrame]:
     """The values of one record, a frame a variant; none where the metric has no value an image."""
     metric = find_metric(record.metric)
-    if metric.mean is not None:
+    if metric.rows.mean is not None:
         return []
     rows = read_rows(rows_path(record.path))
     images, facts = images_of(record, place), {name: getattr(record, name) for name in FACTS}
     return [
-        pd.DataFrame({"id": rows.ids, "value": rows.values[variant] * metric.scale})
+        pd.DataFrame({"id": rows.ids, "value": rows.values[variant] * metric.printing.scale})
         .merge(images, how="left", on="id")
         .assign(**facts, variant=variant)[COLUMNS]
         for variant in record.values

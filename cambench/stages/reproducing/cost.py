@@ -19,8 +19,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cambench import data, models, objectives
-from cambench.metrics import INDEX
-from cambench.metrics.faithfulness import infidelity
+from cambench.explainers import find_explainer
+from cambench.metrics import find_metric
 from cambench.models.preprocessing import SIZE
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import workplace
@@ -32,38 +32,6 @@ from cambench.vocabulary import DataError
 
 RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
 """Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
-PASSES = {
-    "iauc": 30,
-    "dauc": 30,
-    "cgc-loss": 4,
-    "top1-tile": 2,
-    "rfs": 6,
-    "rfs-sweep": 72,
-    "relative-probability": 15,
-    "relative-probability-equal-count": 31,
-    "gradient-sign": 70,
-    "remove-and-classify": 11,
-    "remove-and-classify-zero": 11,
-    "gradient-sign-printed": 70,
-    "drop-increase": 5,
-    "infidelity": infidelity.passes(infidelity.DRAWS),
-    "infidelity-small": infidelity.passes(infidelity.FEW_DRAWS),
-}
-"""Forward passes an image: 29 steps and the maps; two views explained; 2 edits; 2 in each of 3 trials, once or at 12 levels;
-two maps and twelve composites, if every image counts; 21 gradients of the input and 7 predictions; 1 for every other."""
-EXPLAINER_PASSES = {
-    "gradient": 3,
-    "input-x-gradient": 3,
-    "integrated-gradients": 151,
-    "smoothgrad": 151,
-    "vargrad": 151,
-    "vanilla-gradient": 3,
-    "integrated-vanilla-gradient": 154,
-    "smooth-vanilla-gradient": 151,
-    "variance-vanilla-gradient": 151,
-    "cmwp": 4,
-}
-"""1 for every explainer that a forward pass and the head's weights answer."""
 FULL = 4 / 3
 """Pixels of an uncropped photograph in those of its central square."""
 FLOAT = 4
@@ -115,9 +83,9 @@ class Known:
         """Images a second of a metric on an architecture at an input size, and the run whose record shows it."""
         for record in self.records:
             view = record.job.get("maps", record.job.get("input", {})).get("view", {})
-            metric = INDEX[what.metric]
+            metric = find_metric(what.metric)
             same = (record.metric, record.explainer, record.arch, view.get("size"))
-            if same == (what.metric, what.explainer, arch, round(size * metric.view_scale)) and record.seconds:
+            if same == (what.metric, what.explainer, arch, round(size * metric.input.scale)) and record.seconds:
                 return max(v.n for v in record.values.values()) / record.seconds, f"measured ({record.run})"
         return None
 
@@ -160,16 +128,16 @@ def of_training(network: Network, known: Known) -> Estimate:
 
 def of_measurement(network: Network, what: Measurement, known: Known) -> Estimate:
     """A measurement: its images, their maps and logits at the native grid, a row an image."""
-    root, metric = known.place.data, INDEX[what.metric]
-    n = min(measured_images(network, what, root), metric.first or sys.maxsize)
+    root, metric = known.place.data, find_metric(what.metric)
+    n = min(measured_images(network, what, root), metric.rows.first or sys.maxsize)
     size = SIZE if network.given else network.recipe.input.size
     surgery = () if network.given else tuple(network.recipe.model.surgery)
     arch = (network.arch if network.given else network.recipe.arch) or ""
     count = classes(what.dataset, root)
     cost = forward(arch, size, surgery, count)
-    area = metric.view_scale**2 * (FULL if metric.view == "full" else 1)
-    explained = EXPLAINER_PASSES.get(what.explainer or "", 1) if metric.explains or metric.pairs else 1
-    passes = PASSES.get(metric.name, 1) * explained
+    area = metric.input.scale**2 * (FULL if metric.input.view == "full" else 1)
+    explained = find_explainer(what.explainer or "grad-cam").passes if metric.explains or metric.rows.pairs else 1
+    passes = metric.passes * explained
     rate, basis = known.nominal
     measured = known.measuring(what, arch, size)
     seconds = n / measured[0] if measured else cost.operations * area * passes * n / rate

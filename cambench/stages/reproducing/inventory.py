@@ -207,8 +207,8 @@ def planned(network: Network, data: str) -> dict[str, Any]:
 
 def begun_parts(run: Run, what: Measurement, place: Place) -> list[Path]:
     """Chunks that a killed measurement left: of its rows or of its heatmaps."""
-    rows = (place.results / "records" / run.name).glob(f"*.{what.metric}.*.parts")
-    maps = (place.results / "heatmaps" / run.name).glob(f"*.{what.explainer}.*.parts")
+    rows = (place.results / "records" / run.name).glob(f"*.{slug(what.metric)}.*.parts")
+    maps = (place.results / "heatmaps" / run.name).glob(f"*.{slug(what.explainer or '')}.*.parts")
     return [*rows, *maps]
 
 

@@ -211,7 +211,7 @@ def measurement(select: Select, wish: Wish) -> Measurement:
     facts: dict[str, Any] = {"explainer": None, "target": None, "layer": None}
     try:
         metric = find_metric(select.metric)
-        name, looks, fixed = metric.name, metric.looks, metric.explainer
+        name, looks, fixed = metric.name, metric.looks, metric.fixed
     except UsageError:
         name, looks, fixed = select.metric, select.explainer is not None, ""
     if looks:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from cambench.explainers.explanation import Explainer
+from cambench.explainers import Explainer
 
 
 def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -13,10 +13,9 @@ def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 XGRAD_CAM = Explainer(
-    name="xgrad-cam",
-    rule=xgrad_cam,
-    space="layer",
+    xgrad_cam,
+    "layer",
     summary="mean of the gradient, weighed by the activation, weighs the activations; no ReLU here",
     source="Fu et al. 2020",
-    aliases=("x-grad-cam",),
+    aliases={"x-grad-cam": ""},
 )

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from cambench.metrics import Metric
+from cambench.metrics.entry import Maps, Metric, Printing, Rows
 
 
 def measure(heatmap: Tensor, mask: Tensor) -> Tensor:
@@ -11,14 +11,11 @@ def measure(heatmap: Tensor, mask: Tensor) -> Tensor:
 
 
 POINTING_GAME = Metric(
-    name="pointing-game",
-    measure=measure,
-    unit="%",
-    higher_is_better=True,
-    source="the pointing game (Zhang et al. 2016), without tolerance",
+    measure,
+    Printing("%", scale=100),
     summary="share of images whose hottest pixel lies inside the boxes of the ground-truth class",
-    scale=100,
-    steps=("resize",),
-    variants=("correct",),  # how boxes become pixels: cambench.metrics.localisation.boxes
-    aliases=("pointing",),
+    source="the pointing game (Zhang et al. 2016), without tolerance",
+    maps=Maps(("resize",)),
+    rows=Rows(("correct",)),  # how boxes become pixels: cambench.metrics.localisation.boxes
+    aliases={"pointing": ""},
 )

@@ -14,7 +14,7 @@ import numpy as np
 from cambench.data import cues
 from cambench.explainers import find_explainer
 from cambench.explainers.calm import has_head
-from cambench.explainers.explanation import Explainer
+from cambench.explainers.entry import Explainer
 from cambench.metrics import find_metric
 from cambench.metrics.localisation.cue_localisation import COUNTS
 from cambench.report.figures.panels import Group, Panel, Row
@@ -56,7 +56,7 @@ def opened(runs: Sequence[str], explainers: Sequence[str], dataset: str | None, 
     metric = find_metric(METRIC)
     check_cues(metric, "logit", data)
     asked = [find_explainer(name) for name in explainers]
-    scenes = [scene(one, entry, data, metric.view) for one in loaded for entry in fitting(one, asked)]
+    scenes = [scene(one, entry, data, metric.input.view) for one in loaded for entry in fitting(one, asked)]
     for entry in asked:
         if not any(entry is shown.ready.entry for shown in scenes):
             kind = "with" if entry.space == "latent" else "without"

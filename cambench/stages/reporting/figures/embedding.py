@@ -110,7 +110,7 @@ def opened(runs: Sequence[str], dataset: str | None, checkpoint: str, place: Pla
         raise UsageError(f"figure {KIND}: expected one label an image, got {data.name} with several; choose with --dataset.")
     for one in loaded:
         without_head(one.model)
-    entry, view = find_explainer(EXPLAINER), find_metric(METRIC).view
+    entry, view = find_explainer(EXPLAINER), find_metric(METRIC).input.view
     return labelled([scene(one, entry, data, view) for one in loaded])
 
 

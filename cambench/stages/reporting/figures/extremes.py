@@ -50,7 +50,7 @@ class Measured:
 
     def text(self, value: float) -> str:
         """A value as tables print it, with its unit."""
-        return f"{value:.{self.metric.decimals}f} {self.metric.unit_of(self.variant)}".rstrip()
+        return f"{value:.{self.metric.printing.decimals}f} {self.metric.unit_of(self.variant)}".rstrip()
 
 
 def extremes(
@@ -84,7 +84,7 @@ worst, best = partial(extremes, "worst"), partial(extremes, "best")
 
 def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, place: Place) -> tuple[Path, Record]:
     """The one record that is meant, with its file. Raises: UsageError where there is none, or several."""
-    if metric.mean is not None or metric.pairs or metric.train_bn is not None:
+    if metric.rows.mean is not None or metric.rows.pairs or metric.maps.train_bn is not None:
         raise UsageError(f"figure {kind}: expected a metric with a value an image and stored heatmaps, got {metric.name}.")
     folders = [run_of(name, place.results).name for name in names] or ["*"]
     paths = sorted(path for folder in folders for path in (place.results / "records").glob(f"{folder}/*.json"))

@@ -19,7 +19,7 @@ from cambench.data import decode
 from cambench.data.loader import eval_batches
 from cambench.data.regions import has_region, region_source, regions_in_view, window_of
 from cambench.data.views import View, in_words
-from cambench.explainers.explanation import Explainer
+from cambench.explainers import Explainer
 from cambench.geometry import Windows, resample
 from cambench.pixels import to_pixels
 from cambench.report import Table

@@ -80,7 +80,7 @@ def class_values(record: Record, place: Place) -> list[float]:
     (path,) = (path for path, other in records_of(place.results, record.run) if other == record)
     columns = read_columns(rows_path(path))
     counts = {name: torch.from_numpy(columns[name]) for name in ("intersection", "union")}
-    values: list[float] = (by_class(counts)[1:] * find_metric(METRIC).scale).tolist()
+    values: list[float] = (by_class(counts)[1:] * find_metric(METRIC).printing.scale).tolist()
     return values
 
 

@@ -1,0 +1,52 @@
+"""What an explainer's entry says. Nothing here imports torch: functions are named by their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cambench.options import Entry, Function
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Space = Literal["layer", "head", "input", "control", "network", "latent"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """How the explained layer is found and made ready."""
+
+    own: Callable[..., str] | None = None
+    """model -> the layer explained by default, where it is not the last convolutional stage."""
+    prepare: Callable[..., Any] | None = None
+    """(model, layer, training size, images) -> what gives logits and is handed to the rule, in the space `network`."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """Where else than at the images the gradient of the input is taken."""
+
+    points: Callable[..., Any]
+    """images (N,3,H,W) -> as many images at each point."""
+    pool: Callable[..., Tensor] = Function("cambench.explainers.points:mean")
+    """The maps of all points -> one map."""
+
+
+@dataclass(frozen=True)
+class Explainer(Entry):
+    """One explainer: a rule that gives maps (N,h,w), raw and signed, at their native grid."""
+
+    rule: Callable[..., Tensor]
+    space: Space
+    """What the rule is made of: see `explanation.SPACES`."""
+    unit: str = "logits"
+    closed: Literal["sum", "mean"] | None = None
+    """How a rule of a layer weighs activations by the weights W of a GAP + linear head: by W, or by W/(h·w)."""
+    linear: bool = True
+    """Of a rule of a head: whether its maps of weighted classes are those of the weighted head."""
+    partial: bool = False
+    """An image may have no map (NaN, or nothing positive): metrics of maps leave it out and count it."""
+    layer: Layer = Layer()
+    around: Around | None = None
