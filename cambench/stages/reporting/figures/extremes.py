@@ -120,7 +120,7 @@ def measured(kind: str, metric: str, variant: str | None, found: tuple[Path, Rec
         raise UsageError(f"figure {kind}: {nearest(name, known, f'variant of {entry.name}')}")
     if entry.direction(name) == "none":
         raise UsageError(f"figure {kind}: expected a variant with better and worse values, got {name} of {entry.name}.")
-    return Measured(entry, name, record, rows.values[name] * entry.scale, rows.ids)
+    return Measured(entry, name, record, rows.values[name] * entry.printing.scale, rows.ids)
 
 
 def heatmaps_of(kind: str, shown: Measured, asked: Asked, place: Place) -> Heatmaps:
