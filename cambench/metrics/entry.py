@@ -95,11 +95,6 @@ class Metric(Entry):
     maps: Maps = Maps(explainer=NONE)
     rows: Rows = Rows()
 
-    @property
-    def headline(self) -> str:
-        """The variant that stands for all."""
-        return self.printing.headline or self.variants[0]
-
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""
         better: Direction = matching(self.printing.directions, variant, self.printing.better)

@@ -49,7 +49,7 @@ INDEX: dict[str, Metric] = {
     ),
     "rfs-sweep": Metric(
         local("rfs:sweep"),
-        Printing("ratio", decimals=3),
+        Printing("ratio", decimals=3, headline="linf/0.25"),
         summary="rfs at six levels of noise (linf/0.125 to linf/0.75) and at six l2 norms of it (l2/30 to l2/180)",
         source="ContrastiveCAM; Hard-ImageNet's suite",
         input=Input(mask="dilated"),

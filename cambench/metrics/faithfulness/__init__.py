@@ -85,7 +85,7 @@ INDEX: dict[str, Metric] = {
     ),
     "gradient-sign": Metric(
         local("gradient_sign:measure"),
-        Printing("change", decimals=3),
+        Printing("change", decimals=3, headline="0.001/1/probability"),
         summary="what the label gains when the image takes small steps along the sign of its gradient",
         source="Wang & Wang 2022, Figure 3",
         maps=Maps(explainer="gradient"),

@@ -80,8 +80,13 @@ def dataset_table(dataset: str, records: Sequence[Record], brief: bool = False) 
 
 
 def headlines(columns: Sequence[ColumnKey], entries: Mapping[str, Metric]) -> list[ColumnKey]:
-    """The columns, of a metric with more than `MANY` its headline alone."""
-    return [key for key in columns if len(of(key[0], columns)) <= MANY or key[1] == entries[key[0]].variants[0]]
+    """The columns, of a metric with more than `MANY` its headline alone, or its first where it has none."""
+    shown: list[ColumnKey] = []
+    for metric, entry in entries.items():
+        own = of(metric, columns)
+        headline = next((key for key in own if key[1] == entry.printing.headline), own[0])
+        shown += own if len(own) <= MANY else [headline]
+    return shown
 
 
 def of(metric: str, columns: Sequence[ColumnKey]) -> list[ColumnKey]:

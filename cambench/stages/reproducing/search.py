@@ -138,7 +138,7 @@ def chosen(drawn: Sequence[Draw], metric: Metric) -> Draw:
 
     Raises: CambenchError where none has a value.
     """
-    sign = -1 if metric.direction(metric.headline) == "down" else 1
+    sign = -1 if metric.direction(metric.variants[0]) == "down" else 1
     known = [((not draw.failed, sign * draw.value), draw) for draw in drawn if draw.value is not None]
     if not known:
         raise CambenchError(f"search: expected a value of at least one draw, got none of {len(drawn)}; lower --high.")
