@@ -151,7 +151,7 @@ def facts(shown: Scene, one: Best) -> dict[str, Any]:
 
 
 def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> NDArray[np.float32]:
-    """The map (H,W) of a class of one image (1,3,H,W), up-sampled as the authors do: bilinear between corners (§1.5)."""
+    """The map (H,W) of a class of one image (1,3,H,W), bilinear between corners (weighted-contrast protocol §1.5)."""
     fine = resize_corners(shown.heatmap(image, target, label), (image.shape[2], image.shape[3]))
     heatmap: NDArray[np.float32] = fine[0].cpu().numpy()
     return heatmap

@@ -33,9 +33,9 @@ from cambench.vocabulary import UsageError
 
 KIND, METRIC, EXPLAINER = "embedding", "drop-increase", "grad-cam"
 CLASSES, KEPT = 5, 0.60
-"""Source: ExCon §4.4 and authors' code (spec §2.4)."""
+"""Source: ExCon §4.4 and authors' code (ExCon protocol §2.4)."""
 PERPLEXITY = 30.0
-"""Our choice where there are points enough (spec §2.4)."""
+"""Our choice where there are points enough (ExCon protocol §2.4)."""
 BATCH = 64
 
 Tsne = Callable[[NDArray[np.float32], float, int], NDArray[np.float64]]
@@ -122,7 +122,7 @@ def images_of(shown: Scene) -> Chosen:
 
 
 def equally_spaced(classes: int) -> list[int]:
-    """Five class numbers, ⌊i·C/5⌋: 0, 20, 40, 60, 80 of 100. Of fewer classes all. Source: ExCon §4.4 (spec §2.4)."""
+    """Five class numbers, ⌊i·C/5⌋: 0, 20, 40, 60, 80 of 100. Of fewer classes all. Source: ExCon protocol §2.4."""
     n = min(CLASSES, classes)
     return [i * classes // n for i in range(n)]
 
