@@ -10,7 +10,9 @@ from cambench.metrics.entry import Metric, needs
 __all__ = ["INDEX", "Metric", "find_metric", "known_metric", "needs"]
 
 FOLDERS = (accuracy, localisation, faithfulness, robustness, core)
-INDEX = Catalogue("metric", Metric, {name: metric for folder in FOLDERS for name, metric in folder.INDEX.items()})
+INDEX: Catalogue[Metric] = Catalogue(
+    "metric", Metric, {name: metric for folder in FOLDERS for name, metric in folder.INDEX.items()}
+)
 
 
 def known_metric(text: str) -> Metric | None:
