@@ -22,7 +22,9 @@ from cambench.explainers import find_explainer
 from cambench.metrics import INDEX as METRICS
 from cambench.metrics import find_metric
 from cambench.recipes.method import Method
+from cambench.report.tables.summary import summary
 from cambench.stages.training.own import load_recipe
+from cambench.store.records import Record, Value
 from cambench.vocabulary import UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -282,3 +284,12 @@ SHAPES = {"title": "t", "splits": ("a",), "obtain": "o", "licence": "l", "layout
 def test_a_data_set_that_cannot_work_is_refused_when_it_is_made(facts: dict[str, object], why: str) -> None:
     with pytest.raises(UsageError, match=f"^entry of a data set: {why}"):
         DatasetEntry(**{"reader": "m:f", **SHAPES, **facts})  # type: ignore[arg-type]
+
+
+def test_records_of_a_package_that_is_gone_are_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    value = {"": Value(50.0, 10, 1.0, (49.0, 51.0))}
+    facts = {"run": "r", "dataset": "cub", "split": "test", "method": "ce", "arch": "resnet50", "seed": 0, "values": value}
+    (table,) = summary([Record(metric=name, **facts) for name in ("gone-metric", "top1")])
+    assert [column.label for column in table.columns] == [("top1",)]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("records of gone-metric are passed over: unknown metric 'gone-metric'.")

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from cambench.lookup import canonical
+from cambench.lookup import canonical, warn
+from cambench.metrics import find_metric
 from cambench.recipes.schema import WORDS
 from cambench.recipes.tables import Select
 from cambench.store.records import Record
@@ -18,6 +19,16 @@ LAST = "last"
 """The checkpoint that a selection shows where it names none."""
 MEASURED_ON = "measured on"
 """Part of `job["recipe"]["data"]`: the fingerprint of the data that the record was measured on."""
+
+
+def has_metric(record: Record) -> bool:
+    """Whether a record's metric is there; what a package measured that is gone or broken is said once, and passed over."""
+    try:
+        find_metric(record.metric)
+    except UsageError as e:
+        warn(f"records of {record.metric} are passed over: {e}")
+        return False
+    return True
 
 
 def recipe_of(record: Record) -> dict[str, Any]:

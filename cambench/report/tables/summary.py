@@ -11,7 +11,7 @@ from cambench.metrics import Metric, find_metric
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.measure import measure, mixed, sentences, troubles, warning
 from cambench.report.tables.model import Cell, Column, Row, Table
-from cambench.report.tables.select import LAST, groups, training
+from cambench.report.tables.select import LAST, groups, has_metric, training
 from cambench.report.tables.varied import labelled, told_apart
 from cambench.store.records import Record
 
@@ -42,7 +42,7 @@ def summary(records: Iterable[Record], *, brief: bool = False) -> list[Table]:
     brief: of a metric with more than `MANY` variants its headline alone, and a note on the others.
     """
     by_dataset: dict[str, list[Record]] = {}
-    for record in records:
+    for record in filter(has_metric, records):
         by_dataset.setdefault(record.dataset, []).append(record)
     return [dataset_table(name, by_dataset[name], brief) for name in sorted(by_dataset)]
 

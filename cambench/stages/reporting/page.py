@@ -10,7 +10,7 @@ from cambench.report.formats.curves import Curve
 from cambench.report.formats.headline import Headline, headlines
 from cambench.report.formats.html import Page, html
 from cambench.report.formats.introduction import introduction
-from cambench.report.tables.select import LAST
+from cambench.report.tables.select import LAST, has_metric
 from cambench.stages.reporting.gallery import gallery, labelled_runs
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
@@ -46,4 +46,4 @@ def headline_of(results: Path) -> list[Headline]:
     def rows(record: Record) -> Rows:
         return read_rows(next(rows_path(path) for path, other in found if other is record))
 
-    return headlines([record for _, record in found if record.checkpoint == LAST], rows)
+    return headlines([record for _, record in found if record.checkpoint == LAST and has_metric(record)], rows)
