@@ -76,7 +76,7 @@ def check(kind: str, *facts: tuple[bool, str]) -> None:
     """
     for holds, text in facts:
         if not holds:
-            raise UsageError(f"entry of a {kind}: expected {text}.")
+            raise UsageError(f"{kind} entry: expected {text}.")
 
 
 class Catalogue(Mapping[str, Entry]):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any, TypeVar
 
-from cambench.lookup import Catalogue, canonical, nearest
+from cambench.lookup import Catalogue, canonical, check, nearest
 from cambench.vocabulary import UsageError
 
 Value = bool | int | float | str | tuple[float, ...]
@@ -130,6 +130,21 @@ class Entry:
     """The key of an entry whose options are not the default; `find` fills it in, as `chosen`."""
     chosen: Mapping[str, Value] = field(default_factory=dict)
     """The options that are not the default."""
+
+    def __post_init__(self) -> None:
+        """Raises: UsageError for an entry that cannot work."""
+        check(
+            type(self).__name__.lower(),
+            (isinstance(self.options, tuple), f"a tuple of options, got a {type(self.options).__name__}"),
+            (isinstance(self.aliases, Mapping), f"aliases as name -> options, got a {type(self.aliases).__name__}"),
+            *self.facts(),
+        )
+        for words in self.aliases.values():
+            parse(words, self)
+
+    def facts(self) -> Iterator[tuple[bool, str]]:
+        """What must hold of an entry of this kind, each with what is expected and what is there."""
+        yield from ()
 
     @property
     def key(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cambench.options import Entry, Function
 
@@ -50,3 +51,15 @@ class Explainer(Entry):
     """An image may have no map (NaN, or nothing positive): metrics of maps leave it out and count it."""
     layer: Layer = Layer()
     around: Around | None = None
+
+    def facts(self) -> Iterator[tuple[bool, str]]:
+        """As `Entry.facts`; a rule that is named by its place is not imported for it."""
+        yield self.space in get_args(Space), f"space {', '.join(get_args(Space))}, got {self.space}"
+        prepared = self.layer.prepare is not None
+        yield prepared == (self.space == "network"), f"layer.prepare in the space network alone, got {self.space}"
+        yield self.around is None or self.space == "input", f"points around the image in the space input, got {self.space}"
+        yield self.closed is None or self.space == "layer", f"a closed form in the space layer, got {self.space}"
+        if not isinstance(self.rule, Function):
+            taken = [p for p in signature(self.rule).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+            count = 3 if self.space == "head" else 2
+            yield len(taken) == count, f"a rule of {count} arguments in the space {self.space}, got {len(taken)}"

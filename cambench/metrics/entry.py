@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from cambench.options import Entry
+from cambench.options import Entry, Function
+from cambench.vocabulary import ARGUMENTS
 
 Direction = Literal["up", "down", "none"]
 Steps = tuple[str, ...]
 Names = tuple[str, ...] | Callable[..., tuple[str, ...]]
 """Names, or the function of the options that gives them."""
 ANY, NONE = "any", "none"
+MODES = ("official", "correct")
+"""How annotated boxes become pixels (`localisation.boxes`)."""
+MAPS = {"heatmap", "explain", "class_maps", "differentiate"}
+"""Arguments that come from an explainer."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,11 @@ class Metric(Entry):
     maps: Maps = Maps(explainer=NONE)
     rows: Rows = Rows()
 
+    def facts(self) -> Iterator[tuple[bool, str]]:
+        """As `Entry.facts`; a function that is named by its place is not imported for it: a test asks `workable`."""
+        if not isinstance(self.measure, Function):
+            yield from workable(self)
+
     def direction(self, variant: str) -> Direction:
         """Which way a variant's values are better."""
         better: Direction = matching(self.printing.directions, variant, self.printing.better)
@@ -149,6 +159,23 @@ class Metric(Entry):
     def targeted(self) -> bool:
         """Whether the value depends on the target that is explained."""
         return bool({"heatmap", "explain", "differentiate"} & set(needs(self)))
+
+
+def workable(metric: Metric) -> Iterator[tuple[bool, str]]:
+    """What holds of a metric that can be measured, each with what is expected and what is there."""
+    from cambench.maps import RESIZES, STEPS
+
+    wanted, every = needs(metric), (metric.maps.steps, *metric.maps.on.values())
+    steps = {step for own in every for step in own} - ({"difference"} if metric.rows.pairs else set())
+    for kind, names, known in (("argument", wanted, ARGUMENTS), ("map step", steps, {**STEPS, **RESIZES})):
+        yield from ((name in known, f"a known {kind} ({', '.join(known)}), got {name}") for name in names)
+    if metric.at_annotation and not metric.rows.pairs:
+        got = f"measure({', '.join(wanted)}) and variants {', '.join(metric.variants)}"
+        fits = set(wanted) == {"heatmap", "mask"} and set(metric.variants) <= set(MODES)
+        yield fits, f"of masks without images measure(heatmap, mask) and variants among {', '.join(MODES)}, got {got}"
+    takes = bool(MAPS & set(wanted))
+    yield metric.looks == takes, f"maps.explainer {'any or a name' if takes else NONE}, got {metric.maps.explainer}"
+    yield len({*metric.variants}) == len(metric.variants) > 0, f"variants, each once, got {metric.variants}"
 
 
 def known(names: Names) -> tuple[str, ...]:
