@@ -111,7 +111,7 @@ class Catalogue(Mapping[str, Entry]):
             return wanted
         key = aliases(self.built_in).get(wanted) or (wanted if wanted in self.added else aliases(self).get(wanted))
         if key is None:
-            raise UsageError(nearest(name, self.names, self.kind))
+            raise UsageError(nearest(name, [*self.names, *aliases(self.built_in)], self.kind))
         return key
 
     def find(self, name: str) -> Entry:

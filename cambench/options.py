@@ -137,6 +137,7 @@ class Entry:
             type(self).__name__.lower(),
             (isinstance(self.options, tuple), f"a tuple of options, got a {type(self.options).__name__}"),
             (isinstance(self.aliases, Mapping), f"aliases as name -> options, got a {type(self.aliases).__name__}"),
+            *((alias == canonical(alias), f"an alias in lower case and dashes, got {alias}") for alias in self.aliases),
             *self.facts(),
         )
         for words in self.aliases.values():

@@ -326,6 +326,7 @@ WORKS = {"measure": of_masks, "rows": Rows(("official",)), "maps": Maps(("resize
         ({"rows": Rows(("official", "official"))}, "variants, each once, got ('official', 'official')"),
         ({"options": OPTION}, "a tuple of options, got a Option"),
         ({"aliases": ("other",)}, "aliases as name -> options, got a tuple"),
+        ({"aliases": {"Other_one": ""}}, "an alias in lower case and dashes, got Other_one"),
     ],
 )
 def test_a_metric_that_cannot_work_is_refused_when_it_is_made(facts: dict[str, Any], why: str) -> None:

@@ -16,7 +16,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from cambench.explainers import known_explainer
 from cambench.lookup import canonical, find, nearest
@@ -49,16 +49,10 @@ class Select(Strict):
     checkpoint: Literal["last", "best"] | None = None
     settings: dict[str, Any] = {}
 
-    @field_validator("metric")
+    @field_validator("metric", "explainer")
     @classmethod
-    def _metric(cls, text: str | None) -> str | None:
-        entry = known_metric(text or "")
-        return text if entry is None else entry.name
-
-    @field_validator("explainer")
-    @classmethod
-    def _explainer(cls, text: str | None) -> str | None:
-        entry = known_explainer(text or "")
+    def _named(cls, text: str | None, info: ValidationInfo) -> str | None:
+        entry = (known_metric if info.field_name == "metric" else known_explainer)(text or "")
         return text if entry is None else entry.name
 
     def union(self, other: Select, place: str) -> Select:
