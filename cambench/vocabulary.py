@@ -169,7 +169,6 @@ class Dataset:
     box_convention: BoxConvention = "inclusive"
     notes: tuple[str, ...] = ()
     comparable: bool = True
-    part_names: tuple[str, ...] = ()
     banner: int = 0
     segments: str = "above-0"
     multilabel: bool = False

@@ -32,8 +32,7 @@ def read(root: Path, split: str) -> Dataset:
     for file, values in (("image_class_labels.txt", labels), ("train_test_split.txt", train), ("bounding_boxes.txt", boxes)):
         same_ids(root / file, names, values)
     readers.require_images(names.values(), root / "images", root / "images.txt")
-    part_names, parts = part_locations(root)
-    masks = segmentation_folder(root)
+    parts, masks = part_locations(root), segmentation_folder(root)
     every = (
         Sample(name, root / "images" / name, labels[i], (boxes[i],), None, parts.get(i, ()), mask_of(masks, name))
         for i, name in names.items()
@@ -41,9 +40,7 @@ def read(root: Path, split: str) -> Dataset:
     )
     samples = readers.filled(every, root / "train_test_split.txt", split)
     attributes, sets = class_attributes(root, len(classes)), of_birds(classes)
-    return Dataset(
-        "cub", split, root, classes, samples, "half-open", part_names=part_names, attributes=attributes, class_sets=sets
-    )
+    return Dataset("cub", split, root, classes, samples, "half-open", attributes=attributes, class_sets=sets)
 
 
 def is_photographs(root: Path) -> bool:
@@ -93,11 +90,11 @@ def class_names(root: Path) -> tuple[str, ...]:
     return readers.distinct([name.replace("_", " ") for name in plain], [str(i) for i in ids])
 
 
-def part_locations(root: Path) -> tuple[tuple[str, ...], dict[int, tuple[Part, ...]]]:
-    """Part names in the order of their ids 1..P, and image id -> visible (part id, x, y); nothing without `parts/`."""
+def part_locations(root: Path) -> dict[int, tuple[Part, ...]]:
+    """Image id -> visible (part id, x, y), the ids 1..P being those of parts.txt; {} without `parts/`."""
     path = root / "parts" / "part_locs.txt"
     if not path.exists():
-        return (), {}
+        return {}
     names = by_id(root / "parts" / "parts.txt", text, rest=True)
     visible: dict[int, list[Part]] = defaultdict(list)
     for line, (key, part, x, y, shown) in readers.table(path, 5):
@@ -105,7 +102,7 @@ def part_locations(root: Path) -> tuple[tuple[str, ...], dict[int, tuple[Part, .
         point = readers.decimal(x, path, line), readers.decimal(y, path, line)
         if readers.whole(shown, path, line, high=1):
             visible[readers.whole(key, path, line, low=1)].append((number, *point))
-    return tuple(names[i] for i in sorted(names)), {i: tuple(parts) for i, parts in visible.items()}
+    return {i: tuple(parts) for i, parts in visible.items()}
 
 
 def class_attributes(root: Path, classes: int) -> tuple[tuple[float, ...], ...]:

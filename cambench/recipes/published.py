@@ -36,11 +36,6 @@ class Published:
     higher_is_better: bool | None
     setting: str = ""
 
-    @property
-    def recoverable(self) -> bool:
-        """False where the number that the paper printed cannot be read any more."""
-        return self.value is not None
-
 
 def load_published(paper: str) -> dict[Key, Published]:
     """Every published value of a paper; empty where the package holds none of it.

@@ -21,7 +21,6 @@ def test_reads_labels_boxes_parts_attributes_and_masks(tmp_path: Path) -> None:
     assert train.samples[0].id == "001.Black_footed_Albatross/Black_footed_Albatross_0000_0.jpg"
     assert test.samples[0].id.endswith("_0001_1.jpg")
     assert (train.box_convention, train.samples[3].boxes) == ("half-open", ((10.0, 5.5, 30.0, 20.0),))
-    assert train.part_names[:2] == ("part number 1", "part number 2")
     assert train.samples[0].parts == ((1, 11.5, 7.0), (2, 12.5, 8.0), (3, 13.5, 9.0))
     assert train.attributes[1] == (75.0, 50.0, 0.0, 12.5)
     assert reader.attribute_names(tmp_path / "CUB_200_2011")[1] == "has_wing_color::blue"
@@ -38,7 +37,8 @@ def test_parts_attributes_and_masks_are_optional(tmp_path: Path) -> None:
     (tmp_path / "segmentations").rename(tmp_path / "away segmentations")
     dataset = load("cub", "eval", tmp_path)
     assert dataset.split == "test" and len(dataset) == 6
-    assert not dataset.part_names and not dataset.attributes and dataset.samples[0].segmentation is None
+    assert not any(s.parts for s in dataset.samples) and not dataset.attributes
+    assert dataset.samples[0].segmentation is None
     with pytest.raises(DataError, match="expected a segmentation"):
         load_regions(dataset.samples[0], dataset.segments)
 
