@@ -124,7 +124,7 @@ def read(path: Path) -> Mapping[str, Any]:
 @cache
 def cannot_keep(folder: Path, reason: str) -> None:
     """Say once that digests cannot be kept."""
-    log.info("%s: %s, so the contents of images are read again by every command (set CAMBENCH_CACHE)", folder, reason)
+    log.info("%s: %s, so the contents of images are read again at every command (set CAMBENCH_CACHE)", folder, reason)
 
 
 def home() -> Path:
