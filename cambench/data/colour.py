@@ -63,8 +63,6 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
 
 CHANGES: tuple[Change, ...] = (brightness, contrast, saturation, hue)
 ORDERS = torch.tensor(list(permutations(range(len(CHANGES)))))
-NUMBERS = 7
-"""What an image draws: whether it is changed, four factors, their order, whether it turns grey."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,10 @@ INDEX: dict[str, Jitter] = {
 
 
 def draw(jitter: Jitter, uniform: Tensor) -> Drawn:
-    """What follows from uniform numbers in [0,1) of every image (N,7 or more), on their device."""
+    """What follows from uniform numbers in [0,1), on their device.
+
+    uniform: (N,7 or more), of every image whether it is changed, four factors, their order, whether it turns grey.
+    """
     strengths = uniform.new_tensor(jitter.strengths)
     middle = uniform.new_tensor([1.0, 1.0, 1.0, 0.0])
     low = torch.cat([(middle - strengths)[:3].clamp(min=0), -strengths[3:]])

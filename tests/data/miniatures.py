@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from cambench.data.synthbirds.attributes import PARTS, Species
+
 WNIDS = ("n01440764", "n01443537", "n02012849", "n03126707")
 """Four real wnids in sorted order: tench, goldfish, crane (the bird), crane (the machine)."""
 
@@ -286,3 +288,8 @@ def write_csv(path: Path, header: str, *rows: tuple[object, ...]) -> Path:
         f.write(f"{header}\n")
         csv.writer(f, lineterminator="\n").writerows(rows)
     return path
+
+
+def differing(a: Species, b: Species) -> frozenset[str]:
+    """The parts in which two species of synthbirds look different."""
+    return frozenset(part for part in PARTS if getattr(a, part) != getattr(b, part))

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.miniatures import differing
 from PIL import Image
 from reference import cues as slow
 
 from cambench.data import cues, synthbirds
 from cambench.data.cub import attribute_names, read
-from cambench.data.synthbirds.attributes import NAMES, differing
+from cambench.data.synthbirds.attributes import NAMES
 from cambench.data.synthbirds.species import species
 from cambench.vocabulary import DataError, Sample
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.miniatures import differing
 from PIL import Image
 
 from cambench.data import cub, synthbirds
 from cambench.data.synthbirds import make
-from cambench.data.synthbirds.attributes import GROUPS, NAMES, PARTS, Species, attributes, differing
+from cambench.data.synthbirds.attributes import GROUPS, NAMES, PARTS, Species, attributes
 from cambench.data.synthbirds.draw import ID, SUPER, Pose, pose_bird, random_pose, regions
 from cambench.data.synthbirds.picture import PART_NAMES, paint
 from cambench.data.synthbirds.scene import FAMILIES

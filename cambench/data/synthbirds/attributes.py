@@ -134,11 +134,6 @@ class Species:
 PARTS: tuple[str, ...] = tuple(f.name for f in fields(Species))[1:]
 
 
-def differing(a: Species, b: Species) -> frozenset[str]:
-    """The parts in which two species look different."""
-    return frozenset(part for part in PARTS if getattr(a, part) != getattr(b, part))
-
-
 def _head(head: Head) -> Iterator[str]:
     yield from (f"{place}_color::{head.crown}" for place in ("crown", "forehead", "nape"))
     yield f"throat_color::{head.face}"
