@@ -107,7 +107,7 @@ def resize_center_crop(height: Tensor, width: Tensor, resize: int, size: int) ->
     return Windows(top * height / tall, left * width / wide, size * height / tall, size * width / wide, flip, clipped=False)
 
 
-def matrix(start: Tensor, length: Tensor, source: int, size: int, antialias: bool, clipped: bool) -> Tensor:
+def matrix(start: Tensor, length: Tensor, source: int, size: int, *, antialias: bool, clipped: bool) -> Tensor:
     """Bilinear weights of a window along one axis: (N, size, source) float64, rows sum to 1.
 
     w[o,i] ∝ max(0, 1 − |i + ½ − c_o| / r) with c_o = start + (o + ½)·length/size and r = max(1, length/size) with antialias,
@@ -134,8 +134,9 @@ def matrices(
     windows: Windows, source: tuple[int, int], size: tuple[int, int], antialias: bool = True
 ) -> tuple[Tensor, Tensor]:
     """The pair (Ry (N,size[0],H), Rx (N,size[1],W)) of the windows; the flip reverses the rows of Rx."""
-    rows = matrix(windows.top, windows.height, source[0], size[0], antialias, windows.clipped)
-    columns = matrix(windows.left, windows.width, source[1], size[1], antialias, windows.clipped)
+    reading = {"antialias": antialias, "clipped": windows.clipped}
+    rows = matrix(windows.top, windows.height, source[0], size[0], **reading)
+    columns = matrix(windows.left, windows.width, source[1], size[1], **reading)
     return rows, torch.where(windows.flip[:, None, None], columns.flip(1), columns)
 
 

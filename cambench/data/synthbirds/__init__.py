@@ -199,9 +199,9 @@ def _paint(row: Row, settings: Settings) -> Picture:
     scene = np.random.default_rng(_seed(settings, "scene", *at))
     if settings["kind"] == "multilabel":
         birds = [np.random.default_rng(_seed(settings, "bird", *at, i)) for i in range(len(row.members))]
-        return paint_flock(row.members, row.family, birds, scene, settings["size"], settings["scale"])
+        return paint_flock(row.members, row.family, birds, scene, settings["size"], scale=settings["scale"])
     bird = np.random.default_rng(_seed(settings, "bird", *at))
-    return paint(row.members[0][1], row.family, bird, scene, settings["size"], settings["scale"])
+    return paint(row.members[0][1], row.family, bird, scene, settings["size"], scale=settings["scale"])
 
 
 def _write(root: Path, settings: Settings, progress: Progress | None) -> None:

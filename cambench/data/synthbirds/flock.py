@@ -38,6 +38,7 @@ def paint_flock(
     bird_rngs: Sequence[np.random.Generator],
     scene_rng: np.random.Generator,
     size: int,
+    *,
     scale: float = 1.0,
 ) -> Picture:
     """Birds (class, species) before a background of a family; each is drawn from a generator of its own.

@@ -86,6 +86,7 @@ def paint(
     bird_rng: np.random.Generator,
     scene_rng: np.random.Generator,
     size: int,
+    *,
     scale: float = 1.0,
 ) -> Picture:
     """A bird of a species before a background of a family; bird and surroundings are drawn from separate generators.
