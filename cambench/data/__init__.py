@@ -148,17 +148,17 @@ def official(name: str, split: str, root: Path) -> Dataset:
     """A whole split as its reader finds it, with the notes of the index and on its number of images."""
     entry, path = resolve(name)
     place = first_use(entry, root) if entry.make and path is None else locate(name, root)
-    known = entry.splits or splits(name, root)
-    wanted = known[-1] if split == "eval" else split
-    if wanted not in known:
-        raise UsageError(f"{name}: expected split {' or '.join((*known, 'eval'))}, got {split!r}.")
-    dataset: Dataset = function(entry.reader)(place, wanted)
-    count = entry.counts.get(wanted, len(dataset))
-    part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {wanted} images",)
+    names = entry.splits or splits(name, root)
+    split = names[-1] if split == "eval" else split
+    if split not in names:
+        raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}.")
+    dataset: Dataset = function(entry.reader)(place, split)
+    count = entry.counts.get(split, len(dataset))
+    part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {split} images",)
     return replace(
         dataset,
         name=called(name),
-        split=wanted,
+        split=split,
         notes=(*entry.notes, *dataset.notes, *part),
         comparable=entry.comparable and dataset.comparable,
         class_sets={ALL: one_set(dataset.classes), **dataset.class_sets},

@@ -17,47 +17,60 @@ Task = Literal["single-label", "binary", "multi-label"]
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """One data set of the index.
+    """One data set of the index. A function is given itself or by its place, `module:function`.
 
-    reader: `module:function` or a function (root, split) -> Dataset. splits: that of evaluation last; `()` where the folder
-    decides.
-    folders: names it goes by under a data root; anchors: files of which at least one marks its root.
-    own: `module:function` (root) -> bool, false where a folder with an anchor holds a set that only looks like this one.
-    images: folders of the root in which every picture must have a label.
-    counts, classes: images a split and classes of the official release.
-    make: `module:function` (folder, options by name) that writes it, or the function, where it is procedural.
-    audit: `module:function` (root) -> problems that its reader does not meet.
-    labelled: share of the labels -> the published list of the images whose labels may be used, a file of the root.
-    arch, size, batch_size: what is trained by default, at how many pixels a side, in what batches; "" and 0 leave it to the
-    method's recipe, which must know a set of another package by name then.
-    task: what its labels are. for_task: task -> the set of the same family, with the same splits, that stands in where a
-    table's data is of that task. name: its key in the catalogue.
     Raises: UsageError for an entry that says what cannot be.
     """
 
     reader: str | Reader
+    """Function (root, split) -> Dataset."""
     title: str
+    """What it is, in a line."""
     splits: tuple[str, ...]
+    """Its splits, that of evaluation last; `()` where the folder decides."""
     obtain: str
+    """Where to get it."""
     licence: str
+    """What may be done with it."""
     layout: str
+    """Its folders and files."""
     folders: tuple[str, ...] = ()
+    """Names it goes by under a data root."""
     anchors: tuple[str, ...] = ()
+    """Files of which at least one marks its root."""
     own: str | None = None
+    """Function (root) -> bool, false for a folder with an anchor whose set only looks like this one."""
     images: tuple[str, ...] = (".",)
+    """Folders of the root in which every picture must have a label."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    """Images a split of the official release."""
     classes: int | None = None
+    """Classes of the official release."""
     comparable: bool = True
+    """False where a published number may never stand beside a measured one."""
     notes: tuple[str, ...] = ()
+    """Sentences that accompany every number measured on it."""
     make: str | Callable[..., object] | None = None
+    """Function (folder, options by name) that writes the set, where it is procedural."""
     audit: str | None = None
+    """Function (root) -> problems that its reader does not meet."""
     labelled: Mapping[float, str] = field(default_factory=dict)
+    """Share of the labels -> the published list of the images whose labels may be used, a file of the root."""
     arch: str = ""
+    """The architecture that is trained by default.
+
+    "" here, and 0 for `size` and `batch_size`, leave it to the method's recipe, which must name a plug-in's set then.
+    """
     size: int = 0
+    """Pixels a side at which is trained by default."""
     batch_size: int = 0
+    """Images a batch by default."""
     task: Task = "single-label"
+    """What its labels are."""
     for_task: Mapping[Task, str] = field(default_factory=dict)
+    """Task -> the set of the same family, with the same splits, that stands in where a table's data is of that task."""
     name: str = ""
+    """Its key in the catalogue, which fills it in."""
 
     def __post_init__(self) -> None:
         functions = [f for f in (self.reader, self.own, self.make, self.audit) if isinstance(f, str)]

@@ -17,9 +17,9 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
 
 SMALL = ("resnet8", "resnet20", "resnet18-small")
-"""The architectures of our own (`models.ARCHS`), which nobody has trained on ImageNet."""
+"""Architectures of our own (`models.ARCHS`), of which there are no ImageNet weights."""
 HELD_OUT = "data.held_out"
-"""What is set of a training also holds for every training that it begins from, which must not learn what is held out."""
+"""A setting that also holds for every training that a run begins from, which must not learn what is held out."""
 TASK = ("data.shots", HELD_OUT, "train.keep")
 """Keys whose other values are no departure: they say what is to be learned, as the data set does, or change no number."""
 SHARED = ("input.size", "input.normalisation", "train.epochs", "train.batch_size", HELD_OUT)
@@ -52,16 +52,16 @@ def load(
     """
     method, dataset = METHODS.key(method), canonical(dataset)
     arch = arch or word(method, "arch")
-    told: dict[str, Any] = {"task": "full", "batch_size": 0}
+    assumed: dict[str, Any] = {"task": "full", "batch_size": 0}
     for _ in range(3):  # these two facts depend on settings, and some settings depend on them
-        layers = resolve(method, {"dataset": dataset, "arch": arch, **told})
+        layers = resolve(method, {"dataset": dataset, "arch": arch, **assumed})
         layers += [*beginning(arch, layers), *own]
         values, sources, deviations = settle(layers, overrides, preset)
         task = "few-shot" if values["data"].get("shots") else "full"
-        found = {"task": task, "batch_size": values["train"].get("batch_size")}
-        if found == told:
+        resulting = {"task": task, "batch_size": values["train"].get("batch_size")}
+        if resulting == assumed:
             break
-        told = found
+        assumed = resulting
     facts = {"method": method, "dataset": dataset, "arch": arch, "sources": sources, "deviations": deviations}
     words = {name: word(method, name) for name in ("summary", "source", "objective")}
     try:
@@ -71,7 +71,7 @@ def load(
 
 
 def beginning(arch: str, layers: Sequence[Setting]) -> list[Setting]:
-    """How the weights begin of an architecture without ImageNet weights of torchvision's, where a recipe would have them.
+    """How the weights begin where a recipe asks for ImageNet's and torchvision has none for the architecture.
 
     A `python:` network brings its own, in place of random ones too; the small embedded ones begin from scratch.
     """
@@ -105,7 +105,7 @@ Setting = tuple[str, str, Any, str]
 def handed_down(
     recipe: TrainingRecipe, preset: Mapping[str, Any], overrides: Sequence[str]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What of a training's settings also holds for the run that it begins from: `HELD_OUT`, and of a trunk `SHARED`."""
+    """The settings that also hold for the run that a training begins from: `HELD_OUT`, and for a trunk `SHARED`."""
     keys = SHARED if recipe.model.fresh_head else (HELD_OUT,)
     kept = tuple(text for text in overrides if text.partition("=")[0].strip() in keys)
     return {key: value for key, value in preset.items() if key in keys}, kept
@@ -150,9 +150,9 @@ def conditions(block: Mapping[str, Any]) -> dict[str, list[Any]]:
 def chosen_for(method: str, dataset: str, arch: str | None) -> set[str]:
     """The keys that a method's recipe sets for a data set by its name, on an architecture (None: its own word)."""
     facts = {"dataset": dataset, "arch": arch or word(method, "arch")}
-    wanted = ((conditions(block), block["set"]) for part in lineage(method) for block in part.text.get("when", []))
-    named = (keys for when, keys in wanted if "dataset" in when and all(facts[f] in when[f] for f in facts.keys() & when))
-    return {key for keys in named for key in keys}
+    blocks = ((conditions(block), block["set"]) for part in lineage(method) for block in part.text.get("when", []))
+    matching = (keys for when, keys in blocks if "dataset" in when and all(facts[f] in when[f] for f in facts.keys() & when))
+    return {key for keys in matching for key in keys}
 
 
 def word(method: str, name: str) -> str:
