@@ -40,7 +40,7 @@ class DatasetEntry:
     """Files of which at least one marks its root."""
     own: str | None = None
     """Function (root) -> bool, false for a folder with an anchor whose set only looks like this one."""
-    images: tuple[str, ...] = (".",)
+    images: tuple[str, ...] = ()
     """Folders of the root in which every picture must have a label."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Images a split of the official release."""
