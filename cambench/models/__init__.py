@@ -5,27 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cambench.models.backbones import ARCHS, Arch, arch_names, resolve
+from cambench.models.backbones import ARCHS, arch_names, resolve
 from cambench.models.memory import keep_heap
 
 if TYPE_CHECKING:
     from cambench.models.building import build
-    from cambench.models.entry import Surgery
     from cambench.models.inference import for_inference
-    from cambench.models.surgery import SURGERIES
 
-__all__ = [
-    "ARCHS",
-    "SURGERIES",
-    "Arch",
-    "Surgery",
-    "arch_names",
-    "build",
-    "for_inference",
-    "keep_heap",
-    "resolve",
-]
-HOMES = {"build": "building", "Surgery": "entry", "for_inference": "inference", "SURGERIES": "surgery"}
+__all__ = ["ARCHS", "arch_names", "build", "for_inference", "keep_heap", "resolve"]
+HOMES = {"build": "building", "for_inference": "inference"}
 
 
 def __getattr__(name: str) -> Any:

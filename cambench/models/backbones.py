@@ -19,9 +19,8 @@ TORCHVISION = "torchvision:"
 
 @dataclass(frozen=True)
 class Arch:
-    """One embedded architecture: `function(num_classes=C)` makes it."""
+    """One architecture of our own: `function(num_classes=C)` makes it."""
 
-    name: str
     function: Callable[..., nn.Module]
     summary: str
     source: str
@@ -36,25 +35,22 @@ def small_resnet(blocks: int, **options: Any) -> nn.Module:
 
 ARCHS: dict[str, Arch] = {
     "resnet8": Arch(
-        "resnet8",
         partial(small_resnet, 1),
         "8 layers, 78 thousand weights, last stage at a quarter of the image's size; for laptops and tests",
         "He et al. 2016 §4.2 with n = 1, option-B shortcuts",
     ),
     "resnet20": Arch(
-        "resnet20",
         partial(small_resnet, 3),
         "20 layers, 272 thousand weights, last stage at a quarter of the image's size; for small images",
         "He et al. 2016 §4.2 with n = 3, option-B shortcuts",
     ),
     "resnet18-small": Arch(
-        "resnet18-small",
         partial(small_resnet, 2, widths=(16, 32, 64, 128)),
         "18 layers, 701 thousand weights, last stage at an eighth of the image's size; ResNet-18 for small images and CPUs",
         "He et al. 2016: ResNet-18's blocks and stages, a quarter of its filters, and §4.2's 3×3 stem without max-pool",
     ),
 }
-"""The embedded architectures; every classifier of torchvision is known by its own name besides."""
+"""The architectures of our own; torchvision's classifiers have their own names."""
 
 
 @cache

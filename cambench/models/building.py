@@ -48,14 +48,14 @@ def build(
             draw_anew(network, arch, seed)
         whole = set(network.state_dict())
         operate(network, surgery, arch)
-        if weights is not None and uncut(Path(weights), whole, whole - set(network.state_dict())):
-            network = fitted(arch, num_classes, seed)
-            fit_head(network, num_classes, arch, head)
-            load_weights(network, Path(weights), arch=arch, head=head)
-            operate(network, surgery, arch)
+        if weights is None:
             return network
-        if weights is not None:
-            load_weights(network, Path(weights), arch=arch, head=head)
+        removed = whole - set(network.state_dict())
+        uncut = bool(removed) and removed <= set(read_weights(Path(weights), whole))
+        network = fitted(arch, num_classes, seed) if uncut else network
+        load_weights(network, Path(weights), arch=arch, head=head)
+        if uncut:
+            operate(network, surgery, arch)
     return network
 
 
@@ -95,11 +95,6 @@ def draw_anew(network: nn.Module, arch: str, seed: int) -> None:
             )
 
 
-def uncut(path: Path, whole: set[str], removed: set[str]) -> bool:
-    """Whether a file of weights holds what surgery took away from the whole network: it then belongs to the uncut one."""
-    return bool(removed) and removed <= set(read_weights(path, whole))
-
-
 def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:
     """torchvision's network with its ImageNet weights, with a head for `num_classes`, then cut."""
     name = resolve(arch)
@@ -118,10 +113,7 @@ def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], downl
 
 
 def fit_head(network: nn.Module, num_classes: int | None, arch: str, head: Head) -> None:
-    """See that the head tells `num_classes` classes apart.
-
-    Raises: UsageError if it does not and `head` is "keep".
-    """
+    """Give the network a head for `num_classes` where it has another. Raises: UsageError if `head` is "keep"."""
     if num_classes is None or head_classes(network) == num_classes:
         return
     if head == "keep":

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cambench.models import ARCHS, arch_names, build, resolve
+from cambench.models import arch_names, build, resolve
 from cambench.models.backbones import torchvision_names
 from cambench.models.heads import find_head, head_classes, replace_head
 from cambench.vocabulary import UsageError
@@ -137,7 +137,3 @@ def test_initialisation_is_he_normal_fan_out_without_zeroed_branches() -> None:
                 assert m.weight.std().item() == pytest.approx(expected, rel=0.05), name
             if isinstance(m, nn.BatchNorm2d):
                 assert bool((m.weight == 1).all()) and bool((m.bias == 0).all())
-
-
-def test_index_names_are_their_keys() -> None:
-    assert all(arch.name == key and arch.summary and arch.source for key, arch in ARCHS.items())

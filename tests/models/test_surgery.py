@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from cambench.explainers.calm import latent_layer
-from cambench.models import SURGERIES, build
+from cambench.models import build
+from cambench.models.surgery import SURGERIES
 from cambench.vocabulary import UsageError
 
 LAST = {"resnet18": "layer4", "resnet50": "layer4", "resnet8": "layer3", "regnet_y_400mf": "trunk_output"}
