@@ -12,8 +12,8 @@ from torch import nn
 class Surgery:
     """One change: `function(network)` cuts in place and returns False where the network has nothing to cut."""
 
-    name: str
     function: Callable[[nn.Module], bool]
     summary: str
     needs: str
     source: str
+    name: str = ""

@@ -12,49 +12,42 @@ GAP = "CALM protocol §1.5 (WSOL benchmark, its code)"
 
 WSOL: dict[str, Surgery] = {
     "vgg16-gap": Surgery(
-        "vgg16-gap",
         partial(vgg_gap, pools=1),
         "VGG16-GAP, 14×14 at 224 px: no fifth pool, one more convolution, an average, one linear layer",
         "a VGG",
         GAP,
     ),
     "vgg16-gap-28": Surgery(
-        "vgg16-gap-28",
         partial(vgg_gap, pools=2),
         "VGG16-GAP, 28×28 at 224 px: no fourth pool either",
         "a VGG",
         GAP,
     ),
     "inception-v3-gap": Surgery(
-        "inception-v3-gap",
         partial(inception_gap, large=False),
         "InceptionV3 up to Mixed_6e, 14×14 at 224 px: two more convolutions with dropout, an average, one linear layer",
         "an Inception v3",
         GAP,
     ),
     "inception-v3-gap-28": Surgery(
-        "inception-v3-gap-28",
         partial(inception_gap, large=True),
         "as inception-v3-gap, 28×28 at 224 px",
         "an Inception v3",
         GAP,
     ),
     "inception-v3-gap-28-bn": Surgery(
-        "inception-v3-gap-28-bn",
         partial(inception_gap, large=True, norm=True),
         "as inception-v3-gap-28, with batch norms after the new convolutions instead of dropout",
         "an Inception v3",
         "CALM authors' code, use_bn (CALM protocol §1.5)",
     ),
     "adl": Surgery(
-        "adl",
         adl,
         "attention-based dropout in three places: in training, the most attended cells are hidden now and then",
         "a ResNet, or a VGG or Inception v3 after its surgery",
         "Choe and Shim 2019; WSOL benchmark, its code (drop rate 0.75, threshold 0.9)",
     ),
     "no-dropout": Surgery(
-        "no-dropout",
         no_dropout,
         "every dropout is taken out",
         "a network with dropout",

@@ -11,7 +11,7 @@ from functools import partial
 
 from torch import nn
 
-from cambench.lookup import find
+from cambench.lookup import find, named
 from cambench.models.bare import BARE_NEEDS, bare_end
 from cambench.models.calm_surgery import calm_head
 from cambench.models.ending import NEEDS, remove
@@ -68,100 +68,89 @@ LARGE_NEEDS = (
 )
 
 
-SURGERIES: dict[str, Surgery] = {
-    "large-map": Surgery(
-        "large-map",
-        partial(last_strides, count=1),
-        "map of twice the side (14×14 at 224 px): stride 1 in the last stage",
-        LARGE_NEEDS,
-        "CALM protocol §1.5 (VGG16 without its fifth pool), ContrastiveCAM protocol §1.3 (both convolutions)",
-    ),
-    "large-map-28": Surgery(
-        "large-map-28",
-        partial(last_strides, count=2),
-        "map of four times the side (28×28 at 224 px): stride 1 in the last two stages",
-        LARGE_NEEDS,
-        "CALM protocol §1.5, large feature map",
-    ),
-    "small-stem": Surgery(
-        "small-stem",
-        small_stem,
-        "for 32–64 px: the stem is one new 3×3 convolution with stride 1, without max-pool",
-        "torchvision's ResNet or DenseNet families",
-        "ExCon protocol §1.5",
-    ),
-    "no-max-pool": Surgery(
-        "no-max-pool",
-        no_max_pool,
-        "for small images: the stem without its max-pool, all weights kept",
-        "torchvision's ResNet or DenseNet families",
-        "our choice",
-    ),
-    "calm-head": Surgery(
-        "calm-head",
-        calm_head,
-        "CALM's head: class and location scores by 1×1 convolutions, ReLU, its denominator detached",
-        NEEDS,
-        "CALM supplement C, authors' code (CALM protocol §1.2)",
-    ),
-    "calm-head-softplus": Surgery(
-        "calm-head-softplus",
-        partial(calm_head, activation="softplus"),
-        "CALM's head with a softplus in place of the ReLU",
-        NEEDS,
-        "CALM §4.1.1 (CALM protocol §1.2)",
-    ),
-    "calm-head-attached": Surgery(
-        "calm-head-attached",
-        partial(calm_head, attached=True),
-        "CALM's head whose denominator carries its gradient",
-        NEEDS,
-        "CALM §4.1.1 as printed (CALM protocol §1.2)",
-    ),
-    "segmentation-head": Surgery(
-        "segmentation-head",
-        segmentation_head,
-        "a head for pixels beside the classifier: 3×3 convolution, batch norm, ReLU, dropout, 1×1 convolution",
-        NEEDS,
-        "ContrastiveCAM protocol §3",
-    ),
-    "projection": Surgery(
-        "projection",
-        projection_head,
-        "a projection head of two linear layers beside the classifier, for contrastive training alone",
-        NEEDS,
-        "ExCon protocol §1.5",
-    ),
-    "stride-1-stem": Surgery(
-        "stride-1-stem",
-        stride_1_stem,
-        "for small images: the first convolution keeps its weights and gets stride 1",
-        "a first convolution on RGB with a stride above 1 and a kernel wider than it (patches do not overlap)",
-        "our choice",
-    ),
-    **WSOL,
-    "no-head-bias": Surgery(
-        "no-head-bias",
-        no_head_bias,
-        "the classifier without its bias: a logit is the sum of its class map",
-        "a classifier with a bias",
-        "ContrastiveCAM protocol §1.3",
-    ),
-    "bare-last-block": Surgery(
-        "bare-last-block",
-        bare_end,
-        "the end without its last batch norm and ReLU: a convolution (and a shortcut), then the average, without dropout",
-        BARE_NEEDS,
-        "ContrastiveCAM protocol §1.3 (last_bn=remove)",
-    ),
-    "folded-last-block": Surgery(
-        "folded-last-block",
-        partial(bare_end, fold=True),
-        "as bare-last-block, its last batch norm folded into the convolution before it instead of dropped",
-        BARE_NEEDS,
-        "ContrastiveCAM protocol §1.3 (last_bn=fold)",
-    ),
-}
+SURGERIES: dict[str, Surgery] = named(
+    {
+        "large-map": Surgery(
+            partial(last_strides, count=1),
+            "map of twice the side (14×14 at 224 px): stride 1 in the last stage",
+            LARGE_NEEDS,
+            "CALM protocol §1.5 (VGG16 without its fifth pool), ContrastiveCAM protocol §1.3 (both convolutions)",
+        ),
+        "large-map-28": Surgery(
+            partial(last_strides, count=2),
+            "map of four times the side (28×28 at 224 px): stride 1 in the last two stages",
+            LARGE_NEEDS,
+            "CALM protocol §1.5, large feature map",
+        ),
+        "small-stem": Surgery(
+            small_stem,
+            "for 32–64 px: the stem is one new 3×3 convolution with stride 1, without max-pool",
+            "torchvision's ResNet or DenseNet families",
+            "ExCon protocol §1.5",
+        ),
+        "no-max-pool": Surgery(
+            no_max_pool,
+            "for small images: the stem without its max-pool, all weights kept",
+            "torchvision's ResNet or DenseNet families",
+            "our choice",
+        ),
+        "calm-head": Surgery(
+            calm_head,
+            "CALM's head: class and location scores by 1×1 convolutions, ReLU, its denominator detached",
+            NEEDS,
+            "CALM supplement C, authors' code (CALM protocol §1.2)",
+        ),
+        "calm-head-softplus": Surgery(
+            partial(calm_head, activation="softplus"),
+            "CALM's head with a softplus in place of the ReLU",
+            NEEDS,
+            "CALM §4.1.1 (CALM protocol §1.2)",
+        ),
+        "calm-head-attached": Surgery(
+            partial(calm_head, attached=True),
+            "CALM's head whose denominator carries its gradient",
+            NEEDS,
+            "CALM §4.1.1 as printed (CALM protocol §1.2)",
+        ),
+        "segmentation-head": Surgery(
+            segmentation_head,
+            "a head for pixels beside the classifier: 3×3 convolution, batch norm, ReLU, dropout, 1×1 convolution",
+            NEEDS,
+            "ContrastiveCAM protocol §3",
+        ),
+        "projection": Surgery(
+            projection_head,
+            "a projection head of two linear layers beside the classifier, for contrastive training alone",
+            NEEDS,
+            "ExCon protocol §1.5",
+        ),
+        "stride-1-stem": Surgery(
+            stride_1_stem,
+            "for small images: the first convolution keeps its weights and gets stride 1",
+            "a first convolution on RGB with a stride above 1 and a kernel wider than it (patches do not overlap)",
+            "our choice",
+        ),
+        **WSOL,
+        "no-head-bias": Surgery(
+            no_head_bias,
+            "the classifier without its bias: a logit is the sum of its class map",
+            "a classifier with a bias",
+            "ContrastiveCAM protocol §1.3",
+        ),
+        "bare-last-block": Surgery(
+            bare_end,
+            "the end without its last batch norm and ReLU: a convolution (and shortcut), then the average, without dropout",
+            BARE_NEEDS,
+            "ContrastiveCAM protocol §1.3 (last_bn=remove)",
+        ),
+        "folded-last-block": Surgery(
+            partial(bare_end, fold=True),
+            "as bare-last-block, its last batch norm folded into the convolution before it instead of dropped",
+            BARE_NEEDS,
+            "ContrastiveCAM protocol §1.3 (last_bn=fold)",
+        ),
+    }
+)
 
 
 LARGE = (SURGERIES["large-map"], SURGERIES["large-map-28"])

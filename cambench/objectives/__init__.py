@@ -105,7 +105,7 @@ INDEX: dict[str, Objective] = named(
         "cgc": Objective({**CROP, "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC protocol §1.1–1.5", passes=9),
         "cgc-semi": Objective(
             CROP,
-            cgc_semi.Settings,
+            cgc.Consistency,
             cgc_semi.step,
             "CGC protocol §1.8",
             unlabelled={"query": "resize-center-crop"},
@@ -116,17 +116,19 @@ INDEX: dict[str, Objective] = named(
         "cutmix": Objective(CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
         "has": Objective(CROP, has.Settings, has.step, "Singh and Lee 2017"),
         "corm": Objective(CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
-        "bce": Objective(CROP, multilabel.Plain, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True),
+        "bce": Objective(
+            CROP, cross_entropy.Settings, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True
+        ),
         "segmentation": Objective(
             CROP,
-            segmentation.Settings,
+            cross_entropy.Settings,
             segmentation.step,
             "ContrastiveCAM protocol §3, segmentation chart",
             masks=True,
             multilabel=None,
         ),
         "cfbce": Objective(
-            CROP, multilabel.Settings, multilabel.step, "ContrastiveCAM protocol §1.2", masks=True, multilabel=True
+            CROP, cfce.Settings, multilabel.step, "ContrastiveCAM protocol §1.2", masks=True, multilabel=True
         ),
     }
 )
@@ -137,13 +139,13 @@ def find_objective(name: str) -> Objective:
 
     Raises: UsageError naming the nearest.
     """
-    wanted = canonical(name)
-    brought = METHODS[wanted].objective if wanted not in INDEX and wanted in METHODS else None
+    key = canonical(name)
+    brought = METHODS[key].objective if key not in INDEX and key in METHODS else None
     if brought is None:
         return find(name, INDEX, "objective")
     if not isinstance(brought, Objective):
-        raise UsageError(f"method {wanted}: expected its objective to be an Objective, got a {type(brought).__name__}.")
-    return replace(brought, name=wanted)
+        raise UsageError(f"method {key}: expected its objective to be an Objective, got a {type(brought).__name__}.")
+    return replace(brought, name=key)
 
 
 def make(name: str, settings: dict[str, Any]) -> tuple[Objective, Step]:

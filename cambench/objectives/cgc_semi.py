@@ -11,11 +11,7 @@ from cambench.objectives.network import Network, Terms
 from cambench.vocabulary import Batch, UsageError
 
 
-class Settings(Consistency):
-    """Those of the consistency term; cross-entropy has none."""
-
-
-def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+def step(settings: Consistency, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = CE(f(x_crop), y) over the labelled images + λ·L_CGC over the unlabelled ones.
 
     Source: CGC §4.3, authors' code. Forward passes in the order x_crop, x, T(x).

@@ -12,7 +12,7 @@ from cambench.vocabulary import Batch
 
 
 class Settings(Strict):
-    """Cross-entropy has none."""
+    """There are none; also of other objectives without settings."""
 
 
 def accuracy(logits: Tensor, label: Tensor) -> Tensor:

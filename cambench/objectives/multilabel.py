@@ -8,18 +8,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cambench.losses.cfce import cfbce, logits, positive_divergence
 from cambench.maps import on_grid
-from cambench.objectives import cfce
+from cambench.objectives import cfce, cross_entropy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch, UsageError
-
-
-class Plain(Strict):
-    """Binary cross-entropy has no settings."""
-
-
-class Settings(cfce.Settings):
-    """Those of CFCE."""
 
 
 def targets_of(batch: Batch) -> Tensor:
@@ -34,14 +25,14 @@ def decided(scores: Tensor, targets: Tensor) -> Tensor:
     return ((scores.detach() > 0) == (targets > 0)).float().mean()
 
 
-def bce_step(settings: Plain, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+def bce_step(settings: cross_entropy.Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = mean over images and classes of the binary cross-entropy. Source: ContrastiveCAM protocol §3, SBD."""
     targets, scores = targets_of(batch), network.logits(batch.views["crop"])
     yield binary_cross_entropy_with_logits(scores, targets.to(scores.dtype))
     return {"decisions": decided(scores, targets)}
 
 
-def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+def step(settings: cfce.Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = mean_i [ CFBCE_i + λ1/‖y‖₁·Σ_c y_c KL( σ(λ2·H_c) ‖ σ(λ3·CAM_c) ) ].
 
     A class that is there but not in the crop counts without a mask, as an empty H does in CFCE: H_c = 1, no KL.

@@ -7,13 +7,9 @@ from torch.nn.functional import cross_entropy
 
 from cambench.models.segmentation import segment
 from cambench.objectives.cfce import regions_of
+from cambench.objectives.cross_entropy import Settings
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
-
-
-class Settings(Strict):
-    """It has none."""
 
 
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
