@@ -71,10 +71,10 @@ def settings(arch: str) -> list[recipes.Setting]:
     colours = {name: list(values) for name, values in own.normalisation._asdict().items()}
     normalisation = "imagenet" if own.normalisation == DEFAULT else colours
     source = f"the network's own preprocessing ({own.source})"
-    found: dict[str, Any] = {"input.normalisation": normalisation}
+    stated: dict[str, Any] = {"input.normalisation": normalisation}
     if own.sized:
-        found |= {SIZE: own.size, RESIZE: own.resize or 0}
-    return [(arch, key, value, source) for key, value in found.items()]
+        stated |= {SIZE: own.size, RESIZE: own.resize or 0}
+    return [(arch, key, value, source) for key, value in stated.items()]
 
 
 def footnotes(recipe: TrainingRecipe, weights: str | None) -> list[str]:
