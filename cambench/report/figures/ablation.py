@@ -9,12 +9,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cambench.report.figures.plots import PLAIN, SMALL, footed, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, panels_over, quiet
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
 OURS, THEIRS = "#1f5fa8", "#8a8a8a"
-WIDTH, HEIGHT = 3.1, 2.6
+SIZE, MARGINS = (3.1, 2.6), (0.62, 0.16, 0.45, 0.3)
 SPREAD = ("Mean ±", "One seed", "One episode")
 
 
@@ -61,19 +61,12 @@ def ablation(table: Table) -> Figure:
     if not rows:
         raise UsageError(f"figure lambda: nothing of {table.id} is measured or published.")
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
-    lines = footed((*table.banner, *said), WIDTH * len(rows))
-    low = 0.14 * len(lines) + 0.1
-    figure = Figure(figsize=(WIDTH * len(rows), HEIGHT + low))
-    for r, row in enumerate(rows):
-        left, bottom = r + 0.2, low + 0.45
-        axes = figure.add_axes(
-            (left / len(rows), bottom / (HEIGHT + low), 0.75 / len(rows), (HEIGHT - 0.75) / (HEIGHT + low))
-        )
+    figure, (panels,) = panels_over((*table.banner, *said), (1, len(rows)), SIZE, MARGINS)
+    for axes, row in zip(panels, rows, strict=True):
         panel(axes, row, table.row_headers[-1])
     first = figure.axes[0].get_legend_handles_labels()
     if first[0]:
         figure.axes[0].legend(*first, fontsize=SMALL, frameon=False)
-    write_foot(figure, lines, (low - 0.06) / (HEIGHT + low))
     return figure
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
 COLOURS = ("#b9b9b9", "#7a7a7a", "#e0922f", "#1f5fa8", "#3f8f4f", "#8a4fa8")
-WIDTH, HEIGHT, LEFT = 2.3, 1.5, 0.5
+SIZE, MARGINS, ROOM = (2.3, 1.5), (0.12, 0.33, 0.2, 0.2), (0.5, 0.45, 0.25)
 SPREAD = ("Mean ±", "One seed")
 WIDER = "Bars: {}; outlines: {}."
 
@@ -64,20 +64,14 @@ def gradient_sign(table: Table) -> Figure:
     quantities, sizes = (list(dict.fromkeys(getattr(bar, name) for bar in every)) for name in ("quantity", "size"))
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
     words = [*table.banner, WIDER.format(sizes[0], " ".join(sizes[1:])) if len(sizes) > 1 else f"{sizes[0]}.", *said]
-    width = LEFT + WIDTH * len(quantities)
-    lines = footed(words, width)
-    low, head = 0.14 * len(lines) + 0.25, 0.45
-    high = low + head + HEIGHT * len(networks)
-    figure = Figure(figsize=(width, high))
+    figure, panels = panels_over(words, (len(networks), len(quantities)), SIZE, MARGINS, ROOM)
     for r, network in enumerate(networks):
         for c, quantity in enumerate(quantities):
-            place = (LEFT + WIDTH * c + 0.12, low + HEIGHT * (len(networks) - 1 - r) + 0.2, WIDTH - 0.45, HEIGHT - 0.4)
-            axes = figure.add_axes((place[0] / width, place[1] / high, place[2] / width, place[3] / high))
+            axes = panels[r][c]
             panel(axes, [bar for bar in every if (bar.network, bar.quantity) == (network, quantity)], sizes)
             axes.set_title(quantity if r == 0 else "", fontsize=SMALL + 1, **PLAIN)
             axes.set_ylabel(network if c == 0 else "", fontsize=SMALL + 1, **PLAIN)
     legend(figure)
-    write_foot(figure, lines, (low - 0.1) / high)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.report.figures.bars import COLOURS
-from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.measure import sentences
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
@@ -74,19 +74,13 @@ def class_bars(table: Table) -> Figure:
     trainings, classifiers = (list(dict.fromkeys(column.label[i] for column in table.columns)) for i in (0, 1))
     width = max(LEFT + 0.2 + CLASS_INCH * len(table.rows), 5.5)
     words = [*table.banner, "IoU of each class in %; lines: ± std over seeds.", *table.footnotes]
-    lines = footed(words, width)
-    foot, head = 0.14 * len(lines) + 0.7, 0.45
-    high = foot + head + HIGH * len(trainings)
-    figure = Figure(figsize=(width, high))
-    for t, training in enumerate(trainings):
-        low = foot + HIGH * (len(trainings) - 1 - t)
-        axes = figure.add_axes((LEFT / width, low / high, (width - LEFT - 0.15) / width, (HIGH - 0.3) / high))
+    figure, panels = panels_over(words, (len(trainings), 1), (width, HIGH), (LEFT, 0.15, 0, 0.3), (0, 0.45, 0.7))
+    for t, (training, (axes,)) in enumerate(zip(trainings, panels, strict=True)):
         panel(axes, table, training, classifiers)
         axes.set_title(training, fontsize=SMALL + 1, loc="left", **PLAIN)
         names = [row.label[0].replace("_", " ") for row in table.rows] if t == len(trainings) - 1 else []
         axes.set_xticks(range(len(table.rows)), names or [""] * len(table.rows), rotation=35, ha="right")
     legend(figure)
-    write_foot(figure, lines, (foot - 0.62) / high)
     return figure
 
 

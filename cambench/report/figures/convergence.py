@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cambench.lookup import canonical
 from cambench.recipes.published import load_published
-from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, sentences, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet, sentences
 from cambench.report.tables.measure import listed as numbers
 from cambench.report.tables.select import alike, bare, together
 from cambench.report.tables.varied import flat, labelled, varied
@@ -140,16 +140,11 @@ def published(run: Run) -> float | None:
 
 def convergence(shown: Sequence[Training], notes: Sequence[str]) -> Figure:
     """A panel a quantity, a line and a band a training. notes: sentences at the foot."""
-    width = 2 * WIDTH
-    lines, head = footed(notes, width), LINE * (len(shown) + 1) + 0.25
-    low = 0.14 * len(lines) + 0.5
-    high = low + HEIGHT + head
-    figure = Figure(figsize=(width, high))
-    for n, (quantity, words) in enumerate(QUANTITIES.items()):
-        place = ((0.5 + WIDTH * n) / width, low / high, (WIDTH - 0.65) / width, HEIGHT / high)
-        panel(figure.add_axes(place), shown, quantity, words)
+    room = (0, LINE * (len(shown) + 1) + 0.25, 0.5)
+    figure, (panels,) = panels_over(notes, (1, len(QUANTITIES)), (WIDTH, HEIGHT), (0.5, 0.15, 0, 0), room)
+    for axes, (quantity, words) in zip(panels, QUANTITIES.items(), strict=True):
+        panel(axes, shown, quantity, words)
     legend(figure, 1, [summary(t) for t in shown], title=TITLE)
-    write_foot(figure, lines, (low - 0.45) / high)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cambench.report.figures.plots import PLAIN, SMALL, footed, legend, quiet, write_foot
+from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
@@ -94,18 +94,14 @@ def remove_and_classify(table: Table) -> Figure:
     width = LEFT + WIDTH * max(len(panels), 2)
     drawn = [NAMES[kind] for kind in KINDS if any(getattr(p, kind) is not None for p in every)]
     said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SAID)]
-    lines, across = footed([*table.banner, " ".join([RULE, *drawn]), *said], width), max(1, int(width / BROAD))
-    low, head = 0.14 * len(lines) + 0.5, 0.17 * -(-len(methods) // across) + 0.3
-    high = low + HEIGHT + head
-    figure = Figure(figsize=(width, high))
-    broad = (width - LEFT) / len(panels)
-    for n, dataset in enumerate(panels):
-        place = ((LEFT + broad * n) / width, low / high, (broad - 0.35) / width, HEIGHT / high)
-        panel(figure.add_axes(place), [p for p in every if p.dataset == dataset], style)
+    notes, across = [*table.banner, " ".join([RULE, *drawn]), *said], max(1, int(width / BROAD))
+    head, size = 0.17 * -(-len(methods) // across) + 0.3, ((width - LEFT) / len(panels), HEIGHT)
+    figure, (row,) = panels_over(notes, (1, len(panels)), size, (0, 0.35, 0, 0), (LEFT, head, 0.5))
+    for axes, dataset in zip(row, panels, strict=True):
+        panel(axes, [p for p in every if p.dataset == dataset], style)
     figure.axes[0].set_ylabel(AXES[1], fontsize=SMALL + 1, **PLAIN)
     handles = [Line2D([], [], linewidth=1.3, markersize=3.5, **style[m]) for m in methods]
     legend(figure, across, methods, handles)
-    write_foot(figure, lines, (low - 0.45) / high)
     return figure
 
 

@@ -37,11 +37,12 @@ class Sheet:
     width: float
     high: float
 
-    def axes(self, left: float, top: float, width: float, high: float) -> Axes:
-        """Empty axes without ticks and frame."""
+    def axes(self, left: float, top: float, width: float, high: float, *, bare: bool = True) -> Axes:
+        """Empty axes; bare: without ticks and frame."""
         share = (left / self.width, 1 - (top + high) / self.high, width / self.width, high / self.high)
         axes = self.figure.add_axes(share)
-        axes.set_axis_off()
+        if bare:
+            axes.set_axis_off()
         return axes
 
     def text(self, left: float, top: float, text: str, **style: Any) -> None:
@@ -90,9 +91,31 @@ def footed(notes: Iterable[str], width: float, letters: float = 17, most: int = 
     return [line for text in notes for line in wrapped(text, int(width * letters), most).splitlines()]
 
 
-def write_foot(figure: Figure, lines: Sequence[str], top: float) -> None:
-    """Put the lines beneath a figure; top: a share of its height."""
-    figure.text(0.01, top, "\n".join(lines), fontsize=SMALL - 0.5, va="top", color=GREY, **PLAIN)
+def panels_over(
+    notes: Iterable[str],
+    shape: tuple[int, int],
+    size: tuple[float, float],
+    margins: tuple[float, float, float, float],
+    room: tuple[float, float, float] = (0, 0, 0.1),
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of (rows, columns) panels over the notes, and its axes row by row.
+
+    size: inches of a panel with its margins (left, right, below, above). room: inches left of all, above them for a legend,
+    below them for what their axes say.
+    """
+    (wide, tall), (west, east, south, north), (left, above, below) = size, margins, room
+    width = left + wide * shape[1]
+    lines = footed(notes, width)
+    sheet = Sheet(Figure(), width, above + tall * shape[0] + below + 0.14 * len(lines))
+    sheet.figure.set_size_inches(width, sheet.high)
+    inner = (wide - west - east, tall - south - north)
+    axes = [
+        [sheet.axes(left + west + wide * c, above + north + tall * r, *inner, bare=False) for c in range(shape[1])]
+        for r in range(shape[0])
+    ]
+    top = (0.14 * len(lines) + 0.06) / sheet.high
+    sheet.figure.text(0.01, top, "\n".join(lines), fontsize=SMALL - 0.5, va="top", color=GREY, **PLAIN)
+    return sheet.figure, axes
 
 
 def legend(figure: Figure, columns: int = 0, names: Sequence[str] = (), handles: Sequence[Any] = (), **style: Any) -> None:
