@@ -29,7 +29,7 @@ def path(x: Tensor, *, steps: int = STEPS) -> Iterator[Tensor]:
 def path_with_ends(x: Tensor, *, steps: int = STEPS) -> Iterator[Tensor]:
     """i/n·x for i = 0 … n, n = 50: the straight path from zeros with both its ends, n + 1 points.
 
-    Source: CALM, authors' code (CALM protocol §1.7). x (N,3,H,W) -> n + 1 times (N,3,H,W).
+    Source: authors' code (CALM protocol §1.7). x (N,3,H,W) -> n + 1 times (N,3,H,W).
     """
     for i in range(steps + 1):
         yield x * (i / steps)
@@ -38,7 +38,7 @@ def path_with_ends(x: Tensor, *, steps: int = STEPS) -> Iterator[Tensor]:
 def noisy(x: Tensor, *, samples: int = SAMPLES, sigma: float = SPREAD) -> Iterator[Tensor]:
     """x + ε_k, ε_k ~ N(0, σ²) in every colour and pixel, σ = (max x − min x)/4 of each image, k = 1 … 50.
 
-    Source: Smilkov et al. 2017, eq. 1; n and σ as in CALM's released code (CALM protocol §1.7). x (N,3,H,W) -> 50 times
+    Source: Smilkov et al. 2017, eq. 1; n and σ as in the released code (CALM protocol §1.7). x (N,3,H,W) -> 50 times
     (N,3,H,W). An image's noise follows from its pixels alone, drawn on the CPU, so its map depends on neither batch nor
     device.
     """
@@ -55,14 +55,14 @@ def mean(maps: Iterable[Tensor]) -> Tensor:
 
 
 def path_sum(maps: Iterable[Tensor], *, steps: int = STEPS) -> Tensor:
-    """1/n·Σ_i M_i of the n + 1 maps of `path_with_ends`, divided by n as in CALM's released code (CALM protocol §1.7)."""
+    """1/n·Σ_i M_i of the n + 1 maps of `path_with_ends`, divided by n as in the released code (CALM protocol §1.7)."""
     return sum(maps, start=torch.zeros(())) / steps
 
 
 def variance(maps: Iterable[Tensor]) -> Tensor:
     """1/n·Σ_k (M_k − M̄)² of n maps (N,H,W) -> (N,H,W), the biased variance of each pixel.
 
-    Source: Adebayo et al. 2018, appendix A; biased as in CALM's released code (CALM protocol §1.7).
+    Source: Adebayo et al. 2018, appendix A; biased as in the released code (CALM protocol §1.7).
     """
     return moments(maps)[1]
 

@@ -1,7 +1,7 @@
 """Does the heat lie on the object?
 
 The WSOL benchmark resizes maps bicubically and its rows are CAM's; CALM's own maps are resized bilinearly (CALM protocol
-§2.5, §6 trap 12). So `max-box-acc` and `px-ap` go by the explainer, unless their option `resize` says otherwise.
+§2.5, §6.12). So `max-box-acc` and `px-ap` go by the explainer, unless their option `resize` says otherwise.
 """
 
 from __future__ import annotations
