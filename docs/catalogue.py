@@ -17,7 +17,8 @@ PROTOCOLS = {
 }
 HEAD = """# Catalogue
 
-What cambench has, from its indices. `cambench ls KIND` prints the same, with plug-ins;
+What cambench has, from its indices. `cambench ls metrics` prints the same, with plug-ins, and
+`cambench ls metrics iauc` an entry's own page: formula, options, cost, tables;
 this page is written by `python docs/catalogue.py`.
 """
 
