@@ -21,7 +21,7 @@ from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import Record
-from cambench.store.runs import read_runs
+from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import CambenchError, UsageError
 
 KILLED = """
@@ -149,6 +149,24 @@ def test_a_limit_is_another_job_and_marks_the_record_partial(place: Place) -> No
 def test_no_run_named_means_every_finished_run(place: Place) -> None:
     records = works.evaluate_all(works.Works([]), [EvalJob("top1")], place)
     assert {r.method for r in records} == {"ce", "cgc"}
+
+
+def test_each_explainer_with_each_target_of_a_network_that_is_built_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    load_network = works.load_network
+
+    def counted(run: Run, *rest: object, **how: object) -> object:
+        built.append(run.name)
+        return load_network(run, *rest, **how)
+
+    monkeypatch.setattr(works, "load_network", counted)
+    jobs = [ExplainJob(e, t) for e in ("grad-cam", "hires-cam") for t in ("logit", "max")]
+    paths = works.explain_each(works.Works([]), jobs, place)
+    assert sorted(built) == [run.name for run in read_runs(place.results)] and len(paths) == 4 * len(built)
+    stored = [(job["run"], job["explainer"], job["target"]) for job in (read_heatmaps(path).job for path in paths)]
+    assert stored == [(run, job.explainer, job.target) for run in built for job in jobs]
 
 
 def test_a_truncated_heatmap_file_is_named_and_the_others_are_kept(place: Place, tmp_path: Path) -> None:
