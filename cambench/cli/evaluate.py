@@ -76,6 +76,7 @@ def show(records: Sequence[Record], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([{**r.plain(), "stored": r.stored} for r in records]))
         return
-    from cambench.stages.reporting.report import print_tables, summarise
+    from cambench.report.tables.summary import summary
+    from cambench.stages.reporting.report import print_tables
 
-    print_tables(summarise(records))
+    print_tables(summary(records))

@@ -14,6 +14,7 @@ from tiny import TINY
 from cambench import data
 from cambench.recipes import load as recipes
 from cambench.report.tables import paired
+from cambench.report.tables.summary import summary
 from cambench.stages import divergence
 from cambench.stages.divergence import TIMES, at_chance, constant, diverged, is_loss
 from cambench.stages.housekeeping.catalogue import runs as listed_runs
@@ -21,7 +22,7 @@ from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import load_network
 from cambench.stages.reporting.paired import compare
-from cambench.stages.reporting.report import render, summarise
+from cambench.stages.reporting.report import render
 from cambench.stages.training import loop
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
@@ -132,7 +133,7 @@ def test_a_run_that_diverges_says_so_in_its_epoch_and_under_every_number(
     dataset = data.load("synthbirds", "eval", birds)
     for trained in (train(job("train.epochs=3", seed=1), place), run):
         evaluate(measure, load_network(trained, place), dataset, place)
-    (table,) = summarise(read_records(tmp_path))
+    (table,) = summary(read_records(tmp_path))
     assert table.rows[0].cells[0].measured is not None and table.rows[0].cells[0].measured.seeds == (0, 1), "averaged"
     assert any(f"Seed 0: {sentence}" in note for note in (*table.notes, *table.footnotes))
     for form in ("csv", "markdown", "json", "latex"):

@@ -13,7 +13,7 @@ from cambench.report.tables.summary import summary
 from cambench.stages.listing import output
 from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place
-from cambench.store.records import Record, read_records
+from cambench.store.records import read_records
 from cambench.vocabulary import UsageError
 
 EVERYTHING = Selection()
@@ -52,11 +52,6 @@ def tables(
             f"nothing to report: {place.results / 'records'} holds no record; measure something with `cambench eval`."
         )
     return Tables(summary(shown.records(records), brief=brief and not shown.metrics))
-
-
-def summarise(records: Sequence[Record]) -> list[Table]:
-    """The summary tables of some records."""
-    return summary(records)
 
 
 def render(made: Sequence[Table], form: str) -> str:
