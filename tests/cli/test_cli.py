@@ -73,7 +73,7 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report"], 2, "nothing to report"),
         (["report", "cgc/99"], 2, "cgc/1"),
         (["report", "--latex", "--csv"], 2, "one at a time"),
-        (["report", "--paired", "a", "b", "--latex"], 2, "--paired: --latex is not used here"),
+        (["report", "--paired", "a", "b", "--latex"], 2, "No such option: --latex"),
         (["report", "--paired", "a", "b"], 2, "no run 'a'"),
         (["report", "--on", "synthbirds"], 2, "expected a TABLE"),
         (["report", "cgc/1", "--arch", "resnet8"], 2, "expected --on DATASET"),

@@ -82,7 +82,7 @@ def test_a_run_named_from_inside_runs_is_the_same_run(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_lacks_characters(encoding: str, tmp_path: Path) -> None:
-    a_run(tmp_path)
+    a_run(tmp_path, input={"size": "Ünïcødé 鳥 ± −1"})
     environment = {"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": encoding, "CAMBENCH_RESULTS": str(tmp_path)}
     others = (["ls", "metrics"], ["report", "cgc/6"], ["report", "cgc/6", "--latex"], ["eval", "--help"])
     for arguments in (["ls", "runs"], *(others if encoding == "ascii" else ())):

@@ -147,7 +147,7 @@ def test_an_interrupt_is_code_130_and_the_next_call_goes_on(reproduce: Callable[
                 break
         rest = running.stderr.read()
     assert running.returncode == 130 and "goes on from here" in rest and "Traceback" not in rest
-    plan = reproduce(birds, *arguments, "--dry-run").out
+    plan = reproduce(birds, *arguments, "--dry-run", "--verbose").out
     assert "1 begun" in plan and "begun, epoch " in " ".join(plan.split())
     done = reproduce(birds, *arguments)
     assert done.code == 0 and "going on after epoch" in done.err

@@ -75,7 +75,7 @@ def test_a_checkpoint_becomes_a_run_that_is_measured_and_shown_as_given(place: P
     assert set(facts["recipe"]) == {"method", "arch", "model", "input"}, "nothing is claimed of a training"
     records = works.evaluate_all(works.Works([run.name for run in added]), [EvalJob("top1"), EvalJob("ch")], place)
     assert {r.run for r in records} == {run.name for run in added} and {r.method for r in records} == {"gcc"}
-    assert works.explain_all(works.Works([added[0].name]), ExplainJob("cam"), place)[0].exists()
+    assert works.explain_all(works.Works([added[0].name]), [ExplainJob("cam")], place)[0].exists()
     works.evaluate_all(works.Works([]), [EvalJob("top1")], place)  # a verb without RUN takes them too
     table = paper_table(parse_table(TABLE, "mine/1"), read_records(place.results), {})
     ce, gcc, nobody = (row.cells[0] for row in table.rows)

@@ -35,10 +35,10 @@ def test_eval_again_and_explain_again_make_everything_anew(own: Place) -> None:
     assert [r.values for r in again] == [r.values for r in first]
     assert all(path.stat().st_mtime_ns > old for path, old in zip(maps, stamps, strict=True))
     assert [path for path, _ in records_of(own.results, first[0].run)] == kept
-    (made,) = works.explain_all(works.Works([]), ExplainJob(), own)
+    (made,) = works.explain_all(works.Works([]), [ExplainJob()], own)
     stamp = made.stat().st_mtime_ns
-    assert works.explain_all(works.Works([]), ExplainJob(), own) == [made] and made.stat().st_mtime_ns == stamp
-    assert works.explain_all(works.Works([], again=True), ExplainJob(), own) == [made] and made.stat().st_mtime_ns > stamp
+    assert works.explain_all(works.Works([]), [ExplainJob()], own) == [made] and made.stat().st_mtime_ns == stamp
+    assert works.explain_all(works.Works([], again=True), [ExplainJob()], own) == [made] and made.stat().st_mtime_ns > stamp
 
 
 def test_train_again_begins_at_the_first_epoch(own: Place) -> None:
@@ -65,7 +65,7 @@ def test_classes_are_matched_by_name(own: Place) -> None:
         measured(own, "top1", runs=(run,), dataset=other)
     (record,) = measured(own, "top1", runs=(run,), dataset=other, map_classes=True)
     assert record.values[""].n == 2 and "1 of its 2 classes, by name, among the network's 3" in record.partial
-    (path,) = works.explain_all(works.Works([run], other, map_classes=True), ExplainJob(), own)
+    (path,) = works.explain_all(works.Works([run], other, map_classes=True), [ExplainJob()], own)
     assert read_heatmaps(path).ids == ["val/ant/0.png", "val/ant/1.png"] and set(read_heatmaps(path).target) == {0}
     for split in ("train", "val"):
         (own.data / "mine" / split / "classes.txt").touch()

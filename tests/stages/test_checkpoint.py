@@ -110,12 +110,12 @@ def test_plans_ask_for_one_or_the_other(records: dict[tuple[str, str], Record], 
 
 
 def test_heatmaps_and_paired_tests(records: dict[tuple[str, str], Record], place: Place) -> None:
-    paths = [works.explain_all(w, ExplainJob(view="resize"), place)[0] for w in (LAST, BEST)]
+    paths = [works.explain_all(w, [ExplainJob(view="resize")], place)[0] for w in (LAST, BEST)]
     assert [read_heatmaps(p).job.get("epoch") for p in paths] == [None, "best"]
     run = find_run(RUN, place.results)
     labels = [shown.label for shown in first_seeds(side_by_side(by_view([run], place.results))[0])]
     assert sorted(labels) == ["ce resnet8 grad-cam", "ce resnet8 grad-cam best epoch"]
-    assert {side.record.checkpoint for side in sides(run, place.results, None, None)} == {"last"}
+    assert {side.record.checkpoint for side in sides(run, place.results, None, None, "run")} == {"last"}
 
 
 def test_no_best_checkpoint_and_wrong_words(place: Place) -> None:

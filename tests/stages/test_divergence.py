@@ -146,7 +146,7 @@ def test_a_comparison_of_two_runs_says_which_went_wrong(birds: Path, tmp_path: P
     runs = [runs[0].save(warnings=[]), runs[1].save(warnings=["Diverged in epoch 1: mean loss 1e+05"])]
     for run in runs:
         evaluate(EvalJob("top1"), load_network(run, place), dataset, place)
-    _, found = compare((runs[0].name, runs[1].name), ["top1"], tmp_path)
+    _, found = compare([run.name for run in runs], ["top1"], [], [], tmp_path)
     assert "B: Diverged in epoch 1: mean loss 1e+05." in paired.notes(found)
     assert paired.tidy(found, "A", "B")[0]["warnings"] == "B: Diverged in epoch 1: mean loss 1e+05"
 

@@ -42,7 +42,7 @@ def once(self, count, arrays):
 Parts.append = once
 place = Place(Path(data), Path(results), "cpu")
 if verb == "explain":
-    works.explain_all(works.Works(["synthbirds-cgc"]), explain.ExplainJob(batch_size=8), place)
+    works.explain_all(works.Works(["synthbirds-cgc"]), [explain.ExplainJob(batch_size=8)], place)
 else:
     works.evaluate_all(works.Works(["synthbirds-cgc"]), [rows.EvalJob(verb, batch_size=8)], place)
 """
@@ -71,8 +71,8 @@ def test_a_killed_explanation_ends_like_an_uninterrupted_one(place: Place, tmp_p
     kill("explain", there)
     assert list(tmp_path.rglob("part-*.npz"))
     assert not list(tmp_path.rglob("*.h5"))
-    (path,) = works.explain_all(only(), ExplainJob(batch_size=8), there)
-    (whole,) = works.explain_all(only(), ExplainJob(batch_size=8), place)
+    (path,) = works.explain_all(only(), [ExplainJob(batch_size=8)], there)
+    (whole,) = works.explain_all(only(), [ExplainJob(batch_size=8)], place)
     assert path.name == whole.name
     a, b = read_heatmaps(path), read_heatmaps(whole)
     assert len(a.maps) == 40
@@ -96,7 +96,7 @@ def test_any_batch_size_gives_the_same_maps(place: Place, tmp_path: Path) -> Non
     found = []
     for size in (1, 7, 40):
         there = copy_of(place, tmp_path / str(size)) if (tmp_path / str(size)).mkdir() is None else place
-        (path,) = works.explain_all(only(), ExplainJob(batch_size=size), there)
+        (path,) = works.explain_all(only(), [ExplainJob(batch_size=size)], there)
         found.append(np.stack(read_heatmaps(path).maps))
     scale = np.abs(found[0]).max()
     assert np.abs(found[1] - found[0]).max() <= 1e-5 * scale
@@ -106,7 +106,7 @@ def test_any_batch_size_gives_the_same_maps(place: Place, tmp_path: Path) -> Non
 def test_content_heatmap_by_hand(place: Place) -> None:
     """The record's CH is the mean over images of the share of ReLU(map) inside the box, at the image's own pixels."""
     (record,) = works.evaluate_all(only(), [EvalJob("ch")], place)
-    (path,) = works.explain_all(only(), ExplainJob(view="full", scale=2.0), place)
+    (path,) = works.explain_all(only(), [ExplainJob(view="full", scale=2.0)], place)
     dataset = load("synthbirds", "test", place.data)
     shares = []
     for sample, raw in zip(dataset.samples, read_heatmaps(path).maps, strict=True):
@@ -163,7 +163,7 @@ def test_each_explainer_with_each_target_of_a_network_that_is_built_once(
 
     monkeypatch.setattr(works, "load_network", counted)
     jobs = [ExplainJob(e, t) for e in ("grad-cam", "hires-cam") for t in ("logit", "max")]
-    paths = works.explain_each(works.Works([]), jobs, place)
+    paths = works.explain_all(works.Works([]), jobs, place)
     assert sorted(built) == [run.name for run in read_runs(place.results)] and len(paths) == 4 * len(built)
     stored = [(job["run"], job["explainer"], job["target"]) for job in (read_heatmaps(path).job for path in paths)]
     assert stored == [(run, job.explainer, job.target) for run in built for job in jobs]
@@ -171,12 +171,12 @@ def test_each_explainer_with_each_target_of_a_network_that_is_built_once(
 
 def test_a_truncated_heatmap_file_is_named_and_the_others_are_kept(place: Place, tmp_path: Path) -> None:
     there = copy_of(place, tmp_path)
-    (path,) = works.explain_all(only(), ExplainJob(), there)
+    (path,) = works.explain_all(only(), [ExplainJob()], there)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(CambenchError, match=r"\.h5: expected a heatmap file.*cambench explain"):
-        works.explain_all(only(), ExplainJob(), there)
+        works.explain_all(only(), [ExplainJob()], there)
     path.unlink()
-    works.explain_all(only(), ExplainJob(), there)
+    works.explain_all(only(), [ExplainJob()], there)
     assert len(read_heatmaps(path).maps) == 40
 
 
@@ -194,7 +194,7 @@ def test_a_truncated_heatmap_file_is_named_and_the_others_are_kept(place: Place,
 )
 def test_wrong_input_is_one_clear_error(work: works.Works, job: ExplainJob, said: str, place: Place) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        works.explain_all(work, job, place)
+        works.explain_all(work, [job], place)
     assert "\n" not in str(caught.value)
 
 
@@ -206,7 +206,7 @@ def test_a_network_with_other_classes_than_the_data_is_refused(place: Place, tmp
         UsageError,
         match="expected its 4 classes, got others: only in the data set: .*; only in the network: none; --map-classes",
     ):
-        works.explain_all(only(dataset=f"synthbirds:{tmp_path / 'six'}"), ExplainJob(), place)
+        works.explain_all(only(dataset=f"synthbirds:{tmp_path / 'six'}"), [ExplainJob()], place)
 
 
 def test_an_image_that_cannot_be_read_is_named_and_finished_chunks_stay(place: Place, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_an_image_that_cannot_be_read_is_named_and_finished_chunks_stay(place: P
     (tmp_path / "results").mkdir()
     (there.results / "runs").symlink_to(place.results / "runs")
     with pytest.raises(CambenchError, match=dataset.samples[30].path.name):
-        works.explain_all(only(), ExplainJob(batch_size=8), there)
+        works.explain_all(only(), [ExplainJob(batch_size=8)], there)
 
 
 def test_runs_that_are_not_finished_are_said_to_be_so(place: Place, tmp_path: Path) -> None:
@@ -231,6 +231,6 @@ def test_runs_that_are_not_finished_are_said_to_be_so(place: Place, tmp_path: Pa
     for run in read_runs(tmp_path):
         run.save(finished=False)
     with pytest.raises(CambenchError, match="expected a finished run"):
-        works.explain_all(only(), ExplainJob(), there)
+        works.explain_all(only(), [ExplainJob()], there)
     with pytest.raises(UsageError, match="no finished run"):
-        works.explain_all(works.Works([]), ExplainJob(), there)
+        works.explain_all(works.Works([]), [ExplainJob()], there)

@@ -32,7 +32,7 @@ NAMES = ("synthbirds-cgc", "synthbirds-ce")
 @pytest.fixture(scope="module")
 def measured(place: Place) -> Place:
     """Heatmaps, top-1 and CH of both runs; of one of them also top-5 on a part of the images."""
-    explain_all(Works([]), ExplainJob("grad-cam", "logit"), place)
+    explain_all(Works([]), [ExplainJob("grad-cam", "logit")], place)
     evaluate_all(Works([]), [EvalJob("top1"), EvalJob("ch")], place)
     evaluate_all(Works([NAMES[0]], limit=8), [EvalJob("top5")], place)
     evaluate_all(Works([NAMES[1]]), [EvalJob("top5")], place)
@@ -60,7 +60,7 @@ def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_pat
     for run in measured.results.glob("runs/*"):
         shutil.copytree(run, alone.results / "runs" / run.name)
     for name, view in zip(NAMES, (kind, other), strict=True):
-        explain_all(Works([name]), ExplainJob("grad-cam", "logit", view=view), alone)
+        explain_all(Works([name]), [ExplainJob("grad-cam", "logit", view=view)], alone)
     with pytest.raises(
         UsageError, match=f"expected maps of one view, got .* and .*; .*cambench explain .* --view ({kind}|{other})"
     ):
@@ -126,7 +126,7 @@ def test_a_crop_that_is_the_whole_image_has_the_images_own_maps(
         for name in [n for n in state["model"] if n.endswith(".running_mean")]:
             state["model"][name.replace("running_mean", "weight")][::2] *= -1
         save_checkpoint(path, state)
-    explain_all(Works([]), ExplainJob(explainer, target), alone)
+    explain_all(Works([]), [ExplainJob(explainer, target)], alone)
     shown = qualitative.pick("consistency", [], None, alone.results)
     rows = consistency.pairs(shown, alone, 3)
     for original, crop in zip(rows[::2], rows[1::2], strict=True):

@@ -78,7 +78,7 @@ def test_a_relative_folder_is_found_from_elsewhere(own: Place, monkeypatch: pyte
     monkeypatch.chdir("/")
     (record,) = measured(own, "iauc")
     assert record.values[""].n == 6
-    (path,) = works.explain_all(works.Works([]), ExplainJob(), own)
+    (path,) = works.explain_all(works.Works([]), [ExplainJob()], own)
     assert read_heatmaps(path).origin["spec"] == f"folder:{own.data / 'mine'}"
 
 

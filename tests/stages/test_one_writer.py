@@ -36,7 +36,7 @@ def once(self, count, arrays):
         print("stopped", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
 Parts.append = once
-works.explain_all(works.Works([]), explain.ExplainJob(batch_size=2), Place(Path(data), Path(results), "cpu"))
+works.explain_all(works.Works([]), [explain.ExplainJob(batch_size=2)], Place(Path(data), Path(results), "cpu"))
 """
 
 
@@ -63,7 +63,7 @@ def test_a_file_that_holds_other_images_does_not_count_as_whole(own: Place) -> N
     from cambench.store import heatmaps
 
     run = trained(own)
-    (path,) = works.explain_all(works.Works([]), ExplainJob(), own)
+    (path,) = works.explain_all(works.Works([]), [ExplainJob()], own)
     found = read_heatmaps(path)
     twice = [*range(6), 0, 1]
     arrays = {
@@ -78,7 +78,7 @@ def test_a_file_that_holds_other_images_does_not_count_as_whole(own: Place) -> N
     dataset: Dataset = load(f"folder:{own.data / 'mine'}", "val", own.data)
     with pytest.raises(CambenchError, match=r"expected the 6 images .* in order, got 8 rows, 6 images, 6 in their places"):
         explain(ExplainJob(), loaded, dataset, own)
-    works.explain_all(works.Works([], again=True), ExplainJob(), own)
+    works.explain_all(works.Works([], again=True), [ExplainJob()], own)
     assert len(explain(ExplainJob(), loaded, dataset, own).maps) == 6
 
 

@@ -64,7 +64,7 @@ def opened(place: Place) -> Loaded:
 
 def cmwp_file(place: Place) -> Path:
     """The heatmaps that `ch` reads."""
-    (path,) = works.explain_all(ONLY, ExplainJob("cmwp", view="full", scale=2.0), place)
+    (path,) = works.explain_all(ONLY, [ExplainJob("cmwp", view="full", scale=2.0)], place)
     return path
 
 
@@ -223,7 +223,7 @@ def test_unrel_takes_any_right_class_and_explains_the_best_of_them(tmp_path: Pat
     place = Place(tmp_path / "data", tmp_path / "results", "cpu")
     work = works.Works(["python:thousand:build"], dataset="unrel", split="test")
     top1, ch = works.evaluate_all(work, [EvalJob("top1-any"), EvalJob("ch")], place)
-    (path,) = works.explain_all(work, ExplainJob(view="full", scale=2.0), place)
+    (path,) = works.explain_all(work, [ExplainJob(view="full", scale=2.0)], place)
     maps, dataset = read_heatmaps(path), load("unrel", "test", place.data)
     assert maps.job["classes"] == "best-of-set"
     for sample, target, logits in zip(dataset.samples, maps.target, maps.logits, strict=True):
