@@ -6,11 +6,14 @@ that are exactly those of an alias have the alias's name. Nothing here, and no i
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cambench.lookup import Catalogue, canonical, check, nearest
@@ -39,6 +42,18 @@ class Function:
         module, _, name = self.target.partition(":")
         function: Callable[..., Any] = getattr(import_module(module), name)
         return function
+
+    @property
+    def documentation(self) -> str:
+        """Its docstring, read off the source of its module, which is not run for it."""
+        if not isinstance(self.target, str):
+            return inspect.getdoc(self.target) or ""
+        module, _, name = self.target.partition(":")
+        place = find_spec(module)
+        assert place is not None and place.origin is not None
+        nodes = ast.parse(Path(place.origin).read_text(encoding="utf-8")).body
+        texts = (ast.get_docstring(node) for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name)
+        return next(texts, None) or ""
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         function = self.__wrapped__

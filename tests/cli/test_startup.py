@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from sample_records import fill
+
+from cambench.recipes.published import load_published
+from cambench.recipes.tables import load_table
+from cambench.store.records import write_record
 
 SLOW = ("torch", "torchvision", "scipy", "pandas", "matplotlib", "numba", "jinja2", "sklearn")
 CODE = """
@@ -30,11 +35,26 @@ def loaded(*arguments: str, results: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["eval", "--help"], ["data", "ls"], ["doctor", "--quick"], *(["ls", kind] for kind in KINDS)]
+    "command",
+    [
+        *(["--help"], ["eval", "--help"], ["data", "ls"], ["doctor", "--quick"]),
+        *(["ls", kind] for kind in KINDS),
+        *(["ls", "metrics", "iauc"], ["ls", "explainers", "smoothgrad"]),
+    ],
+    ids=" ".join,
 )
 def test_it_imports_nothing_slow(command: list[str], tmp_path: Path) -> None:
     out, slow = loaded(*command, results=tmp_path)
     assert out and not slow
+
+
+def test_tables_on_a_terminal_import_nothing_slow(tmp_path: Path) -> None:
+    for table in ("cgc/1", "cgc/2", "weighted-contrast/1", "weighted-contrast/figure3", "calm/3"):
+        for i, record in enumerate(fill(load_table(table), load_published(table.partition("/")[0]))):
+            write_record(tmp_path / "records" / record.run / f"{table.replace('/', '-')}-{i}.json", record)
+    for command in (["report"], ["report", "cgc/1", "weighted-contrast/1", "weighted-contrast/figure3", "calm/3"]):
+        out, slow = loaded(*command, results=tmp_path)
+        assert "5,000 images" in out and not slow
 
 
 def test_devices_are_what_doctor_asks_torch_for(tmp_path: Path) -> None:

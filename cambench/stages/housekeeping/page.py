@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from cambench.explainers import Explainer, find_explainer
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
-from cambench.options import Entry, written
+from cambench.options import Entry, Function, written
 from cambench.recipes.tables import Select, cells, load_table, table_files
 from cambench.vocabulary import UsageError
 
@@ -40,7 +39,8 @@ def own(entry: Entry) -> dict[str, Any]:
 
 def formula(*functions: Callable[..., Any]) -> str:
     """The docstrings of an entry's functions."""
-    return "\n\n".join(inspect.getdoc(inspect.unwrap(function)) or "" for function in functions)
+    named = (function if isinstance(function, Function) else Function(function) for function in functions)
+    return "\n\n".join(function.documentation for function in named)
 
 
 def shared(entry: Entry) -> dict[str, Any]:
