@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cambench.report import Tables
+    from cambench.stages.reporting.figures.scene import Drawn
     from cambench.stages.reporting.per_image import Records
     from cambench.store.heatmaps import Maps
     from cambench.store.runs import Run
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Names = str | Sequence[str]
 File = str | Path
-Colours = tuple[float, float, float]
 
 
 def names_of(names: Names | None) -> list[str]:
@@ -89,8 +89,8 @@ def explain(
     limit: int | None = None,
     weights: File | None = None,
     input_size: int | None = None,
-    mean: Colours | None = None,
-    std: Colours | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     precision: str = "float32",
     checkpoint: str = "last",
     batch_size: int = 32,
@@ -106,19 +106,11 @@ def explain(
     from cambench.stages import workplace
     from cambench.stages.measuring import works
 
-    prepared: dict[str, Any] = {
-        "layer": layer,
-        "weights": path_of(weights),
-        "precision": precision,
-        "checkpoint": checkpoint,
-    }
-    prepared |= {"map_classes": map_classes, "again": again, "limit": limit, "class_sets": path_of(class_sets)}
-    prepared["input"] = workplace.given_input(input_size, mean, std)
-    work = works.Works(runs_of(runs), dataset, split, **prepared)
-    asked: dict[str, Any] = {"classes": classes, "view": view, "batch_size": batch_size}
-    jobs = works.maps_of(work, names_of(explainer), names_of(target), **asked)
-    place = workplace.place(data_root, results, device, workers, download)
-    return works.explain_all(work, jobs, place)
+    prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
+    given = workplace.given_input(input_size, mean, std)
+    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
+    jobs = works.maps_of(work, names_of(explainer), names_of(target), classes=classes, view=view, batch_size=batch_size)
+    return works.explain_all(work, jobs, workplace.place(data_root, results, device, workers, download))
 
 
 def evaluate(
@@ -134,8 +126,8 @@ def evaluate(
     limit: int | None = None,
     weights: File | None = None,
     input_size: int | None = None,
-    mean: Colours | None = None,
-    std: Colours | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     precision: str = "float32",
     checkpoint: str = "last",
     batch_size: int = 32,
@@ -155,15 +147,9 @@ def evaluate(
     from cambench.stages.measuring import works
     from cambench.stages.reporting.per_image import Records
 
-    prepared: dict[str, Any] = {
-        "layer": layer,
-        "weights": path_of(weights),
-        "precision": precision,
-        "checkpoint": checkpoint,
-    }
-    prepared |= {"map_classes": map_classes, "again": again, "limit": limit, "class_sets": path_of(class_sets)}
-    prepared["input"] = workplace.given_input(input_size, mean, std)
-    work = works.Works(runs_of(runs), dataset, split, **prepared)
+    prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
+    given = workplace.given_input(input_size, mean, std)
+    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
     jobs = works.jobs_of(names_of(metric), names_of(explainer), names_of(target), batch_size)
     place = workplace.place(data_root, results, device, workers, download)
     return Records(works.evaluate_all(work, jobs, place), place)
@@ -176,6 +162,23 @@ def heatmaps(file: File) -> AbstractContextManager[Maps]:
     return open_heatmaps(Path(file))
 
 
+def records(
+    runs: Runs = (),
+    metric: Names = (),
+    explainer: Names = (),
+    *,
+    data_root: File | None = None,
+    results: File | None = None,
+) -> Records:
+    """What is measured of runs, metrics and explainers (none named: of all), as it is stored."""
+    from cambench.stages import workplace
+    from cambench.stages.reporting.per_image import stored
+    from cambench.stages.reporting.selection import Selection
+
+    shown = Selection(names_of(metric), names_of(explainer))
+    return stored(runs_of(runs), shown, workplace.place(data_root, results))
+
+
 def report(
     tables: Names = (),
     *,
@@ -184,33 +187,48 @@ def report(
     arch: str | None = None,
     metric: Names = (),
     explainer: Names = (),
+    caption: str | None = None,
     data_root: File | None = None,
     results: File | None = None,
 ) -> Tables:
     """Tables of what was measured: one summary a data set, or a paper's tables beside their published numbers.
 
-    metric, explainer: only columns and rows of these.
+    metric, explainer: only columns and rows of these. caption: of one table, in place of its own.
     """
+    from cambench.report import Tables
     from cambench.stages import workplace
     from cambench.stages.reporting import report as stage
-    from cambench.stages.reporting.selection import Selection
+    from cambench.stages.reporting.selection import Selection, captioned
 
-    names, shown = [*names_of(tables), *names_of(paper)], Selection(names_of(metric), names_of(explainer))
-    return stage.tables(names, workplace.place(data_root, results), on=on, arch=arch, shown=shown)
+    shown, names = Selection(names_of(metric), names_of(explainer)), [*names_of(tables), *names_of(paper)]
+    made = stage.tables(names, workplace.place(data_root, results), on=on, arch=arch, shown=shown)
+    return Tables(made if caption is None else captioned(made, caption))
 
 
-def records(runs: Runs = (), metric: Names = (), *, data_root: File | None = None, results: File | None = None) -> Records:
-    """What is measured of runs (none named: of all) and metrics (none: all), as it is stored."""
+def figure(
+    kind: str,
+    runs: Runs,
+    out: File,
+    *,
+    data_root: File | None = None,
+    results: File | None = None,
+    **options: str | int | Path | Sequence[str | Path] | None,
+) -> Drawn:
+    """Draw a figure of runs (or of a table) into a .pdf or .png; what is returned has the `figure`, and what it `shows`.
+
+    options: the kind's own, as `cambench figure KIND --help` lists them; another is refused.
+    """
     from cambench.stages import workplace
-    from cambench.stages.reporting.per_image import stored
+    from cambench.stages.reporting.figures.index import draw
 
-    return stored(runs_of(runs), names_of(metric), workplace.place(data_root, results))
+    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **options)
 
 
 def reproduce(
     tables: Names,
     *,
     dry_run: bool = False,
+    verbose: bool = False,
     on: str | None = None,
     arch: str | None = None,
     seeds: int | None = None,
@@ -226,7 +244,7 @@ def reproduce(
 ) -> Tables:
     """Train and measure whatever papers' tables still lack -> the tables; a footnote says what a cell lacks, and why.
 
-    dry_run: only print what would be done; the tables hold what is there.
+    dry_run: only print what would be done, verbose: in more lines; the tables hold what is there.
     """
     from cambench.report import Tables
     from cambench.stages import workplace
@@ -239,38 +257,22 @@ def reproduce(
     choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch)
     plan = stage.make_plan(choice, Wish(on, seeds, tuple(names_of(settings)), path_of(weights)), place)
     if dry_run:
-        print_plan(plan, place)
+        print_plan(plan, place, verbose=verbose)
     return Tables(stage.tables(plan, {}, place) if dry_run else stage.reproduce(plan, place)[0])
-
-
-def figure(
-    kind: str,
-    runs: Runs = (),
-    out: File = "figure.png",
-    *,
-    data_root: File | None = None,
-    results: File | None = None,
-    **options: object,
-) -> dict[str, Any]:
-    """Draw a figure of runs, or of a table, into a file; what it shows, for a machine. options: those of its kind."""
-    from cambench.stages import workplace
-    from cambench.stages.reporting.figures.index import draw
-
-    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **options).shows
 
 
 def compare(
     a: str | Run,
     b: str | Run | None = None,
     metric: Names = (),
-    *,
     explainer: Names = (),
     target: Names = (),
+    *,
     results: File | None = None,
 ) -> pd.DataFrame:
-    """Two runs (or two explainers or targets of one) over the same images, one row a metric.
+    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant.
 
-    With the difference of the means, its 95 % interval, Wilcoxon's p and Holm's.
+    Its columns: the difference of the means with its 95 % interval, Wilcoxon's p, Holm's p, and what they are of.
     """
     import pandas as pd
 
@@ -278,7 +280,7 @@ def compare(
     from cambench.stages import workplace
     from cambench.stages.reporting import paired as stage
 
+    wanted = (names_of(metric), names_of(explainer), names_of(target))
     runs, place = runs_of([a] if b is None else [a, b]), workplace.place(results=results)
-    asked = (names_of(metric), names_of(explainer), names_of(target))
-    names, comparisons = stage.compare(runs, *asked, place.results)
+    names, comparisons = stage.compare(runs, *wanted, place.results)
     return pd.DataFrame(tidy(comparisons, *names))

@@ -24,8 +24,8 @@ from cambench.vocabulary import UsageError
 
 PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher"}
 """How a command prints what a function returns, and an option of one value."""
-MODES = {"report": {"caption"}, "explain": {"overlay"}, "reproduce": {"verbose"}}
-"""Options of what is another function."""
+MODES = {"explain": {"overlay"}}
+"""An option that makes it another verb."""
 CPU: dict[str, Any] = {"device": "cpu", "workers": 0}
 
 
@@ -49,7 +49,7 @@ def plain(default: object) -> object:
     return None if default in ((), inspect.Parameter.empty) else default
 
 
-@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "report", "reproduce"])
+@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "compare", "report", "reproduce"])
 def test_names_and_defaults_are_those_of_the_command_line(verb: str) -> None:
     own = inspect.signature(getattr(cambench, verb)).parameters
     (command,) = [c.callback for c in app.registered_commands if c.name == verb]
@@ -98,10 +98,18 @@ def test_the_frame_of_records_has_a_row_an_image(run: Run, birds: dict[str, Any]
     assert stored.frame["value"].tolist() == frame.loc[frame["metric"] == "ch", "value"].tolist()
 
 
-def test_images_that_are_not_at_hand_keep_their_values(run: Run, birds: dict[str, Any], tmp_path: Path) -> None:
+def test_images_that_are_not_at_hand_keep_their_values(
+    run: Run, birds: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (record,) = cambench.evaluate("top1", run, **CPU, **birds)
-    frame = cambench.records(run, "top1", data_root=tmp_path / "none", results=birds["results"]).frame
-    assert len(frame) == 12 and frame["value"].mean() == pytest.approx(record.values[""].value)
+    synthbirds.make(tmp_path / "other" / "synthbirds", classes=4, per_class=4, test_per_class=3, size=40, seed=1)
+    for root, reason in (("none", "synthbirds: expected a folder"), ("other", "is not the data that was measured")):
+        frame = cambench.records(run, "top1", data_root=tmp_path / root, results=birds["results"]).frame
+        message = capsys.readouterr().err
+        assert "images without path and class: " in message and reason in message
+        assert len(frame) == 12 and frame[["path", "class", "prediction"]].isna().all(axis=None)
+        assert frame["value"].mean() == pytest.approx(record.values[""].value)
+    assert not (tmp_path / "none").exists(), "a data set is not made in order to look at it"
 
 
 def test_heatmaps_are_read_image_by_image(run: Run, birds: dict[str, Any]) -> None:
@@ -124,6 +132,14 @@ def test_tables_and_comparisons_are_frames(run: Run, birds: dict[str, Any]) -> N
     assert tables.frame.equals(table.frame) and "<table" in tables._repr_html_()
     difference = cambench.compare(run, other, "ch", results=birds["results"]).set_index("variant")["difference"]
     assert difference["official"] == pytest.approx(ours.values["official"].value - theirs.values["official"].value)
+
+
+def test_a_figure_is_drawn_with_the_options_of_its_kind_alone(run: Run, birds: dict[str, Any], tmp_path: Path) -> None:
+    cambench.explain(run, **CPU, **birds)
+    drawn = cambench.figure("qualitative", run, tmp_path / "figure.png", images=2, **birds)
+    assert (tmp_path / "figure.png").is_file() and drawn.figure.axes and drawn.shows["file"] == str(tmp_path / "figure.png")
+    with pytest.raises(UsageError, match="figure qualitative: no option 'classes'; it has dataset, images"):
+        cambench.figure("qualitative", run, tmp_path / "other.png", classes=2, **birds)
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(birds: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,10 +167,8 @@ def test_csv_is_read_by_pandas_as_it_stands(run: Run, birds: dict[str, Any], typ
     roots = ("--data-root", birds["data_root"], "--results", birds["results"])
     table = pd.read_csv(io.StringIO(typed("report", "--csv", *roots).out))
     assert {"measured", "std", "n", "published", "difference", "footnotes"} <= set(table.columns)
-    images = pd.read_csv(
-        io.StringIO(typed("report", "--per-image", "--csv", "--metric", "ch", "--run", run.name, *roots).out)
-    )
-    assert images["value"].to_numpy() == pytest.approx(cambench.records(run, "ch", **birds).frame["value"].to_numpy())
+    images = pd.read_csv(io.StringIO(typed("report", "--per-image", "--csv", "--metric", "ch", *roots).out))
+    assert images["value"].to_numpy() == pytest.approx(cambench.records(metric="ch", **birds).frame["value"].to_numpy())
     refused = typed("report", "--per-image", *roots)
     assert refused.code == 2 and "--per-image: expected --csv or --json beside it" in refused.err
 

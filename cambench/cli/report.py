@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +13,11 @@ from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
     from cambench.report import Table
+    from cambench.stages.reporting.selection import Selection
     from cambench.stages.workplace import Place
 
 IMAGES = frozenset({"per_image", "metric", "explainer", "csv"})
+"""The options that --per-image uses."""
 
 
 Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")]
@@ -55,31 +57,32 @@ def report(
 
     Example: cambench report cgc/1 --latex
     """
+    every = frozenset(parameter.name or "" for parameter in context.command.params)
+    refuse_unused(context, "--per-image" if per_image else "report", {"report": every, "--per-image": IMAGES})
     form = one_format(latex, markdown, csv, html, as_json)
     if caption is not None and form not in CAPTIONED:
         raise UsageError(f"--caption: expected {', '.join(f'--{name}' for name in CAPTIONED)} beside it; leave it out.")
-    if per_image:
-        refuse_unused(context, "--per-image", {"--per-image": IMAGES, "report": frozenset()})
-        image_by_image(metric or [], explainer or [], o.place(data_root, results), form)
-        return
     from cambench.stages.reporting import report as stage
     from cambench.stages.reporting.selection import Selection, captioned
 
     names, shown = [*(tables or []), *([paper] if paper else [])], Selection(metric or (), explainer or ())
+    if per_image:
+        image_by_image(shown, o.place(data_root, results), form)
+        return
     brief = form not in ("csv", "json")
     made = stage.tables(names, o.place(data_root, results), on=on, arch=arch, shown=shown, brief=brief)
     show(made if caption is None else captioned(made, caption), form, html, results, data_root)
 
 
-def image_by_image(metrics: list[str], explainers: list[str], place: Place, form: str) -> None:
+def image_by_image(shown: Selection, place: Place, form: str) -> None:
     """The values of records image by image, as CSV or as JSON. Raises: UsageError for another format."""
     from cambench.stages.reporting.per_image import stored
 
     if form not in ("csv", "json"):
         raise UsageError("--per-image: expected --csv or --json beside it.")
-    frame = stored([], metrics, place, explainers).frame
-    csv: dict[str, Any] = {"index": False, "lineterminator": "\n", "float_format": "%.10g"}
-    typer.echo(frame.to_csv(**csv) if form == "csv" else frame.to_json(orient="records") + "\n", nl=False)
+    frame = stored((), shown, place).frame
+    csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    typer.echo(csv if form == "csv" else frame.to_json(orient="records") + "\n", nl=False)
 
 
 def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:

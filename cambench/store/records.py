@@ -82,7 +82,7 @@ class Record:
     stored: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        """One line for a person: the metric and its values, and what they took."""
+        """One line for a person: the metric, whose maps it looked at, its values, and what they took."""
         values = [" ".join(filter(None, (name, str(value)))) for name, value in self.values.items()]
         n = next(iter(self.values.values())).n
         took = f"from the store, measured in {self.seconds:.1f} s" if self.stored else f"{self.seconds:.1f} s"

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cambench.store.records import Record, Value, read_rows, records_of, rows_path, write_record, write_rows
+from cambench.store.records import Record, Value, read_origin, read_rows, records_of, rows_path, write_record, write_rows
 from cambench.vocabulary import CambenchError
 
 IDS = ["001.Ålesund/a b.jpg", "2", "3#dog"]
@@ -20,6 +20,7 @@ def test_rows_come_back_without_the_columns_about_them(tmp_path: Path) -> None:
     found = read_rows(tmp_path / "top1.h5")
     assert list(found.values) == [""] and found.values[""].tolist() == [0.0, 1.0, 0.5] and found.ids == IDS
     assert found.values[""].dtype == np.float64
+    assert read_origin(tmp_path / "top1.h5") == {"spec": "birds"}
     two = {"row": np.arange(3), "zero": np.array([True, False, False]), "official": np.zeros(3), "correct": np.ones(3)}
     write_rows(tmp_path / "ch.h5", {}, two, IDS, {})
     assert set(read_rows(tmp_path / "ch.h5").values) == {"official", "correct"}

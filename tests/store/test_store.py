@@ -14,7 +14,7 @@ import torch
 
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.files import atomic_folder, atomic_path, read_json, write_json
-from cambench.store.heatmaps import pack, read_heatmaps, write_heatmaps
+from cambench.store.heatmaps import open_heatmaps, pack, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts
 from cambench.store.records import Record, Value, read_record, read_records, write_record
@@ -155,6 +155,9 @@ def test_heatmaps_come_back_as_written(tmp_path: Path, shapes: list[tuple[int, i
     assert found.ids == ["image 0", "image 1", "image 2"]
     assert found.job == {"run": "r"}
     assert found.target.tolist() == [0, 1, 2]
+    with open_heatmaps(path) as opened:
+        assert list(opened) == found.ids and opened.job == found.job
+        assert all(np.array_equal(opened[image], m) for image, m in zip(found.ids, maps, strict=True))
 
 
 def test_a_7x7_heatmap_takes_at_most_220_bytes_without_logits(tmp_path: Path) -> None:
@@ -171,6 +174,8 @@ def test_truncated_and_foreign_heatmap_files_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(CambenchError, match=r"maps\.h5: expected a heatmap file.*cambench explain"):
         read_heatmaps(path)
+    with pytest.raises(CambenchError, match=r"maps\.h5: expected a heatmap file.*cambench explain"), open_heatmaps(path):
+        pass
     foreign = tmp_path / "foreign.h5"
     with h5py.File(foreign, "w") as f:
         f["x"] = [1]

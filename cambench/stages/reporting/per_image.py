@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from cambench import data
-from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages.progress import say
+from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place, run_of
 from cambench.store.heatmaps import open_heatmaps
 from cambench.store.records import Record, read_origin, read_records, read_rows, rows_path
-from cambench.vocabulary import DataError, UsageError
+from cambench.vocabulary import DataError, Dataset, UsageError
 
 IMAGE = ["id", "path", "class", "prediction"]
 FACTS = ["metric", "explainer", "target", "run", "dataset", "split"]
@@ -36,34 +38,37 @@ class Records(list[Record]):
         path and class are empty where the data is not at hand, prediction where no heatmaps were made of the same images as
         the network saw them. A metric whose one value is over all images has no rows.
         """
-        frames = [frame for record in self for frame in frames_of(record, self.place)]
+        datasets: dict[str, Dataset | None] = {}
+        frames = [frame for record in self for frame in frames_of(record, self.place, datasets)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
 
-def stored(runs: Sequence[str], metrics: Sequence[str], place: Place, explainers: Sequence[str] = ()) -> Records:
-    """The records of the runs (none named: of all), of the metrics and of the explainers (none: all).
+def stored(runs: Sequence[str], shown: Selection, place: Place) -> Records:
+    """The records of the runs (none named: of all) and of the metrics and explainers shown.
 
-    Raises: UsageError for a run or metric that there is not, or where nothing of them is measured.
+    Raises: UsageError for a name that there is not, or where nothing of them is measured.
     """
-    wanted = {
-        "run": {run_of(run, place.results).name for run in runs},
-        "metric": {find_metric(name).name for name in metrics},
-        "explainer": {find_explainer(name).name for name in explainers},
-    }
-    every = read_records(place.results)
-    records = [r for r in every if all(getattr(r, fact) in names for fact, names in wanted.items() if names)]
+    names = {run_of(run, place.results).name for run in runs}
+    records = shown.records([record for record in read_records(place.results) if not runs or record.run in names])
     if not records:
         raise UsageError(f"nothing of this is measured under {place.results / 'records'}; measure it with `cambench eval`.")
     return Records(records, place)
 
 
-def frames_of(record: Record, place: Place) -> list[pd.DataFrame]:
-    """The values of one record, a frame a variant; none where the metric has no value an image."""
+def frames_of(record: Record, place: Place, datasets: dict[str, Dataset | None]) -> list[pd.DataFrame]:
+    """The values of one record, a frame a variant; none where the metric has no value an image.
+
+    datasets: those that other records have loaded, by their origins; what this one loads joins them.
+    """
     metric = find_metric(record.metric)
     if metric.rows.mean is not None:
         return []
     rows = read_rows(rows_path(record.path))
-    images, facts = images_of(record, place), {name: getattr(record, name) for name in FACTS}
+    origin = read_origin(rows_path(record.path))
+    key = json.dumps(origin, sort_keys=True)
+    if key not in datasets:
+        datasets[key] = None if origin is None else loaded(origin, answers_of(record)["data"], place)
+    images, facts = images_of(record, datasets[key], place), {name: getattr(record, name) for name in FACTS}
     return [
         pd.DataFrame({"id": rows.ids, "value": rows.values[variant] * metric.printing.scale})
         .merge(images, how="left", on="id")
@@ -73,17 +78,30 @@ def frames_of(record: Record, place: Place) -> list[pd.DataFrame]:
     ]
 
 
-def images_of(record: Record, place: Place) -> pd.DataFrame:
-    """The images that a record is of: id, path, class (several right ones: with `; ` between them), prediction."""
-    empty = pd.DataFrame(columns=IMAGE, dtype=object)
-    origin = read_origin(rows_path(record.path))
-    if origin is None:
-        return empty
+def answers_of(record: Record) -> Mapping[str, Any]:
+    """Of which network and images a record is, as its identity names them."""
+    identity: Mapping[str, Any] = record.job.get("maps") or record.job["input"]
+    return identity
+
+
+def loaded(origin: Mapping[str, Any], fingerprint: str, place: Place) -> Dataset | None:
+    """The images behind a record; None, and it is said why, where the very same are not at hand. Nothing is made."""
     try:
+        data.locate(origin["spec"], place.data)
         dataset = data.reload(origin, place.data)
+        if dataset.fingerprint == fingerprint:
+            return dataset
+        reason = f"{dataset.name} under {place.data} is not the data that was measured."
     except DataError as e:
-        say(f"{record.run}, {record.metric}: images without path and class: {e}")
-        return empty
+        reason = str(e)
+    say(f"images without path and class: {reason}")
+    return None
+
+
+def images_of(record: Record, dataset: Dataset | None, place: Place) -> pd.DataFrame:
+    """The images that a record is of: id, path, class (several right ones: with `; ` between them), prediction."""
+    if dataset is None:
+        return pd.DataFrame(columns=IMAGE, dtype=object)
     answers = predictions(record, place)
     return pd.DataFrame(
         {
@@ -98,7 +116,7 @@ def images_of(record: Record, place: Place) -> pd.DataFrame:
 
 def predictions(record: Record, place: Place) -> dict[str, int]:
     """Image id -> the class that the network says, from heatmaps of the same images as it saw them; {} without any."""
-    own = record.job.get("maps") or record.job.get("input") or {}
+    own = answers_of(record)
     for path in sorted((place.results / "heatmaps" / record.run).glob("*.h5")):
         with open_heatmaps(path) as maps:
             if all(maps.job.get(name) == own.get(name) for name in ANSWERS):
