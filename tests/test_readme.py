@@ -109,7 +109,8 @@ def test_there_are_commands() -> None:
 
 AFTER = {
     "README.md": "assert set(images['prediction'].dropna()) and tables[0].rows and peaks and callable(cambench.report)\n"
-    "assert heatmaps.shape == (2, 8, 8) and every.shape == (2, 10, 8, 8)\n"
+    "assert heatmaps.shape == (2, 8, 8) and every.shape == (2, 10, 8, 8)\n",
+    "docs/python.md": "assert (len(by_class), len(difference), len(measured), len(share)) == (8, 2, 6, 8) and drawn.shows\n",
 }
 """What a page's Python has made, once all of it has run."""
 
