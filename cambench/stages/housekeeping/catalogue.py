@@ -86,7 +86,7 @@ def archs() -> list[Row]:
     """Architectures."""
     from cambench.models import ARCHS
 
-    return [{"name": a.name, "summary": a.summary, "source": a.source} for a in ARCHS.values()]
+    return [{"name": name, "summary": a.summary, "source": a.source} for name, a in ARCHS.items()]
 
 
 def tables() -> list[Row]:
