@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +44,15 @@ def place(
     return Place(Path(data), Path(results), device, min(8, os.cpu_count() or 1) if workers < 0 else workers, download)
 
 
-def given_input(
-    size: int | None, mean: tuple[float, float, float] | None, std: tuple[float, float, float] | None
-) -> dict[str, object]:
-    """What is said of a given network's input. Raises: UsageError for a deviation that divides by nothing."""
-    if std is not None and min(std) <= 0:
-        raise UsageError(f"--std: expected three numbers above 0, got {' '.join(f'{v:g}' for v in std)}.")
+def given_input(size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None) -> dict[str, object]:
+    """What is said of a given network's input.
+
+    Raises: UsageError where the colours are not three numbers, or a deviation divides by nothing.
+    """
+    for name, colours in (("--mean", mean), ("--std", std)):
+        if colours is not None and (len(colours) != 3 or (name == "--std" and min(colours) <= 0)):
+            above = " above 0" if name == "--std" else ""
+            raise UsageError(f"{name}: expected three numbers{above}, got {' '.join(f'{v:g}' for v in colours)}.")
     facts = {"size": size, "mean": mean and list(mean), "std": std and list(std)}
     return {name: value for name, value in facts.items() if value is not None}
 
