@@ -83,14 +83,14 @@ def warnings(run: Run, dataset: Dataset, held_out: Dataset | None, *, epochs: in
     diverged and, once all of them are over, an end at chance.
     """
     start, classes, log = run.info.loss_at_start, len(dataset.classes), run.log()
-    found = next((said for epoch in log if (said := diverged(epoch, start, classes))), None)
+    in_epochs = next((sentence for epoch in log if (sentence := diverged(epoch, start, classes))), None)
     ended = at_chance(log[-1], dataset, held_out) if len(log) == epochs else None
-    return [*run.info.base_warnings, *(said for said in (found, ended) if said is not None)]
+    return [*run.info.base_warnings, *(sentence for sentence in (in_epochs, ended) if sentence is not None)]
 
 
 def stopped(run: Run) -> str | None:
     """The sentence about a training that stopped because it was no longer finite, None for any other."""
-    return next((said for said in run.info.warnings if said.startswith(STOPPED)), None)
+    return next((sentence for sentence in run.info.warnings if sentence.startswith(STOPPED)), None)
 
 
 def base_warnings(weights: Path | None) -> list[str]:

@@ -40,13 +40,13 @@ def open_data(
     spec = data.settled(spec)
     mine = own if spec == own.get("spec") else {}
     draw = episodes.from_dict(mine.get("draw"))
-    found = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
+    images = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
     names, outputs = loaded.run.info.class_names, count_outputs(loaded)
     if names:
-        found = matched(found, names, loaded.run.name, some=map_classes)
-    if outputs != len(found.classes):
-        raise wrong_count(found, outputs, loaded.run.name)
-    return found if sets is None else with_file(found, sets)
+        images = matched(images, names, loaded.run.name, some=map_classes)
+    if outputs != len(images.classes):
+        raise wrong_count(images, outputs, loaded.run.name)
+    return images if sets is None else with_file(images, sets)
 
 
 def count_outputs(loaded: Loaded) -> int:

@@ -204,9 +204,9 @@ def head_in(ready: nn.Module, model: nn.Module, head: nn.Linear | None, device: 
     name = next((n for n, m in model.named_modules() if m is head), None)
     if head is None or name is None:
         return head if head is None else head.to(device)
-    found = ready.get_submodule(name)
-    assert isinstance(found, nn.Linear)
-    return found
+    copied = ready.get_submodule(name)
+    assert isinstance(copied, nn.Linear)
+    return copied
 
 
 def check_source(run: Run) -> None:

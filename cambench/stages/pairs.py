@@ -83,11 +83,11 @@ def differences(
     wanted = sorted({(look.place, c) for look in looks for c in (pairs[look.pair].a, pairs[look.pair].b)})
     at = {key: i for i, key in enumerate(wanted)}
     places, classes = torch.tensor(wanted, device=batch.label.device).unbind(1)
-    found = maps_of_classes(ready.model, batch.image, ready.query(), places, classes, chunk=len(batch.rows))
-    found = maps.apply(found, before, (found.shape[1], found.shape[2]))
+    every = maps_of_classes(ready.model, batch.image, ready.query(), places, classes, chunk=len(batch.rows))
+    every = maps.apply(every, before, (every.shape[1], every.shape[2]))
     a = torch.tensor([at[look.place, pairs[look.pair].a] for look in looks])
     b = torch.tensor([at[look.place, pairs[look.pair].b] for look in looks])
-    return found[a.to(found.device)] - found[b.to(found.device)]
+    return every[a.to(every.device)] - every[b.to(every.device)]
 
 
 def pair_name(dataset: Dataset, a: int, b: int) -> str:

@@ -66,8 +66,8 @@ def drifting(loaded: Loaded, layer: str) -> Loaded:
 def train_mode_maps(job: EvalJob, network: Loaded, view: View, work: Work, rows: list[int]) -> dict[int, Tensor]:
     """Row -> raw map (h,w) on the CPU; the running statistics of the network move."""
     ready = Ready(find_explainer(job.explainer), network.model, network.layer, None, network.precision)
-    found: dict[int, Tensor] = {}
+    maps_of: dict[int, Tensor] = {}
     for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=rows, **network.source(work.place)):
         explained = ready.explain(batch.image, job.target, batch.label, work.dataset, training=True)
-        found.update(zip(batch.rows, explained.maps.cpu(), strict=True))
-    return found
+        maps_of.update(zip(batch.rows, explained.maps.cpu(), strict=True))
+    return maps_of

@@ -68,11 +68,11 @@ def whole(path: Path, described: dict[str, Any], dataset: Dataset) -> Heatmaps:
 
     Raises: CambenchError where it holds another job's maps, or other images than the data set.
     """
-    found = read_heatmaps(path)
-    if found.job != described:
+    heatmaps = read_heatmaps(path)
+    if heatmaps.job != described:
         raise CambenchError(f"{path}: holds another job's maps; make it anew with `cambench explain --again`, or delete it.")
-    check_ids(path, found.ids, dataset)
-    return found
+    check_ids(path, heatmaps.ids, dataset)
+    return heatmaps
 
 
 def check_ids(path: Path, ids: list[str], dataset: Dataset) -> None:

@@ -22,7 +22,7 @@ def mask_batches(
     The size is the annotation's; where it states none, the image's own.
     """
     known = [cast(Mode, mode) for mode in modes]
-    boxes = {r: found for r in rows if (found := boxes_of(dataset, r))}
+    boxes = {r: own for r in rows if (own := boxes_of(dataset, r))}
     sizes = {r: size_of(dataset, r) for r in boxes}
     for (width, height), same in groupby(boxes, key=sizes.__getitem__):
         alike = list(same)

@@ -85,8 +85,8 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         if {"mask", "regions"} & set(wanted):
             regions = regions_of(metric, work.dataset, batch.rows, view, source_of_masks).to(loaded.device)
             offers |= {"regions": regions, "mask": regions == batch.label[:, None, None]}
-        found = metric.measure(**{name: offers[name] for name in wanted})
-        columns = found if isinstance(found, Mapping) else {metric.variants[0]: found}
+        measured = metric.measure(**{name: offers[name] for name in wanted})
+        columns = measured if isinstance(measured, Mapping) else {metric.variants[0]: measured}
         yield {"row": np.array(batch.rows), **{name: as_column(column) for name, column in columns.items()}}
 
 
@@ -107,8 +107,8 @@ def as_column(values: Tensor) -> np.ndarray[Any, Any]:
 def regions_of(metric: Metric, dataset: Dataset, rows: tuple[int, ...], view: View, source: str) -> Tensor:
     """The class that each pixel of the batch's images shows (N,H,W) int64, −1 where it shows none."""
     dilated = metric.input.mask == "dilated"
-    found = [regions_in_view(dataset, row, view, source, dilated=dilated) for row in rows]
-    return torch.from_numpy(np.stack(found).astype(np.int64))
+    regions = [regions_in_view(dataset, row, view, source, dilated=dilated) for row in rows]
+    return torch.from_numpy(np.stack(regions).astype(np.int64))
 
 
 def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
@@ -116,16 +116,16 @@ def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Itera
     for rows, size, masks in mask_batches(work.dataset, work.rows, metric.variants, job.batch_size):
         heatmap = work.applied(metric, rows, size, loaded.device)
         assert work.heatmaps is not None
-        found: Rows = {"row": np.array(rows), "zero": np.array([not (work.heatmaps.maps[r] > 0).any() for r in rows])}
+        columns: Rows = {"row": np.array(rows), "zero": np.array([not (work.heatmaps.maps[r] > 0).any() for r in rows])}
         for variant, mask in zip(metric.variants, masks, strict=True):
-            found[variant] = metric.measure(heatmap=heatmap, mask=mask.to(loaded.device)).double().cpu().numpy()
-        yield found
+            columns[variant] = metric.measure(heatmap=heatmap, mask=mask.to(loaded.device)).double().cpu().numpy()
+        yield columns
 
 
-def collect(found: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
+def collect(batches: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
     """Join batches into pieces of about 256 rows, refusing a value that is not finite."""
     waiting: list[Rows] = []
-    for rows in found:
+    for rows in batches:
         counted = rows.get("counted", np.ones(len(rows["row"]), dtype=bool))
         for name, column in rows.items():
             bad = ~np.isfinite(column.reshape(len(column), -1)).all(1) & counted

@@ -65,10 +65,10 @@ def chosen(work: Works, place: workplace.Place) -> list[Run]:
             f"--{INPUT[min(work.input)]}: expected a given network as RUN, for example python:pkg.mod:function."
         )
     runs = read_runs(place.results)
-    found = [r for r in runs if r.finished and r.info.kind != "given"]
-    if not found:
+    finished = [r for r in runs if r.finished and r.info.kind != "given"]
+    if not finished:
         raise UsageError(none_finished(runs, place.results))
-    return found
+    return finished
 
 
 def none_finished(runs: Sequence[Run], results: Path) -> str:
@@ -136,13 +136,13 @@ def jobs_of(
 
     Raises: UsageError for an explainer that a metric does not take, or an explainer or target that none of them looks at.
     """
-    found = [find_metric(name) for name in names]
-    if explainers and not any(metric.looks for metric in found):
+    metrics = [find_metric(name) for name in names]
+    if explainers and not any(metric.looks for metric in metrics):
         raise UsageError(f"--explainer {explainers[0]}: {', '.join(names)} looks at no heatmap; leave it out.")
-    if targets and not any(metric.targeted for metric in found):
+    if targets and not any(metric.targeted for metric in metrics):
         raise UsageError(f"--target {targets[0]}: {', '.join(names)} explains no target of your choice; leave it out.")
     made = []
-    for metric in found:
+    for metric in metrics:
         for wrong in [e for e in explainers or [] if metric.fixed and find_explainer(e).name != metric.fixed]:
             raise UsageError(
                 f"{metric.name}: always measures {metric.fixed}, got --explainer {wrong}; leave it out for this metric."
@@ -184,17 +184,17 @@ def evaluate_all(
     check_unused(work, wanted)
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
-        found: list[Record] = []
+        records: list[Record] = []
         anew: set[Path] | None = set() if work.again else None
         for job in wanted:
             try:
-                found.append(evaluate(job, loaded, dataset, place, anew))
+                records.append(evaluate(job, loaded, dataset, place, anew))
             except CambenchError as e:
                 if refused is None:
                     raise
                 refused.append(e)
                 continue
-            say(str(found[-1]))
-        return found
+            say(str(records[-1]))
+        return records
 
     return each(work, place, act)

@@ -45,50 +45,50 @@ def gallery(runs: Sequence[Run], results: Path, data_root: Path) -> list[Gallery
     Only maps of one view and of the same images stand side by side. A data set that is not here is left out, and said.
     """
     groups = by_view(runs, results)
-    made = (of_set(first_seeds(found), data_root, left_out(found, groups)) for found in side_by_side(groups))
+    made = (of_set(first_seeds(own), data_root, left_out(own, groups)) for own in side_by_side(groups))
     return [shown for shown in made if shown.rows]
 
 
-def of_set(found: Sequence[Shown], data_root: Path, notes: Sequence[str]) -> Gallery:
+def of_set(shown: Sequence[Shown], data_root: Path, notes: Sequence[str]) -> Gallery:
     """The gallery of one data set: images chosen by rule, then those on which the maps have least and most in common."""
-    job = found[0].maps.job
-    made = rows(found, data_root)
-    shares = common(found) if made and len({s.label for s in found}) > 1 else []
-    told = [IMAGES.format(len(made))]
+    job = shown[0].maps.job
+    made = rows(shown, data_root)
+    shares = common(shown) if made and len({s.label for s in shown}) > 1 else []
+    sentences = [IMAGES.format(len(made))]
     if shares:
         least, most = int(np.nanargmin(shares)), int(np.nanargmax(shares))
         for row, words in ((least, DIFFER), (most, AGREE)):
             why = words.format(100 * shares[row], number_of(len(shares), "image"))
-            made += rows(found, data_root, chosen=[row], why=why)
-        told.append(ENDS)
-    seeds = sorted({s.run.info.seed for s in found})
-    seen = f"Shown is {in_words(view_of(found[0].maps))}; networks of seed {', '.join(map(str, seeds))}."
-    wrong = [f"{s.run.name}: {sentence}." for s in found for sentence in s.run.info.warnings]
-    return Gallery(f"{job['dataset']}, {job['split']} images", made, [*told, seen, *notes, *dict.fromkeys(wrong)])
+            made += rows(shown, data_root, chosen=[row], why=why)
+        sentences.append(ENDS)
+    seeds = sorted({s.run.info.seed for s in shown})
+    seen = f"Shown is {in_words(view_of(shown[0].maps))}; networks of seed {', '.join(map(str, seeds))}."
+    wrong = [f"{s.run.name}: {sentence}." for s in shown for sentence in s.run.info.warnings]
+    return Gallery(f"{job['dataset']}, {job['split']} images", made, [*sentences, seen, *notes, *dict.fromkeys(wrong)])
 
 
-def common(found: Sequence[Shown]) -> list[float]:
+def common(shown: Sequence[Shown]) -> list[float]:
     """For each image the share of the heat that all maps have in common: Σ over pixels of the least of them.
 
     Each map counts with its positive part divided by its sum, on the finest grid of all; NaN where one has no positive part.
     """
     shares = []
-    for several in zip(*(s.maps.maps for s in found), strict=True):
+    for several in zip(*(s.maps.maps for s in shown), strict=True):
         size = (max(m.shape[0] for m in several), max(m.shape[1] for m in several))
         heat = torch.cat([maps.resize(torch.from_numpy(m).float()[None].relu(), size) for m in several])
         shares.append(float((heat / heat.sum((1, 2), keepdim=True)).amin(0).sum()))
     return shares if np.isfinite(shares).any() else []
 
 
-def left_out(found: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> list[str]:
+def left_out(shown: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> list[str]:
     """The sentence that names maps of the same images which another view keeps out."""
-    others = sorted({s.label for s in of_other_views(found, groups)})
+    others = sorted({s.label for s in of_other_views(shown, groups)})
     return [f"Not beside them, because another view was explained: {', '.join(others)}."] if others else []
 
 
-def of_other_views(found: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> list[Shown]:
-    """Maps of the same images whose label is not among those that were found, because they were made of another view."""
-    data, labels = found[0].maps.job["data"], {s.label for s in found}
+def of_other_views(shown: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> list[Shown]:
+    """Maps of the same images whose label is not among those that were shown, because they were made of another view."""
+    data, labels = shown[0].maps.job["data"], {s.label for s in shown}
     return [s for group in groups for s in group if s.maps.job["data"] == data and s.label not in labels]
 
 
@@ -98,8 +98,8 @@ def side_by_side(groups: Sequence[list[Shown]]) -> list[list[Shown]]:
     Two views that differ only in how they normalise colours show the same picture.
     """
     best: dict[str, list[Shown]] = {}
-    for found in sorted(groups, key=rank):
-        best.setdefault(found[0].maps.job["data"], found)
+    for group in sorted(groups, key=rank):
+        best.setdefault(group[0].maps.job["data"], group)
     return list(best.values())
 
 
@@ -114,9 +114,9 @@ def by_view(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
     return list(groups.values())
 
 
-def rank(found: Sequence[Shown]) -> tuple[int, int]:
+def rank(group: Sequence[Shown]) -> tuple[int, int]:
     """Sort key: the most maps side by side, then the preferred view."""
-    return -len({s.label for s in found}), VIEWS.index(found[0].maps.job["view"]["kind"])
+    return -len({s.label for s in group}), VIEWS.index(group[0].maps.job["view"]["kind"])
 
 
 def label(network: str, job: dict[str, Any]) -> str:
@@ -140,32 +140,32 @@ def labelled_runs(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     return [(run, f"{labelled(run.info.method, words[run.name])} {archs[run.name]}") for run in runs]
 
 
-def first_seeds(found: Sequence[Shown]) -> list[Shown]:
+def first_seeds(every: Sequence[Shown]) -> list[Shown]:
     """One file a label: the lowest seed's."""
     chosen: dict[str, Shown] = {}
-    for shown in sorted(found, key=lambda s: s.run.info.seed):
+    for shown in sorted(every, key=lambda s: s.run.info.seed):
         chosen.setdefault(shown.label, shown)
     return list(chosen.values())
 
 
 def rows(
-    found: Sequence[Shown], data_root: Path, images: int = ROWS, *, chosen: Sequence[int] | None = None, why: str = ""
+    every: Sequence[Shown], data_root: Path, images: int = ROWS, *, chosen: Sequence[int] | None = None, why: str = ""
 ) -> list[GalleryRow]:
     """The gallery rows of one data set: the rows that are chosen, else the first images of evenly spaced classes."""
-    first = found[0].maps
+    first = every[0].maps
     try:
         dataset = reload(first, data_root)
     except DataError as e:
         say(f"gallery: {e}")
         return []
     if dataset.fingerprint != first.job["data"]:
-        say(f"gallery: {dataset.name} is not the data that the heatmaps of {found[0].run.name} were made from; left out.")
+        say(f"gallery: {dataset.name} is not the data that the heatmaps of {every[0].run.name} were made from; left out.")
         return []
     view = view_of(first)
     wanted = of_classes(dataset, images) if chosen is None else chosen
     made = []
     for row in wanted:
-        shown = [s for s in found if np.isfinite(s.maps.maps[row]).all()]  # an image may have no map
+        shown = [s for s in every if np.isfinite(s.maps.maps[row]).all()]  # an image may have no map
         drawn, says = {s.label: s.maps.maps[row] for s in shown}, {s.label: said(s, row, dataset) for s in shown}
         seen, factor = photograph(dataset, row, view)
         boxes = [

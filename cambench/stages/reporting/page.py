@@ -41,9 +41,9 @@ def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path
 
 def headline_of(results: Path) -> list[Headline]:
     """Each method against the baseline, from all records and their rows."""
-    found = [pair for folder in sorted((results / "records").glob("*")) for pair in records_of(results, folder.name)]
+    stored = [pair for folder in sorted((results / "records").glob("*")) for pair in records_of(results, folder.name)]
 
     def rows(record: Record) -> Rows:
-        return read_rows(next(rows_path(path) for path, other in found if other is record))
+        return read_rows(next(rows_path(path) for path, other in stored if other is record))
 
-    return headlines([record for _, record in found if record.checkpoint == LAST and has_metric(record)], rows)
+    return headlines([record for _, record in stored if record.checkpoint == LAST and has_metric(record)], rows)

@@ -91,22 +91,22 @@ def both(given: Sequence[T]) -> tuple[T, T]:
     return given[0], given[-1]
 
 
-def render(names: tuple[str, str], found: Sequence[paired.Comparison], form: str) -> str:
+def render(names: tuple[str, str], comparisons: Sequence[paired.Comparison], form: str) -> str:
     """The comparisons as csv or json."""
-    rows = paired.tidy(found, *names)
+    rows = paired.tidy(comparisons, *names)
     if form == "json":
         return json.dumps(rows) + "\n"
     return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.10g"))
 
 
-def print_comparisons(names: tuple[str, str], found: Sequence[paired.Comparison]) -> None:
+def print_comparisons(names: tuple[str, str], comparisons: Sequence[paired.Comparison]) -> None:
     """The table on stdout, which run is which above it, what the numbers are beneath it."""
     console = output()
     for line in (f"A: {names[0]}", f"B: {names[1]}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    lines = [paired.printed(comparison) for comparison in found]
+    lines = [paired.printed(comparison) for comparison in comparisons]
     where = dict.fromkeys(line["on"] for line in lines)
     console.print(f"Measured on {next(iter(where))}\n" if len(where) == 1 else "", highlight=False, markup=False)
     print_rows([{k: v for k, v in line.items() if k != "on" or len(where) > 1} for line in lines], folded="metric")
-    for line in ("", *paired.notes(found)):
+    for line in ("", *paired.notes(comparisons)):
         console.print(line, highlight=False, markup=False, style="dim")

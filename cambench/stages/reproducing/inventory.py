@@ -48,7 +48,7 @@ def is_given(network: Network, run: Run, place: Place) -> bool:
 
 
 def is_trained(network: Network, run: Run, place: Place) -> bool:
-    """Whether a run is this training: recipe, seed, initial weights, source and, as far as it can be told, data."""
+    """Whether a run is this training: recipe, seed, initial weights, source and, as far as it can be theirs, data."""
     info = run.info
     if info.kind != "trained" or info.seed != network.seed or info.data["classes"] is not None:
         return False
@@ -57,8 +57,8 @@ def is_trained(network: Network, run: Run, place: Place) -> bool:
     file = initial_weights(network, place)
     weights = file_hash(file) if file is not None and file.is_file() else None
     known = described(network, images(network.dataset, "train", place.data) if whole(network) else None, weights)
-    told = {key: info.job[key] for key in info.job if key not in ("unlabelled", "own")}
-    return identity.agree(known, told if "masks" in known else {k: v for k, v in told.items() if k != "masks"})
+    theirs = {key: info.job[key] for key in info.job if key not in ("unlabelled", "own")}
+    return identity.agree(known, theirs if "masks" in known else {k: v for k, v in theirs.items() if k != "masks"})
 
 
 def described(network: Network, seen: Dataset | None, weights: str | None = None) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def visible(wanted: str) -> list[Device]:
     name = workplace.device(wanted)
     if name != "cuda" or torch.cuda.device_count() < 2:
         return [Device(name)]
-    said = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    ids = [i.strip() for i in said.split(",") if i.strip()] or [str(i) for i in range(torch.cuda.device_count())]
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    ids = [i.strip() for i in named.split(",") if i.strip()] or [str(i) for i in range(torch.cuda.device_count())]
     return [Device("cuda", (("CUDA_VISIBLE_DEVICES", i),)) for i in ids[: torch.cuda.device_count()]]
 
 

@@ -235,22 +235,22 @@ def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Netw
 
     at_hand: network -> whether it is there or can be fetched, which decides between a cell's alternatives.
     """
-    found: dict[str, Job] = {}
+    jobs: dict[str, Job] = {}
     cells_of = [(table, place, cell) for table in tables for place, cell in places(table)]
-    wanted = [
+    selections = [
         (wish.seeds_of(table, cell), place, select)
         for table, place, cell in cells_of
         for select in (cell.alternatives if cell.mean else [chosen(cell, wish, at_hand)])
     ]
-    for seed in range(max((seeds for seeds, _, _ in wanted), default=0)):
+    for seed in range(max((seeds for seeds, _, _ in selections), default=0)):
         asked = [
             (wish.network(select, seed), measurement(select, wish), place)
-            for seeds, place, select in wanted
+            for seeds, place, select in selections
             if seed < seeds and (seed == 0 or canonical(select.method or "") != PRETRAINED)
         ]
         for network, what, place in sorted(asked, key=lambda one: one[0].follows):
-            add(found, network, what, place)
-    return list(found.values())
+            add(jobs, network, what, place)
+    return list(jobs.values())
 
 
 def places(table: TableRecipe) -> list[tuple[CellPlace, CellRecipe]]:
@@ -272,12 +272,12 @@ def chosen(cell: CellRecipe, wish: Wish, at_hand: Callable[[Network], bool]) -> 
     return (given or cell.alternatives[-1:])[0]
 
 
-def add(found: dict[str, Job], network: Network, what: Measurement, place: CellPlace) -> None:
+def add(every: dict[str, Job], network: Network, what: Measurement, place: CellPlace) -> None:
     """Enter a network's training and a measurement of it, or the cell that also needs them."""
     jobs = trainings(network)
     jobs.append(Job(network, what, tuple(job.key for job in jobs[-1:])))
     for job in jobs:
-        known = found.setdefault(job.key, job).cells
+        known = every.setdefault(job.key, job).cells
         if place not in known:
             known.append(place)
 

@@ -88,17 +88,17 @@ def network_run(network: Network, place: Place) -> Run:
     """The run of a network that is there by now."""
     if network.given:
         return open_run(network.arch or "", place)
-    found = find_network(network, place)
-    if found is None:
+    trained = find_network(network, place)
+    if trained is None:
         raise CambenchError(f"{network.label}: expected its run under {place.results / 'runs'}, found none; run this again.")
-    return found
+    return trained
 
 
 def tables(plan: Plan, failed: dict[str, str], place: Place) -> list[Table]:
     """The tables from the records of the plan's runs, with a footnote at each cell of which something lacks."""
-    found = records(plan, place)
+    stored = records(plan, place)
     why = lacking(plan, failed)
-    return [paper_table(t, found, load_published(t.id.partition("/")[0]), why.get(t.id, {})) for t in plan.tables]
+    return [paper_table(t, stored, load_published(t.id.partition("/")[0]), why.get(t.id, {})) for t in plan.tables]
 
 
 def records(plan: Plan, place: Place) -> list[Record]:
@@ -118,13 +118,13 @@ def lacking(plan: Plan, failed: dict[str, str]) -> dict[str, dict[tuple[int, int
             at = (cell.table, cell.row, cell.column)
             every.setdefault(at, set()).add(job.network.seed)
             for reason in reasons:
-                found = seeds.setdefault(at, {}).setdefault(reason, [])
-                found += [job.network.seed] if job.network.seed not in found else []
-    said: dict[str, dict[tuple[int, int], list[str]]] = {}
+                numbers = seeds.setdefault(at, {}).setdefault(reason, [])
+                numbers += [job.network.seed] if job.network.seed not in numbers else []
+    lacks: dict[str, dict[tuple[int, int], list[str]]] = {}
     for (table, row, column), by_reason in seeds.items():
         sentences = [lack(reason, those, every[table, row, column]) for reason, those in by_reason.items()]
-        said.setdefault(table, {})[row, column] = sentences
-    return said
+        lacks.setdefault(table, {})[row, column] = sentences
+    return lacks
 
 
 def lack(reason: str, those: Sequence[int], every: set[int]) -> str:

@@ -85,12 +85,12 @@ def search(job: SearchJob, place: workplace.Place) -> tuple[list[Draw], Draw]:
     if best.failed:
         draws = number_of(len(drawn), "draw")
         say(f"search: no rate to recommend: each of {draws} {UNSOUND}; change the range, or train longer.")
-    told = [
+    listing = [
         {"lr": d.lr, "value": d.value, "run": d.run.name if d.run else None, **({"failed": d.failed} if d.failed else {})}
         for d in drawn
     ]
     facts = {"metric": wanted.measuring.metric, "split": job.split, "explainer": wanted.measuring.explainer}
-    best.run.save(search={**facts, "target": job.target, "low": job.low, "high": job.high, "draws": told})
+    best.run.save(search={**facts, "target": job.target, "low": job.low, "high": job.high, "draws": listing})
     return drawn, best
 
 

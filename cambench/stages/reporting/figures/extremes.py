@@ -110,9 +110,9 @@ def agrees(record: Record, asked: Asked) -> bool:
     return all(wanted is None or fact is None or canonical(wanted) == canonical(fact) for wanted, fact in facts)
 
 
-def measured(kind: str, metric: str, variant: str | None, found: tuple[Path, Record]) -> Measured:
+def measured(kind: str, metric: str, variant: str | None, stored: tuple[Path, Record]) -> Measured:
     """The values of a variant (None: the metric's first). Raises: UsageError for one that has no worse and better."""
-    path, record = found
+    path, record = stored
     entry, rows = find_metric(metric), read_rows(rows_path(path))
     known = [name for name in record.values if name in rows.values]
     name = next(iter(known)) if variant is None else variant
