@@ -99,8 +99,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
     assert text.count("\n") <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
             assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < 50, f"{path.name}: {node.name} is too long"
+            assert node.end_lineno - body[0].lineno < 40, f"{path.name}: {node.name} has more than 40 lines of code"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -99,8 +99,7 @@ def sweep(order, first, top, width, height, truth, arcs, holes, best):  # type: 
     changes or the root is absorbed, the levels at which it stood as it was are recorded with its IoU. Of two components
     that meet, one whose box holds the other's stays the root, with box, IoU and birth.
     """
-    stride = width + 2
-    n = stride * (height + 2)
+    stride, n = width + 2, (width + 2) * (height + 2)
     steps = np.array([dy * stride + dx for dy, dx in RING])
     active = np.zeros(n, np.uint8)
     parent = np.zeros(n, np.int32)
@@ -119,8 +118,7 @@ def sweep(order, first, top, width, height, truth, arcs, holes, best):  # type: 
             for side in range(8):
                 pattern |= active[place + steps[side]] << side
             active[place] = 1
-            y = place // stride
-            x = place - y * stride
+            y, x = divmod(place, stride)
             root = -1
             for arc in range(1, arcs[pattern, 0] + 1):
                 other = find(parent, place + steps[arcs[pattern, arc]])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cambench import metrics, seeds
 from cambench.data.folder import BOX_COLUMNS
@@ -225,13 +226,6 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
             f"({leaves_out}); no value."
         )
     kept = {name: column[counted] for name, column in columns.items()}
-    values = statistics.summarise(metric, kept, lambda: seeds.generator("bootstrap"))
-    counts = {} if pairs else {"images left out": len(dataset) - len(rows["row"])}
-    if leaves_out:
-        counts[f"{'pairs' if pairs else 'images'} that do not count ({leaves_out})"] = int((~counted).sum())
-    counts.update({name: int(kept[name].sum()) for name in metric.tallies})
-    if "zero" in rows:
-        counts["heatmaps without a positive value"] = int(rows["zero"].sum())
     looks, entry = metric.looks, find_explainer(job.explainer)
     return Record(
         run=loaded.run.name,
@@ -241,7 +235,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         arch=info.arch,
         seed=info.seed,
         metric=metric.name,
-        values=values,
+        values=statistics.summarise(metric, kept, lambda: seeds.generator("bootstrap")),
         explainer=entry.name if looks else None,
         target=job.target if looks else None,
         layer=loaded.layer_of(entry) if looks and entry.space != "input" else None,
@@ -249,13 +243,25 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         partial=tuple(dict.fromkeys([*info.partial, *dataset.notes, *mask_notes(metric, dataset)])),
         deviations=tuple(dict.fromkeys([*info.deviations, *loaded.notes])),
         warnings=tuple(info.warnings),
-        counts=counts,
+        counts=counts_of(metric, len(dataset), columns, counted),
         device=device_name(loaded.device),
         precision=loaded.precision,
         checkpoint=loaded.checkpoint,
         options={"metric": dict(metric.values), **({"explainer": dict(entry.values)} if looks else {})},
         versions=versions(),
     )
+
+
+def counts_of(metric: Metric, images: int, columns: Mapping[str, Tensor], counted: Tensor) -> dict[str, int]:
+    """How many images (or pairs) were left out, do not count, or bear a metric's marks."""
+    pairs, leaves_out = metric.rows.pairs, metric.rows.leaves_out
+    counts = {} if pairs else {"images left out": images - len(columns["row"])}
+    if leaves_out:
+        counts[f"{'pairs' if pairs else 'images'} that do not count ({leaves_out})"] = int((~counted).sum())
+    counts.update({name: int(columns[name][counted].sum()) for name in metric.tallies})
+    if "zero" in columns:
+        counts["heatmaps without a positive value"] = int(columns["zero"].sum())
+    return counts
 
 
 def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:

@@ -40,9 +40,7 @@ def pair_rows(metric: Metric, job: EvalJob, loaded: Loaded, dataset: Dataset, pl
                 heatmap = differences(ready, batch, pairs, looks, before)
                 heatmap = maps.apply(heatmap, after, (view.size, view.size))
                 of = torch.tensor([look.pair for look in looks])
-                pixels = metric.measure(
-                    heatmap=heatmap, mask=torch.stack([look.mask for look in looks]), scale=scale
-                )
+                pixels = metric.measure(heatmap=heatmap, mask=torch.stack([look.mask for look in looks]), scale=scale)
                 for name, ours in pixels.items():
                     total = counts.setdefault(name, torch.zeros(len(pairs), ours.shape[1], dtype=torch.int64))
                     total.index_add_(0, of, ours)
