@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,10 @@ def public(tree: ast.Module) -> list[list[ast.FunctionDef | ast.ClassDef]]:
     classes = [n for n in tree.body if isinstance(n, ast.ClassDef)]
     bodies = [tree.body, *(c.body for c in classes)]
     return [[n for n in body if isinstance(n, kinds) and not n.name.startswith("_")] for body in bodies]
+
+
+def test_contributing_has_the_same_levels() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| \d \| (.*?) \|", text, re.MULTILINE)
+    named = [re.findall(r"`(\w+)(?:\.py)?`", re.sub(r"\(.*?\)", "", cell)) for cell in cells]
+    assert [set(names) for names in named] == LEVELS
