@@ -57,6 +57,13 @@ def test_the_predicted_class_its_probability_and_a_png_each(pictures: Path, plac
         assert shown.shape == wanted.shape and np.abs(shown - wanted).mean() < 1  # a set of small images is read otherwise
 
 
+def test_options_of_an_explainer_and_of_a_target_are_in_the_files_name(pictures: Path, place: Place, typed: Typed) -> None:
+    maps = ["-e", "smoothgrad:samples=2", "-t", "versus:1"]
+    roots = ["--overlay", pictures.parent / "maps", "--results", place.results, "--device", "cpu"]
+    done = typed("explain", RUN, pictures / "a.jpg", *maps, *roots)
+    assert done.out == f"{pictures.parent / 'maps' / 'a.smoothgrad-samples-2.versus-1.png'}\n"
+
+
 def test_two_pictures_of_one_name_are_refused(pictures: Path, place: Place, typed: Typed) -> None:
     done = typed("explain", RUN, pictures, pictures / "a.jpg", "--overlay", pictures, "--results", place.results)
     assert done.code == 2 and "expected one picture of a name, got" in done.err
