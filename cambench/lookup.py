@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import UsageError, listed
 
 Entry = TypeVar("Entry")
 log = logging.getLogger("cambench.lookup")
@@ -21,12 +21,16 @@ def canonical(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
+MOST = 60
+"""Names that an error lists: more of them (runs) hide the nearest."""
+
+
 def nearest(name: str, names: Iterable[str], kind: str) -> str:
-    """The sentence for an unknown name: what was asked, the nearest names, the whole list."""
+    """The sentence for an unknown name: what was asked, the nearest names, the whole list (of many, the first 60)."""
     known = sorted(names)
     close = difflib.get_close_matches(canonical(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}."
+    return f"unknown {kind} {name!r}.{hint} Known: {listed(known, MOST)}."
 
 
 def find(name: str, index: Mapping[str, Entry], kind: str) -> Entry:
