@@ -124,7 +124,7 @@ def test_the_default_level_of_the_sweep_is_the_metric_itself() -> None:
 def test_the_index_offers_the_sweep_beside_the_metric() -> None:
     metric = find_metric("rfs_sweep")
     assert metric.variants == tuple(f"{norm}/{level}" for norm, level in NAMES)
-    assert (metric.input, metric.printing) == (INDEX["rfs"].input, INDEX["rfs"].printing)
+    assert (metric.input, metric.printing.unit, metric.printing.decimals) == (INDEX["rfs"].input, "ratio", 3)
     assert INDEX["rfs"].variants == ("",)
     hits = {f"{v}/{side}": torch.tensor([x, x, x]) for v in rfs.VARIANTS for side, x in (("fg", 0.5), ("bg", 0.9))}
     hits |= {"l2/60/bg": torch.ones(3), "l2/60/fg": torch.zeros(3), "label": torch.tensor([0, 0, 4])}

@@ -76,7 +76,7 @@ def test_a_brief_summary_shows_the_headline_of_a_metric_with_many_columns(record
     made = [record("ce", 0, "relative-probability", values, explainer="grad-cam"), record("ce", 0, "top1", 60.0)]
     (whole,), (brief,) = summary(made), summary(made, brief=True)
     assert len(whole.columns) == 1 + len(metric.variants) and not any("shows all" in note for note in whole.notes)
-    assert [c.label for c in brief.columns] == [("top1", ""), ("relative-probability", metric.variants[0])]
+    assert [c.label for c in brief.columns] == [("top1", ""), ("relative-probability", metric.printing.headline)]
     shows_all = "`cambench report --metric relative-probability` shows all."
     assert f"relative-probability: one of its {len(metric.variants)} columns; {shows_all}" in brief.notes
 
