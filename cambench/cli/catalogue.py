@@ -11,7 +11,19 @@ from cambench.cli import options as o
 from cambench.lookup import canonical
 from cambench.stages.reporting.figures.index import INDEX
 
-KINDS = ("methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "figures", "runs")
+KINDS = (
+    "methods",
+    "presets",
+    "explainers",
+    "targets",
+    "metrics",
+    "options",
+    "datasets",
+    "archs",
+    "tables",
+    "figures",
+    "runs",
+)
 
 HIDDEN = {"runs": ("method", "dataset", "arch", "seed", "kind")}
 """Kind -> the facts that a person reads off the name, and a machine in --json."""
@@ -23,7 +35,10 @@ def ls(
     results: o.Results = o.RESULTS,
     as_json: o.Json = False,
 ) -> None:
-    """List a catalogue: methods, presets, explainers, targets, metrics, datasets, archs, tables, figures or runs."""
+    """List a catalogue, or show the page of one metric or explainer.
+
+    Example: cambench ls metrics iauc
+    """
     from cambench.stages.housekeeping.catalogue import catalogue
     from cambench.stages.listing import print_rows
 

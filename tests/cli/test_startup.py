@@ -22,7 +22,19 @@ try:
 finally:
     print("loaded:", *[name for name in {slow} if name in sys.modules], file=sys.stderr)
 """
-KINDS = ("methods", "presets", "explainers", "targets", "metrics", "datasets", "archs", "tables", "figures", "runs")
+KINDS = (
+    "methods",
+    "presets",
+    "explainers",
+    "targets",
+    "metrics",
+    "options",
+    "datasets",
+    "archs",
+    "tables",
+    "figures",
+    "runs",
+)
 
 
 def loaded(*arguments: str, results: Path) -> tuple[str, str]:

@@ -19,7 +19,7 @@ def test_a_cell_cannot_break_its_table_and_links_its_protocol() -> None:
     assert WRITER["linked"]("p(c|x), CALM protocol §1.4") == "p(c\\|x), [CALM protocol](protocols/calm.md) §1.4"
 
 
-@pytest.mark.parametrize("kind", ["methods", "explainers", "targets", "metrics", "datasets", "tables"])
+@pytest.mark.parametrize("kind", ["methods", "explainers", "targets", "metrics", "options", "datasets", "tables"])
 def test_every_entry_is_on_the_page(kind: str) -> None:
     names = [row["name"] for row in WRITER["CATALOGUES"][kind]()]
     text = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")

@@ -75,6 +75,21 @@ def metrics() -> list[Row]:
     ]
 
 
+def options() -> list[Row]:
+    """Options of metrics and explainers, with their defaults, and the aliases that stand for other values."""
+    from cambench import explainers, metrics
+    from cambench.options import written
+
+    entries = [*metrics.INDEX.values(), *explainers.INDEX.values()]
+    defaults = [
+        {"name": f"{e.name}:{o.name}={written(o.default)}", "values": o.allowed, "summary": o.about}
+        for e in entries
+        for o in e.options
+    ]
+    named = [(alias, f"{e.name}:{words}") for e in entries for alias, words in e.aliases.items() if words]
+    return [*defaults, *({"name": alias, "values": "", "summary": f"stands for {text}"} for alias, text in named)]
+
+
 def datasets() -> list[Row]:
     """Data sets."""
     from cambench.data import INDEX
@@ -102,6 +117,7 @@ CATALOGUES: dict[str, Callable[[], list[Row]]] = {
     "explainers": explainers,
     "targets": targets,
     "metrics": metrics,
+    "options": options,
     "datasets": datasets,
     "archs": archs,
     "tables": tables,
