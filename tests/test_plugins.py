@@ -105,7 +105,7 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
     ]
     assert "xgrad-cam" in out[11] and "pointing-game" in out[11]
     assert "pointing-game (xgrad-cam, logit) on shapes test" in out[12]
-    assert "train ce shapes resnet8" in out[13] and "0 images" not in out[13]
+    assert "Plan of cgc/6 on shapes: 12 jobs: 12 to do; " in out[13] and "; 0 images" not in out[13]
     assert "XGrad-CAM" in out[14] and "w_k = Σ A_k·G_k / Σ A_k" in out[15]
     recipe = json.loads(next(tmp_path.glob("runs/shapes-label-*/run.json")).read_text())["recipe"]
     assert (recipe["arch"], recipe["input"]["size"], recipe["train"]["batch_size"]) == ("resnet8", 32, 8)

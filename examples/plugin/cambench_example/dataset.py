@@ -34,6 +34,7 @@ SHAPES = DatasetEntry(
     layout="shapes/{train,test}/{disc,square}/*.png, boxes.csv",
     folders=("shapes",),
     anchors=("boxes.csv",),
+    images=("train", "test"),
     classes=2,
     make=make,
     arch="resnet8",
