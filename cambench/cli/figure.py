@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
     ],
     "checkpoint": o.Checkpoint,
     "metric": Annotated[str, typer.Option("--metric", "-m", help="A metric with a value an image.")],
-    "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its first.")],
+    "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its headline.")],
     "on": Annotated[str | None, typer.Option("--on", metavar="DATASET", help="The table on this data instead of its own.")],
     "arch": Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")],
 }

@@ -12,7 +12,7 @@ from PIL import Image
 from cambench.metrics import find_metric
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works, evaluate_all
-from cambench.stages.reporting.figures.extremes import Measured, best, tile, worst
+from cambench.stages.reporting.figures.extremes import Measured, best, measured, tile, worst
 from cambench.stages.reporting.figures.index import draw
 from cambench.stages.reporting.figures.scene import Drawn, reload
 from cambench.stages.workplace import Place
@@ -105,3 +105,18 @@ def test_what_is_not_one_record_is_refused(there: Place) -> None:
         worst([RUN], there, **{**OPTIONS, "metric": "iauc", "explainer": "grad-cam", "variant": "x"})
     with pytest.raises(UsageError, match="no such record of iauc"):
         worst([RUN], there, **{**OPTIONS, "metric": "iauc", "dataset": "cub"})
+
+
+def test_of_several_variants_the_headline_is_shown_and_one_without_better_and_worse_is_refused(place: Place) -> None:
+    (record,) = evaluate_all(Works([RUN], limit=4), [EvalJob("relative-probability")], place)
+    (path,) = (path for path, other in records_of(place.results, record.run) if other.metric == record.metric)
+    shown = measured("worst", record.metric, None, (path, record))
+    rows = read_rows(rows_path(path)).values
+    assert shown.variant == "t1/blur/positive" and np.array_equal(shown.values, rows["t1/blur/positive"])
+    assert shown.order("worst")[0] == int(shown.values.argmin())
+    down = measured("worst", record.metric, "t1/blur/negative", (path, record))
+    assert down.order("worst")[0] == int(down.values.argmax())
+    with pytest.raises(
+        UsageError, match="expected a variant with better and worse values, got t1/p of relative-probability"
+    ):
+        measured("worst", record.metric, "t1/p", (path, record))

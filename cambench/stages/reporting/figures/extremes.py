@@ -84,7 +84,8 @@ worst, best = partial(extremes, "worst"), partial(extremes, "best")
 
 def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, place: Place) -> tuple[Path, Record]:
     """The one record that is meant, with its file. Raises: UsageError where there is none, or several."""
-    if metric.rows.mean is not None or metric.rows.pairs or metric.maps.train_bn is not None:
+    summed = metric.rows.mean is not None or metric.rows.spread is not None or metric.rows.pairs
+    if summed or metric.maps.train_bn is not None:
         raise UsageError(f"figure {kind}: expected a metric with a value an image and stored heatmaps, got {metric.name}.")
     folders = [run_of(name, place.results).name for name in names] or ["*"]
     paths = sorted(path for folder in folders for path in (place.results / "records").glob(f"{folder}/*.json"))
@@ -111,11 +112,14 @@ def agrees(record: Record, asked: Asked) -> bool:
 
 
 def measured(kind: str, metric: str, variant: str | None, stored: tuple[Path, Record]) -> Measured:
-    """The values of a variant (None: the metric's first). Raises: UsageError for one that has no worse and better."""
+    """The values of a variant; None is the metric's headline, else its first.
+
+    Raises: UsageError for one that is not there, or whose values are neither worse nor better.
+    """
     path, record = stored
     entry, rows = find_metric(metric), read_rows(rows_path(path))
     known = [name for name in record.values if name in rows.values]
-    name = next(iter(known)) if variant is None else variant
+    name = variant if variant is not None else entry.printing.headline or known[0]
     if name not in known:
         raise UsageError(f"figure {kind}: {nearest(name, known, f'variant of {entry.name}')}")
     if entry.direction(name) == "none":
