@@ -21,12 +21,12 @@ def canonical(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
-MOST = 60
+MOST = 120
 """Names that an error lists: more of them (runs) hide the nearest."""
 
 
 def nearest(name: str, names: Iterable[str], kind: str) -> str:
-    """The sentence for an unknown name: what was asked, the nearest names, the whole list (of many, the first 60)."""
+    """The sentence for an unknown name: what was asked, the nearest names, the whole list (of many, the first 120)."""
     known = sorted(names)
     close = difflib.get_close_matches(canonical(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""

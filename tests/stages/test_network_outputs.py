@@ -71,13 +71,13 @@ def test_what_a_network_returns_is_said_and_stands_in_its_record(roots: Place, c
 
 def test_a_layer_that_is_no_map_is_refused_before_anything_is_measured(roots: Place) -> None:
     with pytest.raises(UsageError, match=r"layer fc: .*got \(1, 2\), no map; .* can be explained: conv\."):
-        evaluate_all(works("plain", "fc"), [EvalJob("top1")], roots)
+        evaluate_all(works("plain", "fc"), [EvalJob("iauc")], roots)
     assert not list(roots.results.glob("records/*/*"))
 
 
 def test_a_network_of_one_size_is_not_run_at_another(roots: Place) -> None:
     write_csv(Path("own") / "boxes.csv", "image,xmin,ymin,xmax,ymax", *((f"{name}/0.png", 1, 1, 6, 6) for name in "ab"))
-    told = r"fixed: expected .* 3×448×448, .* AssertionError: expected height 224; .*ch-224 in place of ch"
+    told = r"fixed: expected .* 3×448×448, .* AssertionError: expected height 224; .*ch:scale=1 in place of ch"
     with pytest.raises(UsageError, match=told):
         evaluate_all(works("fixed"), [EvalJob("ch")], roots)
     (record,) = evaluate_all(works("fixed"), [EvalJob("ch-224")], roots)

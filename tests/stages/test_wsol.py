@@ -21,7 +21,7 @@ from cambench.store.heatmaps import read_heatmaps
 def test_calm_s_maps_are_resized_bilinearly_and_all_others_bicubically() -> None:
     for name in ("max-box-acc", "px-ap"):
         metric = INDEX[name]
-        assert metric.on("cam").steps == metric.on("score-map").steps == ("float64", "resize-cubic", "min-max")
+        assert metric.on("cam").maps.steps == metric.on("score-map").maps.steps == ("float64", "resize-cubic", "min-max")
         assert (
             metric.on("calm").maps.steps
             == find_metric(f"{name}-bilinear").on("cam").maps.steps

@@ -107,7 +107,8 @@ def maps_of(work: Works, explainers: Sequence[str], targets: Sequence[str], **as
 
     Raises: UsageError for a file of class sets that no target uses.
     """
-    jobs = [ExplainJob(e, t, **asked) for e in explainers or [EXPLAINER] for t in targets or [TARGET]]
+    names = [find_explainer(name).name for name in explainers or [EXPLAINER]]
+    jobs = list(dict.fromkeys(ExplainJob(e, t, **asked) for e in names for t in targets or [TARGET]))
     check_class_sets(work, [job.target for job in jobs])
     return jobs
 
@@ -132,7 +133,7 @@ def explain_all(work: Works, wanted: Sequence[ExplainJob], place: workplace.Plac
 def jobs_of(
     names: Sequence[str], explainers: Sequence[str] | None, targets: Sequence[str] | None, batch_size: int = 32
 ) -> list[EvalJob]:
-    """Each metric with each explainer and each target that it looks at; None for the defaults.
+    """Each metric with each explainer and each target that it looks at, each once; None for the defaults.
 
     Raises: UsageError for an explainer that a metric does not take, or an explainer or target that none of them looks at.
     """
@@ -149,8 +150,8 @@ def jobs_of(
             )
         mapped = [metric.fixed] if metric.fixed else explainers if explainers and metric.looks else [EXPLAINER]
         aimed = targets if targets and metric.targeted else [TARGET]
-        made += [EvalJob(metric.name, e, t, batch_size) for e in mapped for t in aimed]
-    return made
+        made += [EvalJob(metric.name, find_explainer(e).name, t, batch_size) for e in mapped for t in aimed]
+    return list(dict.fromkeys(made))
 
 
 def check_unused(work: Works, wanted: Sequence[EvalJob]) -> None:

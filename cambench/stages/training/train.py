@@ -65,6 +65,7 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
     Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
     """
     recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
+    models.resolve(recipe.arch)  # before anything is written
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
     needs_weights(job, recipe)
     weights = recipe.model.init if recipe.model.base else None  # in words that the seeds of a method share
