@@ -55,7 +55,7 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images a fo
 Method = Annotated[str, typer.Argument(help="See cambench ls methods.")]
 TrainedOn = Annotated[str, typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="See cambench ls archs; by default the recipe's.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seeds initialisation, order and augmentation.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seeds initialisation, order and augmentation.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe: optimizer.lr=0.01.")

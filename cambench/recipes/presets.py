@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
 from cambench.lookup import find
+from cambench.vocabulary import UsageError
 
 
 def presets() -> dict[str, dict[str, Any]]:
@@ -27,8 +29,13 @@ def overrides(name: str) -> list[str]:
 def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str, object]) -> list[str]:
     """`a.b=value` texts: those of the presets, then the settings, then the shortcuts (key -> value), where one is given.
 
-    Raises: as `overrides`.
+    Raises: as `overrides`; UsageError for a key that is set twice.
     """
+    settings = list(settings)
+    keys = Counter(text.partition("=")[0].strip() for text in settings)
+    for key, times in keys.items():
+        if times > 1:
+            raise UsageError(f"--set {key}: expected it once, got it {times} times; give one value.")
     own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     return [*(text for name in names for text in overrides(name)), *settings, *own]
 

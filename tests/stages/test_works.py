@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cambench.data import synthbirds
+from cambench.recipes.presets import asked
 from cambench.stages.measuring.works import Works, jobs_of, maps_of
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
@@ -29,3 +30,9 @@ def test_an_unknown_architecture_leaves_no_run_behind(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown arch 'resnt8'. Did you mean resnet8"):
         train(TrainJob("ce", "synthbirds", "resnt8"), Place(tmp_path / "data", tmp_path / "results", "cpu"))
     assert not list(tmp_path.glob("results/runs/*"))
+
+
+def test_a_key_that_is_set_twice_is_refused_and_a_preset_may_be_set_otherwise() -> None:
+    with pytest.raises(UsageError, match=r"--set train\.epochs: expected it once, got it 2 times"):
+        asked([], ["train.epochs=2", "train.epochs = 3"], {})
+    assert asked([], ["train.epochs=2"], {"train.epochs": 3}) == ["train.epochs=2", "train.epochs=3"]
