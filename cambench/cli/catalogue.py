@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cambench.cli import options as o
-from cambench.lookup import canonical
 from cambench.stages.reporting.figures.index import INDEX
 
 KINDS = (
@@ -48,7 +47,7 @@ def ls(
         facts = page.page(kind, name)
         typer.echo(json.dumps(facts) if as_json else "\n".join(page.lines(facts)))
         return
-    rows = figures() if canonical(kind) == "figures" else catalogue(kind, results)
+    rows = catalogue(kind, results, {"figures": figures})
     if as_json:
         typer.echo(json.dumps(rows))
     else:

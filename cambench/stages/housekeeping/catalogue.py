@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -162,10 +162,10 @@ def runs(results: Path) -> list[Row]:
     return [row_of(run) for run in read_runs(results)]
 
 
-def catalogue(kind: str, results: Path) -> list[Row]:
-    """The rows of a catalogue.
+def catalogue(kind: str, results: Path, others: Mapping[str, Callable[[], list[Row]]]) -> list[Row]:
+    """The rows of a catalogue. others: those of rooms that this one does not know.
 
     Raises: UsageError naming the nearest catalogue.
     """
-    known: dict[str, Callable[[], list[Row]]] = {**CATALOGUES, "runs": lambda: runs(results)}
+    known: dict[str, Callable[[], list[Row]]] = {**CATALOGUES, **others, "runs": lambda: runs(results)}
     return find(kind, known, "catalogue")()
