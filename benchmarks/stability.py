@@ -40,8 +40,8 @@ OWN_BARS = {
     "cutmix-cfce": 20.0,
     "rcfce": 75.0,
 }
-"""Method -> its bar, where it learns from less than whole upright images with all their labels, or where its maps should lie as well
-(rcfce); a guess gets 10 of top-1."""
+"""Method -> its bar, where it learns from less than whole upright images with all their labels, or also where its maps
+should lie (rcfce); a guess gets 10 of top-1."""
 COLUMNS = [
     "dataset",
     "method",
