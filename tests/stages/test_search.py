@@ -89,7 +89,8 @@ def test_where_no_draw_is_sound_none_is_recommended(
     wrong: str, birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Typed
 ) -> None:
     monkeypatch.setattr("cambench.stages.divergence.at_chance", lambda *_: wrong or None)
-    settings = [part for text in CAM.overrides for part in ("--set", text)]
+    by_key = {text.partition("=")[0]: text for text in CAM.overrides}
+    settings = [part for text in by_key.values() for part in ("--set", text)]
     roots = ("--data-root", birds, "--results", tmp_path, "--device", "cpu")
     options = ("--draws", 1, "--low", "1e-3", "--high", "2e-3", "--split", "test")
     said = typed("search", "cam", "-d", "synthbirds", "-m", "max-box-acc", *options, *settings, *roots)
