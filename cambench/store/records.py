@@ -123,19 +123,19 @@ def read_record(path: Path) -> Record:
 
 def read_records(root: Path) -> list[Record]:
     """Every record under a results root, in the order of their paths."""
-    return [record for _, record in readable(sorted((root / "records").glob("*/*.json")))]
+    return readable(sorted((root / "records").glob("*/*.json")))
 
 
-def readable(paths: Sequence[Path]) -> list[tuple[Path, Record]]:
+def readable(paths: Sequence[Path]) -> list[Record]:
     """The records of the files; those that cannot be read are said and passed over."""
-    found, faults = [], []
+    records, faults = [], []
     for path in paths:
         try:
-            found.append((path, read_record(path)))
+            records.append(read_record(path))
         except CambenchError as e:
             faults.append(e)
     schema.pass_over(faults)
-    return found
+    return records
 
 
 def write_rows(path: Path, job: dict[str, Any], rows: Arrays, ids: list[str], origin: Mapping[str, Any]) -> None:
@@ -204,6 +204,6 @@ def read_rows(path: Path) -> Rows:
     return Rows(values, [i for i, counts in zip(ids, counted, strict=True) if counts])
 
 
-def records_of(root: Path, run: str) -> list[tuple[Path, Record]]:
-    """A run's records with their files, in the order of their paths."""
+def records_of(root: Path, run: str) -> list[Record]:
+    """A run's records, in the order of their paths."""
     return readable(sorted((root / "records" / run).glob("*.json")))

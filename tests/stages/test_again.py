@@ -26,7 +26,7 @@ def test_eval_again_and_explain_again_make_everything_anew(own: Place) -> None:
     stamps = [path.stat().st_mtime_ns for path in maps]
     assert measured(own, "iauc", "top1") == first
     assert [path.stat().st_mtime_ns for path in maps] == stamps
-    kept = [path for path, _ in records_of(own.results, first[0].run)]
+    kept = [r.path for r in records_of(own.results, first[0].run)]
     for path in kept:
         path.write_text(path.read_text().replace('"value": ', '"value": 1000'))
     (wrong, _) = measured(own, "iauc", "top1")
@@ -34,7 +34,7 @@ def test_eval_again_and_explain_again_make_everything_anew(own: Place) -> None:
     again = measured(own, "iauc", "top1", again=True)
     assert [r.values for r in again] == [r.values for r in first]
     assert all(path.stat().st_mtime_ns > old for path, old in zip(maps, stamps, strict=True))
-    assert [path for path, _ in records_of(own.results, first[0].run)] == kept
+    assert [r.path for r in records_of(own.results, first[0].run)] == kept
     (made,) = works.explain_all(works.Works([]), [ExplainJob()], own)
     stamp = made.stat().st_mtime_ns
     assert works.explain_all(works.Works([]), [ExplainJob()], own) == [made] and made.stat().st_mtime_ns == stamp
@@ -109,7 +109,7 @@ def test_one_broken_run_does_not_stop_the_others(own: Place, caplog: pytest.LogC
 def test_one_broken_record_does_not_stop_the_others(own: Place, caplog: pytest.LogCaptureFixture) -> None:
     trained(own)
     (record, *_) = measured(own, "top1", "iauc")
-    (path,) = (path for path, r in records_of(own.results, record.run) if r == record)
+    (path,) = (r.path for r in records_of(own.results, record.run) if r == record)
     (path.parent / "old.json").write_text('{"schema": 1}')
     (path.parent / "part.json").write_text('{"schema": 2}')
     assert len(read_records(own.results)) == 2

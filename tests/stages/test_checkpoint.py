@@ -84,7 +84,7 @@ def test_selections_tell_them_apart_and_an_old_record_is_of_the_last(
         select = Select(metric="top1", checkpoint=checkpoint)  # type: ignore[arg-type]
         assert [r for r in (best, last) if matches(select, r)] == [fits]
     assert len(groups([best, last])) == 2, "never averaged"
-    path = next(path for path, r in records_of(place.results, last.run) if r == last)
+    path = next(r.path for r in records_of(place.results, last.run) if r == last)
     old = json.loads(path.read_text())
     del old["checkpoint"]
     (tmp_path / "old.json").write_text(json.dumps(old))

@@ -66,7 +66,7 @@ def test_two_explainers_or_targets_of_one_run_are_compared_image_by_image(measur
     assert [(c.metric, c.variant, c.explainer, c.target) for c in found] == [
         ("ch", variant, None, "logit") for variant in ("correct", "official")
     ]
-    rows = {r.explainer: read_rows(rows_path(p)) for p, r in records_of(measured.results, run.name) if r.target == "logit"}
+    rows = {r.explainer: read_rows(rows_path(r.path)) for r in records_of(measured.results, run.name) if r.target == "logit"}
     difference = 100 * (rows["grad-cam"].values["correct"] - rows["random"].values["correct"])
     assert found[0].numbers.difference == pytest.approx(difference.mean()) and found[0].numbers.n == len(difference)
     _, found = paired.compare(NAMES[1:], ["ch"], ["random"], ["logit", "max"], measured.results)

@@ -43,7 +43,7 @@ def test_batches_change_nothing(metric: str, place: Place, tmp_path: Path) -> No
         assert value.value == pytest.approx(other.values[variant].value, rel=1e-4, abs=1e-6), variant
     assert one.explainer == {"grad-cam-iou": "grad-cam"}.get(metric, "hires-cam" if one.explainer else None)
     for name in ("5", "32"):
-        rows = read_rows(records_of(tmp_path / name, one.run)[0][0].with_suffix(".h5"))
+        rows = read_rows(records_of(tmp_path / name, one.run)[0].path.with_suffix(".h5"))
         assert all(bool(torch.isfinite(torch.as_tensor(v, dtype=torch.float64)).all()) for v in rows.values.values())
 
 

@@ -34,9 +34,9 @@ def there(place: Place) -> Place:
 def values_of(metric: str, place: Place) -> dict[str, float]:
     """Image id -> its value with grad-cam, from the rows on disk."""
     run = next(path.name for path in (place.results / "records").glob(f"{RUN}-*"))
-    found = [(p, r) for p, r in records_of(place.results, run) if r.metric == metric and r.explainer in (None, "grad-cam")]
-    ((path, record),) = found
-    rows = read_rows(rows_path(path))
+    found = [r for r in records_of(place.results, run) if r.metric == metric and r.explainer in (None, "grad-cam")]
+    (record,) = found
+    rows = read_rows(rows_path(record.path))
     return dict(zip(rows.ids, rows.values[next(iter(record.values))], strict=True))
 
 
@@ -109,14 +109,14 @@ def test_what_is_not_one_record_is_refused(there: Place) -> None:
 
 def test_of_several_variants_the_headline_is_shown_and_one_without_better_and_worse_is_refused(place: Place) -> None:
     (record,) = evaluate_all(Works([RUN], limit=4), [EvalJob("relative-probability")], place)
-    (path,) = (path for path, other in records_of(place.results, record.run) if other.metric == record.metric)
-    shown = measured("worst", record.metric, None, (path, record))
-    rows = read_rows(rows_path(path)).values
+    (record,) = (other for other in records_of(place.results, record.run) if other.metric == record.metric)
+    shown = measured("worst", record.metric, None, record)
+    rows = read_rows(rows_path(record.path)).values
     assert shown.variant == "t1/blur/positive" and np.array_equal(shown.values, rows["t1/blur/positive"])
     assert shown.order("worst")[0] == int(shown.values.argmin())
-    down = measured("worst", record.metric, "t1/blur/negative", (path, record))
+    down = measured("worst", record.metric, "t1/blur/negative", record)
     assert down.order("worst")[0] == int(down.values.argmax())
     with pytest.raises(
         UsageError, match="expected a variant with better and worse values, got t1/p of relative-probability"
     ):
-        measured("worst", record.metric, "t1/p", (path, record))
+        measured("worst", record.metric, "t1/p", record)

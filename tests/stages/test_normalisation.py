@@ -135,7 +135,7 @@ def test_metrics_are_those_of_the_network_with_its_normalisation_inside(
     found = {}
     for loaded in (own, folded(own)):
         record = evaluate(EvalJob(metric), loaded, birds_seen, place)
-        (path,) = (p for p, r in records_of(place.results, record.run) if r.metric == metric)
+        (path,) = (r.path for r in records_of(place.results, record.run) if r.metric == metric)
         found[loaded.run.name] = read_rows(path.with_suffix(".h5")).values
     one, other = found.values()
     for name in columns or one:

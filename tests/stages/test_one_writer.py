@@ -109,5 +109,5 @@ def test_two_that_train_one_run_train_it_once(own: Place) -> None:
 def test_rows_of_a_record_are_each_image_once(own: Place) -> None:
     trained(own)
     (record,) = measured(own, "iauc")
-    (path,) = (path for path, _ in records_of(own.results, record.run))
+    (path,) = (r.path for r in records_of(own.results, record.run))
     assert sorted(read_columns(rows_path(path))["row"].tolist()) == list(range(6))

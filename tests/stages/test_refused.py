@@ -29,6 +29,6 @@ def test_the_other_metrics_and_runs_are_measured_before_a_refusal_ends_the_comma
     assert said.code == 2 and len(errors) == 2, "one line a refusal, not one a run"
     assert errors[0].startswith("error: ch on ") and errors[1].startswith("error: px-ap on ")
     assert "Top-1" in said.out or "top1" in said.out
-    assert [[r.metric for _, r in records_of(own.results, name)] for name in names] == [["top1"], ["top1"]]
+    assert [[r.metric for r in records_of(own.results, name)] for name in names] == [["top1"], ["top1"]]
     again = typed("eval", "-m", "ch", "-m", "top1", "--json", *common)
     assert again.code == 2 and [r["metric"] for r in json.loads(again.out)] == ["top1", "top1"]

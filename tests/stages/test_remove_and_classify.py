@@ -26,7 +26,7 @@ def test_the_rows_do_not_depend_on_the_batch_size(place: Place, tmp_path: Path) 
         blur, zero = works.evaluate_all(works.Works(["synthbirds-ce"]), wanted, Place(place.data, root, "cpu"))
         assert blur.explainer == "vanilla-gradient" and blur.values["10"].n == 40 and blur.values != zero.values
         assert set(blur.values) <= set(INDEX["remove-and-classify"].variants)
-        rows.append([read_rows(rows_path(path)).values for path, _ in records_of(root, blur.run)])
+        rows.append([read_rows(rows_path(record.path)).values for record in records_of(root, blur.run)])
     for few, many in zip(*rows, strict=True):
         assert set(few) == {name for k in (10, 30, 50, 70, 90) for name in (f"{k}", f"{k}-random")}
         for name, hits in few.items():

@@ -59,7 +59,7 @@ def test_several_columns_and_images_that_do_not_count(place: Place, tmp_path: Pa
     assert record.values["twice"].value == pytest.approx(2 * record.values["once"].value)
     assert record.values["once"].n == len(even)
     assert record.counts["images that do not count (odd classes)"] == len(dataset) - len(even) > 0
-    rows = read_rows(records_of(tmp_path, record.run)[0][0].with_suffix(".h5"))
+    rows = read_rows(records_of(tmp_path, record.run)[0].path.with_suffix(".h5"))
     assert rows.ids == even and set(rows.values) == {"once", "twice"}
     assert rows.values["twice"].mean() == pytest.approx(record.values["twice"].value)
 

@@ -41,7 +41,7 @@ def measured(birds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pla
 
 def test_the_classes_are_those_whose_mean_the_record_holds(measured: tuple[Place, Record]) -> None:
     place, record = measured
-    values = segmentation.class_values(record, place)
+    values = segmentation.class_values(record)
     assert statistics.fmean(v for v in values if v == v) == pytest.approx(record.values[""].value, rel=1e-9)
     names = segmentation.class_names(record, len(values), place)
     assert names == data.load("synthbirds", "test", place.data).classes
@@ -83,16 +83,16 @@ def of_the_chart(measured: tuple[Place, Record], tmp_path: Path) -> Place:
     place, record = measured
     results = tmp_path / "results"
     shutil.copytree(place.results, results)
-    ((path, _),) = records_of(results, record.run)
+    (stored,) = records_of(results, record.run)
     recipe = {**record.job["recipe"], "model": {**record.job["recipe"]["model"], "init": "run:bce"}}
-    write_record(path, replace(record, dataset="synthbirds-multilabel", job={**record.job, "recipe": recipe}))
+    write_record(stored.path, replace(record, dataset="synthbirds-multilabel", job={**record.job, "recipe": recipe}))
     return replace(place, results=results)
 
 
 def test_the_table_shows_the_means_own_records_class_by_class(of_the_chart: Place, tmp_path: Path) -> None:
     table = segmentation.table([TABLE], "synthbirds", None, of_the_chart)
     (record,) = read_records(of_the_chart.results)
-    values = segmentation.class_values(record, of_the_chart)
+    values = segmentation.class_values(record)
     assert [column.label for column in table.columns] == [("Frozen", "Cross-Entropy")]
     assert tuple(row.label[0] for row in table.rows) == data.load("synthbirds", "test", of_the_chart.data).classes
     cells = [row.cells[0].measured for row in table.rows]

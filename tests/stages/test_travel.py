@@ -268,9 +268,9 @@ def test_records_and_rows_travel_with_it_and_those_that_are_there_stay(whole: Ru
     packs.pack(whole.name, tmp_path / "packed", here.results, part=MB, with_records=True)
     assert packs.unpack(tmp_path / "packed", there.results).name == whole.name, "the run is there, the records follow"
     assert files(there.results / "records") == files(here.results / "records")
-    ((path, found),) = records_of(there.results, whole.name)
-    ((other, _),) = records_of(here.results, whole.name)
-    assert found == record and read_rows(rows_path(path)).ids == read_rows(rows_path(other)).ids
+    (found,) = records_of(there.results, whole.name)
+    (other,), path = records_of(here.results, whole.name), found.path
+    assert found == record and read_rows(rows_path(path)).ids == read_rows(rows_path(other.path)).ids
     path.write_text(path.read_text().replace('"seconds"', '"seconds" '))
     packs.unpack(tmp_path / "packed", there.results)
     assert '"seconds" ' in path.read_text()

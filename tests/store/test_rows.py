@@ -54,7 +54,7 @@ def test_a_runs_records_come_with_their_files(tmp_path: Path) -> None:
             tmp_path / "records" / run / f"test.{metric}.json", Record(run, "d", "test", "m", "r", 0, metric, value)
         )
     found = records_of(tmp_path, "a")
-    assert [(rows_path(path).name, record.metric) for path, record in found] == [
+    assert [(rows_path(record.path).name, record.metric) for record in found] == [
         ("test.ch.h5", "ch"),
         ("test.top1.h5", "top1"),
     ]

@@ -54,12 +54,13 @@ def whole(run: Run, heatmaps: Path, records: Path) -> tuple[tuple[Path, ...], st
 def of_metrics(run: Run, metrics: Sequence[str], results: Path) -> tuple[tuple[Path, ...], str]:
     """The records of the metrics with their rows."""
     names = [find_metric(name).name for name in metrics]
-    records = [(path, record.metric) for path, record in records_of(results, run.name)]
+    records = records_of(results, run.name)
+    measured = {record.metric for record in records}
     for name in names:
-        if name not in {metric for _, metric in records}:
-            measured = ", ".join(sorted({metric for _, metric in records})) or "nothing"
-            raise UsageError(f"{run.name}: expected a record of {name}, found none; it was measured on {measured}.")
-    chosen = [path for path, metric in records if metric in names]
+        if name not in measured:
+            others = ", ".join(sorted(measured)) or "nothing"
+            raise UsageError(f"{run.name}: expected a record of {name}, found none; it was measured on {others}.")
+    chosen = [record.path for record in records if record.metric in names]
     files = tuple(file for path in chosen for file in (path, rows_path(path)) if file.exists())
     return files, f"{number_of(len(chosen), 'record')} of {', '.join(names)}"
 

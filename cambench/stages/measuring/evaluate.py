@@ -112,7 +112,8 @@ def supersede(path: Path) -> None:
     replaced, annotations that were changed, or a formula of another version.
     """
     written = read_record(path)
-    for other, record in readable(sorted(path.parent.glob("*.json"))):
+    for record in readable(sorted(path.parent.glob("*.json"))):
+        other = record.path
         if other != path and identity.lasting(record.job) == identity.lasting(written.job):
             say(f"{other.name}: gives way to {path.name}: its weights, annotations or formula are no more")
             other.unlink()

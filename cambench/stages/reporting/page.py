@@ -14,7 +14,7 @@ from cambench.report.tables.select import LAST, has_metric
 from cambench.stages.reporting.gallery import gallery, labelled_runs
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
-from cambench.store.records import Record, Rows, read_rows, records_of, rows_path
+from cambench.store.records import read_records, read_rows, rows_path
 from cambench.store.runs import read_runs
 
 QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
@@ -24,7 +24,7 @@ TITLE = "Do the heatmaps show what they should?"
 def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path) -> Path:
     """The report as one self-contained HTML page; the summary is introduced and has its findings in words."""
     runs, summed = read_runs(results), all(table.summary for table in made)
-    curves = [Curve(run.name, label, run.log(), run.info.dataset or "") for run, label in labelled_runs(runs)]
+    curves = [Curve(run.name, label, run.log(), run.info.dataset) for run, label in labelled_runs(runs)]
     page = Page(
         title=TITLE,
         introduction=introduction([run.info for run in runs]) if summed else (),
@@ -41,9 +41,5 @@ def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path
 
 def headline_of(results: Path) -> list[Headline]:
     """Each method against the baseline, from all records and their rows."""
-    stored = [pair for folder in sorted((results / "records").glob("*")) for pair in records_of(results, folder.name)]
-
-    def rows(record: Record) -> Rows:
-        return read_rows(next(rows_path(path) for path, other in stored if other is record))
-
-    return headlines([record for _, record in stored if record.checkpoint == LAST and has_metric(record)], rows)
+    records = [record for record in read_records(results) if record.checkpoint == LAST and has_metric(record)]
+    return headlines(records, lambda record: read_rows(rows_path(record.path)))

@@ -30,8 +30,8 @@ def sides(run: Run, results: Path, explainer: str | None, target: str | None, ap
     apart: the fact in which A and B differ; where it is one of the maps, records of no maps are none of them.
     """
     return [
-        paired.Side(record, partial(read_rows, rows_path(path)))
-        for path, record in records_of(results, run.name)
+        paired.Side(record, partial(read_rows, rows_path(record.path)))
+        for record in records_of(results, run.name)
         if record.checkpoint == LAST
         and find_metric(record.metric).rows.mean is None
         and (record.explainer in (None, explainer) or explainer is None)

@@ -98,7 +98,7 @@ def find_record(network: Network, what: Measurement, place: Place) -> Record | N
     if run is None or not run.finished:
         return None
     seen = images(what.dataset, what.split, place.data) if what.split != "episode" else None
-    return next((r for _, r in records_of(place.results, run.name) if is_record(what, r, run, seen)), None)
+    return next((r for r in records_of(place.results, run.name) if is_record(what, r, run, seen)), None)
 
 
 def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None = None) -> bool:

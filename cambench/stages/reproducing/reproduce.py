@@ -105,7 +105,7 @@ def records(plan: Plan, place: Place) -> list[Record]:
     """Every record of the plan's runs."""
     networks = {job.network.key: job.network for job in plan.jobs if job.state != "unknown"}
     runs = {run.name for network in networks.values() if (run := find_network(network, place)) is not None}
-    return [record for name in sorted(runs) for _, record in records_of(place.results, name)]
+    return [record for name in sorted(runs) for record in records_of(place.results, name)]
 
 
 def lacking(plan: Plan, failed: dict[str, str]) -> dict[str, dict[tuple[int, int], list[str]]]:

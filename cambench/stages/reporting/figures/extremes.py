@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,21 +81,19 @@ def extremes(
 worst, best = partial(extremes, "worst"), partial(extremes, "best")
 
 
-def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, place: Place) -> tuple[Path, Record]:
-    """The one record that is meant, with its file. Raises: UsageError where there is none, or several."""
+def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, place: Place) -> Record:
+    """The one record that is meant. Raises: UsageError where there is none, or several."""
     summed = metric.rows.mean is not None or metric.rows.spread is not None or metric.rows.pairs
     if summed or metric.maps.train_bn is not None:
         raise UsageError(f"figure {kind}: expected a metric with a value an image and stored heatmaps, got {metric.name}.")
     folders = [run_of(name, place.results).name for name in names] or ["*"]
     paths = sorted(path for folder in folders for path in (place.results / "records").glob(f"{folder}/*.json"))
-    meant = [
-        (path, r) for path, r in readable(paths) if r.metric == metric.name and r.checkpoint == LAST and agrees(r, asked)
-    ]
+    meant = [r for r in readable(paths) if r.metric == metric.name and r.checkpoint == LAST and agrees(r, asked)]
     if not meant:
         run = names[0] if names else "RUN"
         raise UsageError(f"figure {kind}: no such record of {metric.name}; measure it: cambench eval -m {metric.name} {run}")
     if len(meant) > 1:
-        here = [f"{r.run} {r.explainer or ''} {r.target or ''} on {r.dataset} {r.split}" for _, r in meant]
+        here = [f"{r.run} {r.explainer or ''} {r.target or ''} on {r.dataset} {r.split}" for r in meant]
         rest = f" and {len(here) - SHOWN} more" if len(here) > SHOWN else ""
         raise UsageError(
             f"figure {kind}: expected one record of {metric.name}, got {'; '.join(here[:SHOWN])}{rest}; choose with RUN, "
@@ -111,13 +108,12 @@ def agrees(record: Record, asked: Asked) -> bool:
     return all(wanted is None or fact is None or canonical(wanted) == canonical(fact) for wanted, fact in facts)
 
 
-def measured(kind: str, metric: str, variant: str | None, stored: tuple[Path, Record]) -> Measured:
+def measured(kind: str, metric: str, variant: str | None, record: Record) -> Measured:
     """The values of a variant; None is the metric's headline, else its first.
 
     Raises: UsageError for one that is not there, or whose values are neither worse nor better.
     """
-    path, record = stored
-    entry, rows = find_metric(metric), read_rows(rows_path(path))
+    entry, rows = find_metric(metric), read_rows(rows_path(record.path))
     known = [name for name in record.values if name in rows.values]
     name = variant if variant is not None else entry.printing.headline or known[0]
     if name not in known:

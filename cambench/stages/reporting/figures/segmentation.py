@@ -21,7 +21,7 @@ from cambench.report.tables.select import chosen
 from cambench.stages.reporting.choice import Choice, recipes
 from cambench.stages.reporting.figures.scene import Drawn
 from cambench.stages.workplace import Place
-from cambench.store.records import Record, read_columns, read_records, records_of, rows_path
+from cambench.store.records import Record, read_columns, read_records, rows_path
 from cambench.store.runs import find_run
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -47,7 +47,7 @@ def table(wanted: Sequence[str], on: str | None, arch: str | None, place: Place)
             f"figure segmentation: expected a table of {METRIC}, such as contrastive-cam/segmentation, got {got}."
         )
     records = read_records(place.results)
-    found = [drawn for cell in shown(made[0]) if (drawn := series(*cell, records, place)) is not None]
+    found = [drawn for cell in shown(made[0]) if (drawn := series(*cell, records)) is not None]
     if not found:
         raise UsageError(f"figure segmentation: nothing of {made[0].id} is measured; see `cambench reproduce {made[0].id}`.")
     names = class_names(found[0].group[0], len(found[0].values), place)
@@ -65,20 +65,19 @@ def shown(recipe: TableRecipe) -> list[tuple[tuple[str, str], CellRecipe]]:
     ]
 
 
-def series(label: tuple[str, str], cell: CellRecipe, records: Sequence[Record], place: Place) -> Series | None:
+def series(label: tuple[str, str], cell: CellRecipe, records: Sequence[Record]) -> Series | None:
     """The classes of one cell, from the same records that its table shows; None where it is not measured."""
     found = chosen(cell.alternatives, records)
     if found is None:
         return None
     group = found[1][0]
-    values = [class_values(record, place) for record in group]
+    values = [class_values(record) for record in group]
     return Series(*label, group, [measured(group, per_class) for per_class in zip(*values, strict=True)])
 
 
-def class_values(record: Record, place: Place) -> list[float]:
+def class_values(record: Record) -> list[float]:
     """IoU of each class of one record in %, the background left out; NaN for a class nobody shows or says."""
-    (path,) = (path for path, other in records_of(place.results, record.run) if other == record)
-    columns = read_columns(rows_path(path))
+    columns = read_columns(rows_path(record.path))
     counts = {name: torch.from_numpy(columns[name]) for name in ("intersection", "union")}
     values: list[float] = (by_class(counts)[1:] * find_metric(METRIC).printing.scale).tolist()
     return values
