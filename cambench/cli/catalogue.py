@@ -8,21 +8,10 @@ from typing import Annotated
 import typer
 
 from cambench.cli import options as o
+from cambench.stages.housekeeping.catalogue import CATALOGUES, catalogue
 from cambench.stages.reporting.figures.index import INDEX
 
-KINDS = (
-    "methods",
-    "presets",
-    "explainers",
-    "targets",
-    "metrics",
-    "options",
-    "datasets",
-    "archs",
-    "tables",
-    "figures",
-    "runs",
-)
+KINDS = (*CATALOGUES, "figures", "runs")
 
 HIDDEN = {"runs": ("method", "dataset", "arch", "seed", "kind")}
 """Kind -> the facts that a person reads off the name, and a machine in --json."""
@@ -38,7 +27,6 @@ def ls(
 
     Example: cambench ls metrics iauc
     """
-    from cambench.stages.housekeeping.catalogue import catalogue
     from cambench.stages.listing import print_rows
 
     if name is not None:

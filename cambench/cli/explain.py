@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
+    from cambench.stages.reporting.overlay import OverlayJob
     from cambench.stages.workplace import Place
 
 WORDS = f"{o.RUNS} With --overlay: one of them, then pictures or folders."
@@ -64,41 +64,31 @@ def explain(
     every = frozenset(parameter.name or "" for parameter in context.command.params)
     modes = {"explain": every - {"overlay"}, "--overlay": every - OF_SETS}
     refuse_unused(context, "explain" if overlay is None else "--overlay", modes)
+    from cambench.stages.measuring import works
     from cambench.stages.workplace import EXPLAINER, TARGET, given_input
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
     place = o.place(data_root, results, device, workers, download)
-    maps = (explainer or [EXPLAINER], target or [TARGET])
-    done: Sequence[str | dict[str, Any]]
-    if overlay is None:
-        images = {"dataset": dataset, "split": split, "limit": limit, "class_sets": class_sets}
-        done = explain_sets(maps, (classes, view, batch_size), {"runs": runs or [], **images, **prepared}, place)
-    else:
-        done = explain_pictures((overlay, *maps, view, batch_size), runs or [], prepared, place)
-    typer.echo(json.dumps(done) if as_json else "\n".join(line if isinstance(line, str) else line["file"] for line in done))
+    if overlay is not None:
+        from cambench.stages.reporting.overlay import OverlayJob
+
+        job = OverlayJob(overlay, explainer or [EXPLAINER], target or [TARGET], view, batch_size)
+        rows = explain_pictures(job, runs or [], prepared, place)
+        typer.echo(json.dumps(rows) if as_json else "\n".join(row["file"] for row in rows))
+        return
+    work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
+    jobs = works.maps_of(work, explainer or [], target or [], classes=classes, view=view, batch_size=batch_size)
+    files = [str(path) for path in works.explain_all(work, jobs, place)]
+    typer.echo(json.dumps(files) if as_json else "\n".join(files))
 
 
-def explain_sets(
-    maps: tuple[list[str], list[str]], how: tuple[str, str, int], work: dict[str, Any], place: Place
-) -> list[str]:
-    """The heatmap files of every explainer and target, of images of data sets."""
-    from cambench.stages.measuring import works
-
-    asked = works.Works(**work)
-    classes, view, batch_size = how
-    jobs = works.maps_of(asked, *maps, classes=classes, view=view, batch_size=batch_size)
-    return [str(path) for path in works.explain_all(asked, jobs, place)]
-
-
-def explain_pictures(
-    job: tuple[Path, list[str], list[str], str, int], words: list[str], prepared: dict[str, Any], place: Place
-) -> list[dict[str, Any]]:
+def explain_pictures(job: OverlayJob, words: list[str], prepared: dict[str, Any], place: Place) -> list[dict[str, Any]]:
     """A PNG a picture, explainer and target; what the network says of each goes to stderr. words: RUN, then the pictures."""
     from cambench.stages.measuring import works
-    from cambench.stages.reporting.overlay import OverlayJob, overlays
+    from cambench.stages.reporting.overlay import overlays
 
     if len(words) < 2:
         raise UsageError(f"--overlay: expected RUN and a picture or a folder of them, got {' '.join(words) or 'neither'}.")
     (loaded,) = works.opened(works.Works(words[:1], **prepared), place)
-    return overlays(OverlayJob(*job), loaded, [Path(word) for word in words[1:]], place)
+    return overlays(job, loaded, [Path(word) for word in words[1:]], place)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sample_records import fill
 
+from cambench.cli.catalogue import KINDS
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_table
 from cambench.store.records import write_record
@@ -22,19 +23,6 @@ try:
 finally:
     print("loaded:", *[name for name in {slow} if name in sys.modules], file=sys.stderr)
 """
-KINDS = (
-    "methods",
-    "presets",
-    "explainers",
-    "targets",
-    "metrics",
-    "options",
-    "datasets",
-    "archs",
-    "tables",
-    "figures",
-    "runs",
-)
 
 
 def loaded(*arguments: str, results: Path) -> tuple[str, str]:

@@ -147,7 +147,7 @@ def row_of(run: Run) -> Row:
     state = ("finished" if run.finished else f"stopped after epoch {done}") + flagged(run)
     facts = {
         "method": info.method,
-        "dataset": info.dataset or "",
+        "dataset": info.dataset,
         "arch": info.arch,
         "seed": str(info.seed),
         "kind": info.kind,
