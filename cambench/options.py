@@ -59,8 +59,8 @@ class Function:
         function = self.__wrapped__
         if not callable(function):
             return function
-        keywords_of = inspect.signature(function).parameters
-        taken = {name: value for name, value in self.options.items() if name in keywords_of}
+        known = inspect.signature(function).parameters if self.options else {}
+        taken = {name: value for name, value in self.options.items() if name in known}
         return function(*arguments, **{**taken, **keywords})
 
 

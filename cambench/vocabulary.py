@@ -120,6 +120,12 @@ def number_of(n: int, noun: str) -> str:
     return f"{n:,} {plural}{space}{rest}"
 
 
+def check_once(option: str, times: int) -> None:
+    """Raises: UsageError for an option that takes one value and was given several."""
+    if times > 1:
+        raise UsageError(f"{option}: expected it once, got it {times} times; give one value.")
+
+
 def listed(names: Iterable[object], most: int = 5) -> str:
     """`a, b, c and 4 more`: the first `most` names and how many are left; `none` where there is none."""
     texts = [str(name) for name in names]

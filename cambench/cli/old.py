@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import check_once
 
 
 def translated(arguments: Sequence[str]) -> list[str]:
@@ -35,8 +35,7 @@ def figure(arguments: Sequence[str]) -> list[str]:
             values[option].append(value if equals else next(words, ""))
         else:
             rest.append(word)
-    if len(values["--figure"]) > 1:
-        raise UsageError("--figure: expected it once, got it 2 times; give one value.")
+    check_once("--figure", len(values["--figure"]))
     if values["--figure"] == ["convergence"]:
         rest = ["--dataset" if word == "--on" else word for word in rest]
     return ["figure", *values["--figure"], *values["--run"], *rest]

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import UsageError, check_once
 
 ALWAYS = frozenset({"data_root", "results", "as_json"})
 """Options that every mode may take: where things lie, and the form for machines where it has one."""
@@ -23,9 +23,8 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             for parameter, times in Counter(order).items():
-                if times > 1 and isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag):
-                    name = max(parameter.opts, key=len)
-                    raise UsageError(f"{name}: expected it once, got it {times} times; give one value.")
+                if isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag):
+                    check_once(max(parameter.opts, key=len), times)
         return super().parse_args(ctx, args)
 
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from cambench.lookup import find
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import check_once
 
 
 def presets() -> dict[str, dict[str, Any]]:
@@ -34,8 +34,7 @@ def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str,
     settings = list(settings)
     keys = Counter(text.partition("=")[0].strip() for text in settings)
     for key, times in keys.items():
-        if times > 1:
-            raise UsageError(f"--set {key}: expected it once, got it {times} times; give one value.")
+        check_once(f"--set {key}", times)
     own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     return [*(text for name in names for text in overrides(name)), *settings, *own]
 
