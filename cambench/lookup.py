@@ -56,10 +56,10 @@ def aliases(entries: Mapping[str, Any]) -> dict[str, str]:
 @cache
 def points(group: str) -> dict[str, list[EntryPoint]]:
     """The entry points of other packages by name; several of one name are their packages' quarrel."""
-    found: dict[str, list[EntryPoint]] = {}
+    by_name: dict[str, list[EntryPoint]] = {}
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, package(point))):
-        found.setdefault(canonical(point.name), []).append(point)
-    return found
+        by_name.setdefault(canonical(point.name), []).append(point)
+    return by_name
 
 
 def package(point: EntryPoint) -> str:

@@ -94,7 +94,7 @@ def settle(
         sources[key] = source
     for key, value in preset.items():
         change(values, sources, key, value, TABLE)
-    deviations = [said for text in overrides if (said := override(values, sources, text))]
+    deviations = [line for text in overrides if (line := override(values, sources, text))]
     return values, sources, deviations
 
 

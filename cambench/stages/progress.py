@@ -20,11 +20,11 @@ class Bar:
         self.title, self.total, self.done = title, total, 0
         self.progress = progress
         self.task = progress.add_task(title, total=total, values="") if progress else None
-        self.began = self.said = time.monotonic()
+        self.began = self.printed = time.monotonic()
 
     def due(self) -> bool:
         """True when the values are worth reading off the device again (twice a second on a terminal)."""
-        return time.monotonic() - self.said > (0.5 if self.progress else EVERY)
+        return time.monotonic() - self.printed > (0.5 if self.progress else EVERY)
 
     def advance(self, n: int, values: str = "") -> None:
         """Count n more images. `values` (loss, accuracy …) replaces the line shown."""
@@ -37,7 +37,7 @@ class Bar:
     def say(self, values: str) -> None:
         """Show the values, the speed and the time left."""
         now = time.monotonic()
-        self.said, rate = now, self.done / max(now - self.began, 1e-9)
+        self.printed, rate = now, self.done / max(now - self.began, 1e-9)
         text = f"{values}  {rate:.0f} images/s".strip()
         if self.progress is not None and self.task is not None:
             self.progress.update(self.task, values=text)

@@ -106,8 +106,8 @@ def faults(path: Path) -> Iterator[None]:
 
 def check_schema(path: Path, file: h5py.File) -> None:
     """Raises: CambenchError naming the heatmap file if it is of another schema."""
-    found = file.attrs.get("schema")
-    schema.check(path, found if found is None else int(found), schema.HEATMAPS, "a heatmap file", MEND)
+    written = file.attrs.get("schema")
+    schema.check(path, written if written is None else int(written), schema.HEATMAPS, "a heatmap file", MEND)
 
 
 def read_heatmaps(path: Path) -> Heatmaps:

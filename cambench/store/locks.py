@@ -47,14 +47,14 @@ def only_writer(target: Path) -> Iterator[None]:
 
 def acquire(path: Path, name: str) -> int:
     """Open and lock a lock file. -> its descriptor."""
-    said = False
+    announced = False
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             if not taken(file, fcntl.LOCK_NB):
-                if not said:
+                if not announced:
                     log.warning("%s: another process is at it; waiting for what it writes", name)
-                said = True
+                announced = True
                 taken(file, 0)
             if is_still(path, file):
                 return file

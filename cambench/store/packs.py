@@ -107,15 +107,15 @@ def read_pack(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     manifest = read_manifest(folder / MANIFEST)
     contents, wrong = {}, []
     for file in manifest.files:
-        found = []
+        parts = []
         for part in file.parts:
             path = folder / part.name
-            found.append(path.read_bytes() if path.is_file() else b"")
+            parts.append(path.read_bytes() if path.is_file() else b"")
             if not path.is_file():
                 wrong.append(f"{part.name} (missing)")
-            elif facts_of(part.name, found[-1]) != part.model_dump():
-                wrong.append(f"{part.name} (damaged: {len(found[-1])} bytes, expected {part.size} of another SHA-256)")
-        contents[file.name] = b"".join(found)
+            elif facts_of(part.name, parts[-1]) != part.model_dump():
+                wrong.append(f"{part.name} (damaged: {len(parts[-1])} bytes, expected {part.size} of another SHA-256)")
+        contents[file.name] = b"".join(parts)
     if wrong:
         raise CambenchError(f"{folder}: not as packed: {', '.join(wrong)}; copy it again. Nothing was unpacked.")
     if any(facts_of(f.name, contents[f.name]) != f.model_dump(exclude={"parts"}) for f in manifest.files):
@@ -150,4 +150,4 @@ def inherited(weights: Path | None) -> list[str]:
     """The sentence for a training that begins from a run which was rounded on its way: nothing, where it was not."""
     if weights is None or not (weights.parent / "run.json").is_file():
         return []
-    return [said for said in read_run(weights.parent).info.deviations if said == ROUNDED]
+    return [deviation for deviation in read_run(weights.parent).info.deviations if deviation == ROUNDED]

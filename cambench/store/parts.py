@@ -42,10 +42,10 @@ class Parts:
                 raise self.disorder(f"a part from row {self.rows} on, got {file.name}")
             self.rows += count
 
-    def disorder(self, said: str) -> CambenchError:
+    def disorder(self, expected: str) -> CambenchError:
         """The error where the parts are not those of one writer."""
         mend = "delete that folder and run again, with one process only where the system has no locks."
-        return CambenchError(f"{self.folder}: expected {said}; {mend}")
+        return CambenchError(f"{self.folder}: expected {expected}; {mend}")
 
     def append(self, rows: int, arrays: Arrays) -> None:
         """Commit the next `rows` rows.

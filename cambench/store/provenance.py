@@ -14,14 +14,14 @@ PACKAGES = ("cambench", "torch", "torchvision", "numpy", "scipy", "h5py", "panda
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python, of the packages that compute, and the git commit of a source checkout ("+changes" if edited)."""
-    found = {"python": platform.python_version()}
+    packages = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            packages[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed as a package"
+            packages[name] = "not installed as a package"
     commit = git_commit(Path(__file__).parents[2])
-    return {**found, "commit": commit} if commit else found
+    return {**packages, "commit": commit} if commit else packages
 
 
 def git_commit(folder: Path) -> str | None:

@@ -108,8 +108,8 @@ def read_record(path: Path) -> Record:
     Raises: CambenchError naming the file if it is not a record of this schema.
     """
     data = read_json(path)
-    found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-    schema.check(path, found, schema.RECORD, "a record", MEND)
+    written = data.get("schema") if isinstance(data, dict) else type(data).__name__
+    schema.check(path, written, schema.RECORD, "a record", MEND)
     try:
         data["values"] = {
             name: Value(**{**v, "interval": v["interval"] and tuple(v["interval"])}) for name, v in data["values"].items()
@@ -173,8 +173,8 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     mend = "delete the record beside it and run `cambench eval` again."
     try:
         with h5py.File(path, "r") as f:
-            found = f.attrs.get("schema")
-            schema.check(path, found if found is None else int(found), schema.RECORD, "per-image rows", mend)
+            written = f.attrs.get("schema")
+            schema.check(path, written if written is None else int(written), schema.RECORD, "per-image rows", mend)
             names: list[str] = []  # of data sets: a `/` in a variant's name makes a group of what stands before it
             f.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
             return {name: f[name][()] for name in names}

@@ -153,14 +153,14 @@ def read_run(path: Path) -> Run:
 
 def read_runs(results: Path, names: str = "*") -> list[Run]:
     """Every run of a results root whose folder's name fits, by name; those that cannot be read are said and passed over."""
-    found, faults = [], []
+    runs, faults = [], []
     for path in sorted((results / "runs").glob(f"{names}/run.json")):
         try:
-            found.append(read_run(path.parent))
+            runs.append(read_run(path.parent))
         except CambenchError as e:
             faults.append(e)
     schema.pass_over(faults)
-    return found
+    return runs
 
 
 def is_called(run: Run, name: str) -> bool:

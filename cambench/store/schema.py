@@ -21,15 +21,15 @@ RECORD = 2
 """2: the contents of images and annotations, the source of a network and the versions of formulas are in every identity."""
 
 
-def check(path: Path, found: Any, wanted: int, what: str, mend: str) -> None:
+def check(path: Path, written: Any, current: int, what: str, mend: str) -> None:
     """See that a file is of the schema that this version writes.
 
     Raises: CambenchError naming the file, its schema and the mend.
     """
-    if isinstance(found, int) and found < wanted:
-        raise CambenchError(f"{path}: {what} of schema {found}: written by an older cambench; {mend}")
-    if found != wanted:
-        raise CambenchError(f"{path}: not {what} of schema {wanted} (got {found}); {mend}")
+    if isinstance(written, int) and written < current:
+        raise CambenchError(f"{path}: {what} of schema {written}: written by an older cambench; {mend}")
+    if written != current:
+        raise CambenchError(f"{path}: not {what} of schema {current} (got {written}); {mend}")
 
 
 def pass_over(faults: Sequence[CambenchError]) -> None:

@@ -18,7 +18,7 @@ from sample_table import NASTY, SAMPLE
 
 from cambench.report.formats.curves import Curve
 from cambench.report.formats.headline import Entry, Headline, Question
-from cambench.report.formats.html import Gallery, GalleryRow, Page, Said, html
+from cambench.report.formats.html import Gallery, GalleryRow, Page, Prediction, html
 from cambench.report.formats.introduction import Method, Trained
 
 SCRIPT = "<script>document.title = 'broken into'</script>"
@@ -36,7 +36,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
             f"{path.name} {SCRIPT}",
             [(5, 5, 30, 30)],
             {"ce": np.ones((7, 7), np.float32), SCRIPT: signed},
-            {"ce": Said(SCRIPT, False, 0.414), SCRIPT: Said("a bird", True, 0.999)},
+            {"ce": Prediction(SCRIPT, False, 0.414), SCRIPT: Prediction("a bird", True, 0.999)},
             f"because {SCRIPT}",
         ),
         GalleryRow(np.zeros((8, 8, 3), np.uint8), "no boxes", (), {"ce": np.zeros((2, 2), np.float32)}),

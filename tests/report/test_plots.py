@@ -18,7 +18,7 @@ from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import load_table
 from cambench.report.figures import ablation, grid, plots
-from cambench.report.formats.html import GalleryRow, Said
+from cambench.report.formats.html import GalleryRow, Prediction
 from cambench.report.tables.paper import paper_table
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -38,7 +38,7 @@ def words(figure: Figure) -> list[str]:
 def rows() -> list[GalleryRow]:
     """Two images under two methods, one of which has no map of the second image and errs on the first."""
     maps = {"ce resnet8 grad-cam": HEAT, "cgc resnet8 grad-cam": HEAT}
-    says = {"ce resnet8 grad-cam": Said("a cat", False), "cgc resnet8 grad-cam": Said("a dog", True)}
+    says = {"ce resnet8 grad-cam": Prediction("a cat", False), "cgc resnet8 grad-cam": Prediction("a dog", True)}
     return [
         GalleryRow(IMAGE, "a dog", [(5.0, 5.0, 30.0, 30.0)], maps, says),
         GalleryRow(IMAGE, "a bird", (), {"cgc resnet8 grad-cam": HEAT}),
@@ -108,7 +108,7 @@ def test_an_empty_grid_is_an_error() -> None:
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 def test_a_file_is_a_picture_and_the_same_every_time(ending: str, tmp_path: Path) -> None:
     nasty = NASTY.replace("中", "")
-    row = GalleryRow(IMAGE, f"$\\frac{{ {nasty}", (), {f"$x^2 {nasty}": HEAT}, {f"$x^2 {nasty}": Said("$_$", False)})
+    row = GalleryRow(IMAGE, f"$\\frac{{ {nasty}", (), {f"$x^2 {nasty}": HEAT}, {f"$x^2 {nasty}": Prediction("$_$", False)})
     for name in ("a", "b"):
         plots.save(grid.grid([row], ["100 % $sure$"]), tmp_path / f"{name}.{ending}")
     first = (tmp_path / f"a.{ending}").read_bytes()

@@ -128,7 +128,7 @@ def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown:
         labels = [column.dataset.samples[row].label for row in chosen.rows]
         wanted = slow.closeness(features[:40].tolist(), features[40:].tolist(), labels)
         assert (panel["to_own_mask"], panel["between_classes"], panel["ratio"]) == pytest.approx(wanted, rel=1e-6)
-        assert one.said.endswith(f"= {wanted[2]:.3f}") and one.labels.tolist() == labels
+        assert one.caption.endswith(f"= {wanted[2]:.3f}") and one.labels.tolist() == labels
         assert np.array_equal(one.original, features[:40, :2]) and np.array_equal(one.masked, features[40:, :2])
         points = panel["points"]
         assert [p["image"] for p in points] == [column.dataset.samples[row].id for row in chosen.rows]

@@ -86,8 +86,10 @@ def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common
     least, most = (float(row.why.split("most: ")[1].split(" %")[0]) for row in shown.rows[-2:])
     assert "differ most" in shown.rows[-2].why and "agree most" in shown.rows[-1].why and least < most
     for row in shown.rows:
-        for said in row.says.values():
-            assert said.right == (said.name == row.name) and 0.25 <= said.probability <= 1, "the best of four classes"
+        for p in row.predictions.values():
+            assert p.right == (p.name == row.name) and 0.25 <= p.probability <= 1, (
+                "the best of four classes"
+            )
 
 
 def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none(measured: Place, tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def ablation(table: Table) -> Figure:
     rows = [[p for p in every if p.row == name] for name in names]
     if not rows:
         raise UsageError(f"figure lambda: nothing of {table.id} is measured or published.")
-    said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
-    figure, (panels,) = panels_over((*table.banner, *said), (1, len(rows)), SIZE, MARGINS)
+    spread = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
+    figure, (panels,) = panels_over((*table.banner, *spread), (1, len(rows)), SIZE, MARGINS)
     for axes, row in zip(panels, rows, strict=True):
         panel(axes, row, table.row_headers[-1])
     first = figure.axes[0].get_legend_handles_labels()

@@ -62,8 +62,8 @@ def gradient_sign(table: Table) -> Figure:
     if not networks:
         raise UsageError(f"figure gradient-sign: nothing of {table.id} is measured.")
     quantities, sizes = (list(dict.fromkeys(getattr(bar, name) for bar in every)) for name in ("quantity", "size"))
-    said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
-    words = [*table.banner, WIDER.format(sizes[0], " ".join(sizes[1:])) if len(sizes) > 1 else f"{sizes[0]}.", *said]
+    spread = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
+    words = [*table.banner, WIDER.format(sizes[0], " ".join(sizes[1:])) if len(sizes) > 1 else f"{sizes[0]}.", *spread]
     figure, panels = panels_over(words, (len(networks), len(quantities)), SIZE, MARGINS, ROOM)
     for r, network in enumerate(networks):
         for c, quantity in enumerate(quantities):

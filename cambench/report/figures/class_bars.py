@@ -40,7 +40,7 @@ def by_class(table: Table, classes: Sequence[str], series: Sequence[Series]) -> 
     table: the means over the classes, whose title, banner and first notes hold here too.
     """
     cells = [[Cell(DECIMALS, s.values[c]) for s in series] for c in range(len(classes))]
-    about = [[told(s, s.values[c]) for s in series] for c in range(len(classes))]
+    about = [[cell_sentences(s, s.values[c]) for s in series] for c in range(len(classes))]
     made = replace(
         table,
         id=f"{table.id}-by-class",
@@ -56,7 +56,7 @@ def by_class(table: Table, classes: Sequence[str], series: Sequence[Series]) -> 
     return finish(made, Draft(cells=cells, about=about))
 
 
-def told(series: Series, value: Measured | None) -> list[str]:
+def cell_sentences(series: Series, value: Measured | None) -> list[str]:
     """The sentences about one cell, which has no interval: its rows count pixels, and are not resampled by class."""
     if value is None:
         return []
@@ -92,9 +92,9 @@ def panel(axes: Axes, table: Table, training: str, classifiers: Sequence[str]) -
             continue
         k = classifiers.index(column.label[1])
         shown = [(r, row.cells[c].measured) for r, row in enumerate(table.rows)]
-        found = [(r + (k - (len(classifiers) - 1) / 2) * thick, m) for r, m in shown if m is not None]
-        axes.bar([x for x, _ in found], [m.mean for _, m in found], thick * 0.9, color=COLOURS[k], label=column.label[1])
-        for x, m in found:
+        bars = [(r + (k - (len(classifiers) - 1) / 2) * thick, m) for r, m in shown if m is not None]
+        axes.bar([x for x, _ in bars], [m.mean for _, m in bars], thick * 0.9, color=COLOURS[k], label=column.label[1])
+        for x, m in bars:
             if m.std is not None:
                 axes.plot([x, x], [m.mean - m.std, m.mean + m.std], color="#333333", linewidth=0.6)
     axes.set_ylabel("IoU (%)", fontsize=SMALL + 1)

@@ -96,8 +96,8 @@ def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     names = [info.method + (f" {bare(info.arch)}" if several else "") for info in infos]
     alike = [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
     settings = {i: words for own in alike for i, words in zip(own, varied([infos[i].recipe for i in own]), strict=True)}
-    found = [labelled(name, ", ".join(settings[i])) for i, name in enumerate(names)]
-    return [name if found.count(name) == 1 else f"{name} ({g[0].name})" for name, g in zip(found, groups, strict=True)]
+    texts = [labelled(name, ", ".join(settings[i])) for i, name in enumerate(names)]
+    return [name if texts.count(name) == 1 else f"{name} ({g[0].name})" for name, g in zip(texts, groups, strict=True)]
 
 
 def training(label: str, group: Sequence[Run]) -> Training:
@@ -168,8 +168,8 @@ def panel(axes: Axes, shown: Sequence[Training], quantity: str, words: str) -> N
 def summary(one: Training) -> str:
     """The legend's words: `excon: 0.63 (published 0.63)`, or that one seed has no std."""
     average = one.bands[ACCURACY].average
-    said = "one seed, no band" if average is None else f"{average:.2f}"
-    return f"{one.label}: {said}" + ("" if one.published is None else f" (published {one.published:.2f})")
+    value = "one seed, no band" if average is None else f"{average:.2f}"
+    return f"{one.label}: {value}" + ("" if one.published is None else f" (published {one.published:.2f})")
 
 
 def notes(shown: Sequence[Training]) -> list[str]:
@@ -184,7 +184,7 @@ def notes(shown: Sequence[Training]) -> list[str]:
 
 def listed(shown: Sequence[Training]) -> list[dict[str, Any]]:
     """The trainings and their points, for a machine."""
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for one in shown:
         points: list[dict[str, Any]] = [{"epoch": epoch} for epoch in one.epochs]
         for quantity, own in one.bands.items():
@@ -193,5 +193,5 @@ def listed(shown: Sequence[Training]) -> list[dict[str, Any]]:
         averages = {quantity: own.average for quantity, own in one.bands.items()}
         runs = [run.name for run in one.runs]
         facts = {"training": one.label, "method": one.runs[0].info.method, "runs": runs, "seeds": one.seeds}
-        found.append({**facts, "mean_std": averages, "published": one.published, "points": points})
-    return found
+        lines.append({**facts, "mean_std": averages, "published": one.published, "points": points})
+    return lines

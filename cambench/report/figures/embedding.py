@@ -43,11 +43,11 @@ class Sample:
 class Cloud:
     """One run: places (n,2) of n images and of their masked versions, the number of each one's class, from 0.
 
-    said: a line beneath the title.
+    caption: a line beneath the title.
     """
 
     title: str
-    said: str
+    caption: str
     original: NDArray[np.float64]
     masked: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -91,7 +91,7 @@ def draw(sheet: Sheet, cloud: Cloud, left: float, top: float) -> None:
     """A panel whose upper left corner is there."""
     middle = left + WIDTH / 2
     sheet.text(middle, top + LINE, cloud.title, ha="center", fontsize=SMALL + 1.5, fontweight="bold")
-    sheet.text(middle, top + 2 * LINE + 0.04, cloud.said, ha="center", fontsize=SMALL)
+    sheet.text(middle, top + 2 * LINE + 0.04, cloud.caption, ha="center", fontsize=SMALL)
     axes = framed(sheet.axes(left, top + 3 * LINE, WIDTH, HEIGHT), "#bbbbbb", 0.6)
     for n, colour in enumerate(COLOURS):
         own = cloud.labels == n

@@ -19,7 +19,7 @@ COLOURS = ("#b9b9b9", "#7a7a7a", "#c9a227", "#a0522d", "#d1495b", "#5aa9e6", "#1
 MARKERS = "osD^vPX*"
 BROAD = 1.25
 """Inches of a name in the legend."""
-SAID = ("Mean ±", "One seed", "The paper prints no number")
+CAVEATS = ("Mean ±", "One seed", "The paper prints no number")
 """How the notes begin that belong beneath the curves."""
 PERCENT = " %"
 STEP = 0.7
@@ -60,7 +60,7 @@ def points(table: Table) -> list[Point]:
             "figure remove-and-classify: expected a table of methods over data sets × percentages, such as "
             f"calm/figure5, got {table.id}."
         )
-    found = []
+    curve = []
     for dataset in dict.fromkeys(head[0] for head in heads):
         for row in table.rows:
             own = [
@@ -68,8 +68,8 @@ def points(table: Table) -> list[Point]:
                 for head, cell in zip(heads, row.cells, strict=True)
                 if head[0] == dataset
             ]
-            found += sorted([*own, *ends(own)], key=lambda p: p.k)
-    return found
+            curve += sorted([*own, *ends(own)], key=lambda p: p.k)
+    return curve
 
 
 def ends(own: Sequence[Point]) -> list[Point]:
@@ -93,8 +93,8 @@ def remove_and_classify(table: Table) -> Figure:
     }
     width = LEFT + WIDTH * max(len(panels), 2)
     drawn = [NAMES[kind] for kind in KINDS if any(getattr(p, kind) is not None for p in every)]
-    said = [s for s in (*table.notes, *table.footnotes) if s.startswith(SAID)]
-    notes, across = [*table.banner, " ".join([RULE, *drawn]), *said], max(1, int(width / BROAD))
+    footnotes = [s for s in (*table.notes, *table.footnotes) if s.startswith(CAVEATS)]
+    notes, across = [*table.banner, " ".join([RULE, *drawn]), *footnotes], max(1, int(width / BROAD))
     head, size = 0.17 * -(-len(methods) // across) + 0.3, ((width - LEFT) / len(panels), HEIGHT)
     figure, (row,) = panels_over(notes, (1, len(panels)), size, (0, 0.35, 0, 0), (LEFT, head, 0.5))
     for axes, dataset in zip(row, panels, strict=True):

@@ -92,20 +92,20 @@ def panels(rows: Sequence[Row], signs: tuple[str, str], notes: Sequence[str] = (
     columns = {tuple(tuple(panel.title for panel in group.panels) for group in row.groups) for row in rows}
     if len(columns) != 1:
         raise CambenchError(f"figure of signed maps: expected rows with the same columns, got {len(columns)} kinds of rows.")
-    (counts,) = {tuple(len(group) for group in found) for found in columns}
+    (counts,) = {tuple(len(group) for group in column) for column in columns}
     width = max(2 * EDGE + CELL * (1 + sum(counts)) + GAP * len(counts), 2 * WORDS + 1)
     foot = footed(notes, width - 2 * EDGE, letters=22, most=9)
     heads = [headings(row) for row in rows]
-    said = [LINE * max(text.count("\n") + 1 for text in head) + 0.04 for head in heads]
+    heights = [LINE * max(text.count("\n") + 1 for text in head) + 0.04 for head in heads]
     tall = [CELL + LINE + 0.03 + beneath(row) for row in rows]
     titles = ["image", *(panel.title for group in rows[0].groups for panel in group.panels)]
     titles = [wrapped(title, LETTERS) for title in titles]
     upper = EDGE + LINE * (1 + max(title.count("\n") for title in titles))
-    end = upper + 0.05 + sum(said) + sum(tall)
+    end = upper + 0.05 + sum(heights) + sum(tall)
     bars = colour_bars(rows, signs, amount)
     high = end + NEXT * len(bars) + LINE * (0.8 + len(foot)) + EDGE
     sheet, lefts, top = Sheet(Figure(figsize=(width, high)), width, high), left_edges(counts), upper + 0.05
-    for row, head, above, own in zip(rows, heads, said, tall, strict=True):
+    for row, head, above, own in zip(rows, heads, heights, tall, strict=True):
         draw_row(sheet, row, head, top + above, lefts)
         top += above + own
     for x, title in zip([EDGE, *(x for group in lefts for x in group)], titles, strict=True):
@@ -219,14 +219,14 @@ class Bar:
 def colour_bars(rows: Sequence[Row], signs: tuple[str, str], amount: str) -> list[Bar]:
     """The scales of the maps that are shown, as they look over a middle grey."""
     kinds = {panel.kind for row in rows for group in row.groups for panel in group.panels}
-    found = []
+    bars = []
     if "signed" in kinds:
         signed = drawing.on_grey(np.linspace(-1, 1, 256), SIGNED)
-        found.append(Bar(signed, signs, [(0.0, "−m"), (0.5, "0"), (1.0, "m")]))
+        bars.append(Bar(signed, signs, [(0.0, "−m"), (0.5, "0"), (1.0, "m")]))
     if "positive" in kinds:
         positive = drawing.on_grey(np.linspace(0, 1, 256), POSITIVE)
-        found.append(Bar(positive, ("", amount), [(0.0, "0"), (1.0, "m")]))
-    return found
+        bars.append(Bar(positive, ("", amount), [(0.0, "0"), (1.0, "m")]))
+    return bars
 
 
 def colour_bar(sheet: Sheet, top: float, bar: Bar) -> None:

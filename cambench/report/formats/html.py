@@ -26,7 +26,7 @@ QUANTITIES = ("loss", "accuracy", "top1")
 
 
 @dataclass(frozen=True)
-class Said:
+class Prediction:
     """What a network says of an image: the class, whether it is a right one, its probability where there is one."""
 
     name: str
@@ -45,20 +45,20 @@ class GalleryRow:
     """One image and its maps. `image`: a file or (H,W,3) uint8, as the network saw it, so that each map covers all of it.
 
     `boxes`: half-open (xmin, ymin, xmax, ymax) in the image's own pixels. `maps`: label -> raw (h,w). `name`: its class;
-    `says`: label of a map -> what its network says. `why`: why this image is shown, where that is not the gallery's rule.
+    `predictions`: label of a map -> what its network says. `why`: why this image is shown, if not by the gallery's rule.
     """
 
     image: Path | NDArray[np.uint8]
     name: str
     boxes: Sequence[Box] = ()
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    says: Mapping[str, Said] = field(default_factory=dict)
+    predictions: Mapping[str, Prediction] = field(default_factory=dict)
     why: str = ""
 
     @property
     def wrong(self) -> dict[str, str]:
         """Label of a map -> the class that its network says, where that is not a right one."""
-        return {label: said.name for label, said in self.says.items() if not said.right}
+        return {label: prediction.name for label, prediction in self.predictions.items() if not prediction.right}
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def pictures(row: GalleryRow, short: Mapping[str, str]) -> list[Picture]:
     shown = [Picture(drawing.data_uri(drawing.with_boxes(small, row.boxes, scale)), f"Photograph of {row.name}{outlined}")]
     for label, heatmap in row.maps.items():
         uri = drawing.data_uri(drawing.with_boxes(drawing.overlay(small, heatmap), row.boxes, scale))
-        prediction, strongest = row.says.get(label), strength(heatmap)
+        prediction, strongest = row.predictions.get(label), strength(heatmap)
         says = "" if prediction is None else prediction.text
         alt = f"{label}: heatmap of {row.name}; {strongest}{'; ' if says else ''}{says}"
         shown.append(Picture(uri, alt, short[label], says, prediction is None or prediction.right, strongest))

@@ -18,10 +18,10 @@ Row = dict[str, str]
 
 def present(root: Path) -> list[Row]:
     """Every data set and where it was found, one row each."""
-    return [{"name": e.name, "title": e.title, "found": found(e, None, root)} for e in data.INDEX.values()]
+    return [{"name": e.name, "title": e.title, "found": location(e, None, root)} for e in data.INDEX.values()]
 
 
-def found(entry: data.DatasetEntry, path: Path | None, root: Path) -> str:
+def location(entry: data.DatasetEntry, path: Path | None, root: Path) -> str:
     """Where a data set lies, or where it is expected."""
     if not entry.folders and path is None:
         return f"any folder: {entry.name}:PATH"
@@ -63,5 +63,5 @@ def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> P
 def where(name: str, root: Path) -> str:
     """Where a data set is, or is expected, its layout, its licence and how to obtain it."""
     entry, path = data.resolve(name)
-    lines = [entry.title, f"found:   {found(entry, path, root)}", f"layout:  {entry.layout}", f"obtain:  {entry.obtain}"]
+    lines = [entry.title, f"found:   {location(entry, path, root)}", f"layout:  {entry.layout}", f"obtain:  {entry.obtain}"]
     return "\n".join([*lines, f"licence: {entry.licence}"])

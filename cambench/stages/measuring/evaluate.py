@@ -103,7 +103,7 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple
     if len(set(rows["row"].tolist())) != len(rows["row"]):
         raise parts.disorder(f"each image once, got {len(rows['row'])} rows of {len(set(rows['row'].tolist()))}")
     record = make_record(job, metric, loaded, dataset, rows)
-    record.counts.update({reason: len(found) for reason, found in left.items()})
+    record.counts.update({reason: len(images) for reason, images in left.items()})
     return replace(record, seconds=round(time.monotonic() - began, 2)), rows
 
 

@@ -14,7 +14,7 @@ from cambench import maps
 from cambench.data.regions import boxes_in_view
 from cambench.data.views import in_words
 from cambench.pixels import Normalisation
-from cambench.report.formats.html import Gallery, GalleryRow, Said
+from cambench.report.formats.html import Gallery, GalleryRow, Prediction
 from cambench.report.tables.varied import labelled, varied
 from cambench.stages.progress import say
 from cambench.stages.reporting.figures.scene import of_classes, photograph, plain, reload, view_of
@@ -166,20 +166,23 @@ def rows(
     made = []
     for row in wanted:
         shown = [s for s in every if np.isfinite(s.maps.maps[row]).all()]  # an image may have no map
-        drawn, says = {s.label: s.maps.maps[row] for s in shown}, {s.label: said(s, row, dataset) for s in shown}
+        drawn, predictions = (
+            {s.label: s.maps.maps[row] for s in shown},
+            {s.label: prediction_of(s, row, dataset) for s in shown},
+        )
         seen, factor = photograph(dataset, row, view)
         boxes = [
             (factor * x0, factor * y0, factor * x1, factor * y1) for x0, y0, x1, y1 in boxes_in_view(dataset, row, view)
         ]
-        made.append(GalleryRow(seen, plain(dataset.classes[int(first.target[row])]), boxes, drawn, says, why))
+        made.append(GalleryRow(seen, plain(dataset.classes[int(first.target[row])]), boxes, drawn, predictions, why))
     return made
 
 
-def said(shown: Shown, row: int, dataset: Dataset) -> Said:
+def prediction_of(shown: Shown, row: int, dataset: Dataset) -> Prediction:
     """What a network says of an image: its best class, whether that is a right one, and its probability.
 
     Where several classes may be right at once, no softmax over them is a probability.
     """
     best, logits = int(shown.maps.prediction[row]), torch.from_numpy(shown.maps.logits[row]).double()
     probability = None if dataset.multilabel else float(logits.softmax(0)[best])
-    return Said(plain(dataset.classes[best]), best in dataset.samples[row].right, probability)
+    return Prediction(plain(dataset.classes[best]), best in dataset.samples[row].right, probability)

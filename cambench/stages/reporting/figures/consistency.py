@@ -14,7 +14,7 @@ from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
 from cambench.losses.cgc import paired_windows
 from cambench.pixels import to_input, to_pixels
-from cambench.report.formats.html import GalleryRow, Said
+from cambench.report.formats.html import GalleryRow, Prediction
 from cambench.stages.network import LAST, load_network
 from cambench.stages.reporting.figures.qualitative import gridded, pick
 from cambench.stages.reporting.figures.scene import Drawn, cut, of_classes, photograph, plain, reload, view_of
@@ -49,11 +49,13 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
     for i, (row, original) in enumerate(zip(batch.rows, originals, strict=True)):
         maps = {label: heatmaps[i].numpy() for label, (heatmaps, _) in answers.items()}
         best = {label: int(predicted[i]) for label, (_, predicted) in answers.items()}
-        says = {label: Said(plain(dataset.classes[c]), c in dataset.samples[row].right) for label, c in best.items()}
+        predictions = {
+            label: Prediction(plain(dataset.classes[c]), c in dataset.samples[row].right) for label, c in best.items()
+        }
         whole, factor = photograph(dataset, row, view)
         fine, large = times(windows, factor), (whole.shape[0], whole.shape[1])
         boxes = [box for b in original.boxes if (box := moved(b, fine, i, large))]
-        made += [original, GalleryRow(cut(whole, fine[i : i + 1], large), CROP, boxes, maps, says)]
+        made += [original, GalleryRow(cut(whole, fine[i : i + 1], large), CROP, boxes, maps, predictions)]
     return made
 
 

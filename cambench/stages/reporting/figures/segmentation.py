@@ -47,11 +47,11 @@ def table(wanted: Sequence[str], on: str | None, arch: str | None, place: Place)
             f"figure segmentation: expected a table of {METRIC}, such as contrastive-cam/segmentation, got {got}."
         )
     records = read_records(place.results)
-    found = [drawn for cell in shown(made[0]) if (drawn := series(*cell, records)) is not None]
-    if not found:
+    classifiers = [drawn for cell in shown(made[0]) if (drawn := series(*cell, records)) is not None]
+    if not classifiers:
         raise UsageError(f"figure segmentation: nothing of {made[0].id} is measured; see `cambench reproduce {made[0].id}`.")
-    names = class_names(found[0].group[0], len(found[0].values), place)
-    return class_bars.by_class(paper_table(made[0], records, {}), names, found)
+    names = class_names(classifiers[0].group[0], len(classifiers[0].values), place)
+    return class_bars.by_class(paper_table(made[0], records, {}), names, classifiers)
 
 
 def shown(recipe: TableRecipe) -> list[tuple[tuple[str, str], CellRecipe]]:
@@ -67,10 +67,10 @@ def shown(recipe: TableRecipe) -> list[tuple[tuple[str, str], CellRecipe]]:
 
 def series(label: tuple[str, str], cell: CellRecipe, records: Sequence[Record]) -> Series | None:
     """The classes of one cell, from the same records that its table shows; None where it is not measured."""
-    found = chosen(cell.alternatives, records)
-    if found is None:
+    runs = chosen(cell.alternatives, records)
+    if runs is None:
         return None
-    group = found[1][0]
+    group = runs[1][0]
     values = [class_values(record) for record in group]
     return Series(*label, group, [measured(group, per_class) for per_class in zip(*values, strict=True)])
 
@@ -96,7 +96,7 @@ def class_names(record: Record, count: int, place: Place) -> tuple[str, ...]:
     Raises: DataError where the data is not at hand; CambenchError where it has another number of classes.
     """
     own = find_run(record.run, place.results).info.data
-    found = data.load(own["spec"], record.split, place.data, classes=own.get("classes")).classes
-    if len(found) != count:
-        raise CambenchError(f"{record.run}: expected {len(found)} classes, those of {record.dataset}, got rows of {count}.")
-    return found
+    names = data.load(own["spec"], record.split, place.data, classes=own.get("classes")).classes
+    if len(names) != count:
+        raise CambenchError(f"{record.run}: expected {len(names)} classes, those of {record.dataset}, got rows of {count}.")
+    return names
