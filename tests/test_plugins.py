@@ -78,6 +78,7 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
         ["reproduce", "cgc/6", "--on", "shapes", "--dry-run", *quick],
         ["report", str(EXAMPLE / "table.toml"), "--markdown", *roots],
         ["ls", "explainers", "x-grad-cam"],
+        ["doctor", "--quick", "--json", *roots],
     ]
     done = subprocess.run(
         [example, "-c", TYPE_ALL, json.dumps(commands)], capture_output=True, text=True, check=False, cwd=tmp_path
@@ -100,6 +101,8 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
     assert "pointing-game (xgrad-cam, logit) on shapes test" in out[12]
     assert "Plan of cgc/6 on shapes: 12 jobs: 12 to do; " in out[13] and "; 0 images" not in out[13]
     assert "XGrad-CAM" in out[14] and "w_k = Σ A_k·G_k / Σ A_k" in out[15]
+    added = {row["name"] for row in json.loads(out[16]) if row["what"] == "plug-in"}
+    assert added == {f"{kind[:-1]} {name}" for kind, name in NEW.items()}
     recipe = json.loads(next(tmp_path.glob("runs/shapes-label-*/run.json")).read_text())["recipe"]
     assert (recipe["arch"], recipe["input"]["size"], recipe["train"]["batch_size"]) == ("resnet8", 32, 8)
 

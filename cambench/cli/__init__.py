@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+import cambench
 from cambench.cli import (
     add_run,
     catalogue,
@@ -24,11 +25,12 @@ from cambench.cli import (
     reproduce,
     search,
     streams,
+    strict,
     train,
     travel,
 )
 from cambench.cli.strict import Command
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, UsageError
 
 INTERRUPTED = 130
 
@@ -57,9 +59,17 @@ app.add_typer(data.app, name="data")
 app.command("doctor", cls=Command)(doctor.doctor)
 
 
+def show_version(asked: bool) -> None:
+    """`cambench --version`."""
+    if asked:
+        typer.echo(f"cambench {cambench.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from; also behind any command.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print it.", is_eager=True, callback=show_version)] = False,
 ) -> None:
     """Train, explain, evaluate and report: a benchmark harness for class-activation-map explanations."""
 
@@ -72,7 +82,12 @@ def main() -> None:
     logging.getLogger("cambench").setLevel(logging.INFO)
     debug = len(arguments) < len(sys.argv) - 1 or "CAMBENCH_DEBUG" in os.environ
     try:
-        app(old.translated(arguments), prog_name="cambench")
+        code = app(old.translated(arguments), prog_name="cambench", standalone_mode=False)
+    except strict.PARSER_ERROR as e:
+        sys.stderr.write(strict.sentence(e))
+        sys.exit(UsageError.exit_code)
+    except typer.Abort:  # "no" at a question
+        sys.exit("stopped; nothing was done.")
     except CambenchError as e:
         if debug:
             raise
@@ -83,7 +98,6 @@ def main() -> None:
             raise
         sys.stderr.write(f"error: {streams.refusal(e)}\n")
         sys.exit(1)
-    except SystemExit as e:  # typer turns Ctrl-C into this
-        if e.code == INTERRUPTED:
-            sys.stderr.write("interrupted; run the same command again, it goes on from here\n")
-        raise
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this
+        sys.stderr.write("interrupted; run the same command again, it goes on from here\n")
+    sys.exit(code)

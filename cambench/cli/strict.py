@@ -9,7 +9,11 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from cambench.cli.streams import one_line
 from cambench.vocabulary import UsageError, check_once
+
+PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""What the parser raises, whether click is a package of its own or typer's."""
 
 ALWAYS = frozenset({"data_root", "results", "as_json"})
 """Options that every mode may take: where things lie, and the form for machines where it has one."""
@@ -21,7 +25,11 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Raises: UsageError for an option that is given twice."""
         if not ctx.resilient_parsing:
-            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            try:
+                _, _, order = self.make_parser(ctx).parse_args(list(args))
+            except PARSER_ERROR as e:
+                vars(e)["ctx"] = ctx  # the parser alone does not know whose it is
+                raise
             for parameter, times in Counter(order).items():
                 if isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag):
                     check_once(max(parameter.opts, key=len), times)
@@ -42,3 +50,12 @@ def refuse_unused(context: typer.Context, mode: str, modes: Mapping[str, Collect
         shown = max(parameter.opts, key=len) if option else str(getattr(parameter, "metavar", None) or name).strip("[].")
         homes = ", ".join(other for other, used in modes.items() if name in used)
         raise UsageError(f"{mode}: {shown} is not used here, it is for {homes}; leave it out.")
+
+
+def sentence(error: Any) -> str:
+    """One line of a parser's error, with its command; nothing where the parser has printed the help in its place."""
+    if not error.message and type(error).__name__ == "NoArgsIsHelpError":
+        return ""
+    command = error.ctx.command_path if error.ctx else "cambench"
+    problem = error.format_message().strip().rstrip(".")
+    return f"error: {one_line(' '.join(problem.split()))}; {command} --help shows what it takes.\n"

@@ -12,6 +12,7 @@ import pytest
 from interrupts import hear_interrupts
 from typed import Typed
 
+from cambench import __version__
 from cambench.data import synthbirds
 
 
@@ -74,6 +75,9 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report", "cgc/99"], 2, "cgc/1"),
         (["report", "--latex", "--csv"], 2, "one at a time"),
         (["report", "--paired", "a", "b", "--latex"], 2, "No such option: --latex"),
+        (["nosuch"], 2, "error: No such command 'nosuch'"),
+        (["train", "cgc", "--seed"], 2, "cambench train --help shows what it takes."),
+        (["reproduce", "cgc/1", "--seeds", "x"], 2, "error: Invalid value for '--seeds'"),
         (["report", "--paired", "a", "b"], 2, "no run 'a'"),
         (["report", "--on", "synthbirds"], 2, "expected a TABLE"),
         (["report", "cgc/1", "--arch", "resnet8"], 2, "expected --on DATASET"),
@@ -94,6 +98,12 @@ def test_what_goes_wrong_is_one_line_and_a_code(
     assert done.code == code, done.err
     assert said in done.err + done.out
     assert "Traceback" not in done.err
+    if code == 2:
+        assert done.err.splitlines()[-1].startswith("error: ") and "─" not in done.err
+
+
+def test_the_version(typed: Typed) -> None:
+    assert typed("--version").out == f"cambench {__version__}\n"
 
 
 def test_a_table_for_a_machine(typed: Typed, places: Path) -> None:

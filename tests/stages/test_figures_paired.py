@@ -87,9 +87,7 @@ def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common
     assert "differ most" in shown.rows[-2].why and "agree most" in shown.rows[-1].why and least < most
     for row in shown.rows:
         for p in row.predictions.values():
-            assert p.right == (p.name == row.name) and 0.25 <= p.probability <= 1, (
-                "the best of four classes"
-            )
+            assert p.right == (p.name == row.name) and 0.25 <= p.probability <= 1, "the best of four classes"
 
 
 def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none(measured: Place, tmp_path: Path) -> None:

@@ -6,19 +6,22 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from cambench.lookup import package, points
 from cambench.stages import workplace
 from cambench.stages.housekeeping.data import present
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import read_runs
 
+KINDS = ("method", "explainer", "metric", "dataset")
+"""The kinds of entries that other packages may add."""
 OPTIONAL = {"captum": "peers", "torchcam": "peers", "timm": "timm", "submitit": "slurm", "ray": "ray", "sklearn": "plots"}
 
 Row = dict[str, str]
 
 
 def examine(data_root: Path, results: Path, *, quick: bool = False) -> list[Row]:
-    """One row a fact: versions, devices (unless `quick`, for which torch need not be loaded), roots, optional packages, data
-    sets.
+    """One row a fact: versions, devices (unless `quick`, for which torch need not be loaded), roots, optional packages, what
+    other packages add, data sets.
     """
     rows = [("version", name, v) for name, v in versions().items()]
     rows += [] if quick else devices()
@@ -29,6 +32,11 @@ def examine(data_root: Path, results: Path, *, quick: bool = False) -> list[Row]
     rows += [
         ("optional", f"{name} [{extra}]", "installed" if find_spec(name) else "not installed")
         for name, extra in OPTIONAL.items()
+    ]
+    rows += [
+        ("plug-in", f"{kind} {name}", ", ".join(map(package, added)))
+        for kind in KINDS
+        for name, added in points(f"cambench.{kind}s").items()
     ]
     rows += [("data", row["name"], row["found"]) for row in present(data_root)]
     return [{"what": what, "name": name, "is": value} for what, name, value in rows]
