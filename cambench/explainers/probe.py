@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from cambench.explainers.probing.default import check_layer, default_layer, map_layers
 from cambench.explainers.probing.layers import find_layer, layer_names
@@ -44,6 +45,7 @@ class Probe:
         self.looking = False
         self.stack: ExitStack | None = None
         self.autocast: tuple[str, bool] | None = None
+        self.head = ExitStack()
 
     def __enter__(self) -> Self:
         if self.stack is not None:
@@ -111,6 +113,8 @@ class Probe:
         device = output.device.type
         if self.autocast is None:
             self.autocast = (device, torch.is_autocast_enabled(device))
+            if self.autocast[1]:
+                self.head.callback(register_module_forward_pre_hook(widen_inputs).remove)
         torch.set_autocast_enabled(device, False)
         return widened(output.detach()).requires_grad_()
 
@@ -119,6 +123,12 @@ class Probe:
         if self.autocast is not None:
             torch.set_autocast_enabled(*self.autocast)
             self.autocast = None
+        self.head.close()
+
+
+def widen_inputs(module: nn.Module, arguments: tuple[Any, ...]) -> Any:
+    """A hook of every module above the layer: what comes in bf16 along another path (a shortcut) meets float32 weights."""
+    return tuple(widened(a) if isinstance(a, Tensor) and a.is_floating_point() else a for a in arguments)
 
 
 def gap_linear_head(model: nn.Module, layer: str, image: Tensor, *, training: bool = True) -> nn.Linear | None:

@@ -8,6 +8,8 @@ import torchvision
 from explainers.networks import build, images, state
 from reference import cam as twin
 from torch import Tensor, nn
+from torch.nn.modules import module
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from cambench.explainers import INDEX, find_explainer
 from cambench.explainers.batch import all_class_maps, explain, explain_batch
@@ -151,6 +153,17 @@ def test_bf16_runs_the_trunk_alone_in_bf16(head: str) -> None:
     assert not torch.is_autocast_enabled("cpu")
     gradient = explain_batch(net, x, explainer="gradient", precision="bf16")
     assert gradient.maps.dtype == torch.float32 and gradient.maps.shape == (3, 12, 12)
+
+
+@pytest.mark.parametrize("layer", ["layer2.0.downsample.0", "layer2.0.conv1", "layer2.0.relu"])
+def test_in_bf16_a_layer_inside_a_block_meets_what_comes_by_another_path(layer: str) -> None:
+    torch.manual_seed(0)
+    net, x, classes = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4).eval(), torch.randn(2, 3, 32, 32), torch.tensor([0, 3])
+    plain = explain_batch(net, x, explainer="grad-cam", layer=layer, classes=classes)
+    half = explain_batch(net, x, explainer="grad-cam", layer=layer, classes=classes, precision="bf16")
+    assert half.maps.shape == plain.maps.shape and half.maps.dtype == torch.float32
+    assert 0 < float((half.maps - plain.maps).norm() / plain.maps.norm()) < 0.2
+    assert not module._global_forward_pre_hooks, "a hook is left"
 
 
 def test_input_gradients_are_those_of_autograd() -> None:
