@@ -227,6 +227,7 @@ class Batch:
 
     views: name -> (N,3,H,W) float32, normalised; label: (N,) int64; rows: positions in the data set's samples.
     unlabelled: other images for the same step, whose labels are -1; None where the objective asks for none.
+    negatives: images of other classes, as many in turn for each of the N; None where the objective asks for none.
     regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
     it shows none; None where the recipe asks for no masks.
     targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
@@ -237,6 +238,7 @@ class Batch:
     label: Tensor
     rows: tuple[int, ...]
     unlabelled: Batch | None = None
+    negatives: Batch | None = None
     regions: Tensor | None = None
     targets: Tensor | None = None
     epoch: int = 0

@@ -13,7 +13,7 @@ from cambench.cli import options as o
 
 def add_run(
     checkpoint: Annotated[Path, typer.Argument(help="A file of weights by torch.save: a state dict or a checkpoint.")],
-    method: Annotated[str, typer.Option("--method", help="What it was trained with: a method here, or another, say gcc.")],
+    method: Annotated[str, typer.Option("--method", help="What it was trained with: a method here, or another, say inca.")],
     arch: Annotated[str, typer.Option("--arch", help="See cambench ls archs; python:pkg.mod:function.")],
     dataset: o.TrainedOn,
     seed: o.Seed = 0,
@@ -24,7 +24,7 @@ def add_run(
 ) -> None:
     """Make a run of somebody's own checkpoint; eval, explain and report take it like a trained one and say that it is given.
 
-    Example: cambench add-run gcc.pth --method gcc --arch resnet50 --dataset imagenet. Surgery: --set model.surgery=[…].
+    Example: cambench add-run inca.pth --method inca --arch resnet50 --dataset imagenet. Surgery: --set model.surgery=[…].
     """
     from cambench.stages.training.add_run import Adding
     from cambench.stages.training.add_run import add_run as stage

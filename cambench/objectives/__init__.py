@@ -26,6 +26,7 @@ from cambench.objectives import (
     cutmix,
     cutmix_cfce,
     excon,
+    gcc,
     has,
     multilabel,
     segmentation,
@@ -50,12 +51,14 @@ class Objective:
     """An objective: the views it asks for (view name -> view kind), the settings it takes, its step.
 
     unlabelled: the views of the batch of other images that it asks for beside the labelled one; {} for none.
+    negatives: how many images of other classes it asks for beside each labelled one, through the same views.
     masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one; None
     where any set will do. frozen: its step trains the classifier alone; the rest stays in eval mode and without gradient.
     then: the objective, without settings, whose pass over the images follows in every epoch.
     until_start: the objective whose steps, views and settings are also this one's, bit by bit, before the epoch
     `settings.start` of 200. passes: forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the
-    loss looks at, 1 for one that only the classifier learns from, 4 to explain and classify masked images. name: its key.
+    loss looks at, 12 for a composite of four, 1 for a view that only the classifier learns from, 4 to explain and classify
+    masked images. name: its key.
     Raises: UsageError for an unknown kind of view, settings that are no pydantic model or a step of other arguments.
     """
 
@@ -64,6 +67,7 @@ class Objective:
     step: Callable[[Any, Network, Batch, torch.Generator], Terms]
     source: str
     unlabelled: dict[str, str] = field(default_factory=dict)
+    negatives: int = 0
     masks: bool = False
     multilabel: bool | None = False
     frozen: bool = False
@@ -111,6 +115,7 @@ INDEX: dict[str, Objective] = named(
             unlabelled={"query": "resize-center-crop"},
             passes=9,
         ),
+        "gcc": Objective(CROP, gcc.Settings, gcc.step, "rivals protocol §1", negatives=3, passes=15),
         "cfce": Objective(CROP, cfce.Settings, cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
         "cutmix-cfce": Objective(CROP, cutmix.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
         "cutmix": Objective(CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),

@@ -41,9 +41,9 @@ label = ["CE"]
 select = { method = "ce" }
 
 [[rows]]
-label = ["GCC"]
+label = ["InCA"]
 published_only = true
-select = { method = "gcc" }
+select = { method = "inca" }
 
 [[rows]]
 label = ["Nobody's"]
@@ -60,28 +60,28 @@ def checkpoint(path: Path, seed: int = 0, classes: int = 4, **broken: float) -> 
     return path
 
 
-def small(path: Path, seed: int = 0, method: str = "gcc") -> Adding:
+def small(path: Path, seed: int = 0, method: str = "inca") -> Adding:
     return Adding(path, method, "resnet8", "synthbirds", seed, ["input.size=32"])
 
 
 def test_a_checkpoint_becomes_a_run_that_is_measured_and_shown_as_given(place: Place, tmp_path: Path) -> None:
     files = [checkpoint(tmp_path / f"theirs-{seed}.pth", seed) for seed in (0, 1)]
     added = [add_run(small(path, seed), place) for seed, path in enumerate(files)]
-    assert added[0].name.startswith("synthbirds-gcc-resnet8-s0-") and added[0].name != added[1].name
+    assert added[0].name.startswith("synthbirds-inca-resnet8-s0-") and added[0].name != added[1].name
     for path in files:
         path.unlink()  # the run carries its weights
     facts = json.loads((added[0].path / "run.json").read_text())
     assert (facts["kind"], facts["given"], facts["finished"]) == ("added", "theirs-0.pth", True)
     assert set(facts["recipe"]) == {"method", "arch", "model", "input"}, "nothing is claimed of a training"
     records = works.evaluate_all(works.Works([run.name for run in added]), [EvalJob("top1"), EvalJob("ch")], place)
-    assert {r.run for r in records} == {run.name for run in added} and {r.method for r in records} == {"gcc"}
+    assert {r.run for r in records} == {run.name for run in added} and {r.method for r in records} == {"inca"}
     assert works.explain_all(works.Works([added[0].name]), [ExplainJob("cam")], place)[0].exists()
     works.evaluate_all(works.Works([]), [EvalJob("top1")], place)  # a verb without RUN takes them too
     table = paper_table(parse_table(TABLE, "mine/1"), read_records(place.results), {})
-    ce, gcc, nobody = (row.cells[0] for row in table.rows)
+    ce, inca, nobody = (row.cells[0] for row in table.rows)
     assert ce.measured is not None and nobody.measured is None
-    assert gcc.measured is not None and gcc.measured.seeds == (0, 1)
-    said = [table.footnotes[mark - 1] for mark in (*table.rows[1].marks, *gcc.marks)]
+    assert inca.measured is not None and inca.measured.seeds == (0, 1)
+    said = [table.footnotes[mark - 1] for mark in (*table.rows[1].marks, *inca.marks)]
     assert "Weights given, not trained here." in said and "Weights: theirs-0.pth, theirs-1.pth." in said
     assert f"{PUBLISHED_ONLY}." not in said
     assert [table.footnotes[mark - 1] for mark in table.rows[2].marks] == [f"{PUBLISHED_ONLY}."]

@@ -11,6 +11,7 @@ import torch
 
 from cambench import seeds
 from cambench.data.loader import train_batches
+from cambench.data.negatives import negative_batches
 from cambench.data.plan import Masks
 from cambench.data.views import View
 from cambench.objectives import Step
@@ -23,7 +24,7 @@ class Lessons:
 
     unlabelled: a second set, of which each step gets one batch of the same size, shuffled anew every epoch; an epoch sees as
     many of its batches as of `dataset`. source: device, workers and cache of the loader. masks: the source of the labelled
-    batches' `regions`. epochs: how many there are.
+    batches' `regions`. epochs: how many there are. negatives: images of other classes beside each, drawn anew every epoch.
     """
 
     dataset: Dataset
@@ -35,6 +36,7 @@ class Lessons:
     source: Mapping[str, Any] = field(default_factory=dict)
     masks: Masks | None = None
     epochs: int = 0
+    negatives: int = 0
 
     @property
     def steps(self) -> int:
@@ -43,7 +45,7 @@ class Lessons:
 
     @property
     def images(self) -> int:
-        """Images an epoch, those without labels included."""
+        """Images an epoch, those without labels included and negatives not."""
         others = 0 if self.unlabelled is None else min(self.steps * self.batch_size, len(self.unlabelled))
         return len(self.dataset) + others
 
@@ -52,6 +54,10 @@ class Lessons:
         size: dict[str, Any] = {"batch_size": self.batch_size, "epoch": epoch}
         loaded = train_batches(self.dataset, self.views, seed=self.seed, masks=self.masks, **size, **self.source)
         batches = (replace(batch, epoch=epoch + 1, epochs=self.epochs) for batch in loaded)
+        if self.negatives:
+            drawn = negative_batches(self.dataset, self.views, self.negatives, seed=self.seed, **size, **self.source)
+            yield from (replace(batch, negatives=beside) for batch, beside in zip(batches, drawn, strict=True))
+            return
         if self.unlabelled is None:
             yield from batches
             return
@@ -90,15 +96,20 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 def cut(batch: Batch, parts: int) -> list[Batch]:
     """Exactly `parts` pieces whose sizes differ by at most one."""
     ends = [len(batch.rows) * i // parts for i in range(parts + 1)]
-    return [
-        replace(
-            batch,
-            views={k: v[a:b] for k, v in batch.views.items()},
-            label=batch.label[a:b],
-            rows=batch.rows[a:b],
-            unlabelled=None,
-            regions=None if batch.regions is None else batch.regions[a:b],
-            targets=None if batch.targets is None else batch.targets[a:b],
-        )
-        for a, b in zip(ends, ends[1:], strict=False)
-    ]
+    return [piece(batch, a, b) for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def piece(batch: Batch, start: int, stop: int) -> Batch:
+    """The images `start` to `stop` of a batch with their negatives; without unlabelled ones, whose order is their own."""
+    some, beside = slice(start, stop), batch.negatives
+    each = 0 if beside is None else len(beside.rows) // len(batch.rows)
+    return replace(
+        batch,
+        views={name: images[some] for name, images in batch.views.items()},
+        label=batch.label[some],
+        rows=batch.rows[some],
+        unlabelled=None,
+        negatives=None if beside is None else piece(beside, each * start, each * stop),
+        regions=None if batch.regions is None else batch.regions[some],
+        targets=None if batch.targets is None else batch.targets[some],
+    )

@@ -160,6 +160,7 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
         {"workers": place.workers, "cache": place.results / "cache"},
         masks_of(objective, recipe, dataset, view("resize-center-crop", recipe.input)),
         recipe.train.epochs,
+        objective.negatives,
     )
 
 
@@ -169,7 +170,8 @@ def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -
         return []
     then, step = objectives.make(objective.then, {})
     views = {name: view(kind, recipe.input) for name, kind in then.views.items()}
-    lessons = replace(first, views=views, seed=seeds.derive(first.seed, then.name), unlabelled=None, masks=None)
+    own = seeds.derive(first.seed, then.name)
+    lessons = replace(first, views=views, seed=own, unlabelled=None, masks=None, negatives=then.negatives)
     return [Phase(step, lessons, then.name, then.frozen)]
 
 
