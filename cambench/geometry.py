@@ -50,6 +50,17 @@ def whole(n: int, height: int, width: int) -> Windows:
     return Windows(zero, zero, zero + height, zero + width, zero.bool(), clipped=False)
 
 
+def scaled(windows: Windows, source: tuple[int, int], size: tuple[int, int]) -> Windows:
+    """Windows of a source of one size as windows of another, outward to whole pixels; as they are where the sizes agree."""
+    if size == source:
+        return windows
+    top = (windows.top * size[0] / source[0]).floor()
+    left = (windows.left * size[1] / source[1]).floor()
+    tall = ((windows.top + windows.height) * size[0] / source[0]).ceil() - top
+    wide = ((windows.left + windows.width) * size[1] / source[1]).ceil() - left
+    return replace(windows, top=top, left=left, height=tall, width=wide)
+
+
 def uniforms(n: int, generator: torch.Generator) -> Tensor:
     """(N, 10, 4) uniform numbers: all that `random_resized_crop` draws for N images."""
     return torch.rand(n, TRIES, 4, generator=generator, dtype=torch.float64)

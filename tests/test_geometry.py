@@ -220,3 +220,11 @@ def test_moving_windows_to_a_device_keeps_them() -> None:
     one = window(1, 2, 3, 4, flip=True, clipped=False)
     again = one.to("cpu")
     assert (float(again.top), float(again.width), bool(again.flip), again.clipped) == (1, 4, True, False)
+
+
+def test_windows_of_another_size_go_outward_to_whole_pixels() -> None:
+    box = window(3, 1, 5, 6, flip=True)
+    for size, expected in {(48, 72): (6, 3, 10, 18), (224, 224): (28, 9, 47, 57), (6, 6): (0, 0, 2, 2)}.items():
+        got = geometry.scaled(box, (24, 24), size)
+        assert tuple(int(v) for v in (got.top, got.left, got.height, got.width)) == expected and bool(got.flip)
+    assert geometry.scaled(box, (24, 24), (24, 24)) is box

@@ -20,7 +20,10 @@ from cambench.vocabulary import Batch
 
 
 class Consistency(Strict):
-    """Choices in which paper and authors' code differ (CGC protocol §5.1), and λ (`weight`) and τ (`temperature`)."""
+    """Choices in which paper and authors' code differ (CGC protocol §5.1), and λ (`weight`) and τ (`temperature`).
+
+    `heatmap_size`: the side to which heatmaps are up-sampled, 224 in the released code; 0 is the input's own.
+    """
 
     temperature: float = Field(gt=0)
     weight: float = Field(ge=0)
@@ -29,6 +32,7 @@ class Consistency(Strict):
     reduction: Literal["mean", "sum"]
     flip: Literal["consistent", "released"]
     negatives: Literal["contrastive", "squared", "released"]
+    heatmap_size: int = Field(default=0, ge=0)
 
 
 class Settings(Consistency):
@@ -67,7 +71,8 @@ def consistency(
     classes = logits.argmax(1)
     of_changed = differentiable_cam(changed_activation, changed_logits, classes, network.head)
     of_query = differentiable_cam(activation, logits, classes, network.head)
-    a, b = consistency_maps(of_changed, of_query, for_map, size)
+    own = (settings.heatmap_size or size[0], settings.heatmap_size or size[1])
+    a, b = consistency_maps(of_changed, of_query, geometry.scaled(for_map, size, own), own)
     if settings.negatives == "contrastive":
         loss = grouped_cgc_loss(
             a,

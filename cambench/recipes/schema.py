@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
+    field_serializer,
     field_validator,
     model_serializer,
     model_validator,
@@ -222,6 +223,9 @@ class Schedule(Strict):
     warmup_epochs: int = Field(ge=0)
 
 
+UNSAID_SETTINGS: Mapping[str, Any] = {"heatmap_size": 0}
+"""Settings of objectives that are left out at these values, so that runs from before them stay the same."""
+
 WORDS = ("summary", "source", "sources", "deviations", "given")
 """Fields of a resolved recipe that are words about it: no part of what makes two trainings the same."""
 
@@ -247,3 +251,7 @@ class TrainingRecipe(Strict):
     objective_settings: dict[str, Any]
     sources: dict[str, str]
     deviations: list[str]
+
+    @field_serializer("objective_settings")
+    def _said(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in settings.items() if value != UNSAID_SETTINGS.get(key)}

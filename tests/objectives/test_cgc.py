@@ -69,7 +69,8 @@ def drawn(flip: str) -> dict[str, list]:
 
 
 CHOICES = [{}, {"anchor": "paper"}, {"ce_views": "query"}, {"reduction": "sum"}, {"flip": "released"}]
-CHOICES += [{"negatives": "squared"}, {"negatives": "released"}, {"group": 64}, {"group": 2}]
+CHOICES += [{"negatives": "squared"}, {"negatives": "released"}, {"group": 64}, {"group": 2}, {"heatmap_size": 224}]
+CHOICES += [{"negatives": "released", "heatmap_size": 33}, {"heatmap_size": 7}]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,17 @@ def test_cross_entropy_is_the_mean_over_the_batch() -> None:
         values["loss"].double(), -torch.log(p[torch.arange(N), given.label]).mean(), rtol=1e-5, atol=1e-6
     )
     assert float(values["accuracy"]) == pytest.approx(float((p.argmax(1) == given.label).double().mean()))
+
+
+def test_as_released_the_pixel_mean_does_not_depend_on_the_size_of_the_images() -> None:
+    settings, values = {**DEFAULT, "negatives": "released", "weight": 1000.0}, {}
+    for size in (0, 224):
+        model, layer = build("linear head")
+        _, step = objectives.make("cgc", {**settings, "heatmap_size": size})
+        head = gap_linear_head(model, layer, torch.randn(1, 3, SIZE, SIZE, dtype=torch.float64))
+        network = Network(model.train(), layer, head)
+        values[size] = float(differentiate(step(network, batch(), torch.Generator().manual_seed(5)))["consistency"])
+    assert values[0] / values[224] == pytest.approx((224 / SIZE) ** 2, rel=0.1)
 
 
 def test_the_released_flip_mirrors_a_quarter_of_the_images_and_half_of_the_maps() -> None:

@@ -87,7 +87,18 @@ def test_one_percent_of_the_labels() -> None:
 
 def test_no_negatives_as_released() -> None:
     settings = recipes.load("cgc-no-negatives-released", "imagenet", "resnet18").objective_settings
-    assert (settings["negatives"], settings["weight"]) == ("released", 1000.0)
+    assert (settings["negatives"], settings["weight"], settings["heatmap_size"]) == ("released", 1000.0, 224)
+
+
+def test_every_released_variant_has_heatmaps_of_224_px_and_the_others_those_of_the_input() -> None:
+    released = {m for m in recipes.METHODS if m.startswith("cgc") and m.endswith("-released")}
+    assert released and presets.presets()["flip-released"]["set"]["objective_settings.heatmap_size"] == 224
+    for method in recipes.METHODS:
+        recipe = recipes.load(method, "cub")
+        size = recipe.objective_settings.get("heatmap_size")
+        assert size == (224 if method in released else 0 if method.startswith("cgc") else None)
+        written = recipe.model_dump()["objective_settings"]
+        assert ("heatmap_size" in written) == (method in released), "a run from before the setting stays the same run"
 
 
 def test_a_table_recipes_preset_is_no_deviation_and_gives_way_to_the_command_line() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
@@ -32,11 +34,20 @@ def cut(x: Tensor, window: tuple[int, int, int, int], flip: bool, size: int) -> 
     return piece.flip(3) if flip else piece
 
 
+def outward(window: tuple[int, int, int, int], old: int, new: int) -> tuple[int, int, int, int]:
+    """A box of the query as whole pixels of its heatmap, where that is of another size."""
+    top, left, height, width = window
+    y, x = top * new // old, left * new // old
+    return y, x, math.ceil((top + height) * new / old) - y, math.ceil((left + width) * new / old) - x
+
+
 def loss(
     model: nn.Module, layer: nn.Module, views: dict[str, Tensor], label: Tensor, draws: dict[str, list], settings: dict
 ) -> Tensor:
     """CE terms + λ·consistency. draws: `windows`, `image_flips`, `map_flips`, one entry an image."""
     query, size = views["query"], views["query"].shape[2]
+    maps_size = settings.get("heatmap_size") or size
+    boxes = [outward(w, size, maps_size) for w in draws["windows"]]
     terms = [cross_entropy(model(views["crop"]), label)] if settings["ce_views"] == "all" else []
     logits, activation = network_with_map(model, layer, query)
     cuts = [cut(query[i : i + 1], w, draws["image_flips"][i], size) for i, w in enumerate(draws["windows"])]
@@ -45,10 +56,10 @@ def loss(
     if settings["ce_views"] == "all":
         terms.append(cross_entropy(changed_logits, label))
     classes = logits.argmax(1, keepdim=True)
-    of_changed = heatmap(changed_logits.gather(1, classes), changed_activation, size)
-    of_query = heatmap(logits.gather(1, classes), activation, size)
+    of_changed = heatmap(changed_logits.gather(1, classes), changed_activation, maps_size)
+    of_query = heatmap(logits.gather(1, classes), activation, maps_size)
     a = [of_changed[i].flatten() for i in range(len(query))]
-    b = [cut(of_query[i : i + 1], w, draws["map_flips"][i], size).flatten() for i, w in enumerate(draws["windows"])]
+    b = [cut(of_query[i : i + 1], w, draws["map_flips"][i], maps_size).flatten() for i, w in enumerate(boxes)]
     a, b = [x / x.norm() for x in a], [x / x.norm() for x in b]
     return sum(terms) + settings["weight"] * consistency(a, b, settings)
 
