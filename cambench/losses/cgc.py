@@ -15,7 +15,8 @@ from torch.nn import functional
 from cambench import geometry, maps
 from cambench.vocabulary import UsageError
 
-Variant = Literal["released", "paper"]
+Anchor = Literal["released", "printed"]
+"""Whose similarities to the others are the negatives: a_i's in the authors' code, b_i's in the paper's equation."""
 STEPS = ("relu", "resize", "sum-to-one-epsilon")
 
 
@@ -43,25 +44,25 @@ def consistency_maps(
     return a.flatten(1), b.flatten(1)
 
 
-def cgc_loss(a: Tensor, b: Tensor, temperature: float = 0.5, variant: Variant = "released") -> Tensor:
+def cgc_loss(a: Tensor, b: Tensor, temperature: float = 0.5, anchor: Anchor = "released") -> Tensor:
     """Contrast of each pair of heatmaps with the others of its group; a, b are divided by their L2 norms here.
 
     released:  L_i = −log e^{⟨a_i,b_i⟩/τ} / (e^{⟨a_i,b_i⟩/τ} + Σ_{j≠i} e^{⟨a_i,a_j⟩/τ})
-    paper:     L_i = −log e^{⟨b_i,a_i⟩/τ} / Σ_j e^{⟨b_i,a_j⟩/τ}
-    Source: CGC §3.1, the equation of L_i (`paper`; it has no number), authors' code (`released`).
+    printed:   L_i = −log e^{⟨b_i,a_i⟩/τ} / Σ_j e^{⟨b_i,a_j⟩/τ}
+    Source: CGC §3.1, the equation of L_i (`printed`; it has no number), authors' code (`released`).
     a, b (n,P): one group of n non-negative maps -> (n,) in nats.
-    Raises: UsageError for an unknown variant or shapes that differ.
+    Raises: UsageError for an unknown anchor or shapes that differ.
     """
     check(a, b)
     with torch.autocast(a.device.type, enabled=False):
         a, b = unit(a), unit(b)
-        if variant == "released":
+        if anchor == "released":
             own = torch.eye(len(a), dtype=torch.bool, device=a.device)
             similarity = torch.where(own, (a * b).sum(1, keepdim=True), a @ a.T)
-        elif variant == "paper":
+        elif anchor == "printed":
             similarity = b @ a.T
         else:
-            raise UsageError(f"CGC loss: expected variant released or paper, got {variant!r}.")
+            raise UsageError(f"CGC loss: expected anchor released or printed, got {anchor!r}.")
         similarity = similarity / temperature
         return torch.logsumexp(similarity, 1) - similarity.diagonal()
 
@@ -72,7 +73,7 @@ def grouped_cgc_loss(
     group: int = 64,
     *,
     temperature: float = 0.5,
-    variant: Variant = "released",
+    anchor: Anchor = "released",
     reduction: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
     """The CGC loss of consecutive groups: `mean` of the groups' means, `sum` of the groups' sums.
@@ -82,7 +83,7 @@ def grouped_cgc_loss(
     """
     check(a, b)
     pairs = zip(torch.split(a, group), torch.split(b, group), strict=True)
-    groups = [cgc_loss(x, y, temperature, variant) for x, y in pairs if len(x) >= 2]
+    groups = [cgc_loss(x, y, temperature, anchor) for x, y in pairs if len(x) >= 2]
     if not groups:
         return (a * 0).sum()
     if reduction == "sum":

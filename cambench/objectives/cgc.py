@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cambench import geometry
 from cambench.explainers.gradient_cam import differentiable_cam
-from cambench.losses.cgc import consistency_maps, grouped_cgc_loss, paired_windows, positive_pair_loss
+from cambench.losses.cgc import Anchor, consistency_maps, grouped_cgc_loss, paired_windows, positive_pair_loss
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
@@ -27,7 +27,7 @@ class Consistency(Strict):
 
     temperature: float = Field(gt=0)
     weight: float = Field(ge=0)
-    anchor: Literal["released", "paper"]
+    anchor: Anchor
     group: int = Field(ge=2)
     reduction: Literal["mean", "sum"]
     flip: Literal["consistent", "released"]
@@ -79,7 +79,7 @@ def consistency(
             b,
             group=settings.group,
             temperature=settings.temperature,
-            variant=settings.anchor,
+            anchor=settings.anchor,
             reduction=settings.reduction,
         )
     else:

@@ -14,7 +14,7 @@ from cambench import geometry
 from cambench.losses.cgc import cgc_loss, consistency_maps, grouped_cgc_loss, heatmap, paired_windows, positive_pair_loss
 from cambench.vocabulary import UsageError
 
-VARIANTS = ["released", "paper"]
+ANCHORS = ["released", "printed"]
 
 
 def pairs(n: int = 5, p: int = 12, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -34,38 +34,38 @@ def numeric_gradient(f, x: np.ndarray) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("anchor", ANCHORS)
 @pytest.mark.parametrize("temperature", [0.5, 0.1])
-def test_cgc_loss_matches_its_twin(variant: str, temperature: float) -> None:
+def test_cgc_loss_matches_its_twin(anchor: str, temperature: float) -> None:
     a, b = pairs()
-    expected = twin.cgc_losses(a.numpy(), b.numpy(), temperature, variant)
-    rows = cgc_loss(a, b, temperature, variant)
+    expected = twin.cgc_losses(a.numpy(), b.numpy(), temperature, anchor)
+    rows = cgc_loss(a, b, temperature, anchor)
     torch.testing.assert_close(rows, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_gradient_of_cgc_loss_matches_its_twin(variant: str) -> None:
+@pytest.mark.parametrize("anchor", ANCHORS)
+def test_gradient_of_cgc_loss_matches_its_twin(anchor: str) -> None:
     a, b = (x.requires_grad_() for x in pairs(4, 6))
-    got = torch.autograd.grad(cgc_loss(a, b, 0.5, variant).mean(), (a, b))
+    got = torch.autograd.grad(cgc_loss(a, b, 0.5, anchor).mean(), (a, b))
     fixed_a, fixed_b = a.detach().numpy(), b.detach().numpy()
-    by_a = numeric_gradient(lambda x: np.mean(twin.cgc_losses(x, fixed_b, 0.5, variant)), fixed_a)
-    by_b = numeric_gradient(lambda x: np.mean(twin.cgc_losses(fixed_a, x, 0.5, variant)), fixed_b)
+    by_a = numeric_gradient(lambda x: np.mean(twin.cgc_losses(x, fixed_b, 0.5, anchor)), fixed_a)
+    by_b = numeric_gradient(lambda x: np.mean(twin.cgc_losses(fixed_a, x, 0.5, anchor)), fixed_b)
     np.testing.assert_allclose(got[0].numpy(), by_a, atol=1e-8)
     np.testing.assert_allclose(got[1].numpy(), by_b, atol=1e-8)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_identical_maps_give_the_logarithm_of_the_group(variant: str) -> None:
+@pytest.mark.parametrize("anchor", ANCHORS)
+def test_identical_maps_give_the_logarithm_of_the_group(anchor: str) -> None:
     a = torch.rand(1, 9, dtype=torch.float64).expand(32, 9)
-    assert float(cgc_loss(a, a, 0.5, variant).mean()) == pytest.approx(math.log(32), abs=1e-12)
+    assert float(cgc_loss(a, a, 0.5, anchor).mean()) == pytest.approx(math.log(32), abs=1e-12)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("anchor", ANCHORS)
 @pytest.mark.parametrize(("n", "temperature"), [(32, 0.5), (5, 0.1)])
-def test_perfect_positives_and_orthogonal_negatives_give_the_best_value(variant: str, n: int, temperature: float) -> None:
+def test_perfect_positives_and_orthogonal_negatives_give_the_best_value(anchor: str, n: int, temperature: float) -> None:
     a = torch.eye(n, dtype=torch.float64)
     best = math.log(1 + (n - 1) * math.exp(-1 / temperature))
-    assert float(cgc_loss(3 * a, 7 * a, temperature, variant).mean()) == pytest.approx(best, abs=1e-12)
+    assert float(cgc_loss(3 * a, 7 * a, temperature, anchor).mean()) == pytest.approx(best, abs=1e-12)
 
 
 def test_orthogonal_positives_and_equal_negatives_give_the_worst_released_value() -> None:
@@ -75,10 +75,10 @@ def test_orthogonal_positives_and_equal_negatives_give_the_worst_released_value(
     assert math.log(1 + 31 * math.e**2) == pytest.approx(5.438, abs=1e-3)
 
 
-def test_variants_agree_where_the_pairs_agree_and_differ_elsewhere() -> None:
+def test_both_anchors_agree_where_the_pairs_agree_and_differ_elsewhere() -> None:
     a, b = pairs()
-    torch.testing.assert_close(cgc_loss(a, a, 0.5, "released"), cgc_loss(a, a, 0.5, "paper"), rtol=0, atol=1e-12)
-    assert bool(((cgc_loss(a, b, 0.5, "released") - cgc_loss(a, b, 0.5, "paper")).abs() > 1e-4).any())
+    torch.testing.assert_close(cgc_loss(a, a, 0.5, "released"), cgc_loss(a, a, 0.5, "printed"), rtol=0, atol=1e-12)
+    assert bool(((cgc_loss(a, b, 0.5, "released") - cgc_loss(a, b, 0.5, "printed")).abs() > 1e-4).any())
 
 
 def test_hand_value_of_two_pairs() -> None:
@@ -88,7 +88,7 @@ def test_hand_value_of_two_pairs() -> None:
     released = [math.log(1 + math.exp((0 - half) / 0.5)), math.log(1 + math.exp((0 - 1) / 0.5))]
     paper = [math.log(1 + math.exp((half - half) / 0.5)), math.log(1 + math.exp((0 - 1) / 0.5))]
     assert cgc_loss(a, b, 0.5, "released").tolist() == pytest.approx(released, abs=1e-6)
-    assert cgc_loss(a, b, 0.5, "paper").tolist() == pytest.approx(paper, abs=1e-6)
+    assert cgc_loss(a, b, 0.5, "printed").tolist() == pytest.approx(paper, abs=1e-6)
 
 
 def test_groups_are_consecutive_and_a_rest_of_one_is_dropped() -> None:
@@ -189,7 +189,7 @@ def test_inputs_are_not_modified() -> None:
 
 def test_wrong_names_and_shapes_are_refused() -> None:
     a, b = pairs()
-    with pytest.raises(UsageError, match="released or paper, got 'both'"):
+    with pytest.raises(UsageError, match="released or printed, got 'both'"):
         cgc_loss(a, b, 0.5, "both")
     with pytest.raises(UsageError, match=r"\(5, 12\) and \(4, 12\)"):
         cgc_loss(a, b[:4])

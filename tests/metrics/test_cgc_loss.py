@@ -34,9 +34,9 @@ def explain(image: Tensor, classes: Tensor) -> Tensor:
     return pooled[torch.arange(len(image)), classes]
 
 
-@pytest.mark.parametrize("variant", ["released", "paper"])
-def test_rows_match_the_twin(variant: str) -> None:
-    rows = measure(images(), explain, predict, torch.Generator().manual_seed(7), variant=variant)
+@pytest.mark.parametrize("anchor", ["released", "printed"])
+def test_rows_match_the_twin(anchor: str) -> None:
+    rows = measure(images(), explain, predict, torch.Generator().manual_seed(7), anchor=anchor)
     w = paired_windows(N, (SIZE, SIZE), torch.Generator().manual_seed(7))
     classes = predict(images()).argmax(1)
     changed = explain(geometry.resample(images(), w, (SIZE, SIZE)), classes)
@@ -47,7 +47,7 @@ def test_rows_match_the_twin(variant: str) -> None:
         b.append(
             twin.transform(twin.heatmap(explain(images(), classes)[i].numpy(), (SIZE, SIZE)), box, bool(w.flip[i])).ravel()
         )
-    expected = twin.cgc_losses(np.stack(a), np.stack(b), 0.5, variant)
+    expected = twin.cgc_losses(np.stack(a), np.stack(b), 0.5, anchor)
     assert rows.tolist() == pytest.approx(expected, rel=1e-9)
 
 

@@ -68,7 +68,7 @@ def drawn(flip: str) -> dict[str, list]:
     return {"windows": windows, "map_flips": w.flip.tolist(), "image_flips": (w.flip & second).tolist()}
 
 
-CHOICES = [{}, {"anchor": "paper"}, {"ce_views": "query"}, {"reduction": "sum"}, {"flip": "released"}]
+CHOICES = [{}, {"anchor": "printed"}, {"ce_views": "query"}, {"reduction": "sum"}, {"flip": "released"}]
 CHOICES += [{"negatives": "squared"}, {"negatives": "released"}, {"group": 64}, {"group": 2}, {"heatmap_size": 224}]
 CHOICES += [{"negatives": "released", "heatmap_size": 33}, {"heatmap_size": 7}]
 

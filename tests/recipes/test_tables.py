@@ -176,7 +176,8 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
 
 
 @pytest.mark.parametrize(("table", "rows", "columns"), [
-    ("1", [f"resnet8/{m}" for m in ("Baseline", "GCC", "CGC")], ["Top-1 Acc (%)", "CH (%)", "CGC Loss", "CH, correct (%)"]),
+    ("1", [f"resnet8/{m}" for m in ("Baseline", "GCC", "CGC")],
+     ["Top-1 Acc (%)", "CH (%)", "CGC Loss", "CGC Loss, printed", "CH, correct (%)"]),
     ("2", ["Baseline", "CGC"], ["Insertion AUC", "Insertion AUC, as released"]),
     ("3", ["Baseline", "CGC"], ["Top-1 Acc (%)", "CH (%)"]),
     ("4", ["Baseline", "GCC", "CGC"], ["CH (%) using cMWP", "CH, correct (%)", "CH, small (%)"]),
@@ -219,7 +220,7 @@ def test_a_part_of_a_table_is_chosen_by_label() -> None:
     (some,) = part([one], ["resnet18"], ["CH (%)"])
     assert [line.label for line in some.rows] == [["ResNet18", m] for m in ("Baseline", "GCC", "CGC")]
     assert [line.label for line in some.columns] == [["CH (%)"]]
-    assert some.notes[0] == "A part of the table: 3 of 6 rows, 1 of 4 columns, as chosen."
+    assert some.notes[0] == "A part of the table: 3 of 6 rows, 1 of 5 columns, as chosen."
     assert [line.label for line in part([one], ["ResNet50/CGC"], [])[0].rows] == [["ResNet50", "CGC"]]
     assert part([one], [], []) == [one]
     assert [recipe.id for recipe in part(load_tables("cgc"), [], ["FGVC-Aircraft"])] == ["cgc/6"], (

@@ -112,6 +112,18 @@ def test_a_table_recipes_preset_is_no_deviation_and_gives_way_to_the_command_lin
         recipes.load("cgc", "cub", preset={"data.shot": 5})
 
 
+def test_the_printed_objective_is_one_preset() -> None:
+    """CGC protocol §1.3, §1.4, §5.1, the column of the paper."""
+    settings = recipes.load("cgc", "imagenet", overrides=presets.overrides("loss-printed")).objective_settings
+    assert (settings["anchor"], settings["ce_views"], settings["reduction"], settings["group"]) == (
+        "printed",
+        "query",
+        "sum",
+        256,
+    )
+    assert recipes.load("cgc", "imagenet").train.batch_size == 256, "the group is the whole batch"
+
+
 @pytest.mark.parametrize("name", sorted(presets.presets()))
 def test_every_named_preset_is_a_valid_group_of_overrides(name: str) -> None:
     recipe = recipes.load("cgc", "cub", overrides=presets.overrides(name))

@@ -36,14 +36,14 @@ def transform(full: Map, box: tuple[int, int, int, int], flip: bool) -> Map:
     return piece[:, ::-1] if flip else piece
 
 
-def cgc_losses(a: Map, b: Map, temperature: float, variant: str) -> list[float]:
+def cgc_losses(a: Map, b: Map, temperature: float, anchor: str) -> list[float]:
     """L_i of CGC protocol §1.3 for one group."""
     a = np.stack([row / np.sqrt((row**2).sum()) for row in a])
     b = np.stack([row / np.sqrt((row**2).sum()) for row in b])
     losses = []
     for i in range(len(a)):
         positive = math.exp(float(a[i] @ b[i]) / temperature)
-        if variant == "paper":
+        if anchor == "printed":
             below = sum(math.exp(float(b[i] @ a[j]) / temperature) for j in range(len(a)))
         else:
             below = positive + sum(math.exp(float(a[i] @ a[j]) / temperature) for j in range(len(a)) if j != i)

@@ -82,6 +82,6 @@ def one(a: list[Tensor], b: list[Tensor], i: int, group: range, settings: dict) 
     """L_i of the paper or of the released code (CGC protocol §1.3)."""
     tau = settings["temperature"]
     positive = torch.exp(a[i] @ b[i] / tau)
-    if settings["anchor"] == "paper":
+    if settings["anchor"] == "printed":
         return -torch.log(positive / sum(torch.exp(b[i] @ a[j] / tau) for j in group))
     return -torch.log(positive / (positive + sum(torch.exp(a[i] @ a[j] / tau) for j in group if j != i)))

@@ -18,7 +18,12 @@ INDEX: dict[str, Metric] = {
         rows=Rows(group=32),
         options=(
             Option("group", 32, "images a group, each told from all others of it", least=2, sets="rows.group"),
-            Option("variant", "released", "the loss as released, or as printed", choices=("released", "paper")),
+            Option(
+                "anchor",
+                "released",
+                "what negatives are held against: the crop's own map (authors' code), or the moved one (the equation)",
+                choices=("released", "printed"),
+            ),
         ),
         cost=4,
     )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cambench import geometry
-from cambench.losses.cgc import Variant, cgc_loss, consistency_maps, paired_windows
+from cambench.losses.cgc import Anchor, cgc_loss, consistency_maps, paired_windows
 from cambench.metrics.accuracy.predictions import Explain, Predict, checked
 
 TEMPERATURE = 0.5
@@ -14,7 +14,7 @@ TEMPERATURE = 0.5
 
 @torch.no_grad()
 def measure(
-    image: Tensor, explain: Explain, predict: Predict, generator: torch.Generator, *, variant: Variant = "released"
+    image: Tensor, explain: Explain, predict: Predict, generator: torch.Generator, *, anchor: Anchor = "released"
 ) -> Tensor:
     """L_i of `losses.cgc.cgc_loss` at τ = ½ between the heatmaps of T(x_i) and T of the heatmap of x_i.
 
@@ -30,4 +30,4 @@ def measure(
     query = checked(explain(image, classes), "heatmaps")
     changed = checked(explain(geometry.resample(image, windows, size), classes), "heatmaps of the crops")
     a, b = consistency_maps(changed, query, windows, size)
-    return cgc_loss(a, b, TEMPERATURE, variant).double()
+    return cgc_loss(a, b, TEMPERATURE, anchor).double()
