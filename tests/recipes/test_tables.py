@@ -66,7 +66,7 @@ def test_published_facts_are_those_that_a_cell_selects() -> None:
         "top5_acc": {"top5"},
         "content_heatmap": {"ch"},
         "cgc_loss": {"cgc-loss"},
-        "insertion_auc": {"iauc"},
+        "insertion_auc": {"iauc-train-bn"},
     }
     for cell in (cell for recipe in load_tables("cgc") for row in cells(recipe) for cell in row):
         if cell.key is None or cell.published_only:
@@ -178,7 +178,7 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
 @pytest.mark.parametrize(("table", "rows", "columns"), [
     ("1", [f"resnet8/{m}" for m in ("Baseline", "GCC", "CGC")],
      ["Top-1 Acc (%)", "CH (%)", "CGC Loss", "CGC Loss, printed", "CH, correct (%)"]),
-    ("2", ["Baseline", "CGC"], ["Insertion AUC", "Insertion AUC, as released"]),
+    ("2", ["Baseline", "CGC"], ["Insertion AUC", "Insertion AUC, eval mode"]),
     ("3", ["Baseline", "CGC"], ["Top-1 Acc (%)", "CH (%)"]),
     ("4", ["Baseline", "GCC", "CGC"], ["CH (%) using cMWP", "CH, correct (%)", "CH, small (%)"]),
     ("5", ["CGC", "CGC w/o neg"], [f"resnet8/{m}" for m in ("Top-1 Acc (%)", "CH (%)", "CH, correct (%)")]),
