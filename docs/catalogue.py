@@ -14,6 +14,7 @@ PROTOCOLS = {
     "weighted-contrast": "weighted-contrast",
     "ContrastiveCAM": "contrastive-cam",
     "CALM": "calm",
+    "rivals": "rivals",
 }
 HEAD = """# Catalogue
 

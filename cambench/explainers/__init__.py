@@ -47,6 +47,14 @@ INDEX = Catalogue(
             closed="mean",
             summary="spatial mean of the gradient weighs the activations; no ReLU here",
             source="Selvaraju et al. 2017, eq. 1–2",
+            options=(
+                Option(
+                    "head",
+                    True,
+                    "false: class c is channel c of the layer, as CGC's released script measures SwAV's network (Table 9)",
+                    sets="head",
+                ),
+            ),
             aliases={"gradcam": ""},
         ),
         "hires-cam": Explainer(

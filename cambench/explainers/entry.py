@@ -45,6 +45,8 @@ class Explainer(Entry):
     unit: str = "logits"
     closed: Literal["sum", "mean"] | None = None
     """How a rule of a layer weighs activations by the weights W of a GAP + linear head: by W, or by W/(h·w)."""
+    head: bool = True
+    """False: class c is channel c of the layer, pooled, as if the network ended there (CGC protocol §5.3)."""
     linear: bool = True
     """Of a rule of a head: whether its maps of weighted classes are those of the weighted head."""
     partial: bool = False

@@ -52,7 +52,7 @@ class Query:
     def closed(self) -> bool:
         """Whether maps follow from the weights of a GAP + linear head, without a gradient."""
         known = self.explainer.closed is not None and isinstance(self.head, nn.Linear)
-        return known or self.explainer.space == "head"
+        return known or self.explainer.space == "head" or not self.explainer.head
 
     def coefficients(self, logits: Tensor, classes: Tensor | None) -> Tensor:
         """v (N,C) of the target's scalar S = Σ_c v_c·y_c."""
@@ -198,8 +198,17 @@ def linear_head(query: Query) -> nn.Linear:
 
 
 def weighing(query: Query, head: nn.Linear, activation: Tensor) -> tuple[Tensor, Tensor]:
-    """The weights (C,K) of a head, as the rule weighs activations by them, and its bias (C,)."""
+    """The weights (C,K) of a head, as the rule weighs activations by them, and its bias (C,); without it, channel c's own.
+
+    Raises: UsageError for fewer channels than classes where the channels are the classes.
+    """
     weights = widened(head.weight.detach())
+    if not query.explainer.head:
+        if weights.shape[0] > weights.shape[1]:
+            classes, channels = weights.shape
+            raise UsageError(f"{query.explainer.name}: expected a channel for each of {classes} classes, got {channels}.")
+        weights, cells = torch.eye(*weights.shape).to(weights), activation.shape[2] * activation.shape[3]
+        return weights / cells, weights.new_zeros(len(weights))
     bias = weights.new_zeros(len(weights)) if head.bias is None else widened(head.bias.detach())
     return (weights / (activation.shape[2] * activation.shape[3]) if query.explainer.closed == "mean" else weights), bias
 

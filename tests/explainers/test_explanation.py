@@ -226,3 +226,26 @@ class Tupled(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return [self.net(x)[:, :, None]]
+
+
+@pytest.mark.parametrize("target", ["logit", "weighted"])
+def test_without_its_head_a_network_explains_channels_as_if_they_were_classes(target: str) -> None:
+    net, x, classes = build().eval(), images(4), torch.tensor([0, 4, 2, 1])
+    bare, named = nn.Sequential(net.stem, net.stage, net.pool, nn.Flatten()), "grad-cam:head=false"
+    maps = explain(net, x, named, target, classes, "stage")
+    v = coefficients(net.eval()(x).detach(), name=target, classes=classes)
+    for i in range(4):
+        padded = torch.cat([v[i], v.new_zeros(1)])  # six channels, five classes
+        activation, gradient = twin.activation_and_gradient(bare, net.stage, x[i], padded)
+        torch.testing.assert_close(maps[i], twin.combine("grad-cam", activation, gradient), rtol=1e-12, atol=1e-12)
+    every = all_class_maps(net, x, named, layer="stage")
+    torch.testing.assert_close(every, net.stage(net.stem(x))[:, :5].detach() / every[0, 0].numel())
+
+
+def test_channels_are_no_classes_where_there_are_too_few_of_them_or_another_head() -> None:
+    wide = build()
+    wide.fc = nn.Linear(6, 7).double()
+    with pytest.raises(UsageError, match="grad-cam:head=false: expected a channel for each of 7 classes, got 6"):
+        explain(wide, images(1), "grad-cam:head=false", layer="stage")
+    with pytest.raises(UsageError, match="needs a head of global average pooling"):
+        explain(build("two-layers"), images(1), "grad-cam:head=false", layer="stage")

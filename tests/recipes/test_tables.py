@@ -81,7 +81,8 @@ def test_published_facts_are_those_that_a_cell_selects() -> None:
         assert (select.split == "episode") == (setting.get("shots", "full") != "full")
         assert int(setting.get("episodes", setting.get("trials", cell.seeds))) == cell.seeds
         explainer = {None: None, "grad_cam": "grad-cam", "contrastive_excitation_backprop": "cmwp"}[setting.get("explainer")]
-        assert select.explainer == explainer, cell.key
+        released = "grad-cam:head=false" if said["table"] == "9" and explainer else explainer
+        assert select.explainer == released, cell.key
         if said["table"] == "10" and setting["train"] == "cgc":
             assert select.settings == {"objective_settings.weight": float(setting["lambda"])}
 
@@ -185,7 +186,7 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
     ("6", ["Baseline", "CGC"], ["synthbirds"]),
     ("7", ["Baseline", "CGC"], [f"synthbirds/{n}-shot" for n in (1, 5, 10)]),
     ("8", ["Baseline", "CGC"], [*(f"synthbirds/{n}-shot" for n in (1, 5, 10)), "synthbirds/Full training set"]),
-    ("9", ["Baseline", "CGC"], ["Top-1 (%)", "Top-5 (%)", "CH (%)", "CH, correct (%)"]),
+    ("9", ["Baseline", "CGC"], ["Top-1 (%)", "Top-5 (%)", "CH (%)", "CH, class (%)", "CH, class, correct (%)"]),
     ("10", ["Top-1 Acc", "CH", "CH, correct"], ["0", "0.01", "0.1", "0.5", "1.0", "2.0"]),
     ("11", ["Baseline", "CGC", "CGC w/o neg"],
      [f"resnet8 synthbirds/{m}" for m in ("Top-1 Acc (%)", "CH (%)", "CH, correct (%)")]),

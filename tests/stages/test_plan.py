@@ -57,7 +57,7 @@ def test_jobs_that_tables_share_appear_once(nowhere: Place) -> None:
     training = next(job for job in jobs if job.key in shared)
     assert training.title == "train cgc imagenet resnet50, seed 0"
     cells = {(place.table, place.row, place.column) for place in training.cells}
-    assert cells == {("cgc/1", 5, column) for column in range(4)} | {("cgc/2", 1, column) for column in range(2)}
+    assert cells == {("cgc/1", 5, column) for column in range(5)} | {("cgc/2", 1, column) for column in range(2)}
 
 
 def test_a_setting_that_says_what_the_recipe_says_is_the_same_training(nowhere: Place) -> None:
