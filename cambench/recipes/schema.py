@@ -211,11 +211,12 @@ class Optimizer(Settings):
 
 
 class Schedule(Strict):
-    """Learning rate: `step` (×gamma every `step` epochs), `multistep` (×gamma once `milestones` epochs are over), `cosine`
-    (per step, to `floor`·lr) or `cosine-by-epoch` (constant inside an epoch), after a linear warm-up.
+    """Learning rate: `step` (×gamma every `step` epochs), `step-before` (×gamma before each epoch, counted from 1, that
+    `step` divides: one epoch earlier), `multistep` (×gamma once `milestones` epochs are over), `cosine` (per step, to
+    `floor`·lr) or `cosine-by-epoch` (constant inside an epoch), after a linear warm-up.
     """
 
-    name: Literal["step", "multistep", "cosine", "cosine-by-epoch"]
+    name: Literal["step", "step-before", "multistep", "cosine", "cosine-by-epoch"]
     step: int = Field(ge=1)
     milestones: list[int]
     gamma: float = Field(gt=0)

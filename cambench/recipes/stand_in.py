@@ -16,7 +16,7 @@ STAYING = (EPISODE, "train")
 
 PRETRAINED = "pretrained"
 SIZE = "train.batch_size"
-LENGTHS = (SIZE, "train.epochs", "schedule.name", "schedule.milestones")
+LENGTHS = (SIZE, "train.epochs", "schedule.name", "schedule.step", "schedule.milestones")
 """The settings that a stand-in has of its own: the paper's batch may be all of its data, the paper's epochs too few."""
 OWN = "own"
 

@@ -30,7 +30,7 @@ def test_the_recipe(method: str, dataset: str, lr: float) -> None:
     assert optimizer.lr == lr and set(optimizer.groups) == {"last-stage", "head"}
     assert [group.rate(lr) for group in optimizer.groups.values()] == pytest.approx([10 * lr] * 2)
     assert (recipe.train.epochs, recipe.train.batch_size, recipe.model.init) == (40, 64, "imagenet")
-    assert (schedule.name, schedule.step, schedule.gamma, schedule.warmup_epochs) == ("step", 30, 0.1, 0)
+    assert (schedule.name, schedule.step, schedule.gamma, schedule.warmup_epochs) == ("step-before", 30, 0.1, 0)
     assert recipe.model.surgery[0] == "large-map-28" and recipe.objective == ("ce" if method == "cam" else "calm")
     crop, seen = view("random-resized-crop", recipe.input), view("resize-center-crop", recipe.input)
     assert (crop.kind, crop.size, crop.resize, crop.flip) == ("squash-random-crop", 224, 256, 0.5)

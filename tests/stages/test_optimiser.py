@@ -50,6 +50,20 @@ def test_multistep_is_torchs_multistep() -> None:
         theirs.step()
 
 
+@pytest.mark.parametrize(("epochs", "every", "drops"), [(40, 30, [30]), (50, 15, [15, 30, 45]), (10, 3, [3, 6, 9])])
+def test_step_before_falls_where_the_wsol_benchmark_does(epochs: int, every: int, drops: list[int]) -> None:
+    """Its loop: before each epoch e = 1, 2, …, a tenth of the rate if e mod frequency = 0 (CALM protocol §1.6)."""
+    rate, expected = 1.0, []
+    for epoch in range(1, epochs + 1):
+        rate *= 0.1 if epoch % every == 0 else 1.0
+        expected += [rate] * 2
+    ours = [
+        learning_rate(schedule("step-before", step=every), 1.0, step=s, steps=2, epochs=epochs) for s in range(2 * epochs)
+    ]
+    assert ours == pytest.approx(expected)
+    assert [e + 1 for e in range(1, epochs) if ours[2 * e] < ours[2 * e - 1]] == drops
+
+
 def recipe(name: str = "sgd", **rates: float) -> Optimizer:
     groups = {module: Group(lr=rate) for module, rate in rates.items()}
     return load("ce", "imagenet").optimizer.model_copy(update={"name": name, "groups": groups})

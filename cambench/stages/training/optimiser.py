@@ -78,8 +78,9 @@ def part(model: nn.Module, name: str) -> Part:
 def learning_rate(recipe: Schedule, base: float, *, step: int, steps: int, epochs: int) -> float:
     """The rate of a step, counted from 0 over all epochs, with `steps` steps an epoch.
 
-    warm-up: base·(step + 1)/(warmup·steps) · step: base·γ^⌊epoch/recipe.step⌋, constant inside an epoch · multistep:
-    base·γ^(milestones that are ≤ epoch, counted from 0) · cosine: low + (base − low)·(1 + cos π u)/2, low = floor·base, u
+    warm-up: base·(step + 1)/(warmup·steps) · step: base·γ^⌊epoch/recipe.step⌋, constant inside an epoch · step-before:
+    base·γ^⌊(epoch + 1)/recipe.step⌋ (CALM protocol §1.6) · multistep: base·γ^(milestones that are ≤ epoch, counted from 0) ·
+    cosine: low + (base − low)·(1 + cos π u)/2, low = floor·base, u
     the share of the steps after the warm-up · cosine-by-epoch: the same with u = e/E, the share of the epochs after the
     warm-up, counted from 1 (ExCon protocol §1.6: the last epoch has the lowest rate, none the base rate). A pure function of
     the step, so there is no scheduler state to save.
@@ -87,8 +88,8 @@ def learning_rate(recipe: Schedule, base: float, *, step: int, steps: int, epoch
     warmup, epoch = recipe.warmup_epochs * steps, step // steps
     if step < warmup:
         return base * (step + 1) / warmup
-    if recipe.name == "step":
-        return base * recipe.gamma ** (epoch // recipe.step)
+    if recipe.name in ("step", "step-before"):
+        return base * recipe.gamma ** ((epoch + (recipe.name == "step-before")) // recipe.step)
     if recipe.name == "multistep":
         return base * recipe.gamma ** sum(milestone <= epoch for milestone in recipe.milestones)
     if recipe.name == "cosine-by-epoch":
