@@ -60,6 +60,10 @@ Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override the recipe: optimizer.lr=0.01.")
 ]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="KEY=RANGE", help="Draw a key from another range: 'optimizer.lr=3.2e-4..0.2 log'."),
+]
 Presets = Annotated[
     list[str] | None, typer.Option("--preset", metavar="NAME", help="Named overrides: see cambench ls presets.")
 ]

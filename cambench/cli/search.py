@@ -14,9 +14,8 @@ def search(
     method: o.Method,
     dataset: o.TrainedOn,
     metric: Annotated[str, typer.Option("--metric", "-m", help="What decides; see cambench ls metrics.")],
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Learning rates to try, log-uniform.")] = 30,
-    low: Annotated[float, typer.Option("--low", help="The least rate (CALM prints 3.2e-4).")] = 1e-5,
-    high: Annotated[float, typer.Option("--high", help="The greatest rate (CALM prints 0.2).")] = 1.0,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Trainings, each with settings drawn anew.")] = 30,
+    ranges: o.Ranges = None,
     split: Annotated[str, typer.Option("--split", help="Split on which the metric decides.")] = "val",
     explainer: Annotated[str, typer.Option("--explainer", "-e", help="By default calm or score-map.")] = "",
     target: o.Target = "logit",
@@ -33,19 +32,19 @@ def search(
     download: o.Download = False,
     as_json: o.Json = False,
 ) -> None:
-    """Train a method at many learning rates and say which is best; what is there already is not done again.
+    """Train a method with many settings drawn from its recipe's ranges and say which are best; what is there is kept.
 
     Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
     """
     from cambench.recipes.presets import asked
     from cambench.stages.listing import print_rows
-    from cambench.stages.reproducing.search import RATE, SearchJob, listed
+    from cambench.stages.reproducing.search import SearchJob, listed
     from cambench.stages.reproducing.search import search as stage
     from cambench.stages.training.train import TrainJob
 
     overrides = asked(presets or [], settings or [], {"train.epochs": epochs})
     training = TrainJob(method, dataset, arch, seed, weights=weights, overrides=overrides)
-    job = SearchJob(training, metric, draws, low, high, split, explainer, target)
+    job = SearchJob(training, metric, draws, ranges or (), split, explainer, target)
     drawn, best = stage(job, o.place(data_root, results, device, workers, download))
     rows = listed(drawn, best)
     if as_json:
@@ -53,4 +52,4 @@ def search(
         return
     print_rows(rows)
     if not best.failed:
-        typer.echo(f"best: --set {RATE}={best.lr:g}")
+        typer.echo(f"best: {best.typed}")

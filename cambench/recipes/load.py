@@ -138,7 +138,7 @@ def resolve(method: str, facts: dict[str, Any]) -> list[Setting]:
                 settings.append((part.place, key, value, sources.get(key, sources.get(table, ""))))
         for block in text.get("when", []):
             if all(facts[fact] in values for fact, values in conditions(block).items()):
-                settings += [(part.place, key, value, block["source"]) for key, value in block["set"].items()]
+                settings += [(part.place, key, value, block["source"]) for key, value in block.get("set", {}).items()]
     return settings
 
 
@@ -150,7 +150,7 @@ def conditions(block: Mapping[str, Any]) -> dict[str, list[Any]]:
 def chosen_for(method: str, dataset: str, arch: str | None) -> set[str]:
     """The keys that a method's recipe sets for a data set by its name, on an architecture (None: its own word)."""
     facts = {"dataset": dataset, "arch": arch or word(method, "arch")}
-    blocks = ((conditions(block), block["set"]) for part in lineage(method) for block in part.text.get("when", []))
+    blocks = ((conditions(block), block.get("set", {})) for part in lineage(method) for block in part.text.get("when", []))
     matching = (keys for when, keys in blocks if "dataset" in when and all(facts[f] in when[f] for f in facts.keys() & when))
     return {key for keys in matching for key in keys}
 

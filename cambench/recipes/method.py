@@ -18,6 +18,8 @@ WORDS = ("summary", "source", "objective", "arch")
 """What a method says of itself, or has from the one that it extends."""
 FACTS = ("dataset", "arch", "task", "batch_size")
 """On what a [[when]] block may depend."""
+SEARCH = "search"
+"""What `cambench search` draws, and from which ranges (`recipes/ranges.py`); in a [[when]] block as well."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Method:
 
     recipe: its TOML file. objective: an `objectives.Objective` of the method's own name, where its recipe names none that
     is built in.
-    Raises: UsageError for a file that is not there or no TOML, an unknown or missing key, a setting that has no source.
+    Raises: UsageError for a file that is not there or no TOML, an unknown or missing key, a setting without a source.
     """
 
     recipe: Traversable
@@ -35,11 +37,12 @@ class Method:
 
     def __post_init__(self) -> None:
         own = () if "extends" in self.text else WORDS
-        self._check("", self.text, (*TABLES, *WORDS, "extends", "sources", "when"), own)
+        self._check("", self.text, (*TABLES, *WORDS, SEARCH, "extends", "sources", "when"), own)
         for block in self.text.get("when", ()):
-            self._check(", [[when]]", block, (*FACTS, "set", "source"), ("set", "source"))
+            needed = ("source",) if SEARCH in block else ("set", "source")
+            self._check(", [[when]]", block, (*FACTS, "set", SEARCH, "source"), needed)
         sources = self.text.get("sources", {})
-        for key in (f"{table}.{key}" for table in TABLES for key in self.text.get(table, {})):
+        for key in (f"{table}.{key}" for table in (*TABLES, SEARCH) for key in self.text.get(table, {})):
             if not {key, key.partition(".")[0]} & set(sources):
                 raise UsageError(f"{self.place}, [sources]: expected where {key} is from, got nothing; say it.")
 

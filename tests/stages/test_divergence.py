@@ -267,11 +267,12 @@ def test_a_gradient_is_clipped_only_where_the_recipe_says_so_and_none_goes_witho
 def test_a_draw_that_diverges_is_marked_and_the_search_goes_on(
     birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from cambench.recipes.ranges import RATE, draws
     from cambench.stages.reproducing import search as stage
 
     cam = TrainJob("cam", "synthbirds", overrides=[*TINY, "train.epochs=1", "input.resize=36", "train.validate_epochs=true"])
     wanted = stage.SearchJob(cam, "max-box-acc", draws=3, split="test")
-    bad = stage.rates(wanted)[1]
+    bad = draws(stage.prepared(wanted, Place(birds, tmp_path, "cpu")).ranges, 0, 3)[1][RATE]
     validate = loop.Loop.validate
 
     def nan_at_the_second(self, held_out, source):
@@ -282,7 +283,7 @@ def test_a_draw_that_diverges_is_marked_and_the_search_goes_on(
     monkeypatch.setattr(divergence, "TIMES", 0.0)  # the others count as diverged, though finite
     drawn, best = stage.search(wanted, Place(birds, tmp_path, "cpu"))
     assert [draw.value is None for draw in drawn] == [False, True, False] and "validation_loss nan" in drawn[1].failed
-    rows = {row["learning rate"]: row for row in stage.listed(drawn, best)}
+    rows = {row[RATE]: row for row in stage.listed(drawn, best)}
     assert rows[f"{bad:g}"]["value"] == "failed: not finite" and not rows[f"{bad:g}"]["run"]
     assert all("Diverged in epoch 1: " in row["note"] for rate, row in rows.items() if rate != f"{bad:g}")
     assert best.run is not None and "nan" in read_run(best.run.path).info.search["draws"][1]["failed"]

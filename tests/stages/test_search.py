@@ -1,8 +1,7 @@
-"""The search for a learning rate: which are drawn, that each is an ordinary run, which is best."""
+"""The search: that each draw is an ordinary run, which is best, and what is kept of it."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,26 +10,28 @@ from tiny import TINY
 from typed import Typed
 
 from cambench.metrics import find_metric
+from cambench.recipes.ranges import RATE, draws
 from cambench.stages.reproducing import search as stage
-from cambench.stages.reproducing.search import Draw, SearchJob, chosen, listed, rates, search
+from cambench.stages.reproducing.search import Draw, SearchJob, chosen, listed, search
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.runs import read_run, read_runs
 from cambench.vocabulary import CambenchError, UsageError
 
 CAM = TrainJob("cam", "synthbirds", overrides=[*TINY, "train.epochs=1", "input.resize=36"])
-JOB = SearchJob(CAM, "max-box-acc", draws=3, split="test")
+FLIP = "input.flip"
+JOB = SearchJob(CAM, "max-box-acc", draws=3, ranges=["optimizer.lr=1e-5..1 log", "input.flip=0..1"], split="test")
+HIGH = ["optimizer.lr=1e30..1e31 log"]
 
 
-def test_rates_are_log_uniform_and_the_first_of_many_are_those_of_few() -> None:
-    many = rates(replace(JOB, draws=2000))
-    assert many[:3] == rates(JOB) and len(set(many)) > 1990
-    logs = sorted(math.log10(rate) for rate in many)
-    assert -5 <= logs[0] < -4.95 and -0.05 < logs[-1] <= 0
-    assert [logs[i] for i in (500, 1000, 1500)] == pytest.approx([-3.75, -2.5, -1.25], abs=0.2)
-    assert all(float(f"{rate:g}") == rate for rate in many), "as it is printed"
-    assert rates(replace(JOB, training=replace(CAM, seed=1))) != rates(JOB)
-    assert all(3.2e-4 <= rate <= 0.2 for rate in rates(replace(JOB, draws=50, low=3.2e-4, high=0.2)))
+def settings_of(job: SearchJob, place: Place) -> list[dict[str, float]]:
+    """What is drawn."""
+    return draws(stage.prepared(job, place).ranges, job.training.seed, job.draws)
+
+
+def of(lr: float, *facts: object) -> Draw:
+    """A draw of a learning rate."""
+    return Draw({RATE: lr}, *facts)  # type: ignore[arg-type]
 
 
 def test_each_draw_is_an_ordinary_run_that_is_used_again(
@@ -38,45 +39,50 @@ def test_each_draw_is_an_ordinary_run_that_is_used_again(
 ) -> None:
     monkeypatch.setattr("cambench.stages.divergence.at_chance", lambda *_: None)  # one epoch learns nothing
     place = Place(birds, tmp_path, "cpu")
-    first = rates(JOB)[0]
-    before = train(replace(CAM, overrides=[*CAM.overrides, f"optimizer.lr={first!r}"]), place)
+    every = settings_of(JOB, place)
+    first = [f"{key}={value!r}" for key, value in every[0].items()]
+    before = train(replace(CAM, overrides=[*CAM.overrides, *first]), place)
     drawn, best = search(JOB, place)
     assert drawn[0].run is not None and drawn[0].run.name == before.name
-    assert [d.lr for d in drawn] == rates(JOB) and len(read_runs(tmp_path)) == 3
+    assert [d.settings for d in drawn] == every and len(read_runs(tmp_path)) == 3
+    assert all(set(settings) == {RATE, FLIP} for settings in every)
     assert best.value == max(d.value for d in drawn if d.value is not None)
     assert best.run is not None
     facts = read_run(best.run.path).info.search
     assert (facts["metric"], facts["split"], facts["explainer"]) == ("max-box-acc", "test", "score-map")
-    assert [(d["lr"], d["value"], d["run"]) for d in facts["draws"]] == [(d.lr, d.value, d.run.name) for d in drawn if d.run]
+    assert facts["ranges"] == {FLIP: "0..1", RATE: "1e-5..1 log"}
+    kept = [(d["settings"], d["value"], d["run"]) for d in facts["draws"]]
+    assert kept == [(d.settings, d.value, d.run.name) for d in drawn if d.run]
     capsys.readouterr()
-    assert search(JOB, place)[1].lr == best.lr
+    assert search(JOB, place)[1].settings == best.settings
     assert capsys.readouterr().err.count("finished already") == 3, "nothing is trained twice"
     rows = listed(drawn, best)
-    assert [float(row["learning rate"]) for row in rows] == sorted(rates(JOB))
+    rates = sorted(settings[RATE] for settings in every)
+    assert [float(row[RATE]) for row in rows] == pytest.approx(rates, rel=1e-5)
+    assert best.typed == f"--set {FLIP}={best.settings[FLIP]!r} --set {RATE}={best.settings[RATE]!r}"
     assert [row["run"] for row in rows if row["value"].endswith("best")] == [best.run.name]
 
 
 def test_a_rate_that_diverges_has_no_value_and_does_not_end_the_search(birds: Path, tmp_path: Path) -> None:
-    place, job = Place(birds, tmp_path, "cpu"), replace(JOB, draws=1, low=1e30, high=1e31)
-    with pytest.raises(CambenchError, match="expected a value of at least one draw, got none of 1; lower --high"):
+    place, job = Place(birds, tmp_path, "cpu"), replace(JOB, draws=1, ranges=HIGH)
+    with pytest.raises(CambenchError, match="expected a value of at least one draw, got none of 1; lower the upper ends"):
         search(job, place)
-    draw = stage.measured(
-        replace(CAM, overrides=[*CAM.overrides, "optimizer.lr=1e30"]), 1e30, stage.prepared(job, place), place
-    )
-    assert (draw.lr, draw.run, draw.value) == (1e30, None, None) and "expected a finite loss, got nan" in draw.failed
+    draw = stage.measured(CAM, {RATE: 1e30}, stage.prepared(job, place), place)
+    assert (draw.settings, draw.run, draw.value) == ({RATE: 1e30}, None, None)
+    assert "expected a finite loss, got nan" in draw.failed
 
 
 def test_the_best_follows_the_metrics_direction_and_the_first_of_equals() -> None:
-    drawn = [Draw(0.1, None, 2.0), Draw(0.2), Draw(0.3, None, 3.0), Draw(0.4, None, 3.0), Draw(0.5, None, 2.0)]
-    assert chosen(drawn, find_metric("max-box-acc")).lr == 0.3
-    assert chosen(drawn, find_metric("dauc")).lr == 0.1
+    drawn = [of(0.1, None, 2.0), of(0.2), of(0.3, None, 3.0), of(0.4, None, 3.0), of(0.5, None, 2.0)]
+    assert chosen(drawn, find_metric("max-box-acc")) is drawn[2]
+    assert chosen(drawn, find_metric("dauc")) is drawn[0]
 
 
 @pytest.mark.parametrize("metric", ["max-box-acc", "dauc"])
 def test_a_sound_draw_is_best_before_any_that_went_wrong(metric: str) -> None:
     wrong = "Ended at chance: training accuracy 25 % where a constant answer gets 25 %"
-    high, low, equal = Draw(0.1, None, 9.0, wrong), Draw(0.2, None, 0.1, wrong), Draw(0.3, None, 2.0, wrong)
-    sound = Draw(0.4, None, 2.0)
+    high, low, equal = of(0.1, None, 9.0, wrong), of(0.2, None, 0.1, wrong), of(0.3, None, 2.0, wrong)
+    sound = of(0.4, None, 2.0)
     assert chosen([high, low, equal, sound], find_metric(metric)) is sound
     rows = listed([high, sound], sound)
     assert [row["value"] for row in rows] == ["9.00", "2.00 best"] and rows[0]["note"] == wrong
@@ -92,22 +98,24 @@ def test_where_no_draw_is_sound_none_is_recommended(
     by_key = {text.partition("=")[0]: text for text in CAM.overrides}
     settings = [part for text in by_key.values() for part in ("--set", text)]
     roots = ("--data-root", birds, "--results", tmp_path, "--device", "cpu")
-    options = ("--draws", 1, "--low", "1e-3", "--high", "2e-3", "--split", "test")
+    options = ("--draws", 1, "--range", "optimizer.lr=1e-3..2e-3 log", "--split", "test")
     said = typed("search", "cam", "-d", "synthbirds", "-m", "max-box-acc", *options, *settings, *roots)
     assert said.code == 0 and ("best" in said.out) == (not wrong)
-    assert said.err.count("search: no rate to recommend: each of 1 draw diverged, ended at chance") == bool(wrong)
+    assert said.err.count("search: nothing to recommend: each of 1 draw diverged, ended at chance") == bool(wrong)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"low": 0.0}, "expected 0 < low < high"),
-        ({"low": 1.0, "high": 0.1}, "expected 0 < low < high, got 1 and 0.1"),
+        ({"ranges": ["optimizer.lr=0..1 log"]}, "--range: optimizer.lr: expected 0 < LOW < HIGH"),
         ({"metric": "max-box"}, "Did you mean max-box-acc"),
         ({"explainer": "calmm"}, "Did you mean calm"),
         ({"target": "logi"}, "Did you mean logit"),
         ({"split": "val"}, "split"),
-        ({"training": replace(CAM, overrides=["optimizer.lr=0.1"])}, "it draws optimizer.lr itself"),
+        (
+            {"training": replace(CAM, overrides=["optimizer.lr=0.1"]), "ranges": []},
+            "expected a key to draw, got none of cam",
+        ),
         ({"training": replace(CAM, method="camm")}, "Did you mean cam"),
     ],
     ids=str,

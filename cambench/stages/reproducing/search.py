@@ -1,16 +1,22 @@
-"""Search: one method at many learning rates, each an ordinary run, and the rate whose maps localise best.
+"""Search: one method with many drawn settings, each an ordinary run, and the draw whose maps localise best.
 
-The WSOL benchmark draws 30 rates log-uniformly and takes the best by localisation on its val split (CALM supplement E).
+The WSOL benchmark draws 30 of them and takes the best by localisation on its val split (CALM supplement E). What is drawn is
+in the recipe (`[search]`) or in `--range`; see `recipes/ranges.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from cambench import data, seeds
+from cambench import data
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, find_metric
+from cambench.recipes import ranges
+from cambench.recipes.ranges import Range
+from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import workplace
 from cambench.stages.measuring.evaluate import check, evaluate
 from cambench.stages.measuring.rows import EvalJob
@@ -21,9 +27,8 @@ from cambench.stages.training.own import load_recipe
 from cambench.stages.training.train import TrainJob, train
 from cambench.store.runs import Run
 from cambench.targets import find_target
-from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, UsageError, number_of
+from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, number_of
 
-RATE = "optimizer.lr"
 UNSOUND = "diverged, ended at chance, was not finite or began with such weights"
 """What leaves a draw a note."""
 
@@ -32,14 +37,14 @@ UNSOUND = "diverged, ended at chance, was not finite or began with such weights"
 class SearchJob:
     """What `cambench search` was asked for. explainer "": the method's own, CALM's or the score map.
 
-    low, high: the range of the rates. split: on which the metric decides, never that of the report.
+    ranges: `a.b=RANGE` texts in place of the recipe's, key by key. split: on which the metric decides, never that of the
+    report.
     """
 
     training: TrainJob
     metric: str
     draws: int = 30
-    low: float = 1e-5
-    high: float = 1.0
+    ranges: Sequence[str] = ()
     split: str = "val"
     explainer: str = ""
     target: str = "logit"
@@ -47,26 +52,20 @@ class SearchJob:
 
 @dataclass(frozen=True)
 class Draw:
-    """One learning rate, its run, and the value of the metric; both None where training or network was not finite.
+    """Settings that were drawn, their run, and the value of the metric; both None where training or network was not finite.
 
     failed: what went wrong in its training (not finite, diverged, ended at chance), "" where nothing did: a sound draw.
     """
 
-    lr: float
+    settings: Mapping[str, Any]
     run: Run | None = None
     value: float | None = None
     failed: str = ""
 
-
-def rates(job: SearchJob) -> list[float]:
-    """low·(high/low)^u, u uniform by (seed, number of the draw): the first of many draws are those of few.
-
-    Six significant digits, so that a rate that was found can be typed. Raises: UsageError for a range that is none.
-    """
-    if not 0 < job.low < job.high:
-        raise UsageError(f"search: expected 0 < low < high, got {job.low:g} and {job.high:g}.")
-    uniform = [seeds.derive(job.training.seed, "search", i) / 2**63 for i in range(job.draws)]
-    return [float(f"{job.low * (job.high / job.low) ** u:.6g}") for u in uniform]
+    @property
+    def typed(self) -> str:
+        """As `--set` options."""
+        return " ".join(f"--set {shlex.quote(text)}" for text in ranges.overrides(self.settings))
 
 
 def search(job: SearchJob, place: workplace.Place) -> tuple[list[Draw], Draw]:
@@ -75,29 +74,37 @@ def search(job: SearchJob, place: workplace.Place) -> tuple[list[Draw], Draw]:
     Raises: UsageError and DataError before anything is trained; CambenchError where no draw has a value.
     """
     wanted, drawn = prepared(job, place), []
-    for i, lr in enumerate(rates(job), 1):
-        say(f"draw {i} of {job.draws}: {RATE} = {lr:g}")
-        drawn.append(
-            measured(replace(job.training, overrides=[*job.training.overrides, f"{RATE}={lr!r}"]), lr, wanted, place)
-        )
+    for key, of in wanted.ranges.items():
+        say(f"search: {key} from {of.text}")
+    for i, settings in enumerate(ranges.draws(wanted.ranges, job.training.seed, job.draws), 1):
+        say(f"draw {i} of {job.draws}: {', '.join(ranges.overrides(settings))}")
+        drawn.append(measured(job.training, settings, wanted, place))
     best = chosen(drawn, find_metric(job.metric))
-    assert best.run is not None
     if best.failed:
         draws = number_of(len(drawn), "draw")
-        say(f"search: no rate to recommend: each of {draws} {UNSOUND}; change the range, or train longer.")
+        say(f"search: nothing to recommend: each of {draws} {UNSOUND}; change the ranges, or train longer.")
+    measuring = wanted.measuring
+    facts = {"metric": measuring.metric, "split": job.split, "explainer": measuring.explainer, "target": measuring.target}
+    keep(drawn, best, wanted.ranges, facts)
+    return drawn, best
+
+
+def keep(drawn: Sequence[Draw], best: Draw, of: Mapping[str, Range], facts: Mapping[str, Any]) -> Run:
+    """Keep a search as the fact `search` of its best draw's run. facts: by what it was decided."""
+    assert best.run is not None
     listing = [
-        {"lr": d.lr, "value": d.value, "run": d.run.name if d.run else None, **({"failed": d.failed} if d.failed else {})}
+        {"settings": d.settings, "value": d.value, "run": d.run.name if d.run else None}
+        | ({"failed": d.failed} if d.failed else {})
         for d in drawn
     ]
-    facts = {"metric": wanted.measuring.metric, "split": job.split, "explainer": wanted.measuring.explainer}
-    best.run.save(search={**facts, "target": job.target, "low": job.low, "high": job.high, "draws": listing})
-    return drawn, best
+    return best.run.save(search={**facts, "ranges": {key: one.text for key, one in of.items()}, "draws": listing})
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is measured of every draw, and on which images."""
+    """What is drawn, what is measured of every draw, and on which images."""
 
+    ranges: Mapping[str, Range]
     measuring: EvalJob
     dataset: Dataset
 
@@ -105,32 +112,36 @@ class Wanted:
 def prepared(job: SearchJob, place: workplace.Place) -> Wanted:
     """Everything that can be wrong is wrong before the first training.
 
-    Raises: UsageError for a rate in the overrides, an unknown name, or a metric that the data cannot answer.
+    Raises: UsageError for a range that is none, an unknown name, or a metric that the data cannot answer.
     """
     training = job.training
-    if any(text.partition("=")[0].strip() == RATE for text in training.overrides):
-        raise UsageError(f"search: it draws {RATE} itself; leave --set {RATE} out.")
     recipe = load_recipe(training.method, training.dataset.partition(":")[0], training.arch, training.overrides)
+    drawn = ranges.ranges_of(recipe, training.overrides, job.ranges)
     jobs_of([job.metric], [job.explainer] if job.explainer else None, None)
-    explainer = job.explainer or ("calm" if recipe.objective == "calm" else "score-map")
-    measuring = EvalJob(find_metric(job.metric).name, find_explainer(explainer).name, job.target)
+    explainer = find_explainer(job.explainer or explainer_of(recipe)).name
     find_target(job.target)
-    rates(job)
+    measuring = EvalJob(find_metric(job.metric).name, explainer, job.target)
     dataset = data.load(training.dataset, job.split, place.data, classes=training.classes)
     check(find_metric(job.metric), measuring, dataset)
-    return Wanted(measuring, dataset)
+    return Wanted(drawn, measuring, dataset)
 
 
-def measured(training: TrainJob, lr: float, wanted: Wanted, place: workplace.Place) -> Draw:
-    """One draw. A rate at which the numbers leave the finite is said and has no value; every other failure is one."""
+def explainer_of(recipe: TrainingRecipe) -> str:
+    """The explainer whose maps decide where none is named: CALM's own, or the score map."""
+    return "calm" if recipe.objective == "calm" else "score-map"
+
+
+def measured(training: TrainJob, settings: Mapping[str, Any], wanted: Wanted, place: workplace.Place) -> Draw:
+    """One draw. One at which the numbers leave the finite is said and has no value; every other failure is one."""
+    texts = ranges.overrides(settings)
     try:
-        run = train(training, place)
+        run = train(replace(training, overrides=[*training.overrides, *texts]), place)
         record = evaluate(wanted.measuring, load_network(run, place), wanted.dataset, place)
     except NotFiniteError as e:
-        say(f"{RATE} = {lr:g}: no value: {e}")
-        return Draw(lr, failed=str(e))
+        say(f"{', '.join(texts)}: no value: {e}")
+        return Draw(settings, failed=str(e))
     say(str(record))
-    return Draw(lr, run, next(iter(record.values.values())).value, " ".join(record.warnings))
+    return Draw(settings, run, next(iter(record.values.values())).value, " ".join(record.warnings))
 
 
 def chosen(drawn: Sequence[Draw], metric: Metric) -> Draw:
@@ -141,16 +152,23 @@ def chosen(drawn: Sequence[Draw], metric: Metric) -> Draw:
     sign = -1 if metric.direction(metric.variants[0]) == "down" else 1
     known = [((not draw.failed, sign * draw.value), draw) for draw in drawn if draw.value is not None]
     if not known:
-        raise CambenchError(f"search: expected a value of at least one draw, got none of {len(drawn)}; lower --high.")
+        none = f"expected a value of at least one draw, got none of {len(drawn)}"
+        raise CambenchError(f"search: {none}; lower the upper ends of the ranges (--range).")
     return max(known, key=lambda pair: pair[0])[1]
 
 
+def shown(value: Any) -> str:
+    """A drawn value in a listing."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def listed(drawn: Sequence[Draw], best: Draw) -> list[dict[str, str]]:
-    """The draws as rows of a listing, by their rates; the best is marked where it is sound."""
+    """The draws as rows of a listing, by their learning rates; the best is marked where it is sound."""
     rows = []
-    for draw in sorted(drawn, key=lambda d: d.lr):
+    for draw in sorted(drawn, key=lambda d: d.settings.get(ranges.RATE, 0.0)):
         mark = " best" if draw is best and not draw.failed else ""
         value = "failed: not finite" if draw.value is None else f"{draw.value:.2f}{mark}"
         run = draw.run.name if draw.run else ""
-        rows.append({"learning rate": f"{draw.lr:g}", "value": value, "run": run, "note": draw.failed})
+        settings = {key: shown(v) for key, v in draw.settings.items()}
+        rows.append({**settings, "value": value, "run": run, "note": draw.failed})
     return rows
