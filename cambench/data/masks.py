@@ -1,4 +1,4 @@
-"""Masks in training: where they come from, and crops that keep the object.
+"""Masks in training: where they come from, and how they follow the crops.
 
 `data.masks` names the source: `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's root) or a folder of PNGs.
 """
@@ -20,7 +20,6 @@ from cambench.vocabulary import Dataset
 
 REGIONS = "regions"
 """The name under which a pixel source hands over the regions beside its views."""
-ATTEMPTS = 10
 SAM = "sam"
 
 
@@ -46,8 +45,9 @@ def shown(dataset: Dataset, rows: Rows, regions: Tensor) -> Tensor:
 def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
     """The windows of rows under the view that carries masks, and their regions moved through them.
 
-    A random crop in which no right class shows is drawn anew, up to ten times from (seed, epoch, view, row, attempt); then
-    the evaluation view's window takes its place, rounded to whole pixels because crops read nothing outside themselves.
+    Where `masks.redraw` asks for it, a random crop in which no right class shows is drawn anew, so often at most, from
+    (seed, epoch, view, row, attempt); then the evaluation view's window takes its place, rounded to whole pixels because
+    crops read nothing outside themselves.
     Source: ContrastiveCAM protocol §1.4, §7.1. regions: (N,H,W) of whole images -> windows (N), (N,h,w).
     """
     masks = plan.masks
@@ -58,13 +58,13 @@ def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
     cuts, sizes = plan.windows(rows, masks.view, height, width)
     size = (int(sizes[0, 0]), int(sizes[0, 1]))
     moved = geometry.resample_mask(regions, cuts, size)
-    for attempt in range(1, ATTEMPTS + 2 if view.random else 1):
+    for attempt in range(1, masks.redraw + 2 if view.random and masks.redraw else 1):
         empty = ~shown(masks.dataset, rows, moved)
         if not bool(empty.any()):
             break
         which = empty.nonzero()[:, 0]
         few = tuple(rows[i] for i in which.tolist())
-        if attempt <= ATTEMPTS:
+        if attempt <= masks.redraw:
             again = plan.windows(few, masks.view, height[which], width[which], attempt)[0]
         else:
             again = whole_pixels(windows(masks.fallback, height[which], width[which])[0], height[which], width[which])

@@ -20,14 +20,15 @@ Rows = tuple[int, ...]
 class Masks:
     """The masks that a pass carries: their source (`regions.load_regions`), its digits, the view whose pixels they describe.
 
-    fallback: the view that takes the place of crops without the object. packed: the regions of all images (N,H,W) int16,
-    where they are of one size and kept decoded.
+    redraw: how often a crop without the object is drawn anew, 0: never. fallback: the view that then takes its place.
+    packed: the regions of all images (N,H,W) int16, where they are of one size and kept decoded.
     """
 
     dataset: Dataset
     source: str
     fingerprint: str
     fallback: View
+    redraw: int = 0
     view: str = "crop"
     packed: Tensor | None = None
 

@@ -44,7 +44,13 @@ class Settings(Strict):
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return {key: value for key, value in values.items() if key not in self.unsaid or value != self.unsaid[key]}
+        usual = self.usual
+        return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
+
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """The values that need no saying."""
+        return self.unsaid
 
 
 class Model(Strict):
@@ -82,7 +88,8 @@ class Data(Settings):
     `held_out`: the share of the training images that the run's seed takes away, to validate on in place of the evaluation
     split.
     `masks`: where the object's mask comes from: "" (none), `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's
-    root) or a folder of PNGs.
+    root) or a folder of PNGs. `redraw`: how often a random crop that shows nothing of the object is drawn anew before the
+    evaluation's view takes its place; 0: every crop stays, so that methods with and without masks see the same ones.
     """
 
     unsaid = {"held_out": 0.0}
@@ -93,11 +100,19 @@ class Data(Settings):
     unlabelled: bool
     held_out: float = Field(ge=0, lt=1)
     masks: str
+    redraw: int = Field(ge=0)
+
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """Beside what never needs saying: crops that stay, without masks; with masks ten draws, as older runs had them."""
+        return {**self.unsaid, "redraw": 10 if self.masks else 0}
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Self:
         if self.shots and (self.labelled < 1 or self.unlabelled):
             raise ValueError("shots go with labelled = 1.0 and unlabelled = false")
+        if self.redraw and not self.masks:
+            raise ValueError("redraw needs data.masks, which say where the object is")
         if self.held_out and (self.shots or self.labelled < 1 or self.unlabelled):
             raise ValueError("held_out goes with shots = 0, labelled = 1.0 and unlabelled = false")
         return self

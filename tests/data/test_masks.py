@@ -42,7 +42,7 @@ def dataset(root: Path, *, sizes: tuple[tuple[int, int], ...] = ((48, 40),), emp
 
 def masked(data: Dataset, source: str = "segmentation", view: View = RANDOM, **settings: Any) -> list[Batch]:
     """One epoch with masks."""
-    known = Masks(data, source, sources.fingerprint(data, source), EVALUATION)
+    known = Masks(data, source, sources.fingerprint(data, source), EVALUATION, settings.pop("redraw", 10))
     options = {"batch_size": 7, "seed": 3, "epoch": 1, "workers": 0, **settings}
     return list(train_batches(data, {"crop": view, "query": EVALUATION}, masks=known, **options))
 
@@ -68,6 +68,18 @@ def test_regions_follow_the_pixels_and_every_crop_shows_its_object(tmp_path: Pat
         fallen_back += int(((own.flatten(1).sum(1) - size_then).abs() <= 2)[~shows].sum())
         assert torch.equal(moved[shows].long(), batch.regions[shows])  # a crop that shows its object is left as it was
     assert redrawn > 3 and fallen_back < redrawn / 2  # new crops of another size, not at once the evaluation's window
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_crops_are_those_of_a_pass_without_masks_unless_they_are_drawn_anew(tmp_path: Path, packed: bool) -> None:
+    data, cache = dataset(tmp_path / "d"), tmp_path / "c" if packed else None
+    options: dict[str, Any] = {"batch_size": 7, "seed": 3, "epoch": 1, "workers": 0, "cache": cache}
+    plain = list(train_batches(data, {"crop": RANDOM, "query": EVALUATION}, **options))
+    same, anew = masked(data, cache=cache, redraw=0), masked(data, cache=cache, redraw=10)
+    assert all(torch.equal(a.views["crop"], b.views["crop"]) for a, b in zip(plain, same, strict=True))
+    empty = torch.cat([~(batch.regions >= 0).flatten(1).any(1) for batch in same if batch.regions is not None])
+    changed = torch.cat([(a.views["crop"] != b.views["crop"]).flatten(1).any(1) for a, b in zip(same, anew, strict=True)])
+    assert torch.equal(empty, changed) and 3 < int(empty.sum()) < N
 
 
 def test_both_sources_any_workers_and_any_batch_give_the_same_regions(tmp_path: Path) -> None:
@@ -104,7 +116,7 @@ def test_an_image_without_its_object_falls_back_to_the_evaluation_window(tmp_pat
     data = dataset(tmp_path / "d", empty=True)
     for batch in masked(data, cache=tmp_path / "c" if packed else None):
         assert bool((batch.regions == -1).all())
-        plan = Plan((batch.rows,), {"crop": RANDOM}, 3, 1, Masks(data, "segmentation", "", EVALUATION))
+        plan = Plan((batch.rows,), {"crop": RANDOM}, 3, 1, Masks(data, "segmentation", "", EVALUATION, 10))
         whole = torch.full((len(batch.rows), 40, 48), -1, dtype=torch.int16)
         found, _ = sources.focused(plan, batch.rows, whole)
         expected = windows(EVALUATION, torch.full((1,), 40), torch.full((1,), 48))[0]

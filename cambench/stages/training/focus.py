@@ -37,15 +37,14 @@ def check_classes(dataset: Dataset) -> None:
 
 
 def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fallback: View) -> Masks | None:
-    """The masks of a run; None where its objective uses none.
+    """The masks of a run; None where neither its objective nor its crops use any.
 
     Raises: UsageError where objective, masks and augmentation do not go together, DataError naming images without a mask.
     """
-    name = recipe.data.masks
-    if objective.masks != bool(name):
-        asked = (
-            "the source of its masks (segmentation, boxes, sam or a folder)" if objective.masks else '"", as it uses none'
-        )
+    name, redraw = recipe.data.masks, recipe.data.redraw
+    if objective.masks != bool(name) and not (redraw and "crop" in objective.views):
+        sources_of_masks = "the source of its masks (segmentation, boxes, sam or a folder)"
+        asked = sources_of_masks if objective.masks else '"", as it uses none (but for crops that data.redraw draws anew)'
         raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {name!r}.")
     if not name:
         return None
@@ -56,7 +55,7 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
         )
     source = sources.source_of(dataset, name)
     check_source(dataset, source)
-    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback)
+    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback, redraw)
 
 
 def departures(recipe: TrainingRecipe) -> list[str]:
