@@ -28,6 +28,8 @@ NORMALISATIONS: dict[str, Normalisation] = {
 """By the name that a recipe gives (`input.normalisation`). ImageNet's: torchvision's weights are trained on it. The others:
 the code (ExCon protocol §1.3)."""
 DEFAULT = NORMALISATIONS[IMAGENET]
+RAW = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""None at all."""
 MEAN, STD = DEFAULT
 
 

@@ -50,6 +50,8 @@ class Input:
     """Its size as a multiple of the run's."""
     mask: Literal["nearest", "dilated"] = "nearest"
     """How a region comes to its resolution: by nearest neighbour, or every pixel that a bilinear resize reaches."""
+    raw: bool = False
+    """Whether the network is given the pixels of [0,1] themselves, not normalised as in its training."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from cambench.data import episodes
 from cambench.data.by_name import matched, wrong_count
 from cambench.data.class_sets import with_file
 from cambench.data.views import View
-from cambench.pixels import normalisation_of
+from cambench.pixels import RAW, normalisation_of
 from cambench.stages import workplace
 from cambench.stages.network import Loaded
 from cambench.vocabulary import Dataset, UsageError
@@ -54,14 +54,14 @@ def count_outputs(loaded: Loaded) -> int:
     return loaded.logits(torch.zeros(1, 3, loaded.size, loaded.size, device=loaded.device)).shape[1]
 
 
-def make_view(kind: str, loaded: Loaded, scale: float = 1.0) -> View:
+def make_view(kind: str, loaded: Loaded, scale: float = 1.0, *, raw: bool = False) -> View:
     """An evaluation view at the run's input size times `scale`; the run's own resize side where its recipe names one.
 
     A central crop is made as the run's own evaluation makes it, and colours are normalised as in its training; those of a
-    given network as it declares, else as ImageNet's.
+    given network as it declares, else as ImageNet's; `raw` ones stay pixels of [0,1].
     """
     recipe = loaded.input
     if kind == "resize-center-crop":
         kind = recipe.get("evaluation", kind)
-    size, own = round(loaded.size * scale), normalisation_of(recipe)
+    size, own = round(loaded.size * scale), RAW if raw else normalisation_of(recipe)
     return View(kind=kind, size=size, resize=recipe.get("resize") or None, mean=own.mean, std=own.std)

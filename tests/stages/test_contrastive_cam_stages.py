@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from cambench import data
+from cambench import data, maps
 from cambench.data import load
 from cambench.data.entry import Task
+from cambench.data.loader import eval_batches
+from cambench.explainers.batch import explain_batch
+from cambench.metrics import INDEX
+from cambench.metrics.core import grad_cam_iou
 from cambench.recipes.tables import cells
+from cambench.stages.images import make_view
 from cambench.stages.measuring.evaluate import evaluate
-from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.rows import EvalJob, regions_of
 from cambench.stages.network import load_network, open_run
 from cambench.stages.reporting import paired
 from cambench.stages.reporting.choice import Choice, recipes
@@ -45,6 +50,25 @@ def test_batches_change_nothing(metric: str, place: Place, tmp_path: Path) -> No
     for name in ("5", "32"):
         rows = read_rows(records_of(tmp_path / name, one.run)[0].path.with_suffix(".h5"))
         assert all(bool(torch.isfinite(torch.as_tensor(v, dtype=torch.float64)).all()) for v in rows.values.values())
+
+
+def test_grad_cam_iou_on_raw_inputs_looks_at_maps_of_pixels_that_are_not_normalised(place: Place, tmp_path: Path) -> None:
+    usual, raw = (measured(metric, place, tmp_path) for metric in ("grad-cam-iou", "grad-cam-iou:input=raw"))
+    assert raw.metric == "grad-cam-iou:input=raw" and len(list((tmp_path / "heatmaps" / raw.run).glob("*.h5"))) == 2
+    there = Place(place.data, tmp_path, "cpu")
+    loaded = load_network(open_run(raw.run, there), there)
+    dataset, view = load("synthbirds", "test", place.data), make_view("resize-center-crop", loaded)
+    pixels = replace(view, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    (batch,) = eval_batches(dataset, pixels, batch_size=len(dataset), **loaded.source(there))
+    assert float(batch.image.min()) >= 0 and 0.5 < float(batch.image.max()) < 1.001
+    drawn = explain_batch(loaded.model, batch.image, explainer="grad-cam", classes=batch.label, layer=loaded.layer).maps
+    heatmap = maps.apply(drawn, INDEX["grad-cam-iou"].maps.steps, (view.size, view.size))
+    regions = regions_of(INDEX["grad-cam-iou"], dataset, batch.rows, pixels, "segmentation")
+    expected = grad_cam_iou.measure(batch.image, heatmap, regions == batch.label[:, None, None])
+    value = 100 * float(expected[""][expected["counted"]].mean())
+    assert raw.values[""].value == pytest.approx(value, rel=1e-4) and usual.values[""].value != pytest.approx(
+        value, rel=0.01
+    )
 
 
 def test_values_over_all_images_are_not_paired(place: Place, tmp_path: Path) -> None:

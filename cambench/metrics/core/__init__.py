@@ -69,7 +69,16 @@ INDEX: dict[str, Metric] = {
             explainer="grad-cam",
         ),
         rows=Rows(leaves_out="whose mask is empty"),
-        options=(Option("threshold", 0.5, "share of the range from which on a pixel is hot", least=0.0, most=1.0),),
+        options=(
+            Option("threshold", 0.5, "share of the range from which on a pixel is hot", least=0.0, most=1.0),
+            Option(
+                "input",
+                "normalised",
+                "raw: maps of images that are not normalised, as the suite's code feeds them (ContrastiveCAM protocol §2)",
+                choices={"normalised": False, "raw": True},
+                sets="input.raw",
+            ),
+        ),
     ),
     "contrastive-cam-iou": Metric(
         local("contrastive_cam_iou:measure"),

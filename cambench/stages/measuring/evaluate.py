@@ -80,7 +80,8 @@ class Asked:
 
 def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
     """The maps that a metric looks at."""
-    return ExplainJob(job.explainer, job.target, "label", metric.input.view, metric.input.scale, job.batch_size)
+    seen = metric.input
+    return ExplainJob(job.explainer, job.target, "label", seen.view, seen.scale, job.batch_size, seen.raw)
 
 
 def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple[Record, dict[str, Any]]:

@@ -25,7 +25,10 @@ from cambench.vocabulary import Batch, CambenchError, Dataset, number_of
 
 @dataclass(frozen=True)
 class ExplainJob:
-    """Which maps: explainer × target on a split, of the labelled or of the predicted class, at a view of the image."""
+    """Which maps: explainer × target on a split, of the labelled or of the predicted class, at a view of the image.
+
+    raw: of pixels that are not normalised.
+    """
 
     explainer: str = "grad-cam"
     target: str = "logit"
@@ -33,6 +36,7 @@ class ExplainJob:
     view: str = "resize-center-crop"
     scale: float = 1.0
     batch_size: int = 32
+    raw: bool = False
 
 
 def explain(
@@ -91,7 +95,7 @@ def check_ids(path: Path, ids: list[str], dataset: Dataset) -> None:
 
 def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place) -> tuple[Path, dict[str, Any]]:
     """The heatmap file of a job and its identity, as stored in the file."""
-    view, entry = make_view(job.view, loaded, job.scale), find_explainer(job.explainer)
+    view, entry = make_view(job.view, loaded, job.scale, raw=job.raw), find_explainer(job.explainer)
     described = identity.of_heatmaps(loaded, dataset, entry, view, target=job.target, classes=meant(job, dataset))
     chosen = "" if job.classes == "label" else f"@{job.classes}"
     parts = (
@@ -122,7 +126,7 @@ def explained_classes(job: ExplainJob, batch: Batch, loaded: Loaded, dataset: Da
 
 def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, parts: Parts) -> None:
     """Explain the images that no part holds yet, and commit them about 256 at a time."""
-    view = make_view(job.view, loaded, job.scale)
+    view = make_view(job.view, loaded, job.scale, raw=job.raw)
     loaded.check_size(view.size)
     rows = range(parts.rows, len(dataset))
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []

@@ -61,7 +61,7 @@ class Work:
 
 def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
     """Rows of a metric that looks at the network's input."""
-    view = make_view(metric.input.view, loaded, metric.input.scale)
+    view = make_view(metric.input.view, loaded, metric.input.scale, raw=metric.input.raw)
     loaded.check_size(view.size)
     size = metric.rows.group or job.batch_size
     wanted = metrics.needs(metric)
