@@ -51,6 +51,7 @@ def train(
     epochs: int | None = None,
     *,
     classes: int | None = None,
+    class_names: Names = (),
     settings: Names = (),
     presets: Names = (),
     layer: str | None = None,
@@ -66,12 +67,13 @@ def train(
     """Train a method on a data set, or go on with a run that was stopped. settings: `key=value` texts, as of `--set`."""
     from cambench.recipes.presets import asked
     from cambench.stages import workplace
-    from cambench.stages.training.train import TrainJob
+    from cambench.stages.training.train import TrainJob, named_or_first
     from cambench.stages.training.train import train as stage
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
     overrides = asked(names_of(presets), names_of(settings), shortcuts)
-    job = TrainJob(method, dataset, arch, seed, classes, path_of(weights), overrides, again=again)
+    classes_of_run = named_or_first(classes, names_of(class_names))
+    job = TrainJob(method, dataset, arch, seed, classes_of_run, path_of(weights), overrides, again=again)
     return stage(job, workplace.place(data_root, results, device, workers, download))
 
 

@@ -30,6 +30,9 @@ OPTIONS: dict[str, Any] = {
     "classes": Annotated[
         int | None, typer.Option("--classes", min=2, max=3, help="Best classes of each image: by default 2, of versus 3.")
     ],
+    "class_names": Annotated[
+        list[str] | None, typer.Option("--class", help="A class by its name, twice or more: against each other.")
+    ],
     "class_sets": Annotated[
         list[Path] | None, typer.Option("--class-sets", help="CSV `class,set`, one more column; may be given several times.")
     ],

@@ -19,6 +19,9 @@ def train(
     classes: Annotated[
         int | None, typer.Option("--classes", min=2, help="Only the first N classes; marks results partial.")
     ] = None,
+    class_names: Annotated[
+        list[str] | None, typer.Option("--class", help="Only this class, by its name; give it twice or more.")
+    ] = None,
     settings: o.Settings = None,
     presets: o.Presets = None,
     layer: o.Layer = None,
@@ -37,12 +40,12 @@ def train(
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
     from cambench.recipes.presets import asked
-    from cambench.stages.training.train import TrainJob, summary
+    from cambench.stages.training.train import TrainJob, named_or_first, summary
     from cambench.stages.training.train import train as stage
 
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
     overrides = asked(presets or [], settings or [], shortcuts)
-    job = TrainJob(method, dataset, arch, seed, classes, weights, overrides, again=again)
+    job = TrainJob(method, dataset, arch, seed, named_or_first(classes, class_names or ()), weights, overrides, again=again)
     run = stage(job, o.place(data_root, results, device, workers, download))
     done = summary(run)
     typer.echo(json.dumps(done) if as_json else run.name)

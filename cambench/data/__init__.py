@@ -6,7 +6,7 @@ A name is `NAME` (a folder of the data root), `NAME:PATH` (that folder itself, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from cambench.data.by_name import in_order_of
 from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
 from cambench.data.index import INDEX
-from cambench.data.subsets import describe, first_classes, first_images
+from cambench.data.subsets import describe, first_images, some_classes
 from cambench.vocabulary import DataError, Dataset, UsageError
 
 __all__ = [
@@ -116,20 +116,21 @@ def load(
     split: str,
     root: Path,
     *,
-    classes: int | None = None,
+    classes: int | Sequence[str] | None = None,
     limit: int | None = None,
     draw: episodes.Draw | None = None,
 ) -> Dataset:
     """One split, as its reader finds it; `eval` is the set's evaluation split.
 
-    `classes` keeps the first so many classes, `limit` then the first so many images in file order; both leave a note,
-    as does a number of images that is not the official one. `draw`: what a seed draws from the set (`data.episodes`).
+    `classes` keeps the first so many classes, or those of the names, `limit` then the first so many images in file order;
+    both leave a note, as does a number of images that is not the official one. `draw`: what a seed draws from the set
+    (`data.episodes`).
     Raises: UsageError for an unknown set or split, DataError where the data is missing or not what its layout promises.
     """
     entry, _ = resolve(name)
 
     def read(split: str) -> Dataset:
-        return first_classes(official(name, split, root), classes)
+        return some_classes(official(name, split, root), classes)
 
     dataset = read(split) if draw is None else episodes.load(draw, split, read, splits(name, root), entry.labelled)
     origin = {"spec": settled(name), "split": dataset.split, "classes": classes, "limit": limit}

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from cambench.vocabulary import Dataset, Sample, UsageError
+from cambench.data.by_name import BY_CLASS, renumbered
+from cambench.lookup import canonical, nearest
+from cambench.vocabulary import Dataset, UsageError, listed
 
 
-def first_classes(dataset: Dataset, n: int | None) -> Dataset:
-    """Only the first n classes, with a note; None or all of them leaves the set as it is."""
+def some_classes(dataset: Dataset, wanted: int | Sequence[str] | None) -> Dataset:
+    """Only the first so many classes, or those of the names, in the set's order, with a note; None or all: as it is.
+
+    Raises: UsageError for a number or a name that the set has not, or where masks hold numbers of classes that would change.
+    """
     total = len(dataset.classes)
-    if n is None or n == total:
+    kept = [] if wanted is None else labels_of(dataset, wanted)
+    if wanted is None or len(kept) == total:
         return dataset
-    if not 1 <= n <= total:
-        raise UsageError(f"{dataset.name}: expected between 1 and {total} classes, got {n}.")
+    named = not isinstance(wanted, int)
+    if kept != list(range(len(kept))) and dataset.segments in BY_CLASS and any(s.segmentation for s in dataset.samples):
+        raise UsageError(
+            f"{dataset.name}: expected its first classes, since its masks hold the numbers of classes, got others by name."
+        )
+    new = {old: label for label, old in enumerate(kept)}
+    names = tuple(dataset.classes[old] for old in kept)
     return replace(
         dataset,
-        classes=dataset.classes[:n],
-        samples=tuple(within(s, n) if dataset.multilabel else s for s in dataset.samples if s.label < n),
-        attributes=dataset.attributes[:n],
-        class_sets={name: members[:n] for name, members in dataset.class_sets.items()},
-        notes=(*dataset.notes, f"{n} of {total} classes"),
+        classes=names,
+        samples=tuple(s for sample in dataset.samples for s in renumbered(sample, new)),
+        attributes=tuple(dataset.attributes[old] for old in kept) if dataset.attributes else (),
+        class_sets={family: tuple(members[old] for old in kept) for family, members in dataset.class_sets.items()},
+        notes=(*dataset.notes, f"{len(kept)} of {total} classes{f': {listed(names)}' if named else ''}"),
     )
 
 
-def within(sample: Sample, n: int) -> Sample:
-    """The sample with only those of its classes that are among the first n."""
-    return replace(sample, labels=tuple(label for label in sample.labels if label < n))
+def labels_of(dataset: Dataset, wanted: int | Sequence[str]) -> list[int]:
+    """The labels of the first so many classes, or of those of the names (capitals and dashes aside), ascending."""
+    total = len(dataset.classes)
+    if isinstance(wanted, int):
+        if not 1 <= wanted <= total:
+            raise UsageError(f"{dataset.name}: expected between 1 and {total} classes, got {wanted}.")
+        return list(range(wanted))
+    known = {canonical(name.replace(" ", "-")): label for label, name in enumerate(dataset.classes)}
+    keys = {name: canonical(name.replace(" ", "-")) for name in wanted}
+    for name in (name for name, key in keys.items() if key not in known):
+        raise UsageError(nearest(name, dataset.classes, f"class of {dataset.name}"))
+    return sorted({known[key] for key in keys.values()})
 
 
 def first_images(dataset: Dataset, n: int | None) -> Dataset:

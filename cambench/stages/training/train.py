@@ -44,6 +44,7 @@ SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 class TrainJob:
     """What `cambench train` was asked for. `overrides` are `a.b=value` texts; `weights` a file for the initial weights.
 
+    classes: the first so many, or those of the names; None: all.
     preset: dotted key of the recipe -> value, as a table's recipe asks for it; unlike an override it is no deviation.
     again: train from the first epoch, whatever is there; a run whose weights this one begins with is left as it is.
     """
@@ -52,11 +53,22 @@ class TrainJob:
     dataset: str
     arch: str | None = None
     seed: int = 0
-    classes: int | None = None
+    classes: int | tuple[str, ...] | None = None
     weights: Path | None = None
     overrides: Sequence[str] = ()
     preset: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
+
+
+def named_or_first(first: int | None, names: Sequence[str]) -> int | tuple[str, ...] | None:
+    """Which classes a command asks for: the first so many, those of the names, or None: all.
+
+    Raises: UsageError for both at once, or for a single name.
+    """
+    if names and (first is not None or len(names) < 2):
+        got = "one name" if first is None else "both"
+        raise UsageError(f"classes: expected --classes N, or --class NAME twice or more, got {got}.")
+    return tuple(names) or first
 
 
 def train(job: TrainJob, place: workplace.Place) -> Run:

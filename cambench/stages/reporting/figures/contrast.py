@@ -151,9 +151,13 @@ def facts(shown: Scene, one: Best) -> dict[str, Any]:
 
 
 def signed_map(shown: Scene, image: Tensor, target: str, label: int) -> NDArray[np.float32]:
-    """The map (H,W) of a class of one image (1,3,H,W), bilinear between corners (weighted-contrast protocol §1.5)."""
-    fine = resize_corners(shown.heatmap(image, target, label), (image.shape[2], image.shape[3]))
-    heatmap: NDArray[np.float32] = fine[0].cpu().numpy()
+    """The map (H,W) of a class of one image (1,3,H,W)."""
+    return fine(shown.heatmap(image, target, label)[0], image)
+
+
+def fine(native: Tensor, image: Tensor) -> NDArray[np.float32]:
+    """A map (h,w) at the size of its image (1,3,H,W), bilinear between corners (weighted-contrast protocol §1.5)."""
+    heatmap: NDArray[np.float32] = resize_corners(native[None].float(), (image.shape[2], image.shape[3]))[0].cpu().numpy()
     return heatmap
 
 

@@ -56,6 +56,7 @@ SIGNED = {**FEW, "explainer": "grad-cam", "classes": None}
 MEASURED = {"metric": REQUIRED, "variant": None, "explainer": None, "target": None, "dataset": None, "images": 12}
 OF_TABLE = {"on": None, "arch": None}
 BLURRED = "original against weighted contrast, each with the image blurred where the map is negative"
+SHIFTED = "a map added to those of all classes: HiResCAMs and logits change, ContrastiveCAMs and probabilities do not"
 COUNTERFACTUAL = "pairs of classes that differ in a few parts: the difference of their maps beside those parts"
 
 INDEX: dict[str, Kind] = {
@@ -66,8 +67,12 @@ INDEX: dict[str, Kind] = {
     "contrast": Kind("contrast", "RUN", "the best classes of each image under the four contrasts, signed", SIGNED),
     "blurred": Kind("contrast:blurred_where_negative", "RUN", BLURRED, SIGNED),
     "versus": Kind(
-        "versus", "RUN", "the predicted class against the next best, signed", {**SIGNED, "explainer": "hires-cam"}
+        "versus",
+        "RUN",
+        "the predicted class against the next best, or classes by name against each other, signed",
+        {**SIGNED, "explainer": "hires-cam", "class_names": ()},
     ),
+    "shift": Kind("shift", "RUN", SHIFTED, {**FEW, "classes": None}),
     "calm": Kind("calm", "RUN", "maps of a run with a CALM head, of ever larger sets of classes", {**FEW, "class_sets": ()}),
     "counterfactual": Kind("counterfactual", "RUN...", COUNTERFACTUAL, {**FEW, "images": 6, "explainers": ()}),
     "lambda": Kind("tables:curve", "[TABLE]", "a table over a number (cgc/10), as curves", OF_TABLE),
