@@ -1,4 +1,4 @@
-"""cambench data {ls,check,make,where}."""
+"""cambench data {ls,check,stats,make,where}."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from cambench.cli import options as o
 from cambench.cli.strict import Command
 
-app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, make, where to put them.")
+app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, describe, make, where to put them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set: a name, NAME:PATH, or folder:PATH.")]
 
 
@@ -37,6 +37,30 @@ def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> No
         typer.echo(line, err=True)
     if problems:
         raise typer.Exit(3)
+
+
+@app.command(cls=Command)
+def stats(
+    name: Name,
+    by_class: Annotated[bool, typer.Option("--by-class", help="A row a class, of all splits together.")] = False,
+    data_root: o.Data = o.DATA,
+    as_json: o.Json = False,
+) -> None:
+    """Count a data set's images and classes, and measure how much of an image its boxes and its object's mask cover.
+
+    Example: cambench data stats pets-binary --by-class
+    """
+    from cambench.stages.housekeeping.data import printed
+    from cambench.stages.housekeeping.data import stats as stage
+    from cambench.stages.listing import print_rows
+
+    facts = stage(name, data_root)
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    print_rows([printed(row) for row in facts["classes" if by_class else "splits"]])
+    for line in facts["published"]:
+        typer.echo(f"note: {line}", err=True)
 
 
 @app.command(cls=Command)

@@ -10,10 +10,13 @@ from typing import Any
 from cambench import data
 from cambench.data.check import check as check_files
 from cambench.lookup import canonical
+from cambench.recipes.published import load_published
 from cambench.stages.progress import bar
 from cambench.vocabulary import DataError, UsageError
 
 Row = dict[str, str]
+STATED = {"hard-imagenet": ("core area share",), "pets-binary": ("number of dog images", "number of cat images")}
+"""Data set -> what a paper's text states of it, as `published/` names it."""
 
 
 def present(root: Path) -> list[Row]:
@@ -35,6 +38,51 @@ def check(name: str, root: Path) -> tuple[list[Row], list[str], list[str]]:
     """A row a split (images, classes, boxes, unreadable images), the problems found, and what need not be mended."""
     report = check_files(name, root)
     return [{k: str(v) for k, v in asdict(row).items()} for row in report.rows], [*report.problems], [*report.notes]
+
+
+Facts = dict[str, Any]
+
+
+def stats(name: str, root: Path) -> dict[str, list[Any]]:
+    """What a set is made of: `splits`, a row each and one of all; `classes`, a row each; `published`: what a paper states.
+
+    Raises: DataError where the data is missing.
+    """
+    from cambench.data.stats import areas, summarised  # with torch, which a list of data sets needs not
+
+    datasets = [data.load(name, split, root) for split in data.splits(name, root)]
+    parts = []
+    for dataset in datasets:
+        with bar(f"{dataset.name} {dataset.split}", len(dataset)) as progress:
+            parts.append(areas(dataset, progress.advance))
+    names, every = datasets[0].classes, range(len(datasets[0].classes))
+    chosen = [(d.split, [part]) for d, part in zip(datasets, parts, strict=True)] + ([("all", parts)] if parts[1:] else [])
+    return {
+        "splits": [{"split": split, **asdict(summarised(some, every))} for split, some in chosen],
+        "classes": [{"class": names[label], **asdict(summarised(parts, [label]))} for label in every],
+        "published": published_facts(datasets[0].name),
+    }
+
+
+def printed(facts: Facts) -> Row:
+    """A row of `stats` as it is printed: shares in percent, with the number of images that have the annotation."""
+    row: Row = {key: str(facts[key]) for key in ("split", "class", "images") if key in facts}
+    if "split" in facts:
+        row |= {"classes": str(facts["classes"]), "a class": f"{facts['fewest']} to {facts['most']}"}
+    empty = f", {facts['empty']} empty" if facts["empty"] else ""
+    return {
+        **row,
+        "box area": "none" if facts["boxes"] is None else f"{100 * facts['boxes']:.2f} % of {facts['boxed']}",
+        "core share": "none" if facts["core"] is None else f"{100 * facts['core']:.2f} % of {facts['masked']}{empty}",
+    }
+
+
+def published_facts(name: str) -> list[str]:
+    """What the ContrastiveCAM paper states of a data set, in words."""
+    values = load_published("contrastive-cam")
+    facts = [(fact, values[("text", "dataset statistics", fact)]) for fact in STATED.get(name, ())]
+    units = {"percent": " %", "images": ""}
+    return [f"ContrastiveCAM states: {fact} {value.value:g}{units[value.unit]}" for fact, value in facts]
 
 
 def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> Path:
