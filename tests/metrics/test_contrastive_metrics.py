@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from cambench import maps as steps
 from cambench.contrastive import reconstructed
-from cambench.metrics import INDEX
+from cambench.metrics import INDEX, find_metric
 from cambench.metrics.core import contrastive_cam_iou, grad_cam_iou, hires_cam_iou, redundancy
 from cambench.metrics.core.contrastive import RULES, contrastive, otsu, predicted
 from cambench.metrics.statistics import summarise
@@ -39,19 +41,49 @@ def core(n: int) -> np.ndarray:
     return twin.grid_mask(masks()[n].numpy(), 7, 5)
 
 
-def test_redundancy_matches_its_twin() -> None:
-    found = redundancy.measure(IMAGE, LABEL, masks(), lambda _: class_maps())
+def logits(_: Tensor) -> Tensor:
+    """Those of `class_maps` with a bias that changes some predictions."""
+    return class_maps().sum((2, 3)) + torch.tensor([0.0, 9.0, -9.0, 4.0])
+
+
+@pytest.mark.parametrize("over", ["mean", "sum", "reconstructed", "own"])
+@pytest.mark.parametrize("sign", ["cells", "region", "signed"])
+def test_every_reading_of_redundancy_matches_its_twin(over: str, sign: str) -> None:
+    entry = find_metric(f"redundancy:over={over},sign={sign}")
+    found = entry.measure(IMAGE, LABEL, masks(), lambda _: class_maps(), logits)
     for n in range(6):
-        expected = twin.redundancy(class_maps()[n].numpy(), int(LABEL[n]), core(n))
+        expected = twin.redundancy(class_maps()[n].numpy(), int(LABEL[n]), core(n), over, sign)
         for name, value in expected.items():
             assert float(found[name][n]) == pytest.approx(value, rel=1e-9), name
+
+
+def test_redundancy_of_the_predicted_class() -> None:
+    found = find_metric("redundancy:of=predicted").measure(IMAGE, LABEL, masks(), lambda _: class_maps(), logits)
+    predicted_classes = logits(IMAGE).argmax(1)
+    assert int((predicted_classes != LABEL).sum()) > 0
+    for n in range(6):
+        expected = twin.redundancy(class_maps()[n].numpy(), int(predicted_classes[n]), core(n))
+        assert float(found["core"][n]) == pytest.approx(expected["core"]) and not torch.isnan(found["gamma"][n])
+
+
+def test_readings_differ_as_they_must() -> None:
+    """Σ = (C − 1)·mean; |Σ| ≤ Σ|·|; of two classes the reconstructed map is half their difference."""
+    one, several = (
+        redundancy.measure(IMAGE, LABEL, masks(), lambda _: class_maps(), logits, over=o) for o in ("mean", "sum")
+    )
+    torch.testing.assert_close(several["core"], 3 * one["core"])
+    region = redundancy.measure(IMAGE, LABEL, masks(), lambda _: class_maps(), logits, sign="region")
+    assert bool((region["core"] <= one["core"]).all()) and bool((region["core"] < one["core"]).any())
+    pair, labels = class_maps()[:, :2], LABEL % 2
+    halves = [redundancy.measure(IMAGE, labels, masks(), lambda _: pair, logits, over=o) for o in ("mean", "reconstructed")]
+    torch.testing.assert_close(halves[1]["non-core"], halves[0]["non-core"] / 2)
 
 
 def test_redundancy_by_hand() -> None:
     """Two classes, two cells: D = (3, −2); the left cell is the object."""
     found = torch.tensor([[[[4.0, -1.0]], [[1.0, 1.0]]], [[[0.0, 0.0]], [[1.0, 1.0]]]])
     mask = torch.tensor([[[True, False]]]).expand(2, 1, 2)
-    columns = redundancy.measure(IMAGE[:2], torch.tensor([0, 0]), mask, lambda _: found)
+    columns = redundancy.measure(IMAGE[:2], torch.tensor([0, 0]), mask, lambda _: found, logits)
     first = {name: float(column[0]) for name, column in columns.items()}
     assert (first["core"], first["non-core"], first["core-signed"], first["non-core-signed"]) == (3, 2, 3, -2)
     assert first["gamma"] == pytest.approx(2.5 / 17**0.5) and columns["counted"].tolist() == [True, False]
@@ -73,7 +105,7 @@ def test_variants_have_units_and_directions_of_their_own() -> None:
 
 def test_a_map_that_all_classes_share_changes_no_contrast() -> None:
     shared = 5 * torch.randn(6, 1, 7, 5, dtype=torch.float64)
-    for measure in (redundancy.measure, contrastive_cam_iou.measure):
+    for measure in (partial(redundancy.measure, predict=logits), contrastive_cam_iou.measure):
         one = measure(IMAGE, LABEL, masks(), lambda _: class_maps())
         other = measure(IMAGE, LABEL, masks(), lambda _: class_maps() + shared)
         for name in one.keys() - {"gamma"}:

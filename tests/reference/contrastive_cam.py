@@ -22,17 +22,22 @@ def grid_mask(mask: Array, h: int, w: int) -> Array:
     return out
 
 
-def redundancy(maps: Array, label: int, core: Array) -> dict[str, float]:
+def redundancy(maps: Array, label: int, core: Array, over: str = "mean", sign: str = "cells") -> dict[str, float]:
     """Of one image: maps (C,h,w), core (h,w)."""
-    found = dict.fromkeys(("core", "non-core", "core-signed", "non-core-signed"), 0.0)
     classes = len(maps)
-    for c in range(classes):
-        if c != label:
-            for i, j in np.ndindex(core.shape):
-                d = maps[label, i, j] - maps[c, i, j]
-                name = "core" if core[i, j] else "non-core"
-                found[name] += abs(d) / (classes - 1)
-                found[f"{name}-signed"] += d / (classes - 1)
+    others = [c for c in range(classes) if c != label]
+    if over in ("mean", "sum"):
+        weighed = [maps[label] - maps[c] for c in others]
+    else:
+        weighed = [maps[label] - sum(maps) / classes] if over == "reconstructed" else [maps[label]]
+    found = dict.fromkeys(("core", "non-core", "core-signed", "non-core-signed"), 0.0)
+    for d in weighed:
+        for name, region in (("core", core), ("non-core", 1 - core)):
+            cells = [float(d[p]) for p in np.ndindex(core.shape) if region[p]]
+            worth = {"cells": sum(map(abs, cells)), "region": abs(sum(cells)), "signed": sum(cells)}
+            share = 1 if over == "sum" else 1 / len(weighed)
+            found[name] += share * worth[sign]
+            found[f"{name}-signed"] += share * sum(cells)
     shared = -sum(maps) / classes
     found["gamma"] = math.sqrt((shared**2).sum()) / math.sqrt((maps[label] ** 2).sum())
     return found

@@ -10,6 +10,23 @@ local = inside(__name__)
 SUITE = "ContrastiveCAM Table 2; Hard-ImageNet's suite"
 TRIALS = Option("trials", 3, "draws of noise an image", least=1)
 
+READINGS = (
+    Option(
+        "over",
+        "mean",
+        "of which maps: D_(t,c), their mean or sum over the other classes; the reconstructed map; HiResCAM of t itself",
+        choices=("mean", "sum", "reconstructed", "own"),
+    ),
+    Option(
+        "sign",
+        "cells",
+        "what a region is worth: the sum of |D| over its cells, |the sum of D|, or the sum itself",
+        choices=("cells", "region", "signed"),
+    ),
+    Option("of", "label", "the class t", choices=("label", "predicted")),
+)
+"""The readings of ContrastiveCAM's Table 1 (ContrastiveCAM protocol §1.6)."""
+
 INDEX: dict[str, Metric] = {
     "top1-gray-mask": Metric(
         local("gray:mask_accuracy"),
@@ -117,5 +134,6 @@ INDEX: dict[str, Metric] = {
             mean=local("redundancy:mean"),
             leaves_out="whose label's map is zero everywhere, so that gamma is 0/0",
         ),
+        options=READINGS,
     ),
 }

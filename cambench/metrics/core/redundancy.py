@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.contrastive import own_map
-from cambench.metrics.accuracy.predictions import ClassMaps, checked
+from cambench.contrastive import own_map, reconstructed
+from cambench.metrics.accuracy.predictions import ClassMaps, Predict, checked
 from cambench.metrics.core.contrastive import contrastive
 
 VARIANTS = ("core", "non-core", "core-share", "gamma", "core-signed", "non-core-signed")
 
 
-@torch.no_grad()
-def measure(image: Tensor, label: Tensor, mask: Tensor, class_maps: ClassMaps) -> dict[str, Tensor]:
-    """core = mean_{c≠ct} Σ H·|D_(ct,c)|, non-core the same with 1 − H, both also signed; γ = ‖1/C·Σ_c CAM_c‖ / ‖CAM_ct‖.
+CONTRASTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": contrastive,
+    "sum": contrastive,
+    "reconstructed": lambda maps_of, classes: reconstructed(maps_of, classes)[:, None],
+    "own": lambda maps_of, classes: own_map(maps_of, classes)[:, None],
+}
+"""`over` -> the maps (N,·,h,w) that are weighed: D against each other class, the map of eq. 8, or HiResCAM of the class."""
+PARTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "cells": lambda part: part.abs().sum((2, 3)),
+    "region": lambda part: part.sum((2, 3)).abs(),
+    "signed": lambda part: part.sum((2, 3)),
+}
+"""`sign` -> what the part of each map in a region is worth: (N,·,h,w) -> (N,·)."""
 
-    Source: ContrastiveCAM Table 1, whose definitions the paper does not spell out (ContrastiveCAM protocol §1.6). H is the
-    mask on the grid.
+
+@torch.no_grad()
+def measure(
+    image: Tensor,
+    label: Tensor,
+    mask: Tensor,
+    class_maps: ClassMaps,
+    predict: Predict,
+    *,
+    over: str = "mean",
+    sign: str = "cells",
+    of: str = "label",
+) -> dict[str, Tensor]:
+    """core = mean_{c≠t} Σ H·|D_(t,c)|, non-core the same with 1 − H, both also signed; γ = ‖1/C·Σ_c CAM_c‖ / ‖CAM_t‖.
+
+    Source: ContrastiveCAM Table 1, whose definitions the paper does not spell out; the options are its other readings
+    (ContrastiveCAM protocol §1.6): over, sum: Σ_{c≠t} in place of the mean; reconstructed, own: of that one map instead.
+    sign, region: |Σ H·D|; signed: Σ H·D. of: t is the label, or the class with the largest logit. H: the mask on the grid.
     image (N,3,H,W), label (N,), mask (N,H,W) bool -> columns (N,) in logits; γ is a ratio, and an image without one does not
     count. Raises: CambenchError for maps that are not finite or of a single class.
     """
     maps_of = checked(class_maps(image), "class maps").double()
+    classes = label if of == "label" else predict(image).argmax(1)
     core = maps.on_grid(mask, (maps_of.shape[2], maps_of.shape[3]))[:, None].double()
-    difference = contrastive(maps_of, label)
-    size = own_map(maps_of, label).flatten(1).norm(dim=1)
+    weighed = CONTRASTS[over](maps_of, classes)
+    size = own_map(maps_of, classes).flatten(1).norm(dim=1)
+
+    def worth(region: Tensor, rule: str) -> Tensor:
+        values = PARTS[rule](region * weighed)
+        return values.sum(1) if over == "sum" else values.mean(1)
+
     return {
-        "core": (core * difference.abs()).sum((2, 3)).mean(1),
-        "non-core": ((1 - core) * difference.abs()).sum((2, 3)).mean(1),
+        "core": worth(core, sign),
+        "non-core": worth(1 - core, sign),
         "gamma": maps_of.mean(1).flatten(1).norm(dim=1) / size,
-        "core-signed": (core * difference).sum((2, 3)).mean(1),
-        "non-core-signed": ((1 - core) * difference).sum((2, 3)).mean(1),
+        "core-signed": worth(core, "signed"),
+        "non-core-signed": worth(1 - core, "signed"),
         "counted": size > 0,
     }
 
