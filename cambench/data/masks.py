@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cambench import geometry
 from cambench.data import annotated
-from cambench.data.plan import Plan, Rows
+from cambench.data.plan import Masks, Plan, Rows
 from cambench.data.views import windows
 from cambench.geometry import Windows
 from cambench.vocabulary import Dataset
@@ -57,7 +57,7 @@ def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
     width = torch.full_like(height, regions.shape[2])
     cuts, sizes = plan.windows(rows, masks.view, height, width)
     size = (int(sizes[0, 0]), int(sizes[0, 1]))
-    moved = geometry.resample_mask(regions, cuts, size)
+    moved = cut(masks, rows, regions, cuts, size)
     for attempt in range(1, masks.redraw + 2 if view.random and masks.redraw else 1):
         empty = ~shown(masks.dataset, rows, moved)
         if not bool(empty.any()):
@@ -69,8 +69,17 @@ def focused(plan: Plan, rows: Rows, regions: Tensor) -> tuple[Windows, Tensor]:
         else:
             again = whole_pixels(windows(masks.fallback, height[which], width[which])[0], height[which], width[which])
         cuts = replace(cuts, **{f: getattr(cuts, f).index_put((which,), getattr(again, f)) for f in geometry.FIELDS})
-        moved[which] = geometry.resample_mask(regions[which], again, size)
+        moved[which] = cut(masks, few, regions[which], again, size)
     return cuts, moved
+
+
+def cut(masks: Masks, rows: Rows, regions: Tensor, windows: Windows, size: tuple[int, int]) -> Tensor:
+    """The regions (N,H,W) of rows through their windows, dilated or not as `regions.regions_in_view` has it: (N,*size)."""
+    if not masks.dilated:
+        return geometry.resample_mask(regions, windows, size)
+    labels = torch.tensor([masks.dataset.samples[row].label for row in rows])[:, None, None]
+    reached = geometry.resample((regions == labels).float()[:, None], windows, size)[:, 0] > 0
+    return torch.where(reached, labels, -1).to(regions.dtype)
 
 
 def whole_pixels(cuts: Windows, height: Tensor, width: Tensor) -> Windows:

@@ -21,6 +21,7 @@ class Masks:
     """The masks that a pass carries: their source (`regions.load_regions`), its digits, the view whose pixels they describe.
 
     redraw: how often a crop without the object is drawn anew, 0: never. fallback: the view that then takes its place.
+    dilated: whether a pixel shows the object where a bilinear resize of its mask reaches it, for images of one object.
     packed: the regions of all images (N,H,W) int16, where they are of one size and kept decoded.
     """
 
@@ -29,6 +30,7 @@ class Masks:
     fingerprint: str
     fallback: View
     redraw: int = 0
+    dilated: bool = False
     view: str = "crop"
     packed: Tensor | None = None
 

@@ -53,20 +53,24 @@ class Settings(Strict):
         return self.unsaid
 
 
-class Model(Strict):
+class Model(Settings):
     """The network: named surgery, the explained layer ("" = the last convolutional stage), how the weights begin.
 
     `own`: those that a `python:` function gives its network, which `scratch` draws anew; without `python:` neither applies.
     `swav` weights are a file that is named with --weights; `run:METHOD` are those of that method's run on the same data set,
     architecture and seed, which is trained first where it is not there; `trunk:METHOD` are those but for the classifier,
     which begins anew, and what is set of size, normalisation, epochs and batch size holds for both runs. `frozen`: all but
-    the classifier stays as it begins, in eval mode.
+    the classifier stays as it begins, in eval mode. `frozen_bn`: what the batch norms of a frozen network go by in training:
+    their own statistics (`eval`), or those of each batch (`train`), theirs staying as they are.
     """
+
+    unsaid = {"frozen_bn": "eval"}
 
     surgery: list[str]
     layer: str
     init: str = Field(pattern="^(scratch|own|imagenet|swav|(run|trunk):[a-z0-9-]+)$")
     frozen: bool
+    frozen_bn: Literal["eval", "train"]
 
     @property
     def base(self) -> str | None:
@@ -90,9 +94,11 @@ class Data(Settings):
     `masks`: where the object's mask comes from: "" (none), `segmentation`, `boxes`, `sam` (PNGs in `sam/` of the data set's
     root) or a folder of PNGs. `redraw`: how often a random crop that shows nothing of the object is drawn anew before the
     evaluation's view takes its place; 0: every crop stays, so that methods with and without masks see the same ones.
+    `mask_resize`: which pixels of a view show the object: the nearest of the mask, or (`dilated`) every one that a bilinear
+    resize of it reaches, as evaluation does it after Hard-ImageNet's suite.
     """
 
-    unsaid = {"held_out": 0.0}
+    unsaid = {"held_out": 0.0, "mask_resize": "nearest"}
 
     shots: int = Field(ge=0)
     pool: Literal["all", "train"]
@@ -101,6 +107,7 @@ class Data(Settings):
     held_out: float = Field(ge=0, lt=1)
     masks: str
     redraw: int = Field(ge=0)
+    mask_resize: Literal["nearest", "dilated"]
 
     @property
     def usual(self) -> Mapping[str, Any]:
@@ -111,8 +118,8 @@ class Data(Settings):
     def _one_at_a_time(self) -> Self:
         if self.shots and (self.labelled < 1 or self.unlabelled):
             raise ValueError("shots go with labelled = 1.0 and unlabelled = false")
-        if self.redraw and not self.masks:
-            raise ValueError("redraw needs data.masks, which say where the object is")
+        if (self.redraw or self.mask_resize != "nearest") and not self.masks:
+            raise ValueError("redraw and mask_resize need data.masks, which say where the object is")
         if self.held_out and (self.shots or self.labelled < 1 or self.unlabelled):
             raise ValueError("held_out goes with shots = 0, labelled = 1.0 and unlabelled = false")
         return self

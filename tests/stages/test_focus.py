@@ -132,7 +132,7 @@ def test_all_methods_see_the_same_crops_or_the_same_crops_drawn_anew(place: Plac
     plain, redrawn = crops("ce-arch"), crops("cfce", anew)
     assert torch.equal(plain, crops("cfce")) and torch.equal(plain, crops("rcfce", "data.masks=boxes"))
     assert not torch.equal(plain, redrawn) and torch.equal(redrawn, crops("ce-arch", "data.masks=segmentation", anew))
-    with pytest.raises(UsageError, match=r"redraw needs data\.masks"):
+    with pytest.raises(UsageError, match=r"redraw and mask_resize need data\.masks"):
         load_recipe("ce-arch", "synthbirds", overrides=[anew])
 
 

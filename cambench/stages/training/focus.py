@@ -53,9 +53,14 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
             f'masks with input.augment = "{augment}": expected no such pipeline, since it would move pixels without their '
             'masks; say --set input.augment="".'
         )
+    dilated = recipe.data.mask_resize == "dilated"
+    if dilated and dataset.multilabel:
+        raise UsageError(
+            f"data.mask_resize = dilated: expected one object an image, got {dataset.name}; leave it at nearest."
+        )
     source = sources.source_of(dataset, name)
     check_source(dataset, source)
-    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback, redraw)
+    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback, redraw, dilated)
 
 
 def departures(recipe: TrainingRecipe) -> list[str]:

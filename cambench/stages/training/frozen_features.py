@@ -43,7 +43,8 @@ def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
     phase stays as it is.
     """
     lessons = phase.lessons
-    if not (phase.frozen and recipe.model.frozen) or any(view.random for view in lessons.views.values()):
+    constant = phase.frozen and recipe.model.frozen and recipe.model.frozen_bn == "eval"
+    if not constant or any(view.random for view in lessons.views.values()):
         return phase
     image = torch.zeros(1, 3, recipe.input.size, recipe.input.size, device=lessons.source["device"])
     head = gap_linear_head(network.model, default_layer(network.model, image), image, training=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
 import torch
@@ -124,8 +124,9 @@ class Loop:
         """One pass over a phase's labelled images; returns the mean of every value, weighted by them."""
         settings, lessons, n = self.recipe.train, phase.lessons, len(phase.lessons.dataset)
         totals: dict[str, Tensor] = {}
+        network, given = self.network.model, self.recipe.model
         label = f"epoch {epoch + 1}/{settings.epochs} {phase.name}".rstrip()
-        with bar(label, n) as progress, learning(self.network.model, self.recipe.model.frozen or phase.frozen):
+        with bar(label, n) as progress, learning(network, given.frozen or phase.frozen, given.frozen_bn):
             for i, batch in enumerate(lessons.epoch(epoch)):
                 self.set_rate(epoch * lessons.steps + i, lessons.steps)
                 self.optimizer.zero_grad(set_to_none=True)
@@ -228,17 +229,31 @@ class Loop:
 
 
 @contextmanager
-def learning(model: nn.Module, frozen: bool) -> Iterator[None]:
+def learning(model: nn.Module, frozen: bool, frozen_bn: str = "eval") -> Iterator[None]:
     """The model in train mode, or frozen: all but the part that learns stays in eval mode and without gradient.
 
     The batch norms of a frozen trunk keep their statistics, those above it learn. On leaving, the model is in eval mode.
+    frozen_bn: `train`, where those of the trunk go by the statistics of each batch meanwhile.
     """
     if not frozen:
         model.train()
         yield
     else:
         model.eval()
-        with probe.frozen(model):
+        with probe.frozen(model), batch_statistics(model) if frozen_bn == "train" else nullcontext():
             learner(model).train().requires_grad_(True)
             yield
     model.eval()
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Batch norms that go by each batch's statistics; their own are afterwards what they were (rivals protocol §7)."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    buffers = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+    for norm in norms:
+        norm.train()
+    yield
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
