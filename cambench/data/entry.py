@@ -44,6 +44,8 @@ class DatasetEntry:
     """Folders of the root in which every picture must have a label."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Images a split of the official release."""
+    about: Mapping[str, int] = field(default_factory=dict)
+    """The same where the release tells the number only roughly: for estimates of a set that is not here, no check."""
     classes: int | None = None
     """Classes of the official release."""
     comparable: bool = True
@@ -81,7 +83,10 @@ class DatasetEntry:
                 for f in functions
                 for module, _, name in [f.partition(":")]
             ),
-            *((split in self.splits, f"split {' or '.join(self.splits)}, got {split}") for split in self.counts),
+            *(
+                (split in self.splits, f"split {' or '.join(self.splits)}, got {split}")
+                for split in (*self.counts, *self.about)
+            ),
             (bool(self.folders) or self.make is None, "folders of a set that is made, the first its own, got none"),
             (self.task in get_args(Task), f"task {', '.join(get_args(Task))}, got {self.task}"),
         )

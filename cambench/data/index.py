@@ -160,6 +160,7 @@ SETS: dict[str, DatasetEntry] = {
         layout="unrel/{images/<n>.jpg, annotations.mat}, optional unrel/categories.csv (category, indices)",
         folders=("unrel", "UnRel", "unrel-dataset"),
         anchors=("annotations.mat",),
+        about={"test": 1000},
         classes=1000,
         comparable=False,
         audit="cambench.data.unrel:audit",

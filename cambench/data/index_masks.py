@@ -15,6 +15,7 @@ MASKED: dict[str, DatasetEntry] = {
         folders=("hard-imagenet", "HardImageNet", "hardImageNet"),
         anchors=("meta/hard_imagenet_idx.pkl",),
         counts={"val": 750},
+        about={"train": 19_000},
         classes=15,
     ),
     "hard-imagenet-balanced": DatasetEntry(

@@ -16,7 +16,7 @@ from cambench.recipes.tables import TableRecipe, load_table
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works, evaluate_all
 from cambench.stages.network import open_run
-from cambench.stages.reproducing.cost import Known, estimate, forward
+from cambench.stages.reproducing.cost import Known, estimate, forward, images
 from cambench.stages.reproducing.inventory import at_hand, find_network, settle
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
 from cambench.stages.training.train import TrainJob, train
@@ -240,3 +240,14 @@ def test_a_column_may_take_fewer_seeds_than_its_table() -> None:
     assert len(full) == 2 * 2 * 3 and {n.seed for n in full} == {0, 1, 2}
     four = [j for j in make_jobs([load_table("cgc/8")], Wish(seeds=4), lambda _: False) if j.measurement is None]
     assert len(four) == 2 * 2 * 4 * 4, "--seeds holds for every cell"
+
+
+def test_sets_that_are_not_here_are_estimated_by_what_their_releases_say(tmp_path: Path) -> None:
+    told = {
+        ("hard-imagenet", "train"): 19_000,
+        ("hard-imagenet", "eval"): 750,
+        ("unrel", "eval"): 1000,
+        ("sbd", "train"): 8498,
+    }
+    assert {key: images(*key, tmp_path) for key in told} == told
+    assert images("hard-imagenet-balanced", "train", tmp_path) == 3000 and images("synthbirds", "eval", tmp_path) == 200

@@ -147,7 +147,9 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
 
 
 def images(spec: str, split: str, root: Path) -> int:
-    """Images of a split: the official count where there is one, else as found, else as a procedural set is made."""
+    """Images of a split: the official count where there is one, else as found, else as the release roughly says or as a
+    procedural set is made.
+    """
     entry = data.resolve(spec)[0]
     split = entry.splits[-1] if split in ("eval", "episode") and entry.splits else split
     if split in entry.counts:
@@ -156,6 +158,8 @@ def images(spec: str, split: str, root: Path) -> int:
         data.locate(spec, root)
         return len(data.load(spec, split, root))
     except DataError:
+        if split in entry.about:
+            return entry.about[split]
         return classes(spec, root) * made(entry, "per_class" if split == "train" else "test_per_class")
 
 
