@@ -65,7 +65,9 @@ def stats(
 
 @app.command(cls=Command)
 def make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="synthbirds, synthbirds-binary or synthbirds-multilabel.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="synthbirds, synthbirds-binary, synthbirds-multilabel, or sam-masks.")
+    ],
     dest: Annotated[Path | None, typer.Argument(help="Folder; by default its place under the data root.")] = None,
     classes: Annotated[int | None, typer.Option("--classes", min=2, help="Classes: 10; 6 of multilabel.")] = None,
     per_class: Annotated[
@@ -82,16 +84,26 @@ def make(
     scale: Annotated[
         float | None, typer.Option("--scale", min=0.2, max=1, help="Length of the birds: 1; 0.6 of multilabel.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="sam-masks: of this set's training images, into its folder sam.")
+    ] = None,
+    sam: Annotated[
+        str | None, typer.Option("--sam", help="sam-masks: vit-h (default), vit-l, vit-b, or python:MODULE:FUNCTION.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option("--weights", help="sam-masks: the file of the model's weights.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="sam-masks: cpu, cuda, mps or auto.")] = None,
     data_root: o.Data = o.DATA,
 ) -> None:
-    """Make an embedded data set: fine-grained birds with exact boxes, parts, attributes and segmentations.
+    """Make an embedded data set, fine-grained birds with exact boxes, parts, attributes and segmentations, or SAM masks.
 
     Example, small birds before backgrounds that betray them: cambench data make synthbirds --background 0.95 --scale 0.5.
+    Example, masks by Segment Anything: cambench data make sam-masks --dataset pets --weights sam_vit_h_4b8939.pth.
     """
     from cambench.stages.housekeeping.data import make as stage
 
-    options = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
-    typer.echo(stage(name, dest, data_root, {**options, "background": background, "scale": scale}))
+    numbers = {"classes": classes, "per_class": per_class, "test_per_class": test_per_class, "size": size, "seed": seed}
+    shares, by_sam = {"background": background, "scale": scale}, {"dataset": dataset, "sam": sam, "device": device}
+    typer.echo(stage(name, dest, data_root, {**numbers, **shares, **by_sam, "weights": weights}))
 
 
 @app.command(cls=Command)

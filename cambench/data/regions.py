@@ -98,8 +98,11 @@ def check_source(dataset: Dataset, source: str) -> None:
     """
     without = [s.id for row, s in enumerate(dataset.samples) if not has_region(dataset, row, source)]
     if without:
-        region = f"a PNG of its file's stem in {source}" if source not in (SEGMENTATION, BOXES) else source
-        raise DataError(f"{dataset.name} {dataset.split}: expected {region} for each image, got none for {listed(without)}.")
+        annotated = source in (SEGMENTATION, BOXES)
+        region = source if annotated else f"a PNG of its file's stem in {source}"
+        mend = "" if annotated else f" Put masks there, or make them: cambench data make sam-masks --dataset {dataset.name}."
+        missing = f"expected {region} for each image, got none for {listed(without)}."
+        raise DataError(f"{dataset.name} {dataset.split}: {missing}{mend}")
 
 
 def has_region(dataset: Dataset, row: int, source: str) -> bool:

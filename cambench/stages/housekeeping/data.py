@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
@@ -86,19 +87,23 @@ def published_facts(name: str) -> list[str]:
 
 
 def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> Path:
-    """Write a procedural data set; an option that is None is the set's own default.
+    """Write a procedural data set, or `sam-masks`; an option that is None is the set's own default.
 
     Raises: UsageError for a set that has to be obtained instead.
     """
+    chosen = {k: v for k, v in options.items() if v is not None}
+    if canonical(name) == "sam-masks":
+        from cambench.stages.housekeeping.sam_masks import make_masks
+
+        check_options(name, chosen, {"dataset", *signature(make_masks).parameters})
+        return make_masks(chosen.pop("dataset", None), root, dest, **chosen)
     entry = data.INDEX.get(canonical(name))
     if entry is None or entry.make is None:
         known = " or ".join(e.name for e in data.INDEX.values() if e.make)
         raise UsageError(f"cambench data make {name}: expected {known}, which are made; see cambench data where {name}.")
     maker = data.function(entry.make)
-    chosen = {k: v for k, v in options.items() if v is not None}
+    check_options(name, chosen, signature(maker).parameters)
     sizes = {k: p.default for k, p in signature(maker).parameters.items()} | chosen
-    if foreign := chosen.keys() - signature(maker).parameters:
-        raise UsageError(f"cambench data make {name}: it takes no --{min(foreign).replace('_', '-')}; leave it out.")
     place, classes = dest or root / entry.folders[0], sizes.get("classes", entry.classes or 0)
     if "progress" not in sizes:
         maker(place, **chosen)
@@ -106,6 +111,13 @@ def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> P
     with bar(entry.name, classes * (sizes.get("per_class", 0) + sizes.get("test_per_class", 0))) as progress:
         maker(place, progress=lambda done, of: progress.advance(done - progress.done), **chosen)
     return place
+
+
+def check_options(name: str, chosen: Iterable[str], known: Container[str]) -> None:
+    """Raises: UsageError for an option that what is made does not take."""
+    foreign = [option for option in chosen if option not in known]
+    if foreign:
+        raise UsageError(f"cambench data make {name}: it takes no --{min(foreign).replace('_', '-')}; leave it out.")
 
 
 def where(name: str, root: Path) -> str:

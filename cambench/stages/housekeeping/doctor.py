@@ -14,7 +14,15 @@ from cambench.store.runs import read_runs
 
 KINDS = ("method", "explainer", "metric", "dataset")
 """The kinds of entries that other packages may add."""
-OPTIONAL = {"captum": "peers", "torchcam": "peers", "timm": "timm", "submitit": "slurm", "ray": "ray", "sklearn": "plots"}
+OPTIONAL = {
+    "captum": "peers",
+    "torchcam": "peers",
+    "timm": "timm",
+    "submitit": "slurm",
+    "ray": "ray",
+    "sklearn": "plots",
+    "segment_anything": "sam",
+}
 
 Row = dict[str, str]
 
