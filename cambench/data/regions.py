@@ -100,7 +100,7 @@ def check_source(dataset: Dataset, source: str) -> None:
     if without:
         annotated = source in (SEGMENTATION, BOXES)
         region = source if annotated else f"a PNG of its file's stem in {source}"
-        mend = "" if annotated else f" Put masks there, or make them: cambench data make sam-masks --dataset {dataset.name}."
+        mend = "" if annotated else f" Make them: cambench data make sam-masks {source} --dataset {dataset.name}."
         missing = f"expected {region} for each image, got none for {listed(without)}."
         raise DataError(f"{dataset.name} {dataset.split}: {missing}{mend}")
 

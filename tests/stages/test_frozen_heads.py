@@ -11,14 +11,14 @@ import torch
 from tiny import TINY
 from torch import nn
 
-from cambench import data, objectives
+from cambench import data, models, objectives
 from cambench.data.loader import train_batches
 from cambench.data.regions import regions_in_view
 from cambench.data.views import View
-from cambench.recipes.load import load as load_recipe
 from cambench.stages.training.focus import masks_of
 from cambench.stages.training.loop import batch_statistics, learning
-from cambench.stages.training.train import TrainJob, train
+from cambench.stages.training.own import load_recipe
+from cambench.stages.training.train import TrainJob, prepare_lessons, train
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import UsageError
@@ -70,6 +70,29 @@ def test_only_the_head_changes_and_it_learns_from_other_features(place: Place) -
     assert not torch.equal(plain["fc.weight"], by_batch["fc.weight"])
     assert run.info.recipe["model"]["frozen_bn"] == "train" and any("frozen_bn" in s for s in run.info.deviations)
     assert "frozen_bn" not in load_recipe("ce-head", "synthbirds").model_dump()["model"], "runs of before stay what they are"
+
+
+def test_a_head_learns_as_the_suite_trains_it(place: Place) -> None:
+    """The suite's loop: the whole network in train mode, Adam on the head alone, which then goes onto a fresh trunk."""
+    base = train(TrainJob("ce", "synthbirds", overrides=[*TINY, "train.epochs=1"]), place).path / "last.pt"
+    overrides = [*TINY, "train.epochs=2", "optimizer.clip=0", "model.frozen_bn=train"]
+    run = train(TrainJob("ce-head", "synthbirds", weights=base, overrides=overrides), place)
+    recipe = load_recipe("ce-head", "synthbirds", overrides=overrides)
+    objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
+    lessons = prepare_lessons(TrainJob("ce-head", "synthbirds"), recipe, objective, place)
+    network = models.build(recipe.arch, len(lessons.dataset.classes), weights=base)
+    adam = torch.optim.Adam(network.fc.parameters(), lr=recipe.optimizer.lr, betas=(0.9, 0.999), weight_decay=1e-4)
+    for epoch in range(2):
+        for batch in lessons.epoch(epoch):
+            network.train()
+            loss = nn.functional.cross_entropy(network(batch.views["crop"]), batch.label)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+    trained = load_checkpoint(run.path / "last.pt")["model"]
+    assert not torch.equal(network.state_dict()["bn1.running_mean"], trained["bn1.running_mean"]), "the suite's drift"
+    for name in ("weight", "bias"):
+        torch.testing.assert_close(trained[f"fc.{name}"], network.fc.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
 def test_dilated_masks_in_training_are_those_of_evaluation(place: Place) -> None:
