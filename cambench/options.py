@@ -136,7 +136,7 @@ class Entry:
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other name -> the options that it stands for, "" for none."""
     cost: int | Callable[..., int] = 1
-    """Forward passes an image that its definition takes, those of maps aside: a number, or a function of the options."""
+    """Forward passes an image that it takes, one of them for a map: a number, or a function of the options and of `size`."""
     version: int = 1
     """Raise it when a formula or protocol changes, so that values change: what an older version made counts no longer."""
     name: str = ""
@@ -174,8 +174,12 @@ class Entry:
 
     @property
     def passes(self) -> int:
-        """Forward passes an image."""
-        return self.cost if isinstance(self.cost, int) else self.cost()
+        """Forward passes an image at the papers' size, 224 px."""
+        return self.passes_at(224)
+
+    def passes_at(self, size: int) -> int:
+        """Forward passes an image whose sides have `size` pixels."""
+        return self.cost if isinstance(self.cost, int) else Function(self.cost, {"size": size})()
 
     @property
     def values(self) -> dict[str, Value]:

@@ -10,17 +10,20 @@ import pytest
 import torch
 from boards import board
 from tiny import TINY
+from torch.utils.flop_counter import FlopCounterMode
 
-from cambench.data import synthbirds
+from cambench.data import load, synthbirds
 from cambench.recipes.tables import TableRecipe, load_table
+from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works, evaluate_all
-from cambench.stages.network import open_run
-from cambench.stages.reproducing.cost import Known, estimate, forward, images
+from cambench.stages.network import load_network, open_run
+from cambench.stages.reproducing.cost import Known, estimate, forward, images, of_measurement
 from cambench.stages.reproducing.inventory import at_hand, find_network, settle
-from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
+from cambench.stages.reproducing.plan import Job, Measurement, Network, Wish, make_jobs
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
+from cambench.store.runs import find_run
 
 CE, CGC = '{ method = "ce" }', '{ method = "cgc" }'
 EITHER = '[{ method = "pretrained", arch = "torchvision:resnet18" }, { method = "ce", arch = "resnet18" }]'
@@ -216,6 +219,26 @@ def test_estimates_by_hand_without_any_data(nowhere: Place) -> None:
     )
     assert estimate(cgc, known).seconds == pytest.approx(90 * (9 * 5994 + 5794) * cost.operations / rate)
     assert estimate(ch, known).seconds == pytest.approx(5794 * 4 * 4 / 3 * cost.operations / rate)
+
+
+def test_measurements_take_the_passes_that_are_reckoned(place: Place, tmp_path: Path) -> None:
+    """Operations of a whole measurement, counted while it runs, on images of 32 px: 4 steps of 8 rows."""
+    there = Place(place.data, tmp_path, "cpu")
+    shutil.copytree(place.results / "runs", there.results / "runs")
+    loaded, dataset = load_network(find_run("synthbirds-ce", there.results), there), load("synthbirds", "test", there.data)
+    network, known = Network("ce", "resnet8", "synthbirds", overrides=tuple(TINY)), Known(there)
+    one = forward("resnet8", 32, (), 4).operations * len(dataset)
+    reckoned = {"iauc": 6, "iauc-train-bn": 6, "dauc:rows=4": 10}
+    for metric, passes in reckoned.items():
+        with FlopCounterMode(display=False) as counter:
+            evaluate(EvalJob(metric), loaded, dataset, there)
+        assert counter.get_total_flops() / one == pytest.approx(passes, rel=0.1)
+    for (metric, explainer), passes in {
+        **{(m, "grad-cam"): n for m, n in reckoned.items()},
+        ("iauc", "smoothgrad"): 5 + 151,
+    }.items():
+        what = Measurement(metric, "synthbirds", "test", explainer, "logit")
+        assert of_measurement(network, what, known).seconds * known.nominal[0] / one == pytest.approx(passes)
 
 
 def test_estimates_use_what_was_measured_on_this_device(place: Place, tmp_path: Path) -> None:

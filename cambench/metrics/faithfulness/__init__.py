@@ -15,9 +15,9 @@ ROWS = Option("rows", 8, "rows of pixels a step, 8 of 224 in the paper", least=1
 TRACK = Option("track", "predicted", "the class whose probability is followed", choices=("predicted", "label"))
 
 
-def steps(*, rows: int = 8) -> int:
-    """Passes of insertion and deletion on 224 rows of pixels: the steps, the whole image, and that of the map."""
-    return ceil(224 / rows) + 2
+def steps(*, rows: int = 8, size: int = 224) -> int:
+    """Passes of insertion and deletion: the steps, the whole image, and that of the map, be it in train mode or not."""
+    return ceil(size / rows) + 2
 
 
 INDEX: dict[str, Metric] = {

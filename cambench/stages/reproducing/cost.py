@@ -137,7 +137,7 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
     cost = forward(arch, size, surgery, count)
     area = metric.input.scale**2 * (FULL if metric.input.view == "full" else 1)
     explained = find_explainer(what.explainer or "grad-cam").passes if metric.explains or metric.rows.pairs else 1
-    passes = metric.passes * explained
+    passes = metric.passes_at(round(size * metric.input.scale)) - 1 + explained
     rate, basis = known.nominal
     measured = known.measuring(what, arch, size)
     seconds = n / measured[0] if measured else cost.operations * area * passes * n / rate
