@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 IMAGES = frozenset({"per_image", "metric", "explainer", "csv"})
 """The options that --per-image uses."""
+FORMATS = frozenset({"latex", "markdown", "csv", "html", "caption"})
 
 
 Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")]
@@ -30,6 +31,7 @@ Caption = Annotated[
     str | None, typer.Option("--caption", help="Of one table in --latex, --markdown or --html, in place of its own.")
 ]
 PerImage = Annotated[bool, typer.Option("--per-image", help="The values image by image, with --csv or --json.")]
+Cost = Annotated[bool, typer.Option("--cost", help="What trainings took, and against plain cross-entropy's.")]
 CAPTIONED = ("latex", "markdown", "html")
 
 
@@ -48,6 +50,7 @@ def report(
     html: o.Html = None,
     as_json: o.Json = False,
     per_image: PerImage = False,
+    cost: Cost = False,
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
 ) -> None:
@@ -58,7 +61,8 @@ def report(
     Example: cambench report cgc/1 --latex
     """
     every = frozenset(parameter.name or "" for parameter in context.command.params)
-    refuse_unused(context, "--per-image" if per_image else "report", {"report": every, "--per-image": IMAGES})
+    modes = {"report": every, "--per-image": IMAGES, "--cost": FORMATS | {"cost"}}
+    refuse_unused(context, "--per-image" if per_image else "--cost" if cost else "report", modes)
     form = one_format(latex, markdown, csv, html, as_json)
     if caption is not None and form not in CAPTIONED:
         raise UsageError(f"--caption: expected {', '.join(f'--{name}' for name in CAPTIONED)} beside it; leave it out.")
@@ -69,8 +73,8 @@ def report(
     if per_image:
         image_by_image(shown, o.place(data_root, results), form)
         return
-    brief = form not in ("csv", "json")
-    made = stage.tables(names, o.place(data_root, results), on=on, arch=arch, shown=shown, brief=brief)
+    place, brief = o.place(data_root, results), form not in ("csv", "json")
+    made = stage.costs(place) if cost else stage.tables(names, place, on=on, arch=arch, shown=shown, brief=brief)
     show(made if caption is None else captioned(made, caption), form, html, results, data_root)
 
 

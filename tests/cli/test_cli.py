@@ -52,6 +52,8 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
     latex = cambench("report", "--latex", **places)
     assert latex.returncode == 0, latex.stderr
     assert r"\toprule" in latex.stdout
+    costs = cambench("report", "--cost", "--csv", **places)
+    assert costs.returncode == 0 and "synthbirds: cost of training,cgc,Training,s,down," in costs.stdout
     page = tmp_path / "report.html"
     assert cambench("report", "--html", str(page), **places).returncode == 0
     assert "data:image/jpeg" in page.read_text()

@@ -8,12 +8,14 @@ from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_tables
 from cambench.report import Table, Tables
 from cambench.report.formats.terminal import terminal
+from cambench.report.tables import cost
 from cambench.report.tables.paper import paper_table
 from cambench.report.tables.summary import summary
 from cambench.stages.listing import output
 from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place
 from cambench.store.records import read_records
+from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 EVERYTHING = Selection()
@@ -52,6 +54,16 @@ def tables(
             f"nothing to report: {place.results / 'records'} holds no record; measure something with `cambench eval`."
         )
     return Tables(summary(shown.records(records), brief=brief and not shown.metrics))
+
+
+def costs(place: Place) -> Tables:
+    """What the trainings took, one table a data set. Raises: UsageError where no run is finished."""
+    made = Tables(cost.costs(read_runs(place.results)))
+    if not made:
+        raise UsageError(
+            f"nothing to report: {place.results / 'runs'} holds no finished training; `cambench train` makes one."
+        )
+    return made
 
 
 def render(made: Sequence[Table], form: str) -> str:

@@ -1,0 +1,120 @@
+"""Runs → one table a data set of what their trainings took: time and memory, and the time against plain cross-entropy's."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cambench.recipes.load import METHODS, lineage, word
+from cambench.report.tables.draft import Draft, finish
+from cambench.report.tables.model import Cell, Column, Measured, Row, Table
+from cambench.store.runs import Run
+
+PLAIN = ("ce", "bce")
+"""Objectives of plain cross-entropy."""
+FACTS = ("arch", "input", "batch", "device")
+"""What two trainings must share for their times to be compared."""
+CGC = (
+    "In the paper CGC takes about 100 hours where the baseline takes about 70: 1.43 times (CGC §4, Implementation Details; "
+    "ResNet50 on ImageNet, 90 epochs, two Titan RTX)."
+)
+NOTES = (
+    "Training: all epochs without the validation; of a run that begins with another's weights, its own epochs alone.",
+    "An image: an epoch's seconds, the median over the epochs, by its images with a label.",
+    "× baseline: the time an image against that of plain cross-entropy with the same network, input, batch size and device; "
+    "— where there is no such run.",
+)
+COLUMNS = (("Training", "s", 1), ("An image", "ms", 2), ("× baseline", "", 2), ("Memory at most", "MB", 0))
+Key = tuple[str, ...]
+"""(method, epochs, *FACTS) of a training."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one run took. image: seconds. memory: bytes, None where it was not measured (on a CPU)."""
+
+    seed: int
+    images: int
+    whole: float
+    image: float
+    memory: int | None
+
+
+def costs(runs: Iterable[Run]) -> list[Table]:
+    """One table a data set, in the order of their names; runs that were given or are not finished took nothing here."""
+    datasets: dict[str, dict[Key, list[Spent]]] = {}
+    for run in runs:
+        if run.info.kind == "trained" and run.finished and (epochs := run.log()):
+            datasets.setdefault(run.info.dataset, {}).setdefault(key_of(run), []).append(spent(run, epochs))
+    return [of_dataset(name, datasets[name]) for name in sorted(datasets)]
+
+
+def key_of(run: Run) -> Key:
+    """What the seeds of a training share."""
+    info, recipe = run.info, run.info.recipe
+    train = recipe["train"]
+    epochs, size, batch = train["epochs"], recipe["input"]["size"], train["batch_size"]
+    return info.method, f"{epochs} epochs", info.arch, f"{size} px", f"batch {batch}", info.device or "?"
+
+
+def spent(run: Run, epochs: Sequence[dict[str, Any]]) -> Spent:
+    """What a run's log says."""
+    images, seconds = int(run.info.data["images"]), [epoch["seconds"] for epoch in epochs]
+    return Spent(run.info.seed, images, sum(seconds), statistics.median(seconds) / images, run.info.peak_memory_bytes)
+
+
+def baseline(method: str) -> str:
+    """The nearest method of plain cross-entropy that a method's recipe extends; itself where there is none."""
+    line = lineage(method)[:-1] if method in METHODS else []
+    return next((part.name for part in reversed(line) if word(part.name, "objective") in PLAIN), method)
+
+
+def of_dataset(name: str, trainings: dict[Key, list[Spent]]) -> Table:
+    """The table of one data set: a row a training, its baseline first."""
+    keys = sorted(trainings, key=lambda key: (key[2:], baseline(key[0]), key[0] != baseline(key[0]), key))
+    names = ("epochs", *FACTS)
+    several = [i for i, fact in enumerate(names, 1) if len({key[i] for key in keys}) > 1]
+    draft = Draft([], [])
+    for key in keys:
+        base = of_baseline(key, trainings)
+        draft.cells.append(cells(sorted(trainings[key], key=lambda one: one.seed), base))
+        against = f"× baseline: against {baseline(key[0])}" if base and baseline(key[0]) != key[0] else ""
+        draft.about.append([[], [], [against] if against else [], []])
+    table = Table(
+        id=f"{name}: cost of training",
+        title=", ".join(keys[0][i] for i in range(1, len(names) + 1) if i not in several),
+        row_headers=("Method", *(names[i - 1].capitalize() for i in several)),
+        columns=tuple(Column((label,), unit, "down") for label, unit, _ in COLUMNS),
+        rows=tuple(Row((key[0], *(key[i] for i in several)), ()) for key in keys),
+        notes=(*NOTES, *((CGC,) if any(key[0] == "cgc" for key in keys) else ())),
+    )
+    return finish(table, draft)
+
+
+def of_baseline(key: Key, trainings: dict[Key, list[Spent]]) -> float | None:
+    """Seconds an image of the baseline's training of the same facts, whatever its epochs; None where there is none."""
+    same = [runs for other, runs in trainings.items() if (other[0], other[2:]) == (baseline(key[0]), key[2:])]
+    return statistics.fmean(one.image for runs in same for one in runs) if same else None
+
+
+def cells(runs: Sequence[Spent], base: float | None) -> list[Cell]:
+    """The cells of a row."""
+    memory = [one.memory / 1e6 for one in runs if one.memory is not None]
+    values = (
+        [one.whole for one in runs],
+        [1000 * one.image for one in runs],
+        [one.image / base for one in runs] if base else [],
+        memory if len(memory) == len(runs) else [],
+    )
+    return [Cell(decimals, measured(runs, own)) for (_, _, decimals), own in zip(COLUMNS, values, strict=True)]
+
+
+def measured(runs: Sequence[Spent], values: Sequence[float]) -> Measured | None:
+    """Mean and std (ddof 1) over the seeds."""
+    if not values:
+        return None
+    std = statistics.stdev(values) if len(values) > 1 else None
+    seeds, images = tuple(one.seed for one in runs), tuple(one.images for one in runs)
+    return Measured(statistics.fmean(values), tuple(values), seeds, images, std)
