@@ -6,10 +6,13 @@ import pytest
 import torch
 from objectives.test_cgc import build
 from reference import gcc as twin
+from torch import nn
 
 from cambench import objectives
 from cambench.explainers.probe import gap_linear_head
 from cambench.objectives.network import Network, differentiate
+from cambench.recipes import load as recipes
+from cambench.stages.training.train import check_composite
 from cambench.vocabulary import Batch, UsageError
 
 N, SIZE, CLASSES, WEIGHT = 4, 16, 4, 25.0
@@ -58,3 +61,20 @@ def test_a_batch_without_three_negatives_an_image_is_refused() -> None:
     given = Batch(batch().views, batch().label, batch().rows)
     with pytest.raises(UsageError, match="objective gcc: expected 3 negatives an image, got 0"):
         differentiate(step(Network(model, layer, None), given, torch.Generator()))
+
+
+class OwnSize(nn.Module):
+    """A network for images of one size, as most vision transformers are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[2] == SIZE, f"expected {SIZE} px, got {x.shape[2]}"
+        return x.mean((2, 3))
+
+
+def test_a_network_of_one_size_is_refused_before_it_is_trained() -> None:
+    recipe = recipes.load("gcc", "synthbirds", "resnet8", overrides=[f"input.size={SIZE}"])
+    assert check_composite(OwnSize(), recipe, objectives.INDEX["ce"]) is None
+    with pytest.raises(
+        UsageError, match="resnet8: expected a network that takes images 3×32×32, .* got 32; train a network of"
+    ):
+        check_composite(OwnSize(), recipe, objectives.INDEX["gcc"])

@@ -14,7 +14,7 @@ from cambench import data, models, objectives, seeds
 from cambench.data.episodes import HELD_OUT
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.calm import LATENT, has_head, latent_layer
-from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
+from cambench.explainers.probe import check_layer, default_layer, evaluating, gap_linear_head
 from cambench.models.backbones import PYTHON
 from cambench.models.habits import first_pass
 from cambench.models.heads import learner
@@ -105,6 +105,7 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     dataset = lessons.dataset
     model = build(job, recipe, dataset, place)
     layer, head = explained_layer(model, recipe)
+    check_composite(model, recipe, objective)
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
     counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
     say(f"{run.name}: {counts}, explained layer {layer}")
@@ -217,6 +218,18 @@ def explained_layer(model: nn.Module, recipe: TrainingRecipe) -> tuple[str, nn.L
         if recipe.model.layer:
             check_layer(model, layer, image)
         return layer, gap_linear_head(model, layer, image)
+
+
+def check_composite(model: nn.Module, recipe: TrainingRecipe, objective: Objective) -> None:
+    """See that the network also takes images twice as high and wide, where its objective composes them of four.
+
+    Raises: UsageError where it does not, as most vision transformers.
+    """
+    if objective.negatives:
+        size = 2 * recipe.input.size
+        mend = "train a network of any size with composites of four"
+        with first_pass(recipe.arch, size, mend), evaluating(model), torch.no_grad():
+            model(torch.zeros(1, 3, size, size))
 
 
 def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
