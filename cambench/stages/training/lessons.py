@@ -56,8 +56,7 @@ class Lessons:
         batches = (replace(batch, epoch=epoch + 1, epochs=self.epochs) for batch in loaded)
         if self.negatives:
             drawn = negative_batches(self.dataset, self.views, self.negatives, seed=self.seed, **size, **self.source)
-            yield from (replace(batch, negatives=beside) for batch, beside in zip(batches, drawn, strict=True))
-            return
+            batches = (replace(batch, negatives=beside) for batch, beside in zip(batches, drawn, strict=True))
         if self.unlabelled is None:
             yield from batches
             return
