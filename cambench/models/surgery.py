@@ -16,6 +16,7 @@ from cambench.models.bare import BARE_NEEDS, bare_end
 from cambench.models.calm_surgery import calm_head
 from cambench.models.ending import NEEDS, remove
 from cambench.models.entry import Surgery
+from cambench.models.gap import begin
 from cambench.models.heads import find_head
 from cambench.models.index_wsol import WSOL
 from cambench.models.projection import projection_head
@@ -59,6 +60,15 @@ def no_head_bias(network: nn.Module) -> bool:
     if getattr(head, "bias", None) is None:
         return False
     head.register_parameter("bias", None)
+    return True
+
+
+def xavier_head(network: nn.Module) -> bool:
+    """The classifier begins anew: weights Xavier-uniform, biases 0; the one that came with the weights is lost."""
+    name = find_head(network)
+    if name is None:
+        return False
+    begin(network.get_submodule(name), None)
     return True
 
 
@@ -136,6 +146,12 @@ SURGERIES: dict[str, Surgery] = named(
             "the classifier without its bias: a logit is the sum of its class map",
             "a classifier with a bias",
             "ContrastiveCAM protocol §1.3",
+        ),
+        "xavier-head": Surgery(
+            xavier_head,
+            "the classifier begins anew: weights Xavier-uniform, biases 0",
+            "a classifier",
+            "CALM authors' code (CALM protocol §1.5)",
         ),
         "bare-last-block": Surgery(
             bare_end,

@@ -8,6 +8,7 @@ from torch import nn
 
 from cambench.explainers.calm import latent_layer
 from cambench.models import build
+from cambench.models.heads import find_head
 from cambench.vocabulary import UsageError
 
 LAST = {"resnet18": "layer4", "resnet50": "layer4", "resnet8": "layer3", "regnet_y_400mf": "trunk_output"}
@@ -54,6 +55,21 @@ def grid(arch: str, *surgery: str, size: int = 64) -> tuple[int, ...]:
 )
 def test_grid(arch: str, surgery: tuple[str, ...], factor: int) -> None:
     assert grid(arch, *surgery) == (factor, factor)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "squeezenet1_1"])
+def test_a_xavier_head_is_drawn_anew_and_nothing_else_is(arch: str) -> None:
+    plain, cut, again = (build(arch, 50, surgery=s, seed=3) for s in ((), ("xavier-head",), ("xavier-head",)))
+    head = find_head(cut)
+    assert head is not None
+    weight, bias = cut.get_parameter(f"{head}.weight").detach(), cut.get_parameter(f"{head}.bias")
+    bound = (6 / (weight.shape[0] + weight.shape[1])) ** 0.5
+    assert not bias.any() and 0.97 * bound < float(weight.abs().max()) <= bound
+    assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=0.03), "uniform"
+    whole, part, same = plain.state_dict(), cut.state_dict(), again.state_dict()
+    assert all(torch.equal(part[name], same[name]) for name in part), "a function of the seed"
+    drawn = {name for name in whole if not torch.equal(whole[name], part[name])}
+    assert f"{head}.weight" in drawn <= {f"{head}.weight", f"{head}.bias"}
 
 
 def test_large_map_changes_strides_in_the_branch_and_the_shortcut_without_dilation() -> None:

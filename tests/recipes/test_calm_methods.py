@@ -37,6 +37,23 @@ def test_the_recipe(method: str, dataset: str, lr: float) -> None:
     assert (seen.kind, seen.size) == ("resize", 224)
 
 
+@pytest.mark.parametrize(
+    ("method", "dataset", "arch", "anew"),
+    [
+        ("cam", "cub", "resnet50", True),
+        ("cam", "imagenet", "resnet50", True),
+        ("has", "cub-wsol", "resnet50", True),
+        ("cutmix", "openimages-30k", "resnet50", True),
+        ("cam", "imagenet-wsol", "resnet50", False),  # the benchmark keeps ImageNet's
+        ("calm-em", "cub", "resnet50", False),  # its head's surgery draws it
+        ("cam", "cub-wsol", "vgg16", False),  # likewise
+        ("cam", "synthbirds", "resnet8", False),
+    ],
+)
+def test_where_the_classifier_begins_by_xavier(method: str, dataset: str, arch: str, anew: bool) -> None:
+    assert ("xavier-head" in recipes.load(method, dataset, arch).model.surgery) == anew
+
+
 @pytest.mark.parametrize("method", ["cam", "calm-em", "calm-ml"])
 @pytest.mark.parametrize(
     ("dataset", "epochs", "drops"),
