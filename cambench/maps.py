@@ -48,6 +48,16 @@ def min_max_epsilon(maps: Tensor) -> Tensor:
     return shifted / (shifted.amax((1, 2), keepdim=True) + EPSILON)
 
 
+def largest(maps: Tensor) -> Tensor:
+    """max(0, M) / max M, the step `max`; a map that is constant or nowhere positive becomes zero.
+
+    Source: CAM's other normalisation (CALM protocol §1.1, §6); the authors' code divides by max M whatever its sign.
+    """
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    sound = (high > low) & (high > 0)
+    return torch.where(sound, maps.clamp(min=0) / torch.where(sound, high, torch.ones_like(high)), torch.zeros_like(maps))
+
+
 def clip(maps: Tensor) -> Tensor:
     """M cut to [0, 1], never scaled; a constant map becomes zero. Source: authors' code (CALM protocol §1.4, §6)."""
     constant = maps.amin((1, 2), keepdim=True) == maps.amax((1, 2), keepdim=True)
@@ -108,13 +118,15 @@ def gaussian_line(reach: int, sigma: float, like: Tensor) -> Tensor:
     return (weights / weights.sum()).to(like)
 
 
-def blur_31(maps: Tensor) -> Tensor:
-    """M under a 31×31 Gaussian of σ = 0.3·((31 − 1)/2 − 1) + 0.8 = 5, edges reflected.
+def blur(maps: Tensor, size: int) -> Tensor:
+    """M under a size×size Gaussian of σ = 0.3·((size − 1)/2 − 1) + 0.8, edges reflected: the step `blur-31`, σ = 5.
 
     Source: σ by the rule of CALM's code, whose own kernel is of size 1, which is no blur (CALM protocol §1.7).
-    Raises: UsageError for maps of 15 pixels a side or fewer, as `gaussian_blur`.
+    Raises: UsageError for a size that is even, or maps of size // 2 pixels a side or fewer, as `gaussian_blur`.
     """
-    return gaussian_blur(maps[:, None], (15, 15), 5.0)[:, 0]
+    if size % 2 == 0:
+        raise UsageError(f"blur: expected an odd number of pixels, got {size}; take {size + 1}.")
+    return gaussian_blur(maps[:, None], (size // 2, size // 2), 0.3 * ((size - 1) / 2 - 1) + 0.8)[:, 0]
 
 
 def float64(maps: Tensor) -> Tensor:
@@ -129,8 +141,8 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum-to-one-epsilon": sum_to_one_epsilon,
     "min-max": min_max,
     "min-max-epsilon": min_max_epsilon,
+    "max": largest,
     "clip": clip,
-    "blur-31": blur_31,
     "min-max-library": min_max_library,
 }
 RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
@@ -140,8 +152,20 @@ RESIZES: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
 }
 
 
+BLUR = "blur-"
+"""What a step `blur-31` begins with."""
+
+
+def known_step(step: str) -> bool:
+    """Whether there is a step of this name."""
+    return step in STEPS or step in RESIZES or (step.startswith(BLUR) and step.removeprefix(BLUR).isdecimal())
+
+
 def apply(maps: Tensor, steps: Sequence[str], size: tuple[int, int]) -> Tensor:
     """Apply the named steps in order; the steps of `RESIZES` bring the maps to `size` (H, W)."""
     for step in steps:
-        maps = RESIZES[step](maps, size) if step in RESIZES else STEPS[step](maps)
+        if step.startswith(BLUR):
+            maps = blur(maps, int(step.removeprefix(BLUR)))
+        else:
+            maps = RESIZES[step](maps, size) if step in RESIZES else STEPS[step](maps)
     return maps

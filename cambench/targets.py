@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ClassSets = Mapping[str, "Tensor"]
 """Name -> (C,C) bool: row t marks the classes of Y(t)."""
+POOLS = ("pool=sum", "pool=mean")
+"""What becomes of the classes of a set; their sum where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subse
     if entry.name == "versus":
         return versus(y, t, argument)
     if entry.name == "subset":
-        return subset(y, t, argument, subsets)
+        return subset(y, t, *family(argument), subsets)
     assert entry.rule is not None
     return entry.rule(y, t)
 
@@ -69,6 +71,8 @@ def find_target(name: str) -> tuple[Target, str]:
     if bool(argument) != bool(entry.argument):
         wanted = f"{entry.name}:{entry.argument}" if entry.argument else entry.name
         raise UsageError(f"target {name!r}: expected {wanted}, for example {EXAMPLES.get(entry.name, entry.name)}.")
+    if entry.name == "subset":
+        family(argument)
     return entry, argument.strip()
 
 
@@ -129,16 +133,28 @@ def versus(y: Tensor, t: Tensor, argument: str) -> Tensor:
     return logit(y, t) - logit(y, t.new_full(t.shape, int(argument)))
 
 
-def subset(y: Tensor, t: Tensor, argument: str, subsets: ClassSets | None) -> Tensor:
-    """v = Σ_{s∈Y(t)} e_s for the named family of class sets."""
+def family(argument: str) -> tuple[str, bool]:
+    """The family of class sets that a target `subset:NAME` or `subset:NAME,pool=mean` names, and whether it is a mean.
+
+    Raises: UsageError for another option.
+    """
+    name, comma, option = (part.strip() for part in argument.partition(","))
+    if comma and option not in POOLS:
+        raise UsageError(f"target subset:{argument}: expected subset:NAME, {' or '.join(POOLS)} behind it, got {option!r}.")
+    return name, option == POOLS[1]
+
+
+def subset(y: Tensor, t: Tensor, name: str, averaged: bool, subsets: ClassSets | None) -> Tensor:
+    """v = Σ_{s∈Y(t)} e_s for the named family of class sets; averaged: over |Y(t)| (CALM protocol §1.4)."""
     if not subsets:
-        raise UsageError(f"target subset:{argument} needs a class-set file; none given.")
-    table = find(argument, {canonical(k): v for k, v in subsets.items()}, "subset")
+        raise UsageError(f"target subset:{name} needs a class-set file; none given.")
+    table = find(name, {canonical(k): v for k, v in subsets.items()}, "subset")
     if tuple(table.shape) != (y.shape[1], y.shape[1]):
         raise UsageError(
-            f"target subset:{argument}: expected a table of {y.shape[1]}×{y.shape[1]} classes, got {tuple(table.shape)}."
+            f"target subset:{name}: expected a table of {y.shape[1]}×{y.shape[1]} classes, got {tuple(table.shape)}."
         )
-    return table.to(y.device)[t].to(y.dtype)
+    v = table.to(y.device)[t].to(y.dtype)
+    return v / v.sum(1, keepdim=True) if averaged else v
 
 
 def check_classes(classes: Tensor, shape: torch.Size) -> Tensor:
@@ -166,6 +182,8 @@ INDEX: dict[str, Target] = {
     "weighted": Target("weighted", "e_t − Σ_{s≠t} α_s e_s, α = softmax of the other logits", f"{WANG} eq. 1", weighted),
     "versus": Target("versus", "e_t − e_K, K a class or `second`", "ContrastiveCAM eq. 7", argument="K"),
     "reconstructed": Target("reconstructed", "e_t − 1/C·Σ_c e_c", "ContrastiveCAM eq. 8", reconstructed),
-    "subset": Target("subset", "Σ_{s∈Y(t)} e_s", "CALM §5.4, superset aggregation", argument="NAME"),
+    "subset": Target(
+        "subset", "Σ_{s∈Y(t)} e_s; with pool=mean over |Y|", "CALM §5.4, superset aggregation", argument="NAME[,pool=mean]"
+    ),
 }
 EXAMPLES = {"versus": "versus:second", "subset": "subset:supersets"}

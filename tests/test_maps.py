@@ -22,6 +22,7 @@ MAP = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]]], dtype=torch.float64)
         ("sum-to-one-epsilon", [-1 / (3 + 1e-8) + 1e-8, 1e-8, 1 / (3 + 1e-8) + 1e-8, 3 / (3 + 1e-8) + 1e-8]),
         ("min-max", [0, 0.25, 0.5, 1]),
         ("min-max-epsilon", [0, 1 / (4 + 1e-8), 2 / (4 + 1e-8), 4 / (4 + 1e-8)]),
+        ("max", [0, 0, 1 / 3, 1]),
     ],
 )
 def test_steps_by_hand(step: str, expected: list[float]) -> None:
@@ -40,16 +41,24 @@ def test_every_step_is_tested_and_treats_maps_one_by_one() -> None:
 def test_constant_and_zero_maps_stay_finite() -> None:
     flat = torch.full((1, 2, 3), 0.7)
     assert maps.min_max(flat).tolist() == maps.min_max_epsilon(flat).tolist() == [[[0.0] * 3] * 2]
+    for degenerate in (flat, -MAP.abs() - 1, torch.zeros(1, 2, 3)):
+        assert not maps.apply(degenerate, ["max"], (2, 2)).any(), "constant, or nowhere positive (CALM protocol §6.9)"
     assert maps.sum_to_one_epsilon(torch.zeros(1, 2, 3)).unique().tolist() == pytest.approx([1e-8])
 
 
 def test_blur_is_that_of_opencv() -> None:
     raw = torch.randn(2, 20, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    for got, one in zip(maps.blur_31(raw), raw.numpy(), strict=True):
-        blurred = cv2.GaussianBlur(one, (31, 31), 0, borderType=cv2.BORDER_REFLECT_101)  # 0: σ by the rule for its size
-        torch.testing.assert_close(got, torch.from_numpy(blurred), rtol=1e-10, atol=1e-10)
+    for size in (11, 15, 31):
+        for got, one in zip(maps.apply(raw, [f"blur-{size}"], (1, 1)), raw.numpy(), strict=True):
+            blurred = cv2.GaussianBlur(one, (size, size), 0, borderType=cv2.BORDER_REFLECT_101)  # 0: σ by the rule
+            torch.testing.assert_close(got, torch.from_numpy(blurred), rtol=1e-10, atol=1e-10)
+    assert [maps.known_step(step) for step in ("blur-31", "resize", "max", "blur-x", "blur", "maxx")] == [True] * 3 + [
+        False
+    ] * 3
+    with pytest.raises(UsageError, match="an odd number of pixels, got 4; take 5"):
+        maps.blur(raw, 4)
     with pytest.raises(UsageError, match="more than 15 pixels a side, got 15×40"):
-        maps.blur_31(torch.zeros(1, 15, 40))
+        maps.blur(torch.zeros(1, 15, 40), 31)
 
 
 @pytest.mark.parametrize("size", [(7, 5), (2, 2), (3, 9)])

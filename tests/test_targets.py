@@ -94,6 +94,9 @@ def test_subsets_sum_the_classes_of_the_set() -> None:
     table = torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.bool)
     v = coefficients(torch.zeros(2, 3), "subset:Super_Sets", torch.tensor([1, 2]), {"super-sets": table})
     assert v.tolist() == [[1, 1, 0], [0, 0, 1]]
+    for pool, share in (("sum", 1.0), ("mean", 0.5)):
+        v = coefficients(torch.zeros(2, 3), f"subset:super_sets, pool={pool}", torch.tensor([1, 2]), {"super-sets": table})
+        assert v.tolist() == [[share, share, 0], [0, 0, 1]]
     with pytest.raises(UsageError, match="needs a class-set file; none given"):
         coefficients(torch.zeros(2, 3), "subset:supersets", torch.tensor([1, 2]))
     with pytest.raises(UsageError, match="3×3"):
@@ -110,6 +113,7 @@ def test_subsets_sum_the_classes_of_the_set() -> None:
         ("versus:best", "class from 0 to 4"),
         ("logit:3", "expected logit"),
         ("subset", "subset:supersets"),
+        ("subset:supersets,pool=max", "expected subset:NAME, pool=sum or pool=mean behind it, got 'pool=max'"),
     ],
 )
 def test_wrong_names_say_what_is_right(name: str, message: str) -> None:

@@ -23,6 +23,13 @@ NOISE = (
     Option("samples", 50, "noisy copies an image", least=1),
     Option("sigma", 0.25, "deviation of the noise as a share of the image's range", least=0.0),
 )
+ABOUT = Option(
+    "about",
+    "mean",
+    "about what the squares are taken: the mean, or zero, which is their mean (SmoothGrad-Squared; CALM, authors' code)",
+    choices={"mean": local("points:variance"), "zero": local("points:mean_square")},
+    sets="around.pool",
+)
 
 
 def of_points(*, samples: int = 50) -> int:
@@ -111,8 +118,12 @@ INDEX = Catalogue(
             around=Around(local("points:noisy"), local("points:variance")),
             summary="variance of the gradient over noisy copies; never negative",
             source="Adebayo et al. 2018, app. A; n and σ as in CALM",
-            options=(COLOURS, *NOISE),
-            aliases={"variance-gradient": "", "variance-vanilla-gradient": "colours=largest"},
+            options=(COLOURS, *NOISE, ABOUT),
+            aliases={
+                "variance-gradient": "",
+                "variance-vanilla-gradient": "colours=largest",
+                "smooth-grad-square": "about=zero,colours=largest",
+            },
             cost=of_points,
         ),
         "integrated-vanilla-gradient": Explainer(

@@ -67,6 +67,16 @@ def variance(maps: Iterable[Tensor]) -> Tensor:
     return moments(maps)[1]
 
 
+def mean_square(maps: Iterable[Tensor]) -> Tensor:
+    """1/n·Σ_k M_k² of n maps (N,H,W) -> (N,H,W): the mean square of each pixel, their variance and the square of their mean.
+
+    Source: authors' code, `smooth_grad_square`, which no table shows (CALM protocol §1.7); Hooker et al. 2019,
+    SmoothGrad-Squared.
+    """
+    average, spread = moments(maps)
+    return spread + average**2
+
+
 def moments(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and biased variance of n maps, one at a time: M̄ += δ/k, Q += δ·(M_k − M̄) with δ = M_k − M̄ (Welford 1962)."""
     rest = iter(maps)

@@ -62,10 +62,24 @@ class Maps:
     """The map steps before `measure`, or that it applies to the maps which it asks for itself."""
     on: Mapping[str, Steps] = field(default_factory=dict)
     """Explainer -> its steps in place of `steps`, where its protocol differs."""
+    scaling: str = ""
+    """A step in place of the last one, whatever the explainer; "" for none."""
+    blur: int = 1
+    """Pixels a side of a Gaussian blur among `steps`, behind the resizing; 1 is none."""
     explainer: str = ANY
     """The only one, where the protocol fixes one; `any`; or `none`: the value depends on no map."""
     train_bn: tuple[int, int] | None = None
     """(images a batch, images a chunk) of maps made in train mode, class by class, whose batch norms drift on."""
+
+    def read(self, explainer: str) -> Maps:
+        """As the maps of an explainer are read, all in `steps`."""
+        key, steps = explainer.partition(":")[0], self.steps
+        if self.blur > 1:
+            after = next((i for i, step in enumerate(steps, 1) if step.startswith("resize")), len(steps))
+            steps = (*steps[:after], f"blur-{self.blur}", *steps[after:])
+        steps = self.on.get(key, steps)
+        steps = (*steps[:-1], self.scaling) if self.scaling else steps
+        return replace(self, steps=steps, on={key: steps}, scaling="", blur=1)
 
 
 @dataclass(frozen=True)
@@ -119,8 +133,7 @@ class Metric(Entry):
 
     def on(self, explainer: str) -> Metric:
         """The metric as it reads the maps of an explainer."""
-        steps = self.maps.on.get(explainer.partition(":")[0], self.maps.steps)
-        return replace(self, maps=replace(self.maps, steps=steps))
+        return replace(self, maps=self.maps.read(explainer))
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -165,12 +178,13 @@ class Metric(Entry):
 
 def workable(metric: Metric) -> Iterator[tuple[bool, str]]:
     """What holds of a metric that can be measured, each with what is expected and what is there."""
-    from cambench.maps import RESIZES, STEPS
+    from cambench.maps import RESIZES, STEPS, known_step
 
     wanted, every = needs(metric), (metric.maps.steps, *metric.maps.on.values())
     steps = {step for own in every for step in own} - ({"difference"} if metric.rows.pairs else set())
-    for kind, names, known in (("argument", wanted, ARGUMENTS), ("map step", steps, {**STEPS, **RESIZES})):
-        yield from ((name in known, f"a known {kind} ({', '.join(known)}), got {name}") for name in names)
+    yield from ((name in ARGUMENTS, f"a known argument ({', '.join(ARGUMENTS)}), got {name}") for name in wanted)
+    listed = ", ".join([*STEPS, *RESIZES])
+    yield from ((known_step(step), f"a known map step ({listed}, blur-N), got {step}") for step in steps)
     if metric.at_annotation and not metric.rows.pairs:
         got = f"measure({', '.join(wanted)}) and variants {', '.join(metric.variants)}"
         fits = set(wanted) == {"heatmap", "mask"} and set(metric.variants) <= set(MODES)

@@ -8,7 +8,7 @@ import torch
 
 from cambench.lookup import canonical
 from cambench.store.keys import job_key
-from cambench.targets import ClassSets, find_target
+from cambench.targets import ClassSets, family, find_target
 from cambench.vocabulary import Dataset
 
 
@@ -33,6 +33,7 @@ def together(members: tuple[str, ...]) -> torch.Tensor:
 
 def chosen_sets(target: str, dataset: Dataset) -> dict[str, Any]:
     """What a job says of the sets that its target looks at: a digest of who is with whom; {} where it looks at none."""
-    entry, family = find_target(target)
-    members = dataset.class_sets.get(canonical(family), ())
-    return {"class_sets": job_key(list(members))} if entry.name == "subset" else {}
+    entry, argument = find_target(target)
+    if entry.name != "subset":
+        return {}
+    return {"class_sets": job_key(list(dataset.class_sets.get(canonical(family(argument)[0]), ())))}

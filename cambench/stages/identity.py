@@ -121,7 +121,7 @@ def defined(metric: Metric) -> dict[str, Any]:
         "metric": metric.name,
         "version": metric.version,
         "variants": list(metric.variants),
-        "steps": list(metric.maps.steps),
+        "steps": list(metric.maps.read("").steps),
         **({"train_bn": list(metric.maps.train_bn)} if metric.maps.train_bn else {}),
     }
 

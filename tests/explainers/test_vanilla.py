@@ -11,8 +11,10 @@ from reference import points as twin
 from cambench.explainers.batch import explain
 from cambench.explainers.control import digest
 
+NAMES = [*(f"{kind}vanilla-gradient" for kind in ("", "integrated-", "smooth-", "variance-")), "smooth-grad-square"]
 
-@pytest.mark.parametrize("name", [f"{kind}vanilla-gradient" for kind in ("", "integrated-", "smooth-", "variance-")])
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_is_the_twin(name: str) -> None:
     net, x = network().eval(), images()
     got = explain(net, x, name, "logit", CLASSES)

@@ -112,6 +112,29 @@ def test_what_was_stored_under_an_alias_is_still_the_same_thing() -> None:
         assert ("train_bn" in defined) == ("train_bn" in stored)
 
 
+@pytest.mark.parametrize(
+    ("name", "explainer", "steps"),
+    [
+        ("max-box-acc:normalise=max", "cam", ["float64", "resize-cubic", "max"]),
+        ("max-box-acc:normalise=max,resize=bilinear", "cam", ["float64", "resize", "max"]),
+        ("max-box-acc:normalise=clip", "calm", ["float64", "resize", "clip"]),
+        ("px-ap:normalise=max", "calm-saliency", ["float64", "resize", "max"]),
+        ("cue-localisation:normalise=max", "score-map", ["difference", "resize", "absolute", "max"]),
+        ("cue-localisation:normalise=max", "calm", ["difference", "resize", "absolute", "clip"]),
+        ("cue-localisation:blur=15", "vanilla-gradient", ["difference", "resize", "blur-15", "absolute", "min-max"]),
+        ("cue-localisation:blur=15", "calm", ["difference", "resize", "absolute", "clip"]),
+        ("cue-localisation:blur=15,normalise=max", "cam", ["difference", "resize", "blur-15", "absolute", "max"]),
+        ("remove-and-classify:blur=31", "vanilla-gradient", ["resize", "blur-31"]),
+        ("remove-and-classify", "vanilla-gradient", ["resize"]),
+    ],
+)
+def test_how_maps_are_scaled_and_blurred(name: str, explainer: str, steps: list[str]) -> None:
+    """CALM protocol §1.1, §1.4, §1.7: `max` beside `minmax` and `clipping`, a blur of any size."""
+    metric = find_metric(name).on(explainer)
+    assert list(metric.maps.steps) == steps and metric.on(explainer) == metric
+    assert identity.defined(metric)["steps"] == steps and identity.defined(metric)["metric"] == name
+
+
 def test_options_are_in_the_identity_and_draw_the_same_numbers() -> None:
     plain, finer = find_metric("rfs"), find_metric("rfs:level=0.5")
     assert identity.defined(plain) != identity.defined(finer) and plain.draws == finer.draws == "rfs"

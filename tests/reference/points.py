@@ -47,4 +47,5 @@ def vanilla_family(model: nn.Module, x: Tensor, t: int, seed: int) -> dict[str, 
         "integrated-vanilla-gradient": path.sum(0) / 50,
         "smooth-vanilla-gradient": maps.mean(0),
         "variance-vanilla-gradient": (maps**2).mean(0) - maps.mean(0) ** 2,
+        "smooth-grad-square": (maps**2).mean(0),
     }

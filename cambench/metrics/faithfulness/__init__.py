@@ -108,6 +108,13 @@ INDEX: dict[str, Metric] = {
                 "fill", "blur", "what erases: a blur, or zero, the mean colour (authors' code)", choices=("blur", "zero")
             ),
             Option("percent", (10.0, 30.0, 50.0, 70.0, 90.0), "percent of pixels that are erased", least=0.0, most=100.0),
+            Option(
+                "blur",
+                1,
+                "pixels a side of a Gaussian blur of the maps, 1: none (authors' code; CALM §5.1 states no size)",
+                least=1,
+                sets="maps.blur",
+            ),
         ),
         aliases={"remove-and-classify-zero": "fill=zero"},
         cost=lambda *, percent=(10, 30, 50, 70, 90): 1 + 2 * len(percent),

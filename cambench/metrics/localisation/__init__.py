@@ -22,6 +22,20 @@ RESIZE = Option(
     choices=RESIZES,
     sets="maps",
 )
+NORMALISE = Option(
+    "normalise",
+    "min-max",
+    "how maps come between 0 and 1: (f − min)/(max − min); max: max(0, f)/max f (CALM eq. 2); clip: cut off, not scaled",
+    choices={"min-max": "", "max": "max", "clip": "clip"},
+    sets="maps.scaling",
+)
+BLUR = Option(
+    "blur",
+    1,
+    "pixels a side of a Gaussian blur of maps of CAM and gradients, 1: none (authors' code; CALM §5.1 states no size)",
+    least=1,
+    sets="maps.blur",
+)
 DIFFERENCE = "difference"
 PLAIN = (DIFFERENCE, "resize", "absolute", "min-max")
 """|s^A − s^B| at the resolution of the input, in [0, 1]. Source: authors' code (CALM protocol §2.1.5, §6.6)."""
@@ -30,7 +44,7 @@ CLIPPED = (DIFFERENCE, "resize", "absolute", "clip")
 CUES = {
     "difference": PLAIN,
     "minmax": ("min-max", DIFFERENCE, "resize", "absolute"),
-    "blurred": (DIFFERENCE, "resize", "blur-31", "absolute", "min-max"),
+    "max": (DIFFERENCE, "resize", "absolute", "max"),
 }
 
 INDEX: dict[str, Metric] = {
@@ -67,7 +81,7 @@ INDEX: dict[str, Metric] = {
         input=Input("resize"),
         maps=RESIZES["by-explainer"],
         rows=Rows(("", "0.3", "0.5", "0.7"), mean=local("max_box_acc:mean")),
-        options=(RESIZE,),
+        options=(RESIZE, NORMALISE),
         aliases={"max-box-acc-bilinear": "resize=bilinear", "maxboxaccv2": "", "max-box-acc-v2": ""},
     ),
     "px-ap": Metric(
@@ -79,7 +93,7 @@ INDEX: dict[str, Metric] = {
         input=Input("resize"),
         maps=RESIZES["by-explainer"],
         rows=Rows(mean=local("px_ap:mean")),
-        options=(RESIZE,),
+        options=(RESIZE, NORMALISE),
         aliases={"px-ap-bilinear": "resize=bilinear", "pixel-average-precision": ""},
     ),
     "cue-localisation": Metric(
@@ -105,11 +119,12 @@ INDEX: dict[str, Metric] = {
             Option(
                 "normalise",
                 "difference",
-                "maps of CAM and gradients: their difference between 0 and 1, each map before it (CALM eq. 2), or "
-                "under a blur (CALM §5.1, which states no size; 31×31 is our choice)",
+                "maps of CAM and gradients: their difference between 0 and 1, by its largest value alone (max), or each "
+                "map before it (CALM eq. 2)",
                 choices=CUES,
                 sets="maps.steps",
             ),
+            BLUR,
         ),
         aliases={
             "cue-localization": "",
@@ -117,7 +132,7 @@ INDEX: dict[str, Metric] = {
             "cue-localisation-exact": "bins=exact",
             "cue-localisation-normalised": "normalise=minmax",
             "cue-localization-normalized": "normalise=minmax",
-            "cue-localisation-blurred": "normalise=blurred",
+            "cue-localisation-blurred": "blur=31",
         },
     ),
 }
