@@ -36,6 +36,7 @@ OPTIONS: dict[str, Any] = {
     "class_sets": Annotated[
         list[Path] | None, typer.Option("--class-sets", help="CSV `class,set`, one more column; may be given several times.")
     ],
+    "levels": Annotated[int, typer.Option("--levels", min=2, help="Sets from a class to all classes, at most.")],
     "checkpoint": o.Checkpoint,
     "metric": Annotated[str, typer.Option("--metric", "-m", help="A metric with a value an image.")],
     "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its headline.")],

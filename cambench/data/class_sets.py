@@ -2,15 +2,14 @@
 
 A family has a name and says for each class in which set it is; a class is in one set. Every data set has `all`; readers
 add `supersets`, CALM's Y: all birds of CUB, the supersets of ImageNet, each class of OpenImages as a set; birds also
-have a `kind`. Further families come from a file, `--class-sets FILE`.
+have a `kind`, and ImageNet's classes sets at every depth of WordNet (`data/wordnet.py`). Further families come from a
+file, `--class-sets FILE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from cambench.data import readers
@@ -29,22 +28,6 @@ def one_set(classes: Sequence[str]) -> tuple[str, ...]:
 def of_birds(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """CALM's superset of birds, all of them, and their kinds: the last word of a class's name, as in "Song Sparrow"."""
     return {SUPERSETS: one_set(classes), KIND: tuple(name.split(" ")[-1] for name in classes)}
-
-
-def imagenet_supersets(wnids: Sequence[str]) -> tuple[str, ...]:
-    """The superset of each WordNet id: the one of CALM's Table 4 that is closest to the root, or the id where there is none.
-
-    Source: CALM §5.4, supplement F, counts verified in the single-parent tree (CALM protocol §2.7): 116 sets and 330
-    single classes.
-    """
-    return tuple(wordnet().get(wnid, wnid) for wnid in wnids)
-
-
-@cache
-def wordnet() -> Mapping[str, str]:
-    """WordNet id -> superset of the 1,000 classes of ImageNet-1k, in the order of their indices."""
-    text = (files("cambench.data") / "imagenet_supersets.csv").read_text(encoding="utf-8")
-    return dict(line.split(",") for line in text.splitlines()[1:])
 
 
 def with_file(dataset: Dataset, path: Path) -> Dataset:

@@ -14,8 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cambench.data import readers
-from cambench.data.class_sets import SUPERSETS, imagenet_supersets
+from cambench.data import readers, wordnet
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 ANNOTATIONS = (
@@ -70,7 +69,7 @@ def read(root: Path, split: str, only: Set[str] = frozenset()) -> Dataset:
         key = f"train/{name}" if split == "train" else f"val/{Path(name).name}"
         difficult = bool(own) and all(flagged for _, flagged in own)
         samples.append(Sample(key, folder / name, rank[wnid], tuple(box for box, _ in own), size, difficult=difficult))
-    sets = {SUPERSETS: imagenet_supersets(wnids)}
+    sets = wordnet.families(wnids)
     return Dataset("imagenet", split, root, names, tuple(samples), "inclusive", class_sets=sets)
 
 

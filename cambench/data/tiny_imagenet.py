@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cambench.data import readers
-from cambench.data.class_sets import SUPERSETS, imagenet_supersets
+from cambench.data import readers, wordnet
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 Annotation = tuple[str, Box]
@@ -23,7 +22,7 @@ def read(root: Path, split: str) -> Dataset:
     """
     wnids = read_wnids(root)
     samples = readers.filled((read_train if split == "train" else read_val)(root, wnids), root / split, split)
-    sets = {SUPERSETS: imagenet_supersets(wnids)}
+    sets = wordnet.families(wnids)
     return Dataset("tiny-imagenet", split, root, class_names(root, wnids), samples, "inclusive", class_sets=sets)
 
 

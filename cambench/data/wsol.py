@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cambench.data import readers
-from cambench.data.class_sets import SUPERSETS, imagenet_supersets, of_birds, wordnet
+from cambench.data import readers, wordnet
+from cambench.data.class_sets import SUPERSETS, of_birds
 from cambench.data.decode import INSTANCES
 from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
@@ -36,9 +36,9 @@ def read_cub(root: Path, split: str) -> Dataset:
 
 def read_imagenet(root: Path, split: str) -> Dataset:
     """ImageNet-1k, its official val as `test`, ImageNetV2 (threshold 0.7) as `val`."""
-    dataset, official = read(root, "ILSVRC", split, "imagenet-wsol"), list(wordnet())
+    dataset, official = read(root, "ILSVRC", split, "imagenet-wsol"), wordnet.classes()
     wnids = [official[int(name)] if name.isdecimal() else name for name in dataset.classes]
-    return replace(dataset, class_sets={SUPERSETS: imagenet_supersets(wnids)})
+    return replace(dataset, class_sets=wordnet.families(wnids))
 
 
 def read_openimages(root: Path, split: str) -> Dataset:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cambench.data import wordnet
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_table, parse_table, table_files
 from cambench.report.formats.frame import as_json
@@ -27,18 +28,22 @@ def four() -> Table:
     return paper_table(load_table("calm/4"), [], load_published("calm"))
 
 
-def test_rows_are_the_published_ones_in_their_order_and_counts_those_of_the_list() -> None:
+def test_rows_are_the_published_ones_in_their_order_and_every_count_is_the_printed_one() -> None:
     """A second count, straight from the file; canine is counted as dog."""
-    lines = (files("cambench.data") / "imagenet_supersets.csv").read_text(encoding="utf-8").splitlines()[1:]
-    sizes = Counter(line.split(",")[1] for line in lines)
+    lines = (files("cambench.data") / "imagenet_tree.csv").read_text(encoding="utf-8").splitlines()[1:]
+    parent = {line.split(",")[0]: line.split(",")[1] for line in lines}
+    sizes: Counter[str] = Counter()
+    for node in parent.keys() - set(parent.values()):
+        while node:
+            sizes[node] += 1
+            node = parent[node]
     rows = four().rows
     assert ["/".join(row.label) for row in rows] == [row for table, row, _ in load_published("calm") if table == "4"]
     counted = {row.label: row.cells[0].text for row in rows}
-    assert len(counted) == 120 and counted["canine", "n02083346"] == "116 (116, 0)"
+    assert len(counted) == 120 and counted["canine", "n02083346"] == "116 (116, 0)" and sizes["n02083346"] == 12
     for (name, wnid), text in counted.items():
-        assert name == "canine" or text.startswith(f"{sizes[wnid]} ("), name
-    other = {row.label[0]: row.cells[0].text for row in rows if row.cells[0].difference}
-    assert other == {"bovid": "0 (9, −9)", "swine": "0 (3, −3)"}
+        assert name == "canine" or text == f"{sizes[wnid]} ({sizes[wnid]}, 0)", name
+    assert (counted["bovid", "n02401031"], counted["swine", "n02395003"]) == ("9 (9, 0)", "3 (3, 0)")
     names = {row.label[0] for row in rows if row.marks}
     assert names == {"canine", "bovid", "swine", "pot", "pot (again)", "power tool", "power tool (again)"}
 
@@ -55,12 +60,13 @@ def test_what_is_said_is_true_of_counts() -> None:
     assert len(cells) == 120 and {cell[name] for cell in cells for name in empty} == {None}
 
 
-def test_the_numbers_follow_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        counts, "wordnet", lambda: dict(zip("abcdef", ["n01503061"] * 2 + ["n02084071"] * 2 + ["e", "f"], strict=True))
-    )
+def test_the_numbers_follow_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {"a": "s", "b": "s", "c": "t", "d": "t", "e": "e", "f": "f"}
+    monkeypatch.setattr(wordnet, "classes", lambda: tuple(sets))
+    monkeypatch.setattr(wordnet, "superset", sets.get)
+    monkeypatch.setattr(wordnet, "path", lambda wnid: ("n01503061", sets[wnid], wnid))
     texts = {row.label[0]: row.cells[0].text for row in four().rows}
-    assert (texts["bird"], texts["canine"]) == ("2 (52, −50)", "2 (116, −114)")
+    assert (texts["bird"], texts["canine"]) == ("6 (52, −46)", "0 (116, −116)")
     said = "Our own list puts 4 of ImageNet's 6 classes into 2 sets; the other 2 are sets by themselves."
     assert counts.sets_and_classes() == said
 

@@ -50,13 +50,14 @@ class Below:
 class Panel:
     """One map (h,w) that covers its whole image, under the name of its column; beneath it a picture or nothing.
 
-    kind: `signed` in red and blue, `positive` (never negative) on one scale from 0, `mask` white where it is not 0.
+    kind: `signed` in red and blue, `positive` (never negative) on one scale from 0, `mask` white where it is not 0, `blank`
+    for a place that stays empty.
     """
 
     title: str
     heatmap: NDArray[np.float32]
     below: Below | None = None
-    kind: Literal["signed", "positive", "mask"] = "signed"
+    kind: Literal["signed", "positive", "mask", "blank"] = "signed"
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ def draw_row(sheet: Sheet, row: Row, head: Sequence[str], top: float, lefts: Seq
         end = edges[-1] + side
         sheet.text((edges[0] + end) / 2, top - 0.03, text, ha="center", fontsize=SMALL)
         for panel, left in zip(group.panels, edges, strict=True):
+            if panel.kind == "blank":
+                continue
             show(sheet.axes(left, top, side, side), coloured(grey, panel), row)
             if panel.kind != "mask":
                 largest = f"m = {short(float(np.abs(panel.heatmap).max()))}"

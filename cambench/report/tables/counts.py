@@ -1,20 +1,20 @@
-"""The classes of a set that a paper lists, counted in the package's own list, `data/imagenet_supersets.csv`."""
+"""The classes of a set that a paper lists, counted in WordNet's tree above ImageNet's classes, `data/imagenet_tree.csv`."""
 
 from __future__ import annotations
 
-from cambench.data.class_sets import wordnet
+from cambench.data import wordnet
 from cambench.report.tables.model import Measured
 
 
 def counted(name: str) -> Measured:
-    """How many classes the list puts into a set, 0 where it puts them all into another; no seeds, no spread."""
-    count = float(sum(group == name for group in wordnet().values()))
+    """How many classes the tree has below a node; no seeds, no spread."""
+    count = float(wordnet.below(name))
     return Measured(mean=count, values=(count,), seeds=(), images=())
 
 
 def sets_and_classes() -> str:
-    """How many sets the list has, and how many classes are none but their own."""
-    groups = wordnet()
+    """How many supersets there are, and how many classes are in none but their own."""
+    groups = {wnid: wordnet.superset(wnid) for wnid in wordnet.classes()}
     alone = sum(wnid == group for wnid, group in groups.items())
     sets = len(set(groups.values())) - alone
     return (

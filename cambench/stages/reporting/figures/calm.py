@@ -1,7 +1,8 @@
-"""The figure `calm`: what one network with a CALM head says of a few images, as CALM's Figures 3, 6 and 11.
+"""The figure `calm`: what one network with a CALM head says of a few images, as CALM's Figure 3.
 
 For an image's own class: joint, conditional and saliency map, the counterfactual against the best other class, then the
-joint maps of ever larger sets of classes added up, one column a family of the data set's class sets.
+joint maps of ever larger sets of classes added up, one column a family of the data set's class sets. The levels of WordNet
+have a figure of their own (`hierarchy`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambench.data.class_sets import with_file
+from cambench.data.wordnet import DEPTH, in_words
 from cambench.explainers import find_explainer
 from cambench.report.figures.panels import Group, Panel, Row
 from cambench.stages.class_sets import numbered, together
@@ -84,10 +86,11 @@ def explained(shown: Scene, image: Tensor, label: int) -> tuple[list[Group], dic
     single = [Panel(t, map_of(shown, image, e, "logit", label), kind="positive") for t, e in EXPLAINERS.items()]
     less = Panel(COUNTERFACTUAL, map_of(shown, image, EXPLAINERS[JOINT], f"versus:{other}", label))
     groups, sets = [Group(own, single), Group(f"against {rival}", [less])], {}
-    for title, family in families(shown.dataset.class_sets).items():
+    ours = {family: members for family, members in shown.dataset.class_sets.items() if not family.startswith(DEPTH)}
+    for title, family in families(ours).items():
         within = together(shown.dataset.class_sets[family])[label]
         count, probability = int(within.sum()), float(p[within].sum())
-        called = name[label] if count == 1 else shown.dataset.class_sets[family][label]
+        called = name[label] if count == 1 else in_words(shown.dataset.class_sets[family][label])
         (heading,) = headings([f"{plain(called)}, {count} class{'es' if count > 1 else ''}"], [probability])
         summed = map_of(shown, image, EXPLAINERS[JOINT], f"subset:{family}", label)
         groups.append(Group(heading, [Panel(title, summed, kind="positive")]))

@@ -74,6 +74,9 @@ INDEX: dict[str, Kind] = {
     ),
     "shift": Kind("shift", "RUN", SHIFTED, {**FEW, "classes": None}),
     "calm": Kind("calm", "RUN", "maps of a run with a CALM head, of ever larger sets of classes", {**FEW, "class_sets": ()}),
+    "hierarchy": Kind(
+        "hierarchy", "RUN", "maps of a run with a CALM head, up WordNet from a class to all classes", {**FEW, "levels": 7}
+    ),
     "counterfactual": Kind("counterfactual", "RUN...", COUNTERFACTUAL, {**FEW, "images": 6, "explainers": ()}),
     "lambda": Kind("tables:curve", "[TABLE]", "a table over a number (cgc/10), as curves", OF_TABLE),
     "gradient-sign": Kind("tables:gradient_sign", "[TABLE]", "gains along gradients of several targets, as bars", OF_TABLE),
