@@ -80,7 +80,7 @@ class Option:
     most: float = math.inf
     """The largest number allowed."""
     sets: str = ""
-    """The field of the entry that it sets, `group.field`; "" for a keyword of the entry's functions."""
+    """The field of the entry that it sets, `group.field`; "" for none. It is a keyword of the functions that take it."""
 
     def read(self, text: str, entry: str) -> Value:
         """The value that a text stands for.
@@ -240,14 +240,12 @@ def with_options(entry: E, chosen: Mapping[str, Value]) -> E:
     keywords: dict[str, Any] = {}
     changed = entry
     for option in (option for option in entry.options if option.name in chosen):
-        value = chosen[option.name]
+        value = keywords[option.keyword] = chosen[option.name]
         if option.sets:
             changed = set_at(
                 changed, option.sets, option.choices[str(value)] if isinstance(option.choices, Mapping) else value
             )
-        else:
-            keywords[option.keyword] = value
-    changed = bound(changed, keywords) if keywords else changed
+    changed = bound(changed, keywords)
     name, summary = spelled(entry, chosen), f"{entry.summary}; {listed(chosen)}"
     return replace(changed, name=name, base=entry.name, chosen=dict(chosen), summary=summary)
 

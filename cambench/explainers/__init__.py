@@ -70,6 +70,15 @@ INDEX = Catalogue(
             closed="mean",
             summary="gradient × activation, summed over channels",
             source="Draelos & Carin 2020; Wang & Wang 2022, eq. 4",
+            options=(
+                Option(
+                    "channels",
+                    "sum",
+                    "over the channels: sum (Wang & Wang 2022, eq. 4), or mean (their code: a positive factor)",
+                    choices={"sum": "mean", "mean": "channel-mean"},
+                    sets="closed",
+                ),
+            ),
             aliases={"linear-approximation": "", "hirescam": ""},
         ),
         "gradient": Explainer(

@@ -43,8 +43,8 @@ class Explainer(Entry):
     space: Space
     """What the rule is made of: see `explanation.SPACES`."""
     unit: str = "logits"
-    closed: Literal["sum", "mean"] | None = None
-    """How a rule of a layer weighs activations by the weights W of a GAP + linear head: by W, or by W/(h·w)."""
+    closed: Literal["sum", "mean", "channel-mean"] | None = None
+    """How a rule of a layer weighs activations by the weights W of a GAP + linear head: by W, W/(h·w) or W/(K·h·w)."""
     head: bool = True
     """False: class c is channel c of the layer, pooled, as if the network ended there (CGC protocol §5.3)."""
     linear: bool = True

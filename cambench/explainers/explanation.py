@@ -202,15 +202,15 @@ def weighing(query: Query, head: nn.Linear, activation: Tensor) -> tuple[Tensor,
 
     Raises: UsageError for fewer channels than classes where the channels are the classes.
     """
-    weights = widened(head.weight.detach())
+    weights, cells = widened(head.weight.detach()), activation.shape[2] * activation.shape[3]
     if not query.explainer.head:
         if weights.shape[0] > weights.shape[1]:
             classes, channels = weights.shape
             raise UsageError(f"{query.explainer.name}: expected a channel for each of {classes} classes, got {channels}.")
-        weights, cells = torch.eye(*weights.shape).to(weights), activation.shape[2] * activation.shape[3]
-        return weights / cells, weights.new_zeros(len(weights))
+        return torch.eye(*weights.shape).to(weights) / cells, weights.new_zeros(len(weights))
     bias = weights.new_zeros(len(weights)) if head.bias is None else widened(head.bias.detach())
-    return (weights / (activation.shape[2] * activation.shape[3]) if query.explainer.closed == "mean" else weights), bias
+    parts = {"mean": cells, "channel-mean": cells * activation.shape[1]}
+    return weights / parts.get(query.explainer.closed or "", 1), bias
 
 
 def predict(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> Tensor:

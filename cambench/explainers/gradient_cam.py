@@ -6,6 +6,8 @@ scalar S -> (N,h,w).
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -18,12 +20,14 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     return weighted_sums(activation, gradient.mean((2, 3))[:, None])[:, 0]
 
 
-def hires_cam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """HiResCAM, alias linear approximation: Σ_k G_k ⊙ A_k.
+def hires_cam(activation: Tensor, gradient: Tensor, *, channels: Literal["sum", "mean"] = "sum") -> Tensor:
+    """HiResCAM, alias linear approximation: Σ_k G_k ⊙ A_k; channels `mean`: that over K.
 
-    Source: Draelos & Carin 2020, as ContrastiveCAM eq. 2; Wang & Wang 2022, eq. 4 (linear approximation).
+    Source: Draelos & Carin 2020, as ContrastiveCAM eq. 2; Wang & Wang 2022, eq. 4 (linear approximation); the mean: their
+    code (weighted-contrast protocol §1.3).
     """
-    return (gradient * activation).sum(1)
+    product = gradient * activation
+    return product.sum(1) if channels == "sum" else product.mean(1)
 
 
 def differentiable_cam(activation: Tensor, logits: Tensor, classes: Tensor, head: nn.Linear | None) -> Tensor:

@@ -18,7 +18,7 @@ from cambench.vocabulary import CambenchError, UsageError
 
 LAYER_EXPLAINERS = ["grad-cam", "hires-cam", "cam"]
 HEADS = ["gap-linear", "inplace-relu", "residual", "two-layers", "max", "norm"]
-PAIRS = [("cam", "gap-linear"), *((name, head) for name in ("grad-cam", "hires-cam") for head in HEADS)]
+PAIRS = [("cam", "gap-linear"), *((name, head) for name in ("grad-cam", "hires-cam", twin.MEAN) for head in HEADS)]
 TARGETS = ["logit", "weighted", "probability", "mean", "max", "versus:second", "reconstructed"]
 
 
@@ -39,7 +39,7 @@ def test_maps_match_their_twin(name: str, head: str, target: str) -> None:
     torch.testing.assert_close(got, expected_maps(net, x, name, target, classes), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", LAYER_EXPLAINERS)
+@pytest.mark.parametrize("name", [*LAYER_EXPLAINERS, twin.MEAN])
 def test_closed_form_and_head_gradient_agree(name: str) -> None:
     net, x = build(), images()
     closed = explain_batch(net, x, explainer=name, layer="stage", head=net.fc)

@@ -22,6 +22,9 @@ def activation_and_gradient(model: nn.Module, layer: nn.Module, image: Tensor, v
     return kept[0][0].detach(), gradient[0]
 
 
+MEAN = "hires-cam:channels=mean"
+
+
 def combine(name: str, activation: Tensor, gradient: Tensor) -> Tensor:
     """(h,w), one channel and one cell at a time."""
     channels, height, width = activation.shape
@@ -31,5 +34,7 @@ def combine(name: str, activation: Tensor, gradient: Tensor) -> Tensor:
         for i in range(height):
             for j in range(width):
                 a, g = float(activation[k, i, j]), float(gradient[k, i, j])
-                out[i, j] += {"grad-cam": mean * a, "hires-cam": g * a, "cam": g * height * width * a}[name]
-    return out
+                out[i, j] += {"grad-cam": mean * a, "hires-cam": g * a, "cam": g * height * width * a}[
+                    name.partition(":")[0]
+                ]
+    return out / channels if name == MEAN else out
