@@ -153,8 +153,16 @@ INDEX = Catalogue(
             layer=Layer(own=local("contrast:own_layer"), prepare=local("contrast:walk")),
             summary="contrastive excitation backprop to the last stage but one; no ReLU here",
             source="CGC §4, Table 4, authors' code; Zhang et al. 2016",
-            aliases={"contrastive-excitation-backprop": "", "contrastive-mwp": ""},
-            cost=4,
+            options=(
+                Option("contrast", True, "R⁺ − R⁻ goes down from the pool; false: R⁺ alone, plain excitation backprop"),
+            ),
+            aliases={
+                "contrastive-excitation-backprop": "",
+                "contrastive-mwp": "",
+                "mwp": "contrast=false",
+                "excitation-backprop": "contrast=false",
+            },
+            cost=lambda *, contrast=True: 4 if contrast else 3,
         ),
         "calm": Explainer(
             local("calm:calm"),

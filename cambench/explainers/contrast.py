@@ -220,14 +220,17 @@ def seed(walked: Walk, classes: Tensor) -> Tensor:
     return torch.zeros_like(logits).index_put((rows, classes), own.flatten(1).softmax(1).view_as(own))
 
 
-def cmwp(walked: Walk, classes: Tensor) -> Tensor:
+def cmwp(walked: Walk, classes: Tensor, *, contrast: bool = True) -> Tensor:
     """Σ_k R_k at the explained layer: classes (N,) of the images last seen by the walk -> (N,h,w), raw and signed.
 
-    NaN where a residual sum is exactly 0: such an image has no map.
+    contrast False: R⁺ goes on down, the marginal winning probability of Zhang et al. 2016. NaN where a residual sum is
+    exactly 0: such an image has no map.
     """
     q, logits, pool = seed(walked, classes), walked.top, walked.contrast
-    contrast = walked.down(q, logits, pool) - walked.down(q, logits, pool, opposite=True)
-    return walked.down(contrast, pool, walked.explained).sum(1)
+    relevance = walked.down(q, logits, pool)
+    if contrast:
+        relevance = relevance - walked.down(q, logits, pool, opposite=True)
+    return walked.down(relevance, pool, walked.explained).sum(1)
 
 
 def own_layer(model: nn.Module) -> str:

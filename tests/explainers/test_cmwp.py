@@ -74,12 +74,13 @@ def activation(net: nn.Module, layer: str, x: Tensor) -> Tensor:
         return probe.activation.detach()
 
 
+@pytest.mark.parametrize("name", ["cmwp", "excitation-backprop"])
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (12, 12), (8, 14)])
-def test_a_residual_network_matches_its_dense_twin(height: int, width: int) -> None:
+def test_a_residual_network_matches_its_dense_twin(height: int, width: int, name: str) -> None:
     net, x, classes = resnet(), images(2, height, width), torch.tensor([3, 0])
-    got = explain(net, x, "cmwp", classes=classes, size=8)
+    got = explain(net, x, name, classes=classes, size=8)
     for image, t, map_ in zip(activation(net, "layer2", x), classes.tolist(), got, strict=True):
-        expected = twin.residual(net.layer3[0], net.fc, twin.array(image), (2, 2), t)
+        expected = twin.residual(net.layer3[0], net.fc, twin.array(image), (2, 2), t, name == "cmwp")
         torch.testing.assert_close(map_, torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
         assert float(map_.abs().max()) > 1e-3
 
@@ -105,6 +106,7 @@ def test_relevance_is_conserved_and_the_contrast_sums_to_zero() -> None:
         plus = walked.down(q, walked.top, walked.contrast)
         minus = walked.down(q, walked.top, walked.contrast, opposite=True)
         maps = cmwp(walked, classes)
+        winning = cmwp(walked, classes, contrast=False)
     one = torch.ones(2, dtype=torch.float64)
     torch.testing.assert_close(q.sum((1, 2, 3)), one)
     torch.testing.assert_close(mass, one, rtol=1e-9, atol=1e-9)
@@ -112,6 +114,7 @@ def test_relevance_is_conserved_and_the_contrast_sums_to_zero() -> None:
     torch.testing.assert_close(minus.sum((1, 2, 3)), one)
     assert float((plus - minus).abs().sum()) > 0.1
     torch.testing.assert_close(maps.sum((1, 2)), 0 * one, rtol=0, atol=1e-9)
+    torch.testing.assert_close(winning.sum((1, 2)), one, rtol=1e-9, atol=1e-9)
 
 
 def test_the_seed_is_one_cell_at_the_training_size_and_the_logits_are_the_models() -> None:

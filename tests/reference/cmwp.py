@@ -60,20 +60,20 @@ def apply(matrix: Array, shape: Shape, x: Array) -> Array:
     return (matrix @ x.ravel()).reshape(shape)
 
 
-def head(fc: nn.Linear, pooled: Array, t: int) -> Array:
-    """R⁺ − R⁻ at the average pool (K,p,q): one softmax over the cells of class t's logits."""
+def head(fc: nn.Linear, pooled: Array, t: int, contrast: bool = True) -> Array:
+    """R⁺ − R⁻ (or R⁺ alone) at the average pool (K,p,q): one softmax over the cells of class t's logits."""
     weight, bias = array(fc.weight), array(fc.bias)
     logits = np.einsum("ck,kpq->cpq", weight, pooled) + bias[:, None, None]
     q = np.exp(logits[t]) / np.exp(logits[t]).sum()
-    contrast = np.zeros_like(pooled)
+    relevance = np.zeros_like(pooled)
     for u, v in np.ndindex(*q.shape):
         plus = excite(weight[t : t + 1], pooled[:, u, v], q[u, v : v + 1])
         minus = excite(-weight[t : t + 1], pooled[:, u, v], q[u, v : v + 1])
-        contrast[:, u, v] = plus - minus
-    return contrast
+        relevance[:, u, v] = plus - minus if contrast else plus
+    return relevance
 
 
-def residual(block: nn.Module, fc: nn.Linear, x: Array, window: tuple[int, int], t: int) -> Array:
+def residual(block: nn.Module, fc: nn.Linear, x: Array, window: tuple[int, int], t: int, contrast: bool = True) -> Array:
     """The map (h,w) at the input x (K,h,w) of a network that ends in one basic block with a projection, pool and fc."""
     first, shape = conv_matrix(block.conv1, x.shape)
     pre = norm(block.bn1, apply(first, shape, x))
@@ -84,7 +84,7 @@ def residual(block: nn.Module, fc: nn.Linear, x: Array, window: tuple[int, int],
     b = norm(block.downsample[1], apply(side, shape, x))
     out = np.maximum(a + b, 0)
     pool, small = pool_matrix(out, window, 1, "mean")
-    relevance = excite(pool, out, head(fc, apply(pool, small, out), t)) * (a + b > 0)
+    relevance = excite(pool, out, head(fc, apply(pool, small, out), t, contrast)) * (a + b > 0)
     total = a + b
     down = excite(second, inner, a / total * relevance) * (pre > 0)
     return (excite(first, x, down) + excite(side, x, b / total * relevance)).sum(0)

@@ -48,7 +48,7 @@ def evaluate(
     metric = metrics.find_metric(job.metric)
     job = replace(job, explainer=metric.fixed or job.explainer)
     entry = find_explainer(job.explainer)
-    metric = metric.on(entry.name)
+    metric = metric.on(entry.key)
     check(metric, job, dataset)
     path, described = locate_record(job, metric, loaded, dataset, place)
     again = anew is not None and path not in anew

@@ -117,7 +117,7 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     version = {"version": entry.version} if metric.looks else {}
     now = {**maps, **version, "checkpoint": known, **({"data": seen.fingerprint} if seen is not None else {})}
     stored = {key: value for key, value in record.job.items() if key != "recipe"}
-    metric = metric.on(record.explainer or "")
+    metric = metric.on(entry.key)
     if seen is None:
         return {**stored, **identity.defined(metric), "maps" if metric.explains else "input": now} == stored
     return identity.of_record(metric, seen, now, partial=entry.partial) == stored
