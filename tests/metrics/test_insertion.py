@@ -11,6 +11,7 @@ import torch
 from reference import insertion as twin
 from torch import Tensor, nn
 
+from cambench.metrics import find_metric
 from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.faithfulness import deletion, insertion
 from cambench.metrics.faithfulness.perturbation import Way, area, curve, pieces, ranks, step_count
@@ -49,11 +50,36 @@ def test_curves_match_their_twin(kind: str, shape: tuple[int, int]) -> None:
     curve = trace(METRICS[kind], net, image, heatmap, LABEL)
     auc = METRICS[kind].measure(net, image, heatmap, LABEL)
     assert curve.shape == (4, -(-shape[0] // 8) + 1)
+    assert curve.dtype == torch.float64
     for i in range(4):
         expected = twin.curve(net, image[i].numpy(), heatmap[i].numpy(), kind)
-        assert curve[i].tolist() == pytest.approx(expected, abs=1e-6)
-        assert float(auc[i]) == pytest.approx(twin.auc(expected), abs=1e-6)
+        assert curve[i].tolist() == pytest.approx(expected, abs=1e-12)
+        assert float(auc[i]) == pytest.approx(twin.auc(expected), abs=1e-12)
     assert float(curve.std(1).min()) > 1e-3  # the probabilities do move
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_float32_stays_float32_and_agrees_with_float64(kind: str) -> None:
+    net, (image, heatmap) = network(), problem()
+    wide = METRICS[kind].measure(net, image, heatmap, LABEL)
+    curve = trace(METRICS[kind], net.float(), image.float(), heatmap, LABEL)
+    assert curve.dtype == torch.float32
+    torch.testing.assert_close(area(curve), wide, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("iauc", "insertion"), ("dauc", "deletion")])
+def test_rows_and_start_are_options(name: str, kind: str) -> None:
+    net, (image, heatmap) = network(), problem()
+    start = {"insertion": ["start=blur", "start=zero"], "deletion": []}[kind]
+    found = {}
+    for words in ["rows=3", *(f"rows=3,{s}" for s in start)]:
+        found[words] = find_metric(f"{name}:{words}").measure(net, image, heatmap, LABEL)
+        for i in range(4):
+            expected = twin.curve(net, image[i].numpy(), heatmap[i].numpy(), kind, 3, words.partition("start=")[2] or "blur")
+            assert float(found[words][i]) == pytest.approx(twin.auc(expected), abs=1e-12)
+    if start:
+        assert torch.equal(found["rows=3"], found["rows=3,start=blur"])
+        assert not torch.allclose(found["rows=3"], found["rows=3,start=zero"], rtol=1e-3)
 
 
 def test_the_kernel_is_nearly_flat_and_sums_to_one() -> None:

@@ -62,11 +62,11 @@ def test_the_canonical_form(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("iauc:row=4", r"unknown option of iauc 'row'\. Did you mean rows\? Known: batch-norms, rows, track\."),
+        ("iauc:row=4", r"unknown option of iauc 'row'\. Did you mean rows\? Known: batch-norms, rows, start, track\."),
         ("iauc:rows=four", r"iauc: rows: expected a whole number of at least 1, got 'four'\."),
         ("iauc:rows=4.5", r"iauc: rows: expected a whole number of at least 1, got '4\.5'\."),
         ("iauc:rows=0", r"iauc: rows: expected a whole number of at least 1, got '0'\."),
-        ("iauc:rows", r"iauc: expected option=value, got 'rows'; options: rows, track, batch-norms\."),
+        ("iauc:rows", r"iauc: expected option=value, got 'rows'; options: rows, track, start, batch-norms\."),
         ("iauc:rows=4,rows=5", r"iauc: rows is given twice"),
         ("iauc:rows=4,", r"iauc: expected option=value, got ''"),
         ("iauc:track=best", r"iauc: track: expected predicted or label, got 'best'\."),

@@ -25,16 +25,19 @@ def blur(image: Image) -> Image:
     return np.stack([convolve(colour, kernel(), mode="constant", cval=0.0) for colour in image])
 
 
-def curve(predict: Callable[[Tensor], Tensor], image: Image, heatmap: Image, kind: str) -> list[float]:
-    """The probability of the predicted class after every step."""
+def curve(
+    predict: Callable[[Tensor], Tensor], image: Image, heatmap: Image, kind: str, rows: int = 8, start: str = "blur"
+) -> list[float]:
+    """The probability of the predicted class after every step of so many rows."""
     _, height, width = image.shape
     order = sorted(range(height * width), key=lambda p: heatmap.flat[p])[::-1]
-    now = blur(image) if kind == "insertion" else image.copy()
+    before = blur(image) if start == "blur" else np.zeros_like(image)
+    now = before if kind == "insertion" else image.copy()
     goal = image if kind == "insertion" else np.zeros_like(image)
     known = int(predict(torch.from_numpy(image)[None])[0].argmax())
     scores = []
-    for k in range(-(-height // 8) + 1):
-        for p in order[(k - 1) * 8 * width : k * 8 * width] if k else []:
+    for k in range(-(-height // rows) + 1):
+        for p in order[(k - 1) * rows * width : k * rows * width] if k else []:
             now[:, p // width, p % width] = goal[:, p // width, p % width]
         logits = predict(torch.from_numpy(now)[None])[0].detach().double()
         scores.append(float(torch.exp(logits[known]) / torch.exp(logits).sum()))

@@ -33,6 +33,12 @@ INDEX: dict[str, Metric] = {
             ROWS,
             TRACK,
             Option(
+                "start",
+                "blur",
+                "what pixels are inserted into: the blurred image, or zeros, the mean colour (both of RISE)",
+                choices=("blur", "zero"),
+            ),
+            Option(
                 "batch-norms",
                 "eval",
                 "train: as CGC's released code has it, maps are made in train mode and batch norms drift over the classes",

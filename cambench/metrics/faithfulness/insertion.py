@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.faithfulness.perturbation import ROWS_A_STEP, Track, Way, area, curve
 
 BLUR_SIZE, BLUR_SIGMA = 11, 5.0
+Start = Literal["blur", "zero"]
 
 
 def measure(
@@ -24,22 +26,24 @@ def measure(
     *,
     rows: int = ROWS_A_STEP,
     track: Track = "predicted",
+    start: Start = "blur",
     chunk: int = 64,
 ) -> Tensor:
     """Insertion AUC: a class's mean probability while the image appears, AUC = (Σ_k s_k − s_0/2 − s_S/2)/S.
 
     Source: CGC §4, authors' code, after RISE (Petsiuk et al. 2018). 8·W pixels a step (rows·W), S = 28 steps at 224×224. The
     probability is that of the class predicted on the whole image, not of the label (`track="label"` follows that one).
+    start: what is there before, the blurred image, or 0 in normalised space, the mean colour, as deletion's end.
     predict: image -> logits; image (N,3,H,W) normalised; heatmap (N,H,W) after the index entry's steps; label (N,)
     -> (N,) float64 in 0..1.
     Raises: CambenchError for shapes that do not fit, logits or heatmaps that are not finite.
     """
-    return area(curve(predict, ends(image), heatmap, label, Way(rows, track, chunk), whole=1))
+    return area(curve(predict, ends(image, start), heatmap, label, Way(rows, track, chunk), whole=1))
 
 
-def ends(image: Tensor) -> tuple[Tensor, Tensor]:
-    """From the blurred image to the whole one."""
-    return blurred(image), image
+def ends(image: Tensor, start: Start = "blur") -> tuple[Tensor, Tensor]:
+    """From the blurred image, or nothing, to the whole one."""
+    return blurred(image) if start == "blur" else torch.zeros_like(image), image
 
 
 @cache

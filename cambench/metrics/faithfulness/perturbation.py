@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from cambench.maps import widened
 from cambench.metrics.accuracy.predictions import Predict, checked
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -54,23 +55,24 @@ class Way:
 
 @torch.no_grad()
 def curve(predict: Predict, ends: tuple[Tensor, Tensor], heatmap: Tensor, label: Tensor, way: Way, *, whole: int) -> Tensor:
-    """The probabilities s_0 … s_S of a class from one end to the other, most salient pixels first -> (N,S+1) float32.
+    """The probabilities s_0 … s_S of a class from one end to the other, most salient pixels first -> (N,S+1).
 
     ends: the images (N,3,H,W) before and after, of which `whole` (0 or 1) is the image itself and is run once. After k steps
-    the k·rows·W most salient pixels come from the second end, all colours together. S+1 forward passes an image.
+    the k·rows·W most salient pixels come from the second end, all colours together. S+1 forward passes an image. Logits
+    of float64 give probabilities of float64, all others float32.
     Raises: CambenchError for shapes that do not fit, logits or heatmaps that are not finite.
     """
     (start, end), image, chunk = ends, ends[whole], way.chunk
     if heatmap.shape != (len(image), *image.shape[2:]):
         raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
-    logits = checked(torch.cat([predict(part).float() for part in torch.split(image, chunk)]), "logits of whole images")
+    logits = checked(torch.cat([widened(predict(part)) for part in torch.split(image, chunk)]), "logits of whole images")
     known = logits.argmax(1) if way.track == "predicted" else label.to(logits.device)
     rank, steps, pixels = ranks(heatmap.to(image.device)), step_count(image.shape[2], way.rows), way.rows * image.shape[3]
-    scores = torch.empty(len(image), steps, device=image.device)
+    scores = logits.new_empty(len(image), steps)
     for rows, columns in pieces(len(image), steps, chunk):
         limit = (torch.arange(columns.start, columns.stop, device=rank.device) + (1 - whole)) * pixels
         mixed = torch.where(rank[rows, None] < limit.view(-1, 1, 1, 1, 1), end[rows], start[rows])
-        p = torch.softmax(predict(mixed.flatten(0, 1)).float(), 1)
+        p = torch.softmax(widened(predict(mixed.flatten(0, 1))), 1)
         own = known[rows].repeat(len(limit))[:, None]
         scores[rows, columns] = p.gather(1, own).view(len(limit), -1).T
     clean = torch.softmax(logits, 1).gather(1, known[:, None])
