@@ -18,7 +18,7 @@ def generators(n: int) -> list[torch.Generator]:
     return [seeds.generator("test", i) for i in range(n)]
 
 
-@pytest.mark.parametrize("fill", ["blur", "zero"])
+@pytest.mark.parametrize("fill", ["blur", "zero", "mean"])
 def test_it_is_the_loop_over_pixels(fill: str) -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(8, 3, 18, 20)), rng.integers(0, 2, 8)

@@ -35,6 +35,8 @@ def relative_accuracies(predict, images, heatmaps, labels, generators, fill: str
     hits: dict[str, list[bool]] = {}
     for image, heatmap, label, generator in zip(images, heatmaps, labels, generators, strict=True):
         filled = blur(image) if fill == "blur" else np.zeros_like(image)
+        for c in range(3) if fill == "mean" else ():
+            filled[c] = sum(float(v) for v in image[c].flat) / image[c].size
         order = sorted(range(heatmap.size), key=lambda p: (-heatmap.flat[p], p))
         for k in (10, 30, 50, 70, 90):
             n = math.floor(Fraction(k, 100) * heatmap.size)

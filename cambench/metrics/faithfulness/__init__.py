@@ -111,7 +111,10 @@ INDEX: dict[str, Metric] = {
         rows=Rows(local("remove_and_classify:variants"), mean=local("remove_and_classify:mean")),
         options=(
             Option(
-                "fill", "blur", "what erases: a blur, or zero, the mean colour (authors' code)", choices=("blur", "zero")
+                "fill",
+                "blur",
+                "what erases: a blur; zero, the data's mean colour; mean, the image's own (all of the authors' code)",
+                choices=("blur", "zero", "mean"),
             ),
             Option("percent", (10.0, 30.0, 50.0, 70.0, 90.0), "percent of pixels that are erased", least=0.0, most=100.0),
             Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor
 from cambench.maps import gaussian_blur
 from cambench.metrics.accuracy.predictions import Predict, checked
 from cambench.metrics.faithfulness.perturbation import places
+from cambench.metrics.faithfulness.relative_probability import channel_mean
 from cambench.vocabulary import CambenchError
 
 PERCENT = (10, 30, 50, 70, 90)
 BLUR_SIZE, BLUR_SIGMA = 31, 15.0
-Fill = Literal["blur", "zero"]
+Fill = Literal["blur", "zero", "mean"]
 
 
 def measure(
@@ -30,15 +31,15 @@ def measure(
 ) -> dict[str, Tensor]:
     """Whether the label is predicted after the k % most salient pixels, or as many random ones, are erased.
 
-    int(k/100·H·W) pixels in all colours. Source: CALM §5.3, Figure 5; k, blur and zero are the authors' code's (CALM
-    protocol §2.4). Ties fall in ascending pixel index, our choice. Random pixels are drawn without replacement, anew
-    for each k, from the image's own generator. image (N,3,H,W) normalised, heatmap (N,H,W), label (N,), N generators
-    -> {"k": (N,) bool, "k-random": (N,) bool}. Ten forward passes an image.
+    int(k/100·H·W) pixels in all colours. Source: CALM §5.3, Figure 5; k, blur, zero and mean, that of each colour over the
+    image, are the authors' code's (CALM protocol §2.4). Ties fall in ascending pixel index, our choice. Random pixels are
+    drawn without replacement, anew for each k, from the image's own generator. image (N,3,H,W) normalised, heatmap
+    (N,H,W), label (N,), N generators -> {"k": (N,) bool, "k-random": (N,) bool}. Ten forward passes an image.
     Raises: CambenchError for shapes that do not fit, heatmaps or logits that are not finite.
     """
     if heatmap.shape != (len(image), *image.shape[2:]):
         raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
-    filled = blurred(image) if fill == "blur" else torch.zeros_like(image)
+    filled = FILLS[fill](image)
     salient = ranks(checked(heatmap, "heatmap").to(image.device))
     hits = {}
     for k in percent:
@@ -63,6 +64,9 @@ def blurred(image: Tensor) -> Tensor:
     """
     reach = BLUR_SIZE // 2
     return gaussian_blur(image, (reach, reach), BLUR_SIGMA)
+
+
+FILLS: dict[Fill, Callable[[Tensor], Tensor]] = {"blur": blurred, "zero": torch.zeros_like, "mean": channel_mean}
 
 
 def variants(*, percent: Sequence[float] = PERCENT) -> tuple[str, ...]:
