@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,31 +50,45 @@ def generators(n: int) -> list[torch.Generator]:
     return [seeds.generator("test", i) for i in range(n)]
 
 
-def drawn(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+Perturbations = list[tuple[Any, tuple[int, ...]]]
+"""(what is drawn, the colours that it disturbs)."""
+
+
+def drawn(seed: int, colours: str = "together") -> tuple[Perturbations, Perturbations, Perturbations]:
     """What one image's generator gives, in the order in which it is asked."""
-    g = seeds.generator("test", seed)
-    first = torch.cat([torch.randn(n, 3, *SIZE, generator=g) for n in (32, 16)]).double().numpy()
-    order = torch.randperm(len(infidelity.squares(*SIZE)), generator=g)[:48].numpy()
-    return first, order, torch.randn(10, 3, *SIZE, generator=g).double().numpy()
+    g, every = seeds.generator("test", seed), slow.squares(*SIZE)
+
+    def noises(n: int) -> Perturbations:
+        noise = torch.randn(n, 3, *SIZE, generator=g).double().numpy()
+        one = torch.randint(3, (n,), generator=g).tolist() if colours == "each" else None
+        return [(z, (0, 1, 2) if one is None else (one[i],)) for i, z in enumerate(noise)]
+
+    first = noises(32) + noises(16)
+    places = [(s, c) for s in every for c in (((0,), (1,), (2,)) if colours == "each" else ((0, 1, 2),))]
+    order = torch.randperm(len(places), generator=g)[:48].tolist()
+    return first, [places[k] for k in order], noises(10)
 
 
 @pytest.mark.usefixtures("few")
-def test_it_is_the_loop_over_draws() -> None:
+@pytest.mark.parametrize("colours", ["together", "each"])
+@pytest.mark.parametrize("of", ["probability", "logit"])
+def test_it_is_the_loop_over_draws(of: str, colours: str) -> None:
     model, image = network()
-    found = measure(model, image, explain, generators(3), NORMALISATION)
-    assert tuple(found) == infidelity.VARIANTS == INDEX["infidelity"].variants
+    entry = find_metric(f"infidelity:draws=48,of={of},colours={colours}")
+    found = entry.measure(model, image, explain, generators(3), NORMALISATION)
+    assert tuple(found) == infidelity.VARIANTS == entry.variants
+    assert entry.unit_of("yeh-square") == {"probability": "p²", "logit": "logit²"}[of]
     with torch.no_grad():
         known = model(image).argmax(1)
     for i in range(3):
         heat = explain(image, known)[i].numpy()
-        first, order, last = drawn(i)
+        first, order, last = drawn(i, colours)
         with torch.no_grad():
-            twin = slow.Twin(model, image[i].numpy(), heat, *NORMALISATION)
-            places = slow.squares(*SIZE)
+            twin = slow.Twin(model, image[i].numpy(), heat, *NORMALISATION, of)
             answers = {
-                "yeh-gaussian": [twin.yeh_gaussian(z) for z in first],
-                "yeh-square": [twin.yeh_square(places[k]) for k in order],
-                "captum-gaussian": [twin.captum_gaussian(z) for z in last],
+                "yeh-gaussian": [twin.yeh_gaussian(*z) for z in first],
+                "yeh-square": [twin.yeh_square(*z) for z in order],
+                "captum-gaussian": [twin.captum_gaussian(*z) for z in last],
             }
         answers["captum-gaussian-scaled"] = answers["captum-gaussian"]
         for name, pairs in answers.items():
@@ -90,7 +105,7 @@ def test_it_is_captums_with_the_same_draws(variant: str, normalise: bool, few: N
         known = model(image).argmax(1)
         heat = explain(image, known)
     for i in range(3):
-        noise = 0.003 * torch.from_numpy(drawn(i)[2])
+        noise = 0.003 * torch.from_numpy(np.stack([z for z, _ in drawn(i)[2]]))
         theirs = captum_infidelity(
             lambda x: torch.softmax(model(x), 1),
             lambda x, noise=noise: (noise, x - noise),

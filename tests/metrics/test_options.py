@@ -186,6 +186,18 @@ def test_a_function_gets_only_the_options_that_it_takes() -> None:
     assert Function("math:pi")() == pytest.approx(3.14159, rel=1e-5), "a constant is itself"
 
 
+def test_one_option_sets_a_field_and_reaches_the_functions() -> None:
+    logit, mean = find_metric("infidelity:of=logit"), find_explainer("hires-cam:channels=mean")
+    assert logit.unit_of("yeh-square") == "logit²" and logit.measure.options == {"of": "logit"}
+    assert mean.closed == "channel-mean" and mean.rule.options == {"channels": "mean"}
+
+
+def test_steps_of_an_explainer_hold_under_every_name_of_it() -> None:
+    winning = find_explainer("excitation-backprop")
+    assert (winning.name, winning.key, winning.passes) == ("mwp", "cmwp", 3)
+    assert find_metric("ch").on(winning.key).maps.steps == find_metric("ch").on("cmwp").maps.steps == ("relu", "resize")
+
+
 def test_options_change_the_maps() -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(

@@ -35,20 +35,25 @@ def squares(height: int, width: int) -> list[tuple[int, int, int]]:
 class Twin:
     """One image: what each kind of perturbation gives."""
 
-    def __init__(self, predict, image: np.ndarray, heat: np.ndarray, mean, std) -> None:
-        self.predict, self.image, self.heat, self.mean, self.std = predict, image, heat, mean, std
-        p = softmax(predict(torch.from_numpy(image[None]))[0].numpy())
+    def __init__(self, predict, image: np.ndarray, heat: np.ndarray, mean, std, of: str = "probability") -> None:
+        self.predict, self.image, self.heat, self.mean, self.std, self.of = predict, image, heat, mean, std, of
+        p = self.answer(image)
         self.best = max(range(len(p)), key=lambda c: p[c])
         self.p = p[self.best]
 
+    def answer(self, image: np.ndarray) -> np.ndarray:
+        """F of every class."""
+        logits = self.predict(torch.from_numpy(image[None]))[0].numpy()
+        return softmax(logits) if self.of == "probability" else logits
+
     def change(self, perturbed: np.ndarray) -> float:
         """F(x) − F(x − I)."""
-        return self.p - softmax(self.predict(torch.from_numpy(perturbed[None]))[0].numpy())[self.best]
+        return self.p - self.answer(perturbed)[self.best]
 
-    def yeh_gaussian(self, noise: np.ndarray) -> tuple[float, float]:
+    def yeh_gaussian(self, noise: np.ndarray, colours=(0, 1, 2)) -> tuple[float, float]:
         """noise (3,H,W) standard normal."""
-        perturbed, dot = np.empty_like(self.image), 0.0
-        for c in range(3):
+        perturbed, dot = self.image.copy(), 0.0
+        for c in colours:
             for y in range(self.image.shape[1]):
                 for x in range(self.image.shape[2]):
                     value = self.image[c, y, x] * self.std[c] + self.mean[c]
@@ -57,17 +62,18 @@ class Twin:
                     perturbed[c, y, x] = (value - moved - self.mean[c]) / self.std[c]
         return dot, self.change(perturbed)
 
-    def yeh_square(self, square: tuple[int, int, int]) -> tuple[float, float]:
+    def yeh_square(self, square: tuple[int, int, int], colours=(0, 1, 2)) -> tuple[float, float]:
         """(top, left, side)."""
         top, left, side = square
         perturbed, dot = self.image.copy(), 0.0
         for y in range(top, top + side):
             for x in range(left, left + side):
-                perturbed[:, y, x] = 0
+                for c in colours:
+                    perturbed[c, y, x] = 0
                 dot += self.heat[y, x]
         return dot, self.change(perturbed)
 
-    def captum_gaussian(self, noise: np.ndarray) -> tuple[float, float]:
+    def captum_gaussian(self, noise: np.ndarray, colours=(0, 1, 2)) -> tuple[float, float]:
         """noise (3,H,W) standard normal."""
-        moved = 0.003 * noise
+        moved = 0.003 * noise * np.isin(range(3), colours)[:, None, None]
         return float((moved * np.stack([self.heat] * 3)).sum()), self.change(self.image - moved)

@@ -14,6 +14,12 @@ RESIZED = ("resize",)
 ROWS = Option("rows", 8, "rows of pixels a step, 8 of 224 in the paper", least=1)
 TRACK = Option("track", "predicted", "the class whose probability is followed", choices=("predicted", "label"))
 
+SQUARES = {
+    "probability": Printing("p²", better="down", decimals=5),
+    "logit": Printing("logit²", better="down", decimals=5),
+}
+"""How errors are printed, by what they are errors of."""
+
 
 def steps(*, rows: int = 8, size: int = 224) -> int:
     """Passes of insertion and deletion: the steps, the whole image, and that of the map, be it in train mode or not."""
@@ -141,7 +147,7 @@ INDEX: dict[str, Metric] = {
     ),
     "infidelity": Metric(
         local("infidelity:measure"),
-        Printing("p²", better="down", decimals=5),
+        SQUARES["probability"],
         summary="how far the map of the predicted class is from foretelling what perturbations do to its probability",
         source="ExCon §4.3, Table 2, after Yeh et al. 2019; its estimator is not published",
         asks="How badly does the heatmap foretell what a disturbance does?",
@@ -154,6 +160,19 @@ INDEX: dict[str, Metric] = {
             Option("side", 10, "the largest square of yeh-square, in pixels", least=1),
             Option("captum-draws", 10, "perturbations an image of captum-* (captum's default)", least=1),
             Option("captum-sigma", 0.003, "deviation of captum-*, in normalised space (captum's documentation)", least=0.0),
+            Option(
+                "of",
+                "probability",
+                "what the map is to foretell: the class's probability (our choice), or its logit (Yeh et al. 2019)",
+                choices=SQUARES,
+                sets="printing",
+            ),
+            Option(
+                "colours",
+                "together",
+                "what a perturbation disturbs: all colours, or each by itself, drawn evenly (our choice)",
+                choices=("together", "each"),
+            ),
         ),
         aliases={"infidelity-small": "images=50,draws=100"},
         cost=lambda *, draws=1000, captum_draws=10: 2 * draws + captum_draws + 2,
