@@ -7,8 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cambench.metrics import find_metric
 from cambench.metrics.localisation import max_box_acc
-from cambench.metrics.localisation.contour_boxes import best_ious
+from cambench.metrics.localisation.contour_boxes import ARCS, best_ious
+from cambench.metrics.localisation.largest_contour import HALVES, largest_boxes, largest_ious
 from cambench.vocabulary import CambenchError
 
 pytest.importorskip("cv2")
@@ -31,6 +33,7 @@ def test_random_tiny_maps_bit_for_bit() -> None:
         q = rng.integers(0, top + 1, (height, width)).astype(np.uint8)
         boxes = truth(rng, height, width, rng.integers(1, 4))
         assert best_ious(q, boxes).tolist() == slow.best_ious(q, boxes)
+        assert largest_ious(q, boxes).tolist() == slow.best_ious(q, boxes, "largest")
 
 
 def fields() -> list[tuple[str, Map]]:
@@ -58,6 +61,9 @@ def fields() -> list[tuple[str, Map]]:
 def test_maps_like_those_of_explainers_bit_for_bit(name: str, q: Map) -> None:
     boxes = truth(np.random.default_rng(2), 96, 96, 3)
     assert best_ious(q, boxes).tolist() == slow.best_ious(q, boxes)
+    assert largest_ious(q, boxes).tolist() == slow.best_ious(q, boxes, "largest")
+    for level, box in enumerate(largest_boxes(q, int(q.max()), ARCS[0], HALVES)):
+        assert [tuple(box.tolist())] == slow.boxes(q > level, "largest")
 
 
 def grid(side: int, *holes: tuple[int, int], low: int = 0, high: int | None = None) -> list[tuple[int, int]]:
@@ -109,6 +115,20 @@ def test_the_value_by_hand() -> None:
     hits[3, 1] = True
     values = max_box_acc.mean({"0.3": hits, "0.5": hits & False, "0.7": hits.flip(0)[:, [1, 0, 2]]})
     assert values == {"": (0.75 + 0 + 0.75) / 3, "0.3": 0.75, "0.5": 0.0, "0.7": 0.75}
+
+
+def test_the_first_form_looks_at_the_largest_contour_and_one_overlap() -> None:
+    """A large dim object and a small bright one: the second is met by its own box, but never by the largest."""
+    heatmap = torch.zeros(1, 20, 20, dtype=torch.float64)
+    heatmap[0, 2:14, 2:14], heatmap[0, 16:18, 16:18] = 0.5, 0.6
+    heatmap[0, 5:7, 5:9] = 1.0
+    boxes = [[(16, 16, 18, 18)]]
+    first, second = find_metric("max-box-acc-v1"), find_metric("max-box-acc")
+    assert first.variants == ("", "0.5") and second.variants == ("", "0.3", "0.5", "0.7")
+    hits = {metric.name: metric.rows.mean(metric.measure(heatmap, boxes)) for metric in (first, second)}
+    assert hits == {"max-box-acc-v1": {"": 0, "0.5": 0}, "max-box-acc": {"": 1, "0.3": 1, "0.5": 1, "0.7": 1}}
+    rows = first.measure(heatmap, [[(2, 2, 14, 14)]])
+    assert rows["0.5"].shape == (1, 1000) and first.rows.mean(rows) == {"": 1.0, "0.5": 1.0}
 
 
 def test_a_map_without_foreground_has_the_corner_as_its_box() -> None:

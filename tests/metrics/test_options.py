@@ -104,7 +104,7 @@ OLD: dict[str, dict[str, Any]] = {
 
 def test_what_was_stored_under_an_alias_is_still_the_same_thing() -> None:
     variants = {alias for metric in metrics.INDEX.values() for alias, words in metric.aliases.items() if words}
-    assert {find_metric(alias).name for alias in variants} == set(OLD)
+    assert {find_metric(alias).name for alias in variants} == {*OLD, "max-box-acc-v1"}
     for name, stored in OLD.items():
         defined = identity.defined(find_metric(name))
         assert defined["metric"] == name and defined["version"] == 1 and "options" not in defined

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def boxes(foreground: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
-    """The boxes of all contours of a binary image, as the evaluator stores them; (0,0,0,0) alone without any."""
+def boxes(foreground: NDArray[np.bool_], contours: str = "all") -> list[tuple[int, int, int, int]]:
+    """The boxes of all contours of a binary image, or of the largest, as the evaluator stores them; else (0,0,0,0) alone."""
     height, width = foreground.shape
     found = cv2.findContours(foreground.astype(np.uint8) * 255, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    if contours == "largest" and len(found):
+        found = [max(found, key=cv2.contourArea)]
     rectangles = [cv2.boundingRect(contour) for contour in found]
     return [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
 
@@ -23,8 +25,9 @@ def iou(a: tuple[int, ...], b: tuple[int, ...]) -> float:
     return wide * tall / (area[0] + area[1] - wide * tall)
 
 
-def best_ious(quantised: NDArray[np.uint8], truth: NDArray[np.int64]) -> list[float]:
+def best_ious(quantised: NDArray[np.uint8], truth: NDArray[np.int64], contours: str = "all") -> list[float]:
     """The best IoU at each threshold level 0 … max(q) − 1."""
     return [
-        max(iou(b, t) for b in boxes(quantised > level) for t in truth.tolist()) for level in range(int(quantised.max()))
+        max(iou(b, t) for b in boxes(quantised > level, contours) for t in truth.tolist())
+        for level in range(int(quantised.max()))
     ]

@@ -80,9 +80,24 @@ INDEX: dict[str, Metric] = {
         asks="How often does a box drawn around the heat fit the object?",
         input=Input("resize"),
         maps=RESIZES["by-explainer"],
-        rows=Rows(("", "0.3", "0.5", "0.7"), mean=local("max_box_acc:mean")),
-        options=(RESIZE, NORMALISE),
-        aliases={"max-box-acc-bilinear": "resize=bilinear", "maxboxaccv2": "", "max-box-acc-v2": ""},
+        rows=Rows(local("max_box_acc:variants"), mean=local("max_box_acc:mean")),
+        options=(
+            RESIZE,
+            NORMALISE,
+            Option(
+                "contours",
+                "all",
+                "whose box may meet the object: that of any contour, or of the largest alone (MaxBoxAcc, its first form)",
+                choices=("all", "largest"),
+            ),
+            Option("iou", (0.3, 0.5, 0.7), "overlaps from which on a box is right; MaxBoxAcc: 0.5", least=0.0, most=1.0),
+        ),
+        aliases={
+            "max-box-acc-bilinear": "resize=bilinear",
+            "maxboxaccv2": "",
+            "max-box-acc-v2": "",
+            "max-box-acc-v1": "contours=largest,iou=0.5",
+        },
     ),
     "px-ap": Metric(
         local("px_ap:measure"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,13 +13,17 @@ from cambench.vocabulary import Box, CambenchError
 
 THRESHOLDS = np.arange(0, 1, 0.001)
 IOUS = (0.3, 0.5, 0.7)
+Contours = Literal["all", "largest"]
 
 
-def measure(heatmap: Tensor, box: Sequence[Sequence[Box]]) -> dict[str, Tensor]:
-    """For each δ of 0.3, 0.5, 0.7, at which of 1,000 thresholds the best contour's box has an IoU of at least δ.
+def measure(
+    heatmap: Tensor, box: Sequence[Sequence[Box]], *, contours: Contours = "all", iou: Sequence[float] = IOUS
+) -> dict[str, Tensor]:
+    """For each δ (iou) of 0.3, 0.5, 0.7, at which of 1,000 thresholds the best contour's box has an IoU of at least δ.
 
     q = trunc(255·M); threshold i keeps q > int(t_i·max q), t_i = i/1000; the boxes of all contours, holes' too, against all
     annotated boxes, whose corners are truncated to whole pixels and inclusive. Without foreground the box is (0,0,0,0).
+    contours `largest`: the box of the contour with the largest area alone, as MaxBoxAcc has it, whose δ is 0.5.
     Source: Choe et al. 2020 (WSOL benchmark), its evaluator; CALM Tables 3 and 5 (CALM protocol §2.5, §5.2).
     heatmap (N,H,W) in [0,1], float64; box: N lists of (x0, y0, x1, y1) in the map's pixels -> {"δ": (N,1000) bool}.
     Raises: CambenchError for maps that leave [0,1] or an image without a box.
@@ -26,20 +31,22 @@ def measure(heatmap: Tensor, box: Sequence[Sequence[Box]]) -> dict[str, Tensor]:
     low, high = float(heatmap.min()), float(heatmap.max())
     if not (low >= 0 and high <= 1):
         raise CambenchError(f"max-box-acc: expected maps in [0, 1], got values from {low} to {high}; scale them by min-max.")
-    rows = np.stack([curve(m, b) for m, b in zip(heatmap.double().cpu().numpy(), box, strict=True)])
-    return {str(iou): torch.from_numpy(rows >= iou) for iou in IOUS}
+    rows = np.stack([curve(m, b, contours) for m, b in zip(heatmap.double().cpu().numpy(), box, strict=True)])
+    return {f"{least:g}": torch.from_numpy(rows >= least) for least in iou}
 
 
-def curve(heatmap: np.ndarray, box: Sequence[Box]) -> np.ndarray:  # type: ignore[type-arg]
+def curve(heatmap: np.ndarray, box: Sequence[Box], contours: Contours = "all") -> np.ndarray:  # type: ignore[type-arg]
     """The best IoU at each of the 1,000 thresholds: map (H,W) float64 in [0,1] -> (1000,) float64."""
     from cambench.metrics.localisation.contour_boxes import best_ious  # numba takes half a second to import
+    from cambench.metrics.localisation.largest_contour import largest_ious
 
     if not box:
         raise CambenchError("max-box-acc: expected at least one annotated box for each image, got none.")
     quantised, truth = (255 * heatmap).astype(np.uint8), np.array(box, dtype=np.float64).astype(np.int64)
     top = int(quantised.max())
     if top:
-        return best_ious(quantised, truth)[(THRESHOLDS * top).astype(np.int64)]
+        levels = (best_ious if contours == "all" else largest_ious)(quantised, truth)
+        return levels[(THRESHOLDS * top).astype(np.int64)]
     return np.full(len(THRESHOLDS), max(inclusive_iou((0, 0, 0, 0), b) for b in truth.tolist()))
 
 
@@ -50,10 +57,15 @@ def inclusive_iou(a: Sequence[int], b: Sequence[int]) -> float:
     return wide * tall / (sum(areas) - wide * tall)
 
 
-def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
-    """The share of images right at the best threshold, for each δ by itself, and the mean of the three.
+def variants(*, iou: Sequence[float] = IOUS) -> tuple[str, ...]:
+    """The names of the values: the mean's, and one a δ."""
+    return ("", *(f"{least:g}" for least in iou))
+
+
+def mean(columns: Mapping[str, Tensor], *, iou: Sequence[float] = IOUS) -> dict[str, float]:
+    """The share of images right at the best threshold, for each δ by itself, and the mean of them.
 
     One threshold serves the whole data set. columns: {"δ": (N,1000) bool} -> {"δ": share, "": mean}.
     """
-    shares = {str(iou): float(columns[str(iou)].double().mean(0).max()) for iou in IOUS}
+    shares = {name: float(columns[name].double().mean(0).max()) for name in variants(iou=iou)[1:]}
     return {"": sum(shares.values()) / len(shares), **shares}
