@@ -120,13 +120,15 @@ def test_contrastive_maps_by_hand() -> None:
         contrastive(found[:, :1], torch.tensor([0]))
 
 
+@pytest.mark.parametrize("score", ["iou", "dice"])
 @pytest.mark.parametrize("rule", RULES)
-def test_overlap_matches_its_twin(rule: str) -> None:
-    found = contrastive_cam_iou.measure(IMAGE, LABEL, masks(), lambda _: class_maps())
+def test_overlap_matches_its_twin(rule: str, score: str) -> None:
+    metric = find_metric(f"contrastive-cam-iou:score={score}")
+    found = metric.measure(IMAGE, LABEL, masks(), lambda _: class_maps())
     for n in range(6):
         values = class_maps()[n].numpy()
         own = twin.region(twin.reconstructed(values, int(LABEL[n])), rule)
-        assert float(found[rule][n]) == pytest.approx(twin.iou(own, core(n)), abs=1e-12)
+        assert float(found[rule][n]) == pytest.approx(getattr(twin, score)(own, core(n)), abs=1e-12)
     assert len(set(found[rule].tolist())) > 1
 
 
@@ -187,6 +189,27 @@ def test_grad_cam_overlap_by_hand() -> None:
         grad_cam_iou.measure(IMAGE[:2], heatmap * torch.nan, mask)
 
 
+def test_grad_cams_dice_and_density_match_loops() -> None:
+    heatmap = torch.rand(6, 21, 21, generator=torch.Generator().manual_seed(3))
+    mask = masks()
+    mask[4] = True
+    found = {
+        score: find_metric(f"grad-cam-iou:score={score},threshold=0.7").measure(IMAGE, heatmap, mask)
+        for score in ("iou", "dice", "delta-density")
+    }
+    for n in range(6):
+        pointed, own = (heatmap[n] >= 0.7).numpy(), mask[n].numpy()
+        assert float(found["iou"][""][n]) == pytest.approx(twin.iou(pointed, own), abs=1e-9)
+        assert float(found["dice"][""][n]) == pytest.approx(twin.dice(pointed, own), abs=1e-9)
+        inside = [float(v) for v, m in zip(heatmap[n].flatten(), own.flatten(), strict=True) if m]
+        outside = [float(v) for v, m in zip(heatmap[n].flatten(), own.flatten(), strict=True) if not m]
+        if outside:
+            density = sum(inside) / len(inside) - sum(outside) / len(outside)
+            assert float(found["delta-density"][""][n]) == pytest.approx(density, abs=1e-9)
+    assert found["dice"]["counted"].all() and found["delta-density"]["counted"].tolist() == [True] * 4 + [False, True]
+    assert bool(found["delta-density"][""][4].isnan())
+
+
 def test_grad_cam_maps_are_scaled_before_and_after_resizing() -> None:
     """The largest value shrinks when a small map is enlarged, and the second scaling makes it 1 again."""
     raw = torch.zeros(1, 7, 7)
@@ -197,17 +220,19 @@ def test_grad_cam_maps_are_scaled_before_and_after_resizing() -> None:
     assert float(twice.min()) == 0 and torch.allclose(twice, once / (7 / 8) ** 2, atol=1e-5)
 
 
-def test_hires_cam_overlap_is_a_mean_over_pairs() -> None:
+@pytest.mark.parametrize("score", ["iou", "dice"])
+def test_hires_cam_overlap_is_a_mean_over_pairs(score: str) -> None:
     regions = torch.full((3, 21, 21), -1)
     regions[0, :9, :9], regions[0, 12:, 4:], regions[1, 5:8, 5:8] = 2, 0, 1
     labels = [(0, 2), (1,), (3,)]  # the class of the third image shows nowhere
-    found = hires_cam_iou.measure(IMAGE[:3], labels, regions, lambda _: class_maps()[:3])
+    metric = find_metric(f"hires-cam-iou:score={score}")
+    found = metric.measure(IMAGE[:3], labels, regions, lambda _: class_maps()[:3])
     pairs = []
     for n, i in ((0, 0), (0, 2), (1, 1)):
         core_i = twin.grid_mask((regions[n] == i).numpy(), 7, 5)
-        pairs.append(twin.iou(twin.region(class_maps()[n, i].numpy(), "0.5"), core_i))
+        pairs.append(getattr(twin, score)(twin.region(class_maps()[n, i].numpy(), "0.5"), core_i))
     assert found["pairs"].tolist() == [2, 1, 0] and found["counted"].tolist() == [True, True, False]
     kept = {k: v[:2] for k, v in found.items()}
     assert hires_cam_iou.mean(kept)["0.5"] == pytest.approx(sum(pairs) / 3) and sum(pairs) > 0
-    value = summarise(INDEX["hires-cam-iou"], kept, lambda: torch.Generator().manual_seed(0))["0.5"]
+    value = summarise(metric, kept, lambda: torch.Generator().manual_seed(0))["0.5"]
     assert value.value == pytest.approx(100 * sum(pairs) / 3) and value.n == 2

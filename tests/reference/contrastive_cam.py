@@ -76,6 +76,12 @@ def iou(one: Array, other: Array) -> float:
     return both / sum(bool(one[p] or other[p]) for p in np.ndindex(one.shape))
 
 
+def dice(one: Array, other: Array) -> float:
+    """Cell by cell."""
+    both = sum(bool(one[p] and other[p]) for p in np.ndindex(one.shape))
+    return 2 * both / sum(int(one[p]) + int(other[p]) for p in np.ndindex(one.shape))
+
+
 def average_precision(scores: list[float], truths: list[bool]) -> float:
     """One class: a threshold at each score, from the highest down."""
     total, before, ap = sum(truths), 0.0, 0.0

@@ -9,6 +9,7 @@ local = inside(__name__)
 
 SUITE = "ContrastiveCAM Table 2; Hard-ImageNet's suite"
 TRIALS = Option("trials", 3, "draws of noise an image", least=1)
+SCORE = Option("score", "iou", "how regions are compared: iou, or their Dice coefficient", choices=("iou", "dice"))
 
 READINGS = (
     Option(
@@ -85,9 +86,15 @@ INDEX: dict[str, Metric] = {
             ("relu", "min-max-library", "resize", "min-max-library"),  # ContrastiveCAM protocol §2: scaled twice
             explainer="grad-cam",
         ),
-        rows=Rows(leaves_out="whose mask is empty"),
+        rows=Rows(leaves_out="whose mask is empty, or for delta-density full"),
         options=(
             Option("threshold", 0.5, "share of the range from which on a pixel is hot", least=0.0, most=1.0),
+            Option(
+                "score",
+                "iou",
+                "how they are compared: iou, dice, or delta-density, the heatmap's mean on the object less that around it",
+                choices=("iou", "dice", "delta-density"),
+            ),
             Option(
                 "input",
                 "normalised",
@@ -104,6 +111,7 @@ INDEX: dict[str, Metric] = {
         source="ContrastiveCAM Tables 2 and 3",
         maps=Maps(explainer="hires-cam"),
         rows=Rows(local("contrastive_cam_iou:VARIANTS"), leaves_out="whose mask is empty on the grid"),
+        options=(SCORE,),
     ),
     "hires-cam-iou": Metric(
         local("hires_cam_iou:measure"),
@@ -117,6 +125,7 @@ INDEX: dict[str, Metric] = {
             mean=local("hires_cam_iou:mean"),
             leaves_out="none of whose classes shows on the grid",
         ),
+        options=(SCORE,),
     ),
     "redundancy": Metric(
         local("redundancy:measure"),

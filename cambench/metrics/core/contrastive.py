@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from cambench.contrastive import contrastive_maps
 from cambench.vocabulary import CambenchError
+
+Score = Literal["iou", "dice"]
 
 
 def contrastive(class_maps: Tensor, label: Tensor) -> Tensor:
@@ -79,6 +82,12 @@ def predicted(maps: Tensor, rule: str) -> Tensor:
     return RULES[rule](maps) & (high > 0) & (high > low)
 
 
-def iou(one: Tensor, other: Tensor) -> Tensor:
-    """|one ∩ other| / |one ∪ other|. (N,h,w) bool each -> (N,) float64, NaN where both are empty."""
-    return (one & other).sum((1, 2)).double() / (one | other).sum((1, 2)).double()
+def overlap(one: Tensor, other: Tensor, score: Score = "iou", epsilon: float = 0.0) -> Tensor:
+    """|one ∩ other| / |one ∪ other|, or for `dice` 2·|one ∩ other| / (|one| + |other|); epsilon is added to both sides.
+
+    Source of the second: Dice 1945. (N,h,w) bool each -> (N,) float64, NaN where both are empty and epsilon is 0.
+    """
+    shared, either = (one & other).sum((1, 2)).double(), (one | other).sum((1, 2)).double()
+    if score == "dice":
+        shared, either = 2 * shared, shared + either
+    return (shared + epsilon) / (either + epsilon)

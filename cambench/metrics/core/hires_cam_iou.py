@@ -9,17 +9,20 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.metrics.accuracy.predictions import ClassMaps, checked
-from cambench.metrics.core.contrastive import RULES, iou, predicted
+from cambench.metrics.core.contrastive import RULES, Score, overlap, predicted
 
 VARIANTS = tuple(RULES)
 
 
 @torch.no_grad()
-def measure(image: Tensor, labels: Sequence[tuple[int, ...]], regions: Tensor, class_maps: ClassMaps) -> dict[str, Tensor]:
+def measure(
+    image: Tensor, labels: Sequence[tuple[int, ...]], regions: Tensor, class_maps: ClassMaps, *, score: Score = "iou"
+) -> dict[str, Tensor]:
     """For each image, Σ over its classes i of the IoU of HiResCAM_i's region with H_i, and the number of pairs (image, i).
 
     Source: Table 4, with our rules (ContrastiveCAM protocol §3). H_i: cells with any pixel of class i; an empty H_i is
-    no pair. image (N,3,H,W), labels: N tuples, regions (N,H,W) int64 -> columns (N,): a sum a rule, and `pairs`.
+    no pair. score `dice`: their Dice coefficient in its place. image (N,3,H,W), labels: N tuples, regions (N,H,W) int64
+    -> columns (N,): a sum a rule, and `pairs`.
     Raises: CambenchError for maps that are not finite.
     """
     maps_of = checked(class_maps(image), "class maps")
@@ -32,7 +35,7 @@ def measure(image: Tensor, labels: Sequence[tuple[int, ...]], regions: Tensor, c
     def summed(values: Tensor) -> Tensor:
         return torch.zeros(len(maps_of), dtype=torch.float64, device=maps_of.device).index_add_(0, rows, values)
 
-    columns = {rule: summed(iou(predicted(maps_of[rows, classes], rule), core)) for rule in RULES}
+    columns = {rule: summed(overlap(predicted(maps_of[rows, classes], rule), core, score)) for rule in RULES}
     count = summed(torch.ones(len(rows), dtype=torch.float64, device=maps_of.device))
     return {**columns, "pairs": count, "counted": count > 0}
 
