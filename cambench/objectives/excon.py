@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -26,12 +26,15 @@ class Settings(Contrast):
     """Those of the contrast, and what is done with masked images.
 
     `start`: the first epoch, of 200, with masked images. `background` (ExConB): a masked image that is taken for another
-    class is kept away from. `explain_bn`: the batch norms' mode while images are explained and masked ones classified.
+    class is kept away from. `background_anchor`: such images are a class of their own, anchors and positives among
+    themselves, as the authors' code has it by default. `explain_bn`: the batch norms' mode while images are explained and
+    masked ones classified.
     """
 
     start: int = Field(ge=0)
     background: bool
     explain_bn: Literal["train", "eval"]
+    background_anchor: bool = False
 
 
 def salient(images: Tensor, raw: Tensor) -> Tensor:
@@ -79,5 +82,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
         values["wrong_masked"] = (~right).float().mean()
     features = embed(network, [torch.cat([column, background]), torch.cat([other, background])])
     n = len(batch.label)
-    yield exconb_loss(features[:n], batch.label, features[n:], settings.temperature, settings.base_temperature)
+    ways: dict[str, Any] = {"mode": settings.contrast_mode, "background_anchor": settings.background_anchor}
+    kinds, temperatures = settings.kinds(batch.label), (settings.temperature, settings.base_temperature)
+    yield exconb_loss(features[:n], kinds, features[n:], *temperatures, **ways)
     return values

@@ -246,7 +246,12 @@ class Schedule(Strict):
     warmup_epochs: int = Field(ge=0)
 
 
-UNSAID_SETTINGS: Mapping[str, Any] = {"heatmap_size": 0}
+UNSAID_SETTINGS: Mapping[str, Any] = {
+    "heatmap_size": 0,
+    "contrast_mode": "all",
+    "positives": "class",
+    "background_anchor": False,
+}
 """Settings of objectives that are left out at these values, so that runs from before them stay the same."""
 
 WORDS = ("summary", "source", "sources", "deviations", "given")

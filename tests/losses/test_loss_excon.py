@@ -60,6 +60,33 @@ def test_values_and_gradients_agree_with_the_slow_twin(n: int, views: int, b: in
         torch.testing.assert_close(supcon_loss(features, labels, temperature, 0.07), fast.detach())
 
 
+@pytest.mark.parametrize("mode", ["all", "one"])
+@pytest.mark.parametrize(("b", "anchored"), [(0, False), (2, False), (2, True), (1, True)])
+def test_whose_views_are_anchors(mode: str, b: int, anchored: bool) -> None:
+    features, labels, background = random(5, 2, b, seed=2)
+    given = [x.clone().requires_grad_() for x in (features, background)]
+    fast = exconb_loss(given[0], labels, given[1], 0.1, 0.07, mode=mode, background_anchor=anchored)
+    again = [x.clone().requires_grad_() for x in (features, background)]
+    slow = torch.stack(twin.terms(again[0], labels, again[1], 0.1, mode, anchored))
+    assert len(slow) == (5 + b * anchored) * (2 if mode == "all" else 1)
+    torch.testing.assert_close(fast, slow.mean() * SCALE, rtol=1e-10, atol=1e-12)
+    pairs = [torch.autograd.grad(loss, x, allow_unused=b == 0) for loss, x in ((fast, given), (slow.mean() * SCALE, again))]
+    for x, y in zip(*pairs, strict=True):
+        torch.testing.assert_close(x, torch.zeros_like(x) if y is None else y, rtol=1e-8, atol=1e-10)
+    if b == 0:
+        torch.testing.assert_close(supcon_loss(features, labels, 0.1, 0.07, mode=mode), fast.detach())
+
+
+def test_with_a_label_an_image_it_is_simclrs_cross_entropy() -> None:
+    """NT-Xent: each view's softmax over all other views, its target the other view of its image."""
+    features, _, _ = random(6, 2, 0, seed=3)
+    found = supcon_loss(features, torch.arange(6), 0.5, 0.5)
+    e = features.transpose(0, 1).flatten(0, 1)
+    similarity = (e @ e.T / 0.5).fill_diagonal_(-torch.inf)
+    expected = torch.nn.functional.cross_entropy(similarity, (torch.arange(12) + 6) % 12)
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_gradient_through_the_anchors_slot_is_that_of_equations_4_and_5() -> None:
     features, labels, background = random(4, 2, 3, seed=1)
     entries = torch.cat([features.flatten(0, 1), background.flatten(0, 1)])
@@ -89,6 +116,13 @@ def test_by_hand() -> None:
     one = torch.tensor([3])
     assert float(supcon_loss(e, one, 0.1, 0.1)) == pytest.approx(0.0, abs=1e-6)
     assert float(exconb_loss(e, one, e[:, :1], 0.1, 0.1)) == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_a_background_of_one_view_is_no_anchor() -> None:
+    """It would have no positive."""
+    features, labels, background = random(4, 2, 1)
+    with pytest.raises(UsageError, match=r"expected features \(N,V,D\)"):
+        exconb_loss(features, labels, background[:, :1], background_anchor=True)
 
 
 @pytest.mark.parametrize(

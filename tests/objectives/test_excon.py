@@ -75,6 +75,37 @@ def test_a_whole_step_agrees_with_the_slow_twin(mode: str, background: bool) -> 
     assert int(buffers["bn1.num_batches_tracked"]) == (4 if mode == "train" else 1)
 
 
+@pytest.mark.parametrize(
+    ("choice", "kinds"),
+    [
+        ({"contrast_mode": "one"}, "class"),
+        ({"background_anchor": True}, "class"),
+        ({"positives": "image"}, "image"),
+        ({"contrast_mode": "one", "background_anchor": True, "positives": "image"}, "image"),
+    ],
+)
+def test_whose_views_are_anchors_and_what_they_are_drawn_to_are_settings(choice: dict[str, Any], kinds: str) -> None:
+    given = batch()
+    values, gradients, _ = run(build(), given, **choice)
+    slow = build().model
+    columns = twin.pairs(slow, slow.get_submodule(LAYER), dict(given.views), given.label, train=True)
+    labels = given.label if kinds == "class" else torch.arange(N)
+    mode, anchored = choice.get("contrast_mode", "all"), choice.get("background_anchor", False)
+    loss = twin.loss(slow, columns, labels, 0.1, mode, anchored)
+    loss.backward()
+    torch.testing.assert_close(values["loss"], loss.detach(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(gradients["conv1.weight"], slow.conv1.weight.grad, rtol=1e-6, atol=1e-8)
+    assert float(values["loss"]) != pytest.approx(float(run(build(), given)[0]["loss"]), rel=1e-3)
+
+
+def test_simclrs_step_is_supcons_without_labels() -> None:
+    given = batch()
+    settings = {"temperature": 0.1, "base_temperature": 0.07, "positives": "image"}
+    values = differentiate(objectives.make("supcon", settings)[1](build(), given, torch.Generator()))
+    columns = ([*given.views["first"]], [*given.views["second"]], [])
+    torch.testing.assert_close(values["loss"], twin.loss(build().model, columns, torch.arange(N), 0.1).detach())
+
+
 def test_before_its_start_a_step_is_supcons_bit_by_bit() -> None:
     for start, epoch, epochs, active in [(50, 49, 200, False), (50, 50, 200, True), (50, 4, 20, False), (50, 5, 20, True)]:
         values, gradients, _ = run(build(), batch(epoch, epochs), start=start)

@@ -9,6 +9,7 @@ from cambench import models
 from cambench.explainers.probe import find_layer
 from cambench.pixels import NORMALISATIONS
 from cambench.recipes.load import load
+from cambench.recipes.presets import overrides
 from cambench.stages.reproducing.plan import Network
 from cambench.stages.training.focus import departures
 from cambench.stages.training.optimiser import learning_rate
@@ -43,6 +44,27 @@ def test_the_papers_constants(method: str, dataset: str, size: int) -> None:
         assert (recipe.objective, settings) == ("classifier", {})
     else:
         assert (settings["temperature"], settings["base_temperature"]) == (0.1, 0.07)
+
+
+def test_simclr_is_supcon_but_for_what_a_view_is_drawn_to() -> None:
+    ours, theirs = load("supcon", "cifar100", "resnet50", overrides("simclr")), load("supcon", "cifar100", "resnet50")
+    assert ours.objective_settings == {**theirs.objective_settings, "positives": "image"}
+    kept = {"sources", "objective_settings", "deviations"}
+    assert ours.model_dump(exclude=kept) == theirs.model_dump(exclude=kept)
+    assert ours.deviations == [
+        'objective_settings.positives = "image" instead of "class" (paper: all views of a class (ExCon eq. 2))'
+    ]
+
+
+def test_settings_that_are_new_go_unsaid_at_the_papers_values_so_that_old_runs_are_found() -> None:
+    plain = load("exconb", "cifar100", "resnet50")
+    assert plain.objective_settings["contrast_mode"] == "all" and plain.objective_settings["background_anchor"] is False
+    assert set(plain.model_dump()["objective_settings"]) == {
+        "temperature", "base_temperature", "start", "background", "explain_bn",
+    }  # fmt: skip
+    one = load("exconb", "cifar100", "resnet50", ["objective_settings.contrast_mode=one"])
+    assert one.model_dump()["objective_settings"]["contrast_mode"] == "one"
+    assert one.deviations[0].startswith('objective_settings.contrast_mode = "one" instead of "all" (paper: every view')
 
 
 @pytest.mark.parametrize(("dataset", "side"), [("cifar100", 16), ("tiny-imagenet", 8)])

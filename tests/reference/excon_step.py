@@ -65,7 +65,14 @@ def pairs(
     return one, two, behind
 
 
-def loss(model: nn.Module, columns: tuple[list[Tensor], list[Tensor], list[Tensor]], labels: Tensor, tau: float) -> Tensor:
+def loss(
+    model: nn.Module,
+    columns: tuple[list[Tensor], list[Tensor], list[Tensor]],
+    labels: Tensor,
+    tau: float,
+    mode: str = "all",
+    anchored: bool = False,
+) -> Tensor:
     """The loss of [column 1, background | column 2, background] through encoder and projection, scaled as released."""
     one, two, behind = columns
     first, _, last = model.projection
@@ -74,4 +81,4 @@ def loss(model: nn.Module, columns: tuple[list[Tensor], list[Tensor], list[Tenso
     unit = torch.stack([p / p.norm() for p in projected])
     n, m = len(one), len(one) + len(behind)
     e = torch.stack([unit[:m], unit[m:]], 1)
-    return excon.loss(e[:n], labels, e[n:], tau) / (2 * n) * tau / 0.07
+    return torch.stack(excon.terms(e[:n], labels, e[n:], tau, mode, anchored)).mean() * tau / 0.07
