@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import combinations
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -84,13 +85,13 @@ def cue_pairs(attributes: NDArray[np.float64], names: Sequence[str], most: int =
 def points_of(sample: Sample, size: tuple[int, int], side: int) -> list[Point]:
     """The visible key points of an image of `size` (width, height), in pixels of its side×side input, ordered by part.
 
-    Those of the head become one, their mean; legs and wings stay apart. Scaled, then grouped, then truncated to whole
-    pixels. Source: authors' code (CALM protocol §2.1).
+    Those of the head become one, their mean; legs and wings stay apart, two of one part in the order of their key points.
+    Scaled, then grouped, then truncated to whole pixels. Source: authors' code (CALM protocol §2.1).
     """
     scaled = [(number, x / size[0] * side, y / size[1] * side) for number, x, y in sample.parts]
     head = [(x, y) for number, x, y in scaled if number in HEAD]
     points = [(1, sum(x for x, _ in head) / len(head), sum(y for _, y in head) / len(head))] if head else []
-    points += sorted((OTHERS[n], x, y) for n, x, y in scaled if n not in HEAD)
+    points += sorted(((OTHERS[n], x, y) for n, x, y in sorted(scaled) if n not in HEAD), key=itemgetter(0))
     return [(part, int(x), int(y)) for part, x, y in points]
 
 

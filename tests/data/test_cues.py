@@ -91,6 +91,8 @@ def test_key_points_are_scaled_grouped_and_truncated() -> None:
     # 100×50 onto 10×10: the head is the mean of (1, 2) and (2.1, 6) -> (1.55, 4); the legs stay two
     assert cues.points_of(sample, (100, 50), 10) == [(1, 1, 4), (2, 5, 5), (5, 0, 0), (6, 0, 9), (6, 9, 10)]
     assert cues.points_of(Sample("a", Path("a.jpg"), 0), (100, 50), 10) == []
+    legs = Sample("a", Path("a.jpg"), 0, parts=((12, 3.0, 1.0), (8, 7.0, 2.0)))
+    assert cues.points_of(legs, (10, 10), 10) == [(6, 7, 2), (6, 3, 1)], "in the order of the key points, not of places"
     every = tuple((n, 1.0, 1.0) for n in range(1, 16))
     assert [p for p, _, _ in cues.points_of(Sample("a", Path("a.jpg"), 0, parts=every), (9, 9), 9)] == [
         1,
