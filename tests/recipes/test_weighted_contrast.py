@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections import OrderedDict
 from importlib.resources import files
 
 import pytest
+import torch
+import torchvision
 
 from cambench.explainers import find_explainer
+from cambench.explainers.probe import Probe
+from cambench.recipes.load import load
 from cambench.recipes.published import find_published, load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import Select, TableRecipe, cells, load_table
@@ -42,6 +47,29 @@ def test_every_published_number_has_one_cell_that_selects_its_facts() -> None:
         assert (where[1], kept, TARGETS[select.target or ""]) == (baseline, facts["kept"], facts["contrast"])
         assert (cell.direction == "up") == find_published(load_published("weighted-contrast"), cell.key).higher_is_better  # type: ignore[arg-type]
         assert cell.decimals == len(row["value"].partition(".")[2]) == 3
+
+
+@pytest.mark.parametrize(("arch", "last"), [("alexnet", 10), ("vgg16", 28), ("vgg16_bn", 40)])
+def test_the_explained_layer_is_what_a_hook_of_the_last_convolution_really_keeps(arch: str, last: int) -> None:
+    """The authors' code keeps that tensor; without a batch norm behind it the in-place ReLU writes over it."""
+    with torch.device("meta"):
+        features = torchvision.models.get_model(arch).features
+    features = features.to_empty(device="cpu").eval()
+    torch.manual_seed(0)
+    for module in features:
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    convolutions = [i for i, module in enumerate(features) if isinstance(module, torch.nn.Conv2d)]
+    kept: list[torch.Tensor] = []
+    features[last].register_forward_hook(lambda _m, _i, output: kept.append(output))
+    network, image = torch.nn.Sequential(OrderedDict(features=features)), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        network(image)
+    layer = load("ce-augmented", "cub", arch).model.layer
+    with torch.no_grad(), Probe(network, layer) as probe:
+        network(image)
+        assert convolutions[-1] == last and torch.equal(probe.activation, kept[0])
+    assert bool((kept[0] < 0).any()) == (arch == "vgg16_bn") and bool((kept[0] > 0).any())
 
 
 def test_the_figure_has_nine_networks_and_no_published_number() -> None:

@@ -24,6 +24,7 @@ from cambench.stages.reproducing.plan import Job, Measurement, Network, Wish, ma
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.runs import find_run
+from cambench.vocabulary import UsageError
 
 CE, CGC = '{ method = "ce" }', '{ method = "cgc" }'
 EITHER = '[{ method = "pretrained", arch = "torchvision:resnet18" }, { method = "ce", arch = "resnet18" }]'
@@ -207,6 +208,8 @@ def test_estimates_by_hand_without_any_data(nowhere: Place) -> None:
     cost = forward("resnet50", 224, (), 200)
     assert cost.operations == pytest.approx(2 * 4.09e9, rel=0.01) and cost.grid == 49
     assert cost.weights == 25_557_032 - 2048 * 800 - 800
+    with pytest.raises(UsageError, match=r"^alexnet: expected a network that takes images 3×40×40, .*--set input.size=N"):
+        forward("alexnet", 40, (), 10)
     rate = known.nominal[0]
     assert rate == 5e10 * torch.get_num_threads()
     assert training.images == 90 * 5994 and measuring.images == 5794

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cambench import data, models, objectives
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
+from cambench.models.habits import first_pass
 from cambench.models.preprocessing import SIZE
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import workplace
@@ -213,7 +214,7 @@ def forward(arch: str, size: int, surgery: tuple[str, ...], count: int) -> Cost:
         network = models.build(arch, count, surgery=surgery, head="replace").eval()
         for module in network.modules():
             module.register_forward_hook(watch)
-        with FlopCounterMode(display=False) as counter:
+        with first_pass(arch, size), FlopCounterMode(display=False) as counter:
             network(torch.zeros(1, 3, size, size))
     weights = sum(p.numel() for p in network.parameters())
     return Cost(float(counter.get_total_flops()), weights, grids[-1] if grids else 1)
