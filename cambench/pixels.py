@@ -47,9 +47,12 @@ def channels(values: tuple[float, ...], like: Tensor) -> Tensor:
     return like.new_tensor(values)[:, None, None]
 
 
-def to_input(pixels: Tensor, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> Tensor:
-    """Pixels (N,3,H,W) in [0,1] -> (x − mean)/std."""
-    return (pixels - channels(mean, pixels)) / channels(std, pixels)
+def to_input(
+    pixels: Tensor, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD, *, inplace: bool = False
+) -> Tensor:
+    """Pixels (N,3,H,W) in [0,1] -> (x − mean)/std, with `inplace` where the pixels were."""
+    shifted = pixels.sub_(channels(mean, pixels)) if inplace else pixels - channels(mean, pixels)
+    return shifted.div_(channels(std, pixels))
 
 
 def to_pixels(image: Tensor, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> Tensor:

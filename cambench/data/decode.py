@@ -31,17 +31,29 @@ def default_workers() -> int:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong inside with an image file. Raises: DataError naming it where it is missing, no image, or broken."""
+    try:
+        yield
+    except BROKEN as e:
+        reason = str(e).replace(f" {str(path)!r}", "").replace(str(path), "").replace("\n", " ").strip() or type(e).__name__
+        raise DataError(f"{path}: expected a readable image, got: {reason}; replace it or {readers.AGAIN}.") from e
+
+
+def header(path: Path) -> Image.Image:
     """The image file, its header read and its pixels not yet decoded; or a picture of a file that holds many (`arrays`).
 
     Raises: DataError if it is missing, no image, or broken.
     """
-    try:
-        with arrays.picture(path) if arrays.inside(path) else Image.open(path) as image:
-            yield image
-    except BROKEN as e:
-        reason = str(e).replace(f" {str(path)!r}", "").replace(str(path), "").replace("\n", " ").strip() or type(e).__name__
-        raise DataError(f"{path}: expected a readable image, got: {reason}; replace it or {readers.AGAIN}.") from e
+    with reading(path):
+        return arrays.picture(path) if arrays.inside(path) else Image.open(path)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """As `header`, closed on leaving. Raises: DataError also where decoding it inside fails."""
+    with reading(path), header(path) as image:
+        yield image
 
 
 def image_size(path: Path, banner: int = 0) -> tuple[int, int]:
@@ -75,7 +87,10 @@ def rgb(image: Image.Image, banner: int = 0) -> Image.Image:
         image = Image.fromarray(eight_bits(np.asarray(image)))
     if image.mode == "P":  # a palette may carry transparency, which only RGBA takes without a warning
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.load()
+    return image
 
 
 def eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from data.miniatures import aircraft, own_folder, picture
+from PIL import Image
+from reference import streamed
 
 from cambench.data import load
 from cambench.data.decode import pixels
-from cambench.data.loader import eval_batches, train_batches
-from cambench.data.views import View
+from cambench.data.loader import batches_of, eval_batches, train_batches
+from cambench.data.plan import Plan
+from cambench.data.views import View, normalise
 from cambench.vocabulary import Batch, DataError, Dataset, UsageError
 
 VIEWS = {"ce": View("random-resized-crop", 20, flip=0.5), "query": View("resize-center-crop", 16)}
@@ -97,6 +100,31 @@ def test_both_sources_give_the_same_pixels(even: Dataset, tmp_path: Path, view: 
     assert (streamed[1]["v"] - packed[1]["v"]).abs().max() < 1.01 / (255 * 0.224)  # one grey level: Pillow rounds twice
 
 
+@pytest.mark.parametrize("view", [View("random-resized-crop", 200, flip=0.5), View("resize-center-crop", 150, resize=160),
+                                  View("resize", 40, std=(0.3, 0.2, 0.1))], ids=lambda view: view.kind)  # fmt: skip
+def test_streamed_pixels_are_the_references_to_the_bit(tmp_path: Path, view: View) -> None:
+    for n, size in enumerate([(320, 240), (200, 300), (161, 160), (90, 70)]):
+        picture(tmp_path / "birds" / f"{n}.jpg", size, seed=n)
+    Image.open(tmp_path / "birds" / "0.jpg").convert("L").save(tmp_path / "birds" / "4.png")
+    Image.open(tmp_path / "birds" / "1.jpg").save(tmp_path / "birds" / "5.jpg", progressive=True)
+    dataset = load(f"folder:{tmp_path}", "eval", tmp_path)
+    plan = Plan(((0, 1, 2, 3, 4, 5),), {"v": view}, seed=3, epoch=1)
+    wanted = streamed.batch([sample.path for sample in dataset.samples], plan, "v")
+    (batch,) = batches_of(dataset, plan, torch.device("cpu"), 0, None)
+    assert torch.equal(batch.views["v"], wanted) and batch.views["v"].is_contiguous()
+    assert not torch.equal(wanted, wanted.flip(3)) and wanted.std() > 0.1
+
+
+def test_normalised_pieces_are_the_whole_to_the_bit() -> None:
+    every = torch.arange(256, dtype=torch.uint8).repeat(3, 1).reshape(1, 3, 16, 16)
+    view = View("resize", 16)
+    mean, std = (torch.tensor(colours)[:, None, None] for colours in (view.mean, view.std))
+    for source in (every, every.float() * 0.731, every.repeat(7, 1, 40, 30), every.repeat(400, 1, 1, 1)):
+        before = source.clone()
+        assert torch.equal(normalise(source, view), (source.float() / 255 - mean) / std)
+        assert torch.equal(source, before)
+
+
 def test_an_untouched_image_arrives_exactly(even: Dataset, tmp_path: Path) -> None:
     view = View("full", 28, mean=(0.0, 0.0, 0.0), std=(1 / 255, 1 / 255, 1 / 255))
     wanted = np.stack([pixels(s.path) for s in even.samples]).transpose(0, 3, 1, 2)
@@ -127,6 +155,15 @@ def test_evaluation_refuses_randomness(mixed: Dataset) -> None:
     for view in (VIEWS["ce"], View("resize", 8, flip=0.5)):
         with pytest.raises(UsageError, match="without randomness"):
             list(eval_batches(mixed, view, batch_size=2))
+
+
+def test_a_picture_that_breaks_off_is_named_among_its_neighbours(tmp_path: Path) -> None:
+    for n in range(3):
+        picture(tmp_path / "birds" / f"{n}.jpg", (64, 64), seed=n)
+    bad = tmp_path / "birds" / "1.jpg"
+    bad.write_bytes(bad.read_bytes()[:-300])
+    with pytest.raises(DataError, match=r"birds.1.jpg: expected a readable image, got: image file is truncated"):
+        list(eval_batches(load(f"folder:{tmp_path}", "eval", tmp_path), View("resize", 8), batch_size=3, workers=0))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
