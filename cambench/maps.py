@@ -96,6 +96,28 @@ def on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return adaptive_max_pool2d(mask[:, None].float(), size)[:, 0] > 0
 
 
+def classes_on_grid(regions: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
+    """`on_grid` of the pixels of each of `classes` classes at once: regions (N,H,W) int64 -> (N,classes,*size) bool."""
+    image = torch.arange(len(regions), device=regions.device)[:, None, None]
+    known = (regions >= 0) & (regions < classes)
+    channel = image * (classes + 1) + torch.where(known, regions + 1, 0)  # channel 0 is for pixels that show no class
+    shown = torch.zeros(len(regions) * (classes + 1) * size[0] * size[1], dtype=torch.bool, device=regions.device)
+    for row in cells(regions.shape[1], size[0]).to(regions.device):
+        for column in cells(regions.shape[2], size[1]).to(regions.device):
+            shown.index_fill_(0, ((channel * size[0] + row[:, None]) * size[1] + column).flatten(), True)
+    return shown.view(len(regions), classes + 1, *size)[:, 1:]
+
+
+def cells(length: int, size: int) -> Tensor:
+    """The cells of a grid that each pixel of a line belongs to: (K,length) int64, K as many as a pixel has at most.
+
+    Cell i holds the pixels ⌊i·length/size⌋ to ⌈(i + 1)·length/size⌉ − 1, as in adaptive pooling: neighbours may share one.
+    """
+    pixel = torch.arange(length)
+    first, last = pixel * size // length, ((pixel + 1) * size - 1) // length
+    return torch.minimum(first + torch.arange(int((last - first).max()) + 1)[:, None], last)
+
+
 def gaussian_blur(image: Tensor, reach: tuple[int, int], sigma: float) -> Tensor:
     """Each channel under e^{−d²/2σ²} of at most `reach` pixels down and across, summing to 1, edges reflected.
 

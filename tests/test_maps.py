@@ -93,3 +93,15 @@ def test_opencv_resizes_the_same_way(step: str, interpolation: str, grid: tuple[
     torch.testing.assert_close(
         maps.apply(raw, [step], size)[0], torch.from_numpy(resized), rtol=0, atol=5e-6
     )  # its weights are float32
+
+
+@pytest.mark.parametrize(
+    ("image", "grid"), [((12, 12), (4, 4)), ((13, 10), (4, 7)), ((5, 3), (8, 8)), ((7, 7), (7, 7)), ((3, 3), (7, 2))]
+)
+def test_the_masks_of_all_classes_are_those_of_each(image: tuple[int, int], grid: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    regions = torch.randint(-2, 7, (3, *image), generator=generator)  # two kinds of nothing, five classes, two beyond them
+    regions[torch.rand(3, *image, generator=generator) < 0.6] = -1
+    masks = torch.stack([maps.on_grid(regions == c, grid) for c in range(5)], 1)
+    assert torch.equal(maps.classes_on_grid(regions, 5, grid), masks)
+    assert masks.any() and not masks.all()

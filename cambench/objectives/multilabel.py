@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cambench.losses.cfce import cfbce, logits, positive_divergence
-from cambench.maps import on_grid
+from cambench.maps import classes_on_grid
 from cambench.objectives import cfce, cross_entropy
 from cambench.objectives.network import Network, Terms
 from cambench.vocabulary import Batch, UsageError
@@ -41,7 +41,7 @@ def step(settings: cfce.Settings, network: Network, batch: Batch, generator: tor
     regions, targets = cfce.regions_of(batch), targets_of(batch)
     maps, bias = network.class_maps(batch.views["crop"])
     size = (maps.shape[2], maps.shape[3])
-    masks = torch.stack([on_grid(regions == c, size) for c in range(maps.shape[1])], 1)  # H_c of every class: (N,C,h,w)
+    masks = classes_on_grid(regions, maps.shape[1], size)  # H_c of every class: (N,C,h,w)
     there = targets > 0
     mask, known, _ = cfce.core(masks.flatten(0, 1))
     mask, known = mask.view_as(masks), known.view_as(there)
