@@ -1,4 +1,5 @@
-"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [boxes] [augment] [startup]`: all without a name.
+"""`python -m benchmarks [explain] [insertion] [heatmaps] [cgc-step] [training-steps] [loader] [boxes] [augment] [startup]`:
+all without a name.
 
 `python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name.
 """
@@ -15,7 +16,7 @@ import torch
 from benchmarks.settings import Settings
 from cambench.models import keep_heap
 
-BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "boxes", "augment", "startup")
+BENCHMARKS = ("explain", "insertion", "heatmaps", "cgc-step", "training-steps", "loader", "boxes", "augment", "startup")
 LONG = ("stability",)
 
 
@@ -25,9 +26,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, *LONG, []], help="which to run; all without a name")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that the medians are taken over")
     parser.add_argument("--batch", type=int, default=16, help="images in a batch, for explain")
-    parser.add_argument("--methods", nargs="+", default=[], help="which methods, for stability; all without one")
+    parser.add_argument("--methods", nargs="+", default=[], help="which methods, for stability and training-steps")
     parser.add_argument("--seeds", type=int, default=10, help="seeds from 0 on, for stability")
-    parser.add_argument("--results", type=Path, default=Path("results/stability"), help="folder of stability's runs")
+    parser.add_argument("--results", type=Path, default=Settings.results, help="folder of CSVs and of stability's runs")
+    parser.add_argument("--photographs", type=Path, nargs="+", default=[], help="folders of images by class, for loader")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--no-keep-heap", action="store_true", help="let malloc return memory to the system after every batch"
@@ -40,7 +42,9 @@ def main() -> None:
         f"torch {torch.__version__}, {platform.machine()} {capability}, {options.threads} threads, heap kept: {kept}",
         flush=True,
     )
-    settings = Settings(options.rounds, options.batch, tuple(options.methods), options.seeds, options.results)
+    settings = Settings(
+        options.rounds, options.batch, tuple(options.methods), options.seeds, options.results, tuple(options.photographs)
+    )
     for name in options.names or BENCHMARKS:
         importlib.import_module(f"benchmarks.{name.replace('-', '_')}").run(settings)
 

@@ -6,10 +6,12 @@ to the floor *of the same round*, in wall time and in the process's CPU seconds.
 
 from __future__ import annotations
 
+import csv
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 ROUNDS = 7
 
@@ -60,3 +62,17 @@ def show(title: str, times: Mapping[str, Times], floor: str, targets: Mapping[st
         print(
             f"{name:<44} {measured.seconds:>9.4f} {statistics.median(measured.cpu):>9.4f} {wall:>8.3f} {cpu:>8.3f} {told:>8}"
         )
+
+
+def save(path: Path, tables: Mapping[str, Mapping[str, Times]], floor: str, target: float) -> None:
+    """Write the medians of titled tables, all with the same floor and target: one line a contestant beside its floor."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["what", "contestant", "floor", "seconds", "floor_seconds", "ratio", "cpu_ratio", "target", "rounds"])
+        for title, times in tables.items():
+            for name in (name for name in times if name != floor):
+                wall, cpu = ratio(times[name], times[floor])
+                seconds = (f"{times[of].seconds:.4f}" for of in (name, floor))
+                rounds = len(times[name].wall)
+                lines.writerow([title, name, floor, *seconds, f"{wall:.3f}", f"{cpu:.3f}", target, rounds])

@@ -15,13 +15,15 @@ CLASSES = 200
 
 @dataclass(frozen=True)
 class Settings:
-    """Rounds that a median is taken over, images in a batch; of `stability` the methods (none: all), seeds and folder."""
+    """Rounds that a median is taken over, images in a batch; of `stability` and `training-steps` the methods (none: all), of
+    the first the seeds; the folder of results; of `loader` the folders of photographs."""
 
     rounds: int = 7
     batch: int = 16
     methods: tuple[str, ...] = ()
     seeds: int = 10
-    results: Path = Path("results/stability")
+    results: Path = Path("results/benchmarks")
+    photographs: tuple[Path, ...] = ()
 
 
 def resnet50() -> nn.Module:

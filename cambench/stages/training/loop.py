@@ -128,19 +128,24 @@ class Loop:
         label = f"epoch {epoch + 1}/{settings.epochs} {phase.name}".rstrip()
         with bar(label, n) as progress, learning(network, given.frozen or phase.frozen, given.frozen_bn):
             for i, batch in enumerate(lessons.epoch(epoch)):
-                self.set_rate(epoch * lessons.steps + i, lessons.steps)
-                self.optimizer.zero_grad(set_to_none=True)
-                generator = seeds.generator(lessons.seed, "step", epoch, i)
-                for name, value in self.backward(phase.step, batch, generator).items():
-                    totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
-                if i == 0:
-                    self.started(phase, totals["loss"] / len(batch.rows), epoch)
-                self.check(totals["loss"], epoch, i)
-                self.clip()
-                self.optimizer.step()
+                self.learn(phase, batch, totals, epoch, i)
                 self.show(progress, totals, len(batch.rows))
         self.check(totals["loss"], epoch, 0)
         return {name: float(total) / n for name, total in totals.items()}
+
+    def learn(self, phase: Phase, batch: Batch, totals: dict[str, Tensor], epoch: int, i: int) -> None:
+        """Step i of an epoch: gradient and update of the weights; the batch's values, times its images, join the totals."""
+        lessons = phase.lessons
+        self.set_rate(epoch * lessons.steps + i, lessons.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        generator = seeds.generator(lessons.seed, "step", epoch, i)
+        for name, value in self.backward(phase.step, batch, generator).items():
+            totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
+        if i == 0:
+            self.started(phase, totals["loss"] / len(batch.rows), epoch)
+        self.check(totals["loss"], epoch, i)
+        self.clip()
+        self.optimizer.step()
 
     def backward(self, step: Step, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Accumulate the gradient of one batch, in `accumulate` parts; returns the batch's mean values."""
