@@ -101,4 +101,4 @@ def run(settings: Settings) -> None:
                 tables[title] = interleave(contestants, settings.rounds)
                 show(title, tables[title], PEER, {OURS: TARGET})
     torch.set_num_threads(threads)
-    save(settings.results / "loader.csv", tables, PEER, TARGET)
+    save(settings.results / "loader.csv", tables, PEER, {OURS: TARGET})

@@ -52,6 +52,12 @@ def ratio(times: Times, floor: Times) -> tuple[float, float]:
     return wall, cpu
 
 
+def total(a: Times, b: Times) -> Times:
+    """Both together, round by round."""
+    wall = tuple(x + y for x, y in zip(a.wall, b.wall, strict=True))
+    return Times(wall, tuple(x + y for x, y in zip(a.cpu, b.cpu, strict=True)))
+
+
 def show(title: str, times: Mapping[str, Times], floor: str, targets: Mapping[str, float] | None = None) -> None:
     """Print the ratios to `floor` beside the targets, in wall time; a missed target is marked."""
     print(f"\n{title}\n{'':<44} {'seconds':>9} {'CPU s':>9} {'x floor':>8} {'(CPU)':>8} {'target':>8}")
@@ -64,8 +70,8 @@ def show(title: str, times: Mapping[str, Times], floor: str, targets: Mapping[st
         )
 
 
-def save(path: Path, tables: Mapping[str, Mapping[str, Times]], floor: str, target: float) -> None:
-    """Write the medians of titled tables, all with the same floor and target: one line a contestant beside its floor."""
+def save(path: Path, tables: Mapping[str, Mapping[str, Times]], floor: str, targets: Mapping[str, float]) -> None:
+    """Write the medians of titled tables, all with the same floor and targets: one line a contestant beside its floor."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
@@ -75,4 +81,4 @@ def save(path: Path, tables: Mapping[str, Mapping[str, Times]], floor: str, targ
                 wall, cpu = ratio(times[name], times[floor])
                 seconds = (f"{times[of].seconds:.4f}" for of in (name, floor))
                 rounds = len(times[name].wall)
-                lines.writerow([title, name, floor, *seconds, f"{wall:.3f}", f"{cpu:.3f}", target, rounds])
+                lines.writerow([title, name, floor, *seconds, f"{wall:.3f}", f"{cpu:.3f}", targets.get(name, ""), rounds])

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.training_steps import FLOOR, OURS, case_of, floor, steps
+from benchmarks.pairs import Times, save, total
+from benchmarks.training_steps import OURS, PASSES, case_of, floor, steps
 from cambench.objectives import INDEX
 from cambench.recipes.load import METHODS
 from cambench.stages.training.loop import learning
@@ -31,14 +32,28 @@ def test_a_floor_has_the_pixels_of_its_step(method: str, tmp_path: Path) -> None
     passed = {}
     with learning(case.network.model, case.recipe.model.frozen or case.objective.frozen):
         contestants = steps(case, tmp_path)
-        for name in (FLOOR, OURS):
+        for name in (PASSES, OURS):
             pixels.clear()
             contestants[name]()
             passed[name] = dict(pixels)
-    assert passed[FLOOR] == passed[OURS] and passed[FLOOR]
+    assert passed[PASSES] == passed[OURS] and passed[PASSES]
     assert any(p.grad is not None and bool(p.grad.any()) for p in case.network.model.parameters())
 
 
 def test_an_objective_of_other_passes_needs_a_floor_of_its_own() -> None:
     with pytest.raises(UsageError, match="objective ce: expected its passes among FLOORS of benchmarks.training_steps"):
         floor(replace(INDEX["ce"], passes=6))
+
+
+def test_a_saved_table_has_the_median_of_the_ratios_of_each_round(tmp_path: Path) -> None:
+    times = {"floor": Times((1.0, 2.0, 4.0), (1.0, 1.0, 1.0)), "ours": Times((3.0, 2.0, 2.0), (1.1, 1.2, 0.5))}
+    save(tmp_path / "new" / "x.csv", {"a case": {**times, "other": times["floor"]}}, "floor", {"ours": 1.05})
+    assert (tmp_path / "new" / "x.csv").read_text().splitlines() == [
+        "what,contestant,floor,seconds,floor_seconds,ratio,cpu_ratio,target,rounds",
+        "a case,ours,floor,2.0000,2.0000,1.000,1.100,1.05,3",
+        "a case,other,floor,2.0000,2.0000,1.000,1.000,,3",
+    ]
+
+
+def test_times_add_up_round_by_round() -> None:
+    assert total(Times((1.0, 2.0), (3.0, 4.0)), Times((0.5, 0.25), (1.0, 2.0))) == Times((1.5, 2.25), (4.0, 6.0))
