@@ -164,6 +164,6 @@ def normalise(pixels: Tensor, view: View) -> Tensor:
     """
     image = torch.empty(pixels.shape, device=pixels.device)
     at_once = max(1, CACHED * len(pixels) // pixels.numel()) if pixels.is_cpu else len(pixels)
-    for source, part in zip(pixels.split(at_once), image.split(at_once), strict=True):
+    for source, part in zip(torch.split(pixels, at_once), torch.split(image, at_once), strict=True):
         to_input(part.copy_(source).div_(255), view.mean, view.std, inplace=True)
     return image

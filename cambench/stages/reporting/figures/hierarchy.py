@@ -67,12 +67,13 @@ def rows_of(shown: Scene, rows: Sequence[int], count: int, place: Place) -> list
     chains = {
         row: some(chain(shown.dataset.class_sets, shown.name, shown.dataset.samples[row].label), count) for row in rows
     }
-    columns = max(len(levels) for levels in chains.values())
+    columns = max(map(len, chains.values()))
     made = []
     for batch in shown.batches(place, rows):
         (row,), label = batch.rows, int(batch.label)
         p = torch.softmax(shown.loaded.logits(batch.image).double(), 1)[0].cpu()
-        groups, told = [], []
+        groups: list[Group] = []
+        levels: list[dict[str, Any]] = []
         for level in chains[row]:
             probability = float(p[level.members].sum())
             target = f"subset:{level.family}" if level.family else "logit"
@@ -81,11 +82,11 @@ def rows_of(shown: Scene, rows: Sequence[int], count: int, place: Place) -> list
             words = f"{MARK if level.superset else ''}{level.name}, {number_of(size, 'class')}"
             (heading,) = headings([words], [probability])
             groups.append(Group(heading, [Panel(f"level {len(groups) + 1}", heatmap, kind="positive")]))
-            told.append({"set": level.name, "classes": size, "p": probability, "superset": level.superset})
+            levels.append({"set": level.name, "classes": size, "p": probability, "superset": level.superset})
         blank = np.zeros((1, 1), np.float32)
         groups += [Group("", [Panel(f"level {i + 1}", blank, kind="blank")]) for i in range(len(groups), columns)]
         drawn = Row(shown.picture(batch.image[0]), shown.name(label), groups, shown.object_mask(row))
-        made.append((drawn, {**shown.sample(row), "levels": told}))
+        made.append((drawn, {**shown.sample(row), "levels": levels}))
     return made
 
 
