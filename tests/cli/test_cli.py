@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from typed import Typed
 
 from cambench import __version__
 from cambench.data import synthbirds
+from cambench.stages.housekeeping.doctor import OPTIONAL
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def cambench(*arguments: str, **places: Path) -> subprocess.CompletedProcess[str]:
@@ -168,3 +172,8 @@ def test_doctor_says_what_is_here(typed: Typed, places: Path) -> None:
     facts = {(r["what"], r["name"]): r["is"] for r in json.loads(typed("doctor", "--json").out)}
     assert facts["version", "torch"]
     assert facts["data", "cub"].startswith("not here; expected at")
+
+
+def test_doctor_names_extras_that_exist() -> None:
+    extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
+    assert set(OPTIONAL.values()) == set(extras) - {"test"}

@@ -14,15 +14,8 @@ from cambench.store.runs import read_runs
 
 KINDS = ("method", "explainer", "metric", "dataset")
 """The kinds of entries that other packages may add."""
-OPTIONAL = {
-    "captum": "peers",
-    "torchcam": "peers",
-    "timm": "timm",
-    "submitit": "slurm",
-    "ray": "ray",
-    "sklearn": "plots",
-    "segment_anything": "sam",
-}
+OPTIONAL = {"sklearn": "plots", "segment_anything": "sam", "captum": "peers", "torchcam": "peers"}
+"""Package -> the extra that installs it."""
 
 Row = dict[str, str]
 
