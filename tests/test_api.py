@@ -22,7 +22,7 @@ from cambench.store.records import read_record
 from cambench.store.runs import Run
 from cambench.vocabulary import UsageError
 
-PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher"}
+PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher", "cost"}
 """How a command prints what a function returns, and an option of one value."""
 MODES = {"explain": {"overlay"}}
 """An option that makes it another verb."""

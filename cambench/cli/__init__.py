@@ -87,7 +87,8 @@ def main() -> None:
         sys.stderr.write(strict.sentence(e))
         sys.exit(UsageError.exit_code)
     except typer.Abort:  # "no" at a question
-        sys.exit("stopped; nothing was done.")
+        sys.stderr.write("stopped; nothing was done.\n")
+        sys.exit(1)
     except CambenchError as e:
         if debug:
             raise

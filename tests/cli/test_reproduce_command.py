@@ -56,7 +56,7 @@ def test_the_dry_run_needs_no_data_and_says_what_is_needed(reproduce: Callable[.
     assert done.code == 0, done.err
     said = done.out
     total = said.splitlines()[0]
-    assert total.startswith("Plan of cgc/1, cgc/6: 62 jobs: 62 blocked; ")
+    assert total.startswith("Plan of cgc/1, cgc/6: 76 jobs: 76 blocked; ")
     assert f"Blocked: {total.partition('; ')[2].partition(',')[0]}" in said
     listing = " ".join(said.split())
     assert "train cgc imagenet resnet18" in listing and "115,305,030" in listing, "90 epochs of 1,281,167 images"
@@ -74,8 +74,8 @@ def test_a_dry_run_groups_jobs_that_differ_in_the_network_alone(reproduce: Calla
     assert "train cgc on imagenet 2 blocked" in listing, "of ResNet-18 and ResNet-50"
     assert "eval top1 on cub test 6 blocked" in listing, "three seeds of ce and of cgc"
     counts = [int(found[1]) for found in re.finditer(r"(\d+)  (?:blocked|to do|begun|cannot run|finished) ", short)]
-    assert sum(counts) == 62
-    assert "Plan of cgc (11 tables): 1321 jobs" in reproduce(tmp_path, "cgc", "--dry-run").out
+    assert sum(counts) == 76
+    assert "Plan of cgc (11 tables): 1339 jobs" in reproduce(tmp_path, "cgc", "--dry-run").out
     assert "--verbose is not used here, it is for --dry-run" in reproduce(tmp_path, "cgc/1", "--verbose").err
 
 

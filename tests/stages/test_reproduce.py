@@ -107,8 +107,8 @@ def test_without_data_every_cell_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     plan = make_plan(Choice(["cgc/1"], rows=["ResNet50"]), Wish(), there)
     (made,), whole = reproduce(plan, there)
     assert not whole and not there.results.exists(), "nothing was begun"
-    baseline, published, cgc = (made.rows[r].cells[0] for r in range(3))
-    assert [len(cell.marks) for cell in (baseline, published, cgc)] == [2, 0, 1], "data and weights; nothing to run; data"
+    baseline, gcc, cgc = (made.rows[r].cells[0] for r in range(3))
+    assert [len(cell.marks) for cell in (baseline, gcc, cgc)] == [2, 1, 1], "data and weights; data; data"
     assert "CGC Table 1" in made.caption and made.rows[2].cells[0].text.startswith("— (74.60)")
     assert "imagenet: expected at" in cell_notes(made, 2, 0)[0]
 

@@ -161,7 +161,8 @@ def slow_train_bn(loaded: Loaded, place: Place) -> dict[int, float]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 8 and chunks of 16 in place of 100 and 5,000."""
-    monkeypatch.setitem(metrics.INDEX["iauc"].options[2].choices, "train", SMALL)
+    (norms,) = (option for option in metrics.INDEX["iauc"].options if option.name == "batch-norms")
+    monkeypatch.setitem(norms.choices, "train", SMALL)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -189,7 +190,7 @@ from cambench import metrics
 from cambench.stages.measuring import rows, works
 from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
-metrics.INDEX["iauc"].options[2].choices["train"] = (8, 16)
+next(option for option in metrics.INDEX["iauc"].options if option.name == "batch-norms").choices["train"] = (8, 16)
 rows.COMMIT = 8
 append = Parts.append
 def thrice(self, count, arrays):
@@ -254,7 +255,7 @@ def test_options_are_measured_stored_and_said(place: Place, tmp_path: Path) -> N
     assert same == plain and finer.values != plain.values
     assert (finer.metric, finer.options["metric"]) == (
         "iauc:rows=4",
-        {"rows": 4, "track": "predicted", "batch-norms": "eval"},
+        {"rows": 4, "track": "predicted", "start": "blur", "batch-norms": "eval"},
     )
     assert (noisy.explainer, noisy.options["explainer"]["samples"]) == ("smoothgrad:samples=2", 2)
     folder = there.results / "records" / plain.run
