@@ -21,7 +21,9 @@ from benchmarks.settings import CLASSES, Settings, images
 from cambench import models
 from cambench.models.projection import project
 from cambench.models.segmentation import segment
+from cambench.models.spg import guidance_of
 from cambench.objectives import Objective, make
+from cambench.objectives.acol import parts
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.recipes.schema import TrainingRecipe
@@ -93,6 +95,30 @@ def of_segmentation(case: Case) -> None:
     learned(case.network.model, case.batch.views["crop"], lambda model, x: segment(model, case.network.layer, x))
 
 
+def of_acol(case: Case) -> None:
+    """The crop learns through both classifiers."""
+
+    def both(model: nn.Module, x: Tensor) -> Tensor:
+        name, head, _ = parts(model)
+        logits, (features,) = case.network.activations(x, (f"{name}.features",))
+        return logits + head.second(features).mean((2, 3))
+
+    learned(case.network.model, case.batch.views["crop"], both)
+
+
+def of_spg(case: Case) -> None:
+    """The crop learns through classifier and branches."""
+
+    def every(model: nn.Module, x: Tensor) -> Tensor:
+        guidance = guidance_of(model)
+        assert guidance is not None
+        logits, read = case.network.activations(x, guidance.sources)
+        noise = torch.linspace(0, 1, logits.shape[1])  # lest the softmax take the branches away
+        return logits + noise * sum(branch.mean((2, 3)) for branch in guidance(*read))
+
+    learned(case.network.model, case.batch.views["crop"], every)
+
+
 def views(batch: Batch) -> list[Tensor]:
     """All views of a batch, those of its unlabelled images last."""
     return [*batch.views.values(), *([] if batch.unlabelled is None else batch.unlabelled.views.values())]
@@ -111,6 +137,8 @@ FLOORS = {
     "cgc": Floor(of_cgc, "forward and backward of crop, query and its changed version"),
     "cgc-semi": Floor(of_cgc, "forward and backward of crop, unlabelled query and its changed version"),
     "gcc": Floor(of_gcc, "forward and backward of crop and of a composite of four"),
+    "acol": Floor(of_acol, "forward and backward of the crop through trunk and both classifiers"),
+    "spg": Floor(of_spg, "forward and backward of the crop through trunk, classifier and branches"),
     "supcon": Floor(of_columns, COLUMNS),
     "excon": Floor(
         of_excon, f"{COLUMNS}, in ExConB with all masked images; forward of images explained, masked, for batch norm"

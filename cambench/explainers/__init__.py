@@ -210,6 +210,14 @@ INDEX = Catalogue(
             summary="cam of each class between 0 and 1, then the target's sum: with subset:NAME, CALM's CAM + superset",
             source="CALM protocol §1.4, authors' code",
         ),
+        "acol": Explainer(
+            local("acol:acol"),
+            "network",
+            unit="none",
+            layer=Layer(own=local("acol:features_layer"), prepare=local("acol:prepare")),
+            summary="ACoL's map: the larger of its two classifiers' class scores, each between 0 and 1",
+            source="Zhang et al. 2018, ACoL; WSOL benchmark, its code (rivals protocol §3.2)",
+        ),
         "center": Explainer(
             local("control:center"),
             "control",

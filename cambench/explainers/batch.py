@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers import Explainer, find_explainer
-from cambench.explainers.contrast import Walk
+from cambench.explainers.entry import Prepared
 from cambench.explainers.explanation import Explanation, Query, answer, every_class, predict
 from cambench.explainers.gradients import input_gradient
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
@@ -23,7 +23,7 @@ def explain_batch(
     target: str = "logit",
     classes: Tensor | None = None,
     layer: str | None = None,
-    head: nn.Linear | Walk | None = None,
+    head: nn.Linear | Prepared | None = None,
     precision: str = "float32",
     subsets: ClassSets | None = None,
     training: bool = False,
@@ -80,7 +80,7 @@ def all_class_maps(
     explainer: str = "hires-cam",
     layer: str | None = None,
     *,
-    head: nn.Linear | Walk | None = None,
+    head: nn.Linear | Prepared | None = None,
 ) -> Tensor:
     """The maps of every class's logit: images (N,3,H,W) -> (N,C,h,w), raw and signed.
 
@@ -101,7 +101,7 @@ def layer_of(entry: Explainer, model: nn.Module, image: Tensor) -> str:
 
 def place(
     model: nn.Module, images: Tensor, entry: Explainer, layer: str | None, size: int | None = None
-) -> tuple[str | None, nn.Linear | Walk | None]:
+) -> tuple[str | None, nn.Linear | Prepared | None]:
     """The layer to explain, and its GAP + linear head, if it has one, or what the explainer prepares of the network.
 
     Nothing for the space of the input.

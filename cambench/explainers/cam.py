@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cambench.maps import min_max
+from cambench.maps import min_max, widened
 from cambench.vocabulary import UsageError
 
 
@@ -30,6 +30,14 @@ def score_map(activation: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     activation (N,K,h,w), weights (M,K) or (N,M,K), bias (M,) or (N,M) of a GAP + linear head -> (N,M,h,w).
     """
     return weighted_sums(activation, weights) + bias[..., None, None]
+
+
+def class_scores(activation: Tensor, weights: Tensor, classes: Tensor) -> Tensor:
+    """Σ_k W[y,k]·A_k of one class an image: f_y but for its bias, which a scaling by min-max takes away.
+
+    activation (N,K,h,w), weights (C,K), classes (N,) -> (N,h,w) in at least float32.
+    """
+    return weighted_sums(widened(activation), widened(weights)[classes][:, None])[:, 0]
 
 
 def min_max_cam(activation: Tensor, weights: Tensor, bias: Tensor) -> Tensor:

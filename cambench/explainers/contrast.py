@@ -24,6 +24,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from cambench.explainers import excitation
+from cambench.explainers.entry import Prepared
 from cambench.explainers.excitation import Operation
 from cambench.explainers.probing.layers import find_layer, unwrapped
 from cambench.explainers.probing.outputs import entry
@@ -54,7 +55,7 @@ class Tracer(fx.Tracer):
         return module_qualified_name == self.layer or super().is_leaf_module(m, module_qualified_name)
 
 
-class Walk(fx.Interpreter):
+class Walk(fx.Interpreter, Prepared):
     """Forward passes of a model that keep the values above a layer, for relevance to walk down again.
 
     `window`: height and width of the average pool's window, None where it keeps its own form. Calling it with images

@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 Space = Literal["layer", "head", "input", "control", "network", "latent"]
 
 
+class Prepared:
+    """What an explainer makes of a network in the space `network`: called with images (N,3,H,W) it gives logits (N,C)."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Run the network, and keep what the rule reads."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Layer:
     """How the explained layer is found and made ready."""
 
     own: Callable[..., str] | None = None
     """model -> the layer explained by default, where it is not the last convolutional stage."""
-    prepare: Callable[..., Any] | None = None
+    prepare: Callable[..., Prepared] | None = None
     """(model, layer, training size, images) -> what gives logits and is handed to the rule, in the space `network`."""
 
 

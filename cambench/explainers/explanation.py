@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers.cam import weighted_sums
-from cambench.explainers.contrast import Walk
-from cambench.explainers.entry import Explainer, Space
+from cambench.explainers.entry import Explainer, Prepared, Space
 from cambench.explainers.gradients import differentiated, input_gradient
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.explainers.probing.outputs import logits_of
@@ -42,7 +41,7 @@ class Query:
 
     explainer: Explainer
     layer: str | None = None
-    head: nn.Linear | Walk | None = None
+    head: nn.Linear | Prepared | None = None
     target: str = "logit"
     subsets: ClassSets | None = None
     precision: str = "float32"
@@ -107,21 +106,23 @@ def of_latent(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
 
 
 def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-    """rule(what `layer.prepare` made of the network, classes (N,)): a way of its own, whose contrast is its own too.
+    """rule(what `layer.prepare` made of the network, classes (N,)): a way of its own, for one class of an image.
 
     Raises: UsageError for a target.
     """
     name, prepare = query.explainer.name, query.explainer.layer.prepare
     if query.target != "logit" or query.training:
         got = f"target {query.target}" if query.target != "logit" else "a network in train mode"
-        raise UsageError(f"{name}: expected target logit and a network in eval mode, got {got}; its contrast is its own.")
+        raise UsageError(
+            f"{name}: expected target logit and a network in eval mode, got {got}; it explains one class alone."
+        )
     assert prepare is not None
     side = min(images.shape[2], images.shape[3])
-    walked = query.head if isinstance(query.head, Walk) else prepare(model, named(query.layer), side, images)
+    network = query.head if isinstance(query.head, Prepared) else prepare(model, named(query.layer), side, images)
     with torch.no_grad():
-        logits = predict(walked, images, query.precision)
+        logits = predict(network, images, query.precision)
         explained = logits.argmax(1) if classes is None else classes.to(logits.device).long()
-        return query.explainer.rule(walked, explained), logits
+        return query.explainer.rule(network, explained), logits
 
 
 def of_input(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:

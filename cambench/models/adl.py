@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from cambench.models.cifar_resnet import CifarResNet
 from cambench.models.gap import family
 
-DROP_RATE, THRESHOLD = 0.75, 0.9
-
 
 def attention_dropout(features: Tensor, dropped: bool, threshold: float) -> Tensor:
     """Features times a map of their own attention: the drop mask, or the importance.
@@ -32,14 +30,19 @@ def attention_dropout(features: Tensor, dropped: bool, threshold: float) -> Tens
 class AttentionDropout(nn.Module):
     """`attention_dropout` in training, nothing in evaluation. One choice a batch, by torch's global generator as in dropout.
 
-    (N,K,h,w) -> (N,K,h,w).
+    drop_rate: the probability of the drop mask. Both numbers are the WSOL benchmark's defaults until the objective `adl`
+    sets them. (N,K,h,w) -> (N,K,h,w).
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop_rate, self.threshold = 0.75, 0.9
 
     def forward(self, x: Tensor) -> Tensor:
         """The features, hidden or weighted."""
         if not self.training:
             return x
-        return attention_dropout(x, bool(torch.rand(()) < DROP_RATE), THRESHOLD)
+        return attention_dropout(x, bool(torch.rand(()) < self.drop_rate), self.threshold)
 
 
 def inserted(layers: nn.Module, after: Mapping[str, str]) -> nn.Sequential:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cambench import seeds
 from cambench.explainers.probing.calls import SIZES, calls
@@ -46,17 +46,24 @@ def build(
         network = fitted(arch, num_classes, seed)
         if anew:
             draw_anew(network, arch, seed)
-        whole = set(network.state_dict())
+        whole, classifier = network.state_dict(), f"{find_head(network)}."
         operate(network, surgery, arch)
         if weights is None:
             return network
-        removed = whole - set(network.state_dict())
-        uncut = bool(removed) and removed <= set(read_weights(Path(weights), whole))
+        left = {key: tensor.shape[1:] for key, tensor in network.state_dict().items()}
+        removed = {key: t.shape[1:] for key, t in whole.items() if key not in left}
+        removed |= {k: t.shape[1:] for k, t in whole.items() if k.startswith(classifier) and left.get(k) != t.shape[1:]}
+        uncut = bool(removed) and holds(read_weights(Path(weights), whole), removed)
         network = fitted(arch, num_classes, seed) if uncut else network
         load_weights(network, Path(weights), arch=arch, head=head)
         if uncut:
             operate(network, surgery, arch)
     return network
+
+
+def holds(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> bool:
+    """Whether a state has all these keys, of these shapes but for the first number, which may be that of classes."""
+    return all(key in state and state[key].shape[1:] == shape for key, shape in shapes.items())
 
 
 def fitted(arch: str, num_classes: int | None, seed: int) -> nn.Module:

@@ -13,6 +13,10 @@ SEGMENTER = "segmenter"
 """The name of a segmentation head beside the classifier (models/segmentation.py)."""
 PROJECTION = "projection"
 """The name of a projection head beside the classifier (models/projection.py)."""
+GUIDANCE = "guidance"
+"""The name of SPG's side branches beside the classifier (models/spg.py)."""
+BESIDE = (SEGMENTER, PROJECTION, GUIDANCE)
+"""What hangs beside a classifier, for a training alone."""
 
 
 class WithHeads(nn.Sequential):
@@ -21,7 +25,7 @@ class WithHeads(nn.Sequential):
     def forward(self, input: Tensor) -> Tensor:
         """The modules one after another, without those heads."""
         for name, module in self.named_children():
-            if name not in (SEGMENTER, PROJECTION):
+            if name not in BESIDE:
                 input = module(input)
         return input
 

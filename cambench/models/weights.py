@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.models.backbones import torchvision_weights
-from cambench.models.heads import PROJECTION, SEGMENTER, find_head
+from cambench.models.heads import BESIDE, find_head
 from cambench.models.spellings import KEYS, spelled, state_in
 from cambench.vocabulary import CambenchError, UsageError, refusal
 
@@ -71,7 +71,7 @@ def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "kee
     differing = [key for key in own if key in state and own[key].shape != state[key].shape]
     kept = own_head(network, missing, differing, state)
     left_out = foreign_heads(unexpected, own, find_head(network) if kept <= set(missing) else None)
-    kept |= {key for key in missing if key.startswith((f"{SEGMENTER}.", f"{PROJECTION}."))}  # new, above loaded layers
+    kept |= {key for key in missing if key.partition(".")[0] in BESIDE}  # new, above loaded layers
     if head == "fresh":
         kept |= {key for key in own if key.startswith(f"{find_head(network)}.")}
     if head == "keep":

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from cambench.data.views import KINDS
 from cambench.lookup import canonical, check, find, named
 from cambench.objectives import (
+    acol,
+    adl,
     calm,
     cfce,
     cgc,
@@ -30,6 +32,7 @@ from cambench.objectives import (
     has,
     multilabel,
     segmentation,
+    spg,
     supcon,
 )
 from cambench.objectives.network import Network, Terms
@@ -117,9 +120,12 @@ INDEX: dict[str, Objective] = named(
         ),
         "gcc": Objective(CROP, gcc.Settings, gcc.step, "rivals protocol §1", negatives=3, passes=15),
         "cfce": Objective(CROP, cfce.Settings, cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
-        "cutmix-cfce": Objective(CROP, cutmix.Settings, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
+        "cutmix-cfce": Objective(CROP, cutmix.Mixing, cutmix_cfce.step, "ContrastiveCAM protocol §1.2", masks=True),
         "cutmix": Objective(CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
         "has": Objective(CROP, has.Settings, has.step, "Singh and Lee 2017"),
+        "adl": Objective(CROP, adl.Settings, adl.step, "Choe and Shim 2019; WSOL benchmark (rivals protocol §6)"),
+        "acol": Objective(CROP, acol.Settings, acol.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §3)"),
+        "spg": Objective(CROP, spg.Settings, spg.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §4)"),
         "corm": Objective(CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
         "bce": Objective(
             CROP, cross_entropy.Settings, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True

@@ -9,16 +9,22 @@ from pydantic import Field
 from torch import Tensor
 
 from cambench.losses.cross_entropy import cross_entropy
-from cambench.objectives.cross_entropy import accuracy
+from cambench.objectives.cross_entropy import accuracy, classify
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
 
 
-class Settings(Strict):
+class Mixing(Strict):
     """`alpha` of the Beta(α, α) from which the share of the first image is drawn."""
 
     alpha: float = Field(gt=0)
+
+
+class Settings(Mixing):
+    """`probability`: of a batch that it is mixed; every other one is learnt as it is."""
+
+    probability: float = Field(ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -46,25 +52,35 @@ def draw(image: Tensor, alpha: float, generator: torch.Generator) -> Mix:
 
 
 def rectangle(size: tuple[int, int], alpha: float, generator: torch.Generator) -> tuple[slice, slice]:
-    """CutMix's rectangle: sides √(1 − λ) of the image's with λ ~ Beta(α, α), around a uniform centre, cut at the border.
+    """CutMix's rectangle: sides √(1 − λ) of the image's with λ ~ Beta(α, α), around a uniform pixel, cut at the border.
 
     Source: Yun et al. 2019, CutMix, §3.1. A Beta is x/(x + y) of two Gammas, here of one (Marsaglia–Tsang as torch has it).
     """
     x, y = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
-    side = (1 - x / (x + y)) ** 0.5
-    slices = []
-    for length, centre in zip(size, torch.rand(2, generator=generator, dtype=torch.float64).tolist(), strict=True):
-        half, middle = side * length / 2, centre * length
-        slices.append(slice(max(0, round(middle - half)), min(length, round(middle + half))))
-    return slices[0], slices[1]
+    down, across = (int(torch.randint(length, (1,), generator=generator)) for length in size)
+    return box(size, x / (x + y), (down, across))
+
+
+def box(size: tuple[int, int], kept: float, centre: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle around a pixel: sides int(√(1 − λ)·n), half of them, rounded down, on each hand.
+
+    Source: Yun et al. 2019, the authors' code; WSOL benchmark, its code (rivals protocol §6). kept: λ.
+    """
+    halves = (int(length * (1 - kept) ** 0.5) // 2 for length in size)
+    down, across = (slice(max(0, c - h), min(n, c + h)) for n, c, h in zip(size, centre, halves, strict=True))
+    return down, across
 
 
 def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = λ·CE(f(x̃), y) + (1 − λ)·CE(f(x̃), y'), x̃ with a rectangle of x' of the share 1 − λ, the same in the whole batch.
 
-    Source: Yun et al. 2019, eq. 1; λ is the share of pixels that really stay, as in the authors' code.
+    With `probability`; else L = CE(f(x), y). λ is the share of pixels that really stay.
+    Source: Yun et al. 2019, eq. 1, authors' code; WSOL benchmark, its code (rivals protocol §6).
     """
     image = batch.views["crop"]
+    if float(torch.rand((), generator=generator)) >= settings.probability:
+        values = yield from classify(network, image, batch.label)
+        return {"pasted": image.new_zeros(()), **values}
     mix = draw(image, settings.alpha, generator)
     logits = network.logits(mix.paste(image))
     own, others = cross_entropy(logits, batch.label), cross_entropy(logits, batch.label[mix.order])

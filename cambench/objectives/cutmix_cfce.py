@@ -9,7 +9,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from cambench.losses.cfce import cutmix_cfce_loss, logits
 from cambench.objectives.cfce import regions_of
 from cambench.objectives.cross_entropy import accuracy
-from cambench.objectives.cutmix import Settings, draw
+from cambench.objectives.cutmix import Mixing, draw
 from cambench.objectives.network import Network, Terms
 from cambench.vocabulary import Batch
 
@@ -27,7 +27,7 @@ def grid_regions(regions: Tensor, labels: Tensor, size: tuple[int, int]) -> Tens
     return torch.where(share > 0, classes, -1)
 
 
-def step(settings: Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
+def step(settings: Mixing, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = mean_i Σ_l share_l·CFCE_l of the mixed image (eq. 73). One rectangle a batch; an image whose object is not seen at
     all counts as it stands: only its own contrast outside every object is punished.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,16 @@ class Network:
         with Probe(self.model, self.layer, trunk_graph=True, guard=self.head is None) as probe:
             logits = self.logits(image)
             return logits, probe.activation
+
+    def activations(self, image: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+        """image (N,3,H,W) -> logits (N,C) and the activation (N,K,h,w) of each layer, all in the training graph.
+
+        Nothing may overwrite an activation in place.
+        """
+        with ExitStack() as stack:
+            probes = [stack.enter_context(Probe(self.model, name, trunk_graph=True, guard=False)) for name in layers]
+            logits = self.logits(image)
+            return logits, [probe.activation for probe in probes]
 
     def embedding(self, image: Tensor) -> Tensor:
         """image (N,3,H,W) -> the projection head's output (N,128) at unit length, in at least float32, with its graph.

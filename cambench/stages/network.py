@@ -13,8 +13,7 @@ from torch import nn
 
 from cambench import models, seeds
 from cambench.explainers.batch import place as place_in
-from cambench.explainers.contrast import Walk
-from cambench.explainers.entry import Explainer
+from cambench.explainers.entry import Explainer, Prepared
 from cambench.explainers.explanation import Explanation, Query, answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
 from cambench.models.habits import first_pass, habits
@@ -45,7 +44,7 @@ class Ready(NamedTuple):
     entry: Explainer
     model: nn.Module
     layer: str | None
-    head: nn.Linear | Walk | None
+    head: nn.Linear | Prepared | None
     precision: str
 
     def query(self, target: str = "logit", dataset: Dataset | None = None, *, training: bool = False) -> Query:

@@ -139,7 +139,7 @@ def test_in_double_precision_both_losses_train_to_the_same_network() -> None:
 
 
 @pytest.mark.parametrize("arch", ["resnet8", "resnet18"])
-@pytest.mark.parametrize("method", ["cam", "calm-em", "calm-ml", "has", "adl", "cutmix"])
+@pytest.mark.parametrize("method", ["cam", "calm-em", "calm-ml", "has", "acol", "spg", "adl", "cutmix"])
 def test_tiny_imagenet_takes_small_and_large_residual_networks(method: str, arch: str) -> None:
     recipe = recipes.load(method, "tiny-imagenet", arch)
     network = build(arch, 3, surgery=recipe.model.surgery)

@@ -7,12 +7,23 @@ from importlib.resources import files
 
 import pytest
 
+from cambench.objectives import make
+from cambench.recipes import ranges
 from cambench.recipes.load import load
 from cambench.recipes.published import load_published
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import cells, load_table
 
-METHODS = {"HaS": "has", "ADL": "adl", "CutMix": "cutmix", "CAM": "cam", "CALM_EM": "calm-em", "CALM_ML": "calm-ml"}
+METHODS = {
+    "HaS": "has",
+    "ACoL": "acol",
+    "SPG": "spg",
+    "ADL": "adl",
+    "CutMix": "cutmix",
+    "CAM": "cam",
+    "CALM_EM": "calm-em",
+    "CALM_ML": "calm-ml",
+}
 DATA = {"ImageNet": "imagenet-wsol", "CUB": "cub-wsol", "OpenImages": "openimages-30k"}
 METRICS = {"MaxBoxAccV2": ("max-box-acc", ""), "PxAP": ("px-ap", None)}
 
@@ -30,7 +41,7 @@ def test_cells_select_what_was_published(number: str) -> None:
     for cell in (cell for row in cells(load_table(f"calm/{number}")) for cell in row if cell.key is not None):
         said = rows[cell.key]
         name, _, superset = said["row"].partition(" + ")
-        assert cell.published_only == (name in ("ACoL", "SPG", "InCA"))
+        assert cell.published_only == (name == "InCA")
         if cell.published_only:
             continue
         archs = said["arch"].removeprefix("mean(").removesuffix(")").split(";")
@@ -40,7 +51,7 @@ def test_cells_select_what_was_published(number: str) -> None:
         for select in cell.alternatives:
             assert (select.method, select.split) == (METHODS[name], "test")
             assert select.target == ("subset:supersets" if superset else "logit")
-            plain = "min-max-cam" if superset else "score-map"
+            plain = "min-max-cam" if superset else "acol" if name == "ACoL" else "score-map"
             assert select.explainer == ("calm" if name.startswith("CALM") else plain)
             printed = "PxAP" if select.dataset == "openimages-30k" else "MaxBoxAccV2"
             assert printed in said["metric"] and (select.metric, select.variant) == METRICS[printed]
@@ -48,7 +59,8 @@ def test_cells_select_what_was_published(number: str) -> None:
             epochs = 50 if select.dataset == "cub-wsol" else 10
             assert (recipe.train.epochs, recipe.train.batch_size, recipe.train.accumulate) == (epochs, 32, 1)
             assert recipe.optimizer.weight_decay == (1e-4 if select.arch == "resnet50" else 5e-4)
-            assert any("28" in name for name in recipe.model.surgery)
+            tuned = name in ("HaS", "ACoL", "SPG", "ADL", "CutMix") and select.dataset == "cub-wsol"
+            assert any("28" in name for name in recipe.model.surgery) == (not tuned or select.arch == "resnet50")
 
 
 def test_a_stand_in_has_a_column_a_metric() -> None:
@@ -63,3 +75,30 @@ def test_a_stand_in_has_a_column_a_metric() -> None:
         (row, f"{row} + Y") if row.startswith("CA") else (row,)
     )]  # fmt: skip
     assert not any(s.settings for recipe in (three, five) for row in cells(recipe) for c in row for s in c.alternatives)
+
+
+@pytest.mark.parametrize("method", ["has", "acol", "spg", "adl", "cutmix"])
+@pytest.mark.parametrize("arch", ["vgg16", "inception_v3", "resnet50"])
+@pytest.mark.parametrize("dataset", ["cub-wsol", "imagenet-wsol", "openimages-30k"])
+def test_a_search_draws_every_setting_and_the_size_of_the_map(method: str, arch: str, dataset: str) -> None:
+    recipe = load(method, dataset, arch)
+    found = ranges.ranges_of(recipe)
+    assert found.keys() == {"optimizer.lr", "model.surgery", *(f"objective_settings.{k}" for k in recipe.objective_settings)}
+    drawn = ranges.draws(found, 0, 12)
+    for one in drawn:
+        settings = load(method, dataset, arch, ranges.overrides(one)).objective_settings
+        make(recipe.objective, settings)
+        assert all(settings[f"low{i}"] <= settings[f"high{i}"] for i in (1, 2, 3) if method == "spg")
+    surgeries = {tuple(one["model.surgery"]) for one in drawn}
+    small, large = sorted(surgeries)
+    assert (f"{small[0]}-28", *small[1:]) == large and tuple(recipe.model.surgery) in surgeries
+
+
+def test_cells_to_be_hidden_are_no_larger_than_the_image() -> None:
+    for dataset, arch, most in (
+        ("cub-wsol", "vgg16", 224),
+        ("synthbirds", "resnet18-small", 64),
+        ("synthbirds", "resnet8", 32),
+    ):
+        recipe = load("has", dataset, arch)
+        assert ranges.ranges_of(recipe)["objective_settings.cell"].high == most == recipe.input.size

@@ -1,4 +1,4 @@
-"""Hide-and-Seek, attention-based dropout and CutMix, pixel by pixel in float64, from their papers."""
+"""Hide-and-Seek, attention-based dropout and CutMix, pixel by pixel in float64. Source: rivals protocol §6."""
 
 from __future__ import annotations
 
@@ -38,3 +38,9 @@ def mixed_loss(logits: np.ndarray, first: np.ndarray, second: np.ndarray, kept: 
         log_sum = math.log(sum(math.exp(v - row.max()) for v in row)) + row.max()
         total += kept * (log_sum - row[a]) + (1 - kept) * (log_sum - row[b])
     return total / len(logits)
+
+
+def rectangle(size: int, kept: float, centre: int) -> list[int]:
+    """The rows (or columns) of CutMix's rectangle: a side of int(n·√(1 − λ)), its half rounded down on either hand."""
+    side = int(size * math.sqrt(1 - kept))
+    return [i for i in range(size) if centre - side // 2 <= i < centre + side // 2]

@@ -99,4 +99,4 @@ def test_there_is_nothing_to_run_and_nothing_to_stand_in_for(tmp_path: Path) -> 
 
 def test_rows_that_are_only_published_need_no_jobs(tmp_path: Path) -> None:
     place = Place(tmp_path / "data", tmp_path / "results", "cpu")
-    assert make_plan(Choice(["calm/3"], rows=["ACoL"]), Wish(), place).jobs == []
+    assert make_plan(Choice(["calm/3"], rows=["InCA"]), Wish(), place).jobs == []

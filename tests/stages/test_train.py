@@ -65,6 +65,8 @@ EXCONB = ["objective_settings.start=150"]
         ("cgc", 5, ["data.shots=5"]),
         ("cgc", 5, COLOURS),
         ("adl", 5, []),
+        ("acol", 5, []),
+        ("spg", 5, []),
         ("has", 5, []),
         ("cutmix", 5, []),
         ("cgc-semi", 5, SEMI),
