@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cambench.data.entry import DatasetEntry
 from cambench.data.index_masks import MASKED
+from cambench.data.index_parts import PARTS
 from cambench.data.index_wsol import WSOL
 from cambench.lookup import Catalogue
 
@@ -149,6 +150,7 @@ SETS: dict[str, DatasetEntry] = {
         counts={"train": 75_750, "test": 25_250},
         classes=101,
     ),
+    **PARTS,
     **MASKED,
     **WSOL,
     "unrel": DatasetEntry(

