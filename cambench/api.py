@@ -227,8 +227,9 @@ def figure(
 
 
 def reproduce(
-    tables: Names,
+    tables: Names = (),
     *,
+    claims: Names = (),
     dry_run: bool = False,
     verbose: bool = False,
     on: str | None = None,
@@ -246,7 +247,8 @@ def reproduce(
 ) -> Tables:
     """Train and measure whatever papers' tables still lack -> the tables; a footnote says what a cell lacks, and why.
 
-    dry_run: only print what would be done, verbose: in more lines; the tables hold what is there.
+    claims: what decides these, in place of tables. dry_run: only print what would be done, verbose: in more lines; the
+    tables hold what is there.
     """
     from cambench.report import Tables
     from cambench.stages import workplace
@@ -256,11 +258,19 @@ def reproduce(
     from cambench.stages.reproducing.plan import Wish
 
     place = workplace.place(data_root, results, device, workers, download)
-    choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch)
+    choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch, names_of(claims))
     plan = stage.make_plan(choice, Wish(on, seeds, tuple(names_of(settings)), path_of(weights)), place)
     if dry_run:
         print_plan(plan, place, verbose=verbose)
     return Tables(stage.tables(plan, {}, place) if dry_run else stage.reproduce(plan, place)[0])
+
+
+def claims(names: Names = (), *, on: str | None = None, results: File | None = None) -> pd.DataFrame:
+    """Claims of papers, or by their ids (none named: all), judged by the records (on: one data set): a row a comparison."""
+    from cambench.stages import workplace
+    from cambench.stages.reporting.claims import frame
+
+    return frame(names_of(names), workplace.place(results=results), on)
 
 
 def compare(

@@ -22,7 +22,7 @@ from cambench.store.records import read_record
 from cambench.store.runs import Run
 from cambench.vocabulary import UsageError
 
-PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher", "cost"}
+PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher", "cost", "power"}
 """How a command prints what a function returns, and an option of one value."""
 MODES = {"explain": {"overlay"}}
 """An option that makes it another verb."""
@@ -49,7 +49,7 @@ def plain(default: object) -> object:
     return None if default in ((), inspect.Parameter.empty) else default
 
 
-@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "compare", "report", "reproduce"])
+@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "compare", "report", "reproduce", "claims"])
 def test_names_and_defaults_are_those_of_the_command_line(verb: str) -> None:
     own = inspect.signature(getattr(cambench, verb)).parameters
     (command,) = [c.callback for c in app.registered_commands if c.name == verb]

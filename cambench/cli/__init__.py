@@ -13,6 +13,7 @@ import cambench
 from cambench.cli import (
     add_run,
     catalogue,
+    claims,
     compare,
     data,
     doctor,
@@ -48,6 +49,7 @@ app.command("evaluate", cls=Command, hidden=True)(evaluate.evaluate)
 app.command("report", cls=Command)(report.report)
 app.add_typer(figure.app, name="figure")
 app.command("compare", cls=Command)(compare.compare)
+app.command("claims", cls=Command)(claims.claims)
 app.command("reproduce", cls=Command)(reproduce.reproduce)
 app.command("search", cls=Command)(search.search)
 app.command("pack", cls=Command)(travel.pack)

@@ -13,8 +13,14 @@ from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
 
 Tables = Annotated[
-    list[str],
-    typer.Argument(metavar="TABLE...", help="cgc/6; a paper (cgc) for all of its tables; your own FILE.toml."),
+    list[str] | None,
+    typer.Argument(metavar="[TABLE]...", help="cgc/6; a paper (cgc) for all of its tables; your own FILE.toml."),
+]
+Claims = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--claims", metavar="CLAIM", help="What decides a paper's claims (cgc), one (cgc-ch), or an experiment (e1)."
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, what lacks and what it takes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="With --dry-run: every job, and not only groups of them.")]
@@ -37,7 +43,8 @@ FORMS = frozenset({"latex", "markdown", "csv", "html"})
 
 def reproduce(
     context: typer.Context,
-    tables: Tables,
+    tables: Tables = None,
+    claims: Claims = None,
     dry_run: DryRun = False,
     verbose: Verbose = False,
     on: On = None,
@@ -67,6 +74,12 @@ def reproduce(
         context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every - {"verbose"}}
     )
     form = one_format(latex, markdown, csv, html)
+    if bool(tables) == bool(claims):
+        raise UsageError(
+            "reproduce: expected TABLE... or --claims CLAIM, one of the two; see cambench ls tables, ls claims."
+        )
+    if claims and (rows or columns):
+        raise UsageError("--claims: --rows and --columns are for tables; leave them out.")
     if launcher != "local":
         raise UsageError(f"--launcher {launcher}: expected local, the only one there is.")
     from cambench.stages.reporting.choice import Choice
@@ -75,12 +88,17 @@ def reproduce(
     from cambench.stages.reproducing.plan import Wish
 
     place = o.place(data_root, results, device, workers, download)
-    choice = Choice(tables, rows or (), columns or (), on, arch)
+    choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())
     plan = stage.make_plan(choice, Wish(on, seeds, tuple(settings or ()), weights), place)
     if dry_run:
         print_plan(plan, place, verbose=verbose)
         return
     made, whole = stage.reproduce(plan, place)
-    show(made, form, html, results, data_root)
+    if claims:
+        from cambench.stages.reporting.claims import judgements, show_claims
+
+        show_claims(judgements(claims, place, on), form, html, place, lacks=made)
+    else:
+        show(made, form, html, results, data_root)
     if not whole:
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cambench.report.figures import drawing
 from cambench.report.figures.plots import without_common
 from cambench.report.formats import curves
+from cambench.report.formats.claims import Claims
 from cambench.report.formats.curves import Curve
 from cambench.report.formats.headline import Headline
 from cambench.report.formats.introduction import Trained
@@ -80,6 +81,7 @@ class Page:
     galleries: Sequence[Gallery] = ()
     headlines: Sequence[Headline] = ()
     introduction: Sequence[Trained] = ()
+    claims: Claims | None = None
     quantities: Sequence[str] = QUANTITIES
     provenance: Mapping[str, str] = field(default_factory=dict)
 

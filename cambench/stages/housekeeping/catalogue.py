@@ -111,6 +111,23 @@ def tables() -> list[Row]:
     return [{"name": t, "title": load_table(t).title} for t in table_files()]
 
 
+def claims() -> list[Row]:
+    """What the papers claim."""
+    from cambench.recipes.claims import load_claims
+
+    return [{"name": c.id, "claim": c.sentence, "source": c.source} for c in load_claims(())]
+
+
+def experiments() -> list[Row]:
+    """Claims that are tested together, and on which data."""
+    from cambench.recipes.experiments import experiments as known
+
+    return [
+        {"name": name, "summary": e.summary, "claims": ", ".join(e.claims), "on": ", ".join(e.on)}
+        for name, e in known().items()
+    ]
+
+
 CATALOGUES: dict[str, Callable[[], list[Row]]] = {
     "methods": methods,
     "presets": presets,
@@ -121,6 +138,8 @@ CATALOGUES: dict[str, Callable[[], list[Row]]] = {
     "datasets": datasets,
     "archs": archs,
     "tables": tables,
+    "claims": claims,
+    "experiments": experiments,
 }
 
 

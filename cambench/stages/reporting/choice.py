@@ -9,21 +9,28 @@ from typing import Any
 from cambench import data, models
 from cambench.lookup import canonical
 from cambench.recipes import stand_in
+from cambench.recipes.claims import Claim, load_claims
+from cambench.recipes.experiments import asked
 from cambench.recipes.part import part
 from cambench.recipes.tables import Line, TableRecipe, cells, load_tables
+from cambench.report.claims.records import Where, moved
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which tables ("cgc/6", or "cgc" for all of a paper), which rows and columns of them, on which data and network."""
+    """Which tables ("cgc/6", or "cgc" for all of a paper), which rows and columns of them, on which data and network.
+
+    claims: in place of tables, the experiments, papers or claims whose measurements are meant.
+    """
 
     tables: Sequence[str]
     rows: Sequence[str] = ()
     columns: Sequence[str] = ()
     on: str | None = None
     arch: str | None = None
+    claims: Sequence[str] = ()
 
 
 def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
@@ -34,6 +41,8 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
                 "--arch: expected --on DATASET beside it; the paper's own data goes with its own architectures."
             )
         models.resolve(choice.arch)
+    if choice.claims:
+        return of_claims(choice)
     loaded = list({recipe.id: recipe for name in choice.tables for recipe in load_tables(name)}.values())
     if choice.on is None:
         return part(loaded, choice.rows, choice.columns)
@@ -56,6 +65,59 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
             f"--on {choice.on}: expected something to run, got nothing in what was chosen of {of}, "
             "so there is nothing to stand in for; leave out --on."
         )
+    return made
+
+
+def of_claims(choice: Choice) -> list[TableRecipe]:
+    """What decides the claims, as a table a paper and data set: a row a measurement, once for all its claims."""
+    made: dict[tuple[str, str | None], list[Claim]] = {}
+    for name, on in asked(choice.claims, choice.on):
+        for claim in load_claims([name]):
+            made.setdefault((claim.paper, on), []).append(claim)
+    rows = [
+        (paper, on, [line for claim in claims for line in lines(claim, on, choice.arch)])
+        for (paper, on), claims in made.items()
+    ]
+    if not any(its for *_, its in rows):
+        raise UsageError(
+            f"--claims {' '.join(choice.claims)}: expected something to measure, got what nothing here measures."
+        )
+    return [table_of(paper, on, list({line.key: line for line in its}.values())) for paper, on, its in rows if its]
+
+
+def table_of(paper: str, on: str | None, rows: list[Line]) -> TableRecipe:
+    """The table of measurements of a paper's claims."""
+    where = "" if on is None else f" on {data.called(on)}"
+    return TableRecipe(
+        id=f"{paper}/claims{where}",
+        paper=paper,
+        title=f"What decides the claims of {paper}{where}",
+        caption="One row a measurement.",
+        source="ours",
+        repeats="seeds",
+        seeds=1,
+        row_headers=["Measurement"],
+        columns=[Line(label=["value"])],
+        rows=rows,
+        figure=True,
+    )
+
+
+def lines(claim: Claim, on: str | None, arch: str | None) -> list[Line]:
+    """One line a measurement that a claim looks at, on its own first data set or on another."""
+    if on is None:
+        own, network = claim.on[0], claim.arch
+    else:
+        entry = data.resolve(on)[0]
+        own, network = of_task(entry, claim.on[0], data.called(on)), arch or entry.arch or claim.arch
+    if claim.bound and canonical(own) not in map(canonical, claim.on):
+        return []
+    made = []
+    for select in (side for one in claim.parts for side in claim.sides(one)):
+        here = moved(select, claim, Where(own, network, select.method or ""))
+        label = " ".join(f"{value}" for value in here.model_dump(exclude_none=True, exclude={"settings"}).values())
+        settings = ", ".join(f"{key}={value}" for key, value in here.settings.items())
+        made.append(Line(label=[f"{label} {settings}".strip()], select=[here], seeds=claim.seeds))
     return made
 
 

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cambench.report import Table
+from cambench.report.claims.verdicts import Judgement
+from cambench.report.formats.claims import section
 from cambench.report.formats.curves import Curve
 from cambench.report.formats.headline import Headline, headlines
 from cambench.report.formats.html import Page, html
 from cambench.report.formats.introduction import introduction
 from cambench.report.tables.select import LAST, has_metric
+from cambench.stages.reporting.claims import judgements
 from cambench.stages.reporting.gallery import gallery, labelled_runs
+from cambench.stages.workplace import Place
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
 from cambench.store.records import read_records, read_rows, rows_path
@@ -21,17 +25,27 @@ QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
 TITLE = "Do the heatmaps show what they should?"
 
 
-def write_page(path: Path, made: Sequence[Table], results: Path, data_root: Path) -> Path:
-    """The report as one self-contained HTML page; the summary is introduced and has its findings in words."""
-    runs, summed = read_runs(results), all(table.summary for table in made)
-    curves = [Curve(run.name, label, run.log(), run.info.dataset) for run, label in labelled_runs(runs)]
+def write_page(
+    path: Path, made: Sequence[Table], results: Path, data_root: Path, judged: Sequence[Judgement] | None = None
+) -> Path:
+    """The report as one self-contained HTML page; the summary is introduced and has its findings in words.
+
+    judged: a page of these claims alone; else the summary's has every claim that is measured.
+    """
+    runs, summed = read_runs(results), judged is None and all(table.summary for table in made)
+    claims = (
+        [j for j in judgements((), Place(data_root, results)) if j.verdict != "not measured"] if summed else judged or []
+    )
+    shown = runs if judged is None else []
+    curves = [Curve(run.name, label, run.log(), run.info.dataset) for run, label in labelled_runs(shown)]
     page = Page(
         title=TITLE,
         introduction=introduction([run.info for run in runs]) if summed else (),
         headlines=headline_of(results) if summed else (),
         tables=made,
         curves=[curve for curve in curves if curve.epochs],
-        galleries=gallery(runs, results, data_root),
+        galleries=gallery(shown, results, data_root),
+        claims=section(claims),
         quantities=QUANTITIES,
         provenance=versions(),
     )

@@ -1,0 +1,1 @@
+"""Claims: which records bear on them, by how much they differ, and what follows."""

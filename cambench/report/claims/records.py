@@ -1,0 +1,164 @@
+"""Which records bear on a claim: on which data and network it is measured, and which runs stand side by side."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cambench.data.index import INDEX
+from cambench.lookup import canonical
+from cambench.metrics import find_metric
+from cambench.recipes.claims import Claim, Part
+from cambench.recipes.load import load
+from cambench.recipes.stand_in import STAYING
+from cambench.recipes.tables import Select
+from cambench.report.tables.select import bare, groups, matches, recipe_of
+from cambench.store.records import Record
+from cambench.vocabulary import UsageError
+
+Group = Sequence[Record]
+"""Records that differ in nothing but the seed."""
+CONSTANTS = ("objective_settings", "data")
+"""The tables of a recipe that are a method's own, in which a run must be as its recipe says."""
+ALIKE = ("train", "optimizer", "schedule", "input")
+"""Those in which methods that are compared should be alike."""
+
+
+@dataclass(frozen=True, order=True)
+class Where:
+    """The data set and architecture on which a claim is judged; of an explanation, the method of the network too."""
+
+    dataset: str
+    arch: str
+    method: str = ""
+
+
+def wheres(claim: Claim, records: Sequence[Record]) -> list[Where]:
+    """Every data set and network on which something of the claim's first sides is measured, its own data first."""
+    made = set()
+    for part in claim.parts:
+        side = claim.joined(part, part.a)
+        for dataset, arch in {(r.dataset, bare(r.arch)) for r in records}:
+            place = Where(dataset, arch)
+            fitting = [r for r in records if matches(moved(side, claim, place), r) and as_its_recipe(r, side)]
+            made |= {Where(dataset, arch, r.method if claim.about == "explanation" else "") for r in fitting}
+    allowed = [where for where in made if not (claim.bound and is_elsewhere(claim, where))]
+    return sorted(allowed, key=lambda where: (is_elsewhere(claim, where), where))
+
+
+def is_elsewhere(claim: Claim, where: Where) -> bool:
+    """Whether the data is not the paper's own."""
+    return canonical(where.dataset) not in map(canonical, claim.on)
+
+
+def moved(select: Select, claim: Claim, where: Where) -> Select:
+    """The selection on a data set and network: its evaluation split, its episodes, or its training split."""
+    entry = INDEX.get(canonical(where.dataset).partition(":")[0])
+    split = select.split if select.split in STAYING else entry.splits[-1] if entry is not None and entry.splits else None
+    metric = claim.cheaper.get(select.metric or "", select.metric) if is_elsewhere(claim, where) else select.metric
+    update: dict[str, Any] = {"dataset": where.dataset, "split": split, "arch": where.arch, "layer": None}
+    update |= {"metric": metric and find_metric(metric).name}
+    if claim.about == "explanation":  # what is said of maps holds for any network, however it was trained
+        update |= {"method": where.method or None}
+    settings = {key: value for key, value in select.settings.items() if key != "dataset"}
+    return select.model_copy(update={**update, "settings": settings})
+
+
+def as_its_recipe(record: Record, select: Select) -> bool:
+    """Whether a run's own constants are those of its method's recipe with the selection's settings.
+
+    So a run of λ = 1 is never taken for the method at the paper's λ, nor one with images held out for one without. How
+    long, at which rate and size it was trained is not asked. A run without a recipe (given, added) counts as it is.
+    """
+    stored = recipe_of(record)
+    if not all(isinstance(stored.get(table), dict) for table in CONSTANTS):
+        return True
+    settings = {key: value for key, value in select.settings.items() if key != "dataset"}
+    own = constants(
+        record.method, str(stored.get("dataset", record.dataset)), record.arch, json.dumps(settings, sort_keys=True)
+    )
+    if own is None:
+        return False
+    drawn = {"trained on", "measured on"}
+    return all({k: v for k, v in stored[table].items() if k not in drawn} == own[table] for table in CONSTANTS)
+
+
+@lru_cache(maxsize=256)
+def constants(method: str, dataset: str, arch: str, settings: str) -> Mapping[str, Any] | None:
+    """The tables `CONSTANTS` of a method's recipe, with settings (JSON); None of a method or setting that there is not."""
+    try:
+        recipe = load(method, dataset.partition(":")[0], arch, preset=json.loads(settings))
+    except UsageError:
+        return None
+    resolved = recipe.model_dump(mode="json")
+    return {table: resolved[table] for table in CONSTANTS}
+
+
+def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[list[Group], list[str]]:
+    """For each selection the records to compare, one a seed that all have, and the settings in which their trainings differ.
+
+    Of several groups those trained most alike are taken, then those with most seeds in common, then as in tables.
+    Raises: UsageError where one is not measured, or no seed is common.
+    """
+    every = [groups(r for r in records if matches(select, r) and as_its_recipe(r, select)) for select in selects]
+    for select, its in zip(selects, every, strict=True):
+        if not its:
+            raise UsageError(f"{words(select, selects)} is not measured")
+    ranked = [(rank(combination), combination) for combination in itertools.product(*(enumerate(its) for its in every))]
+    _, best = min(ranked, key=lambda one: one[0])
+    seeds = shared_seeds([group for _, group in best])
+    if not seeds:
+        raise UsageError("no seed of one is a seed of the other")
+    by_seed = [{record.seed: record for record in group} for _, group in best]
+    return [[own[seed] for seed in seeds] for own in by_seed], differing([group for _, group in best])
+
+
+def rank(combination: Sequence[tuple[int, Group]]) -> tuple[int, ...]:
+    """Sort key: trained alike, then measured alike (layer, precision), more seeds in common, the preferred groups."""
+    chosen = [group for _, group in combination]
+    measured = len({(group[0].layer, group[0].precision) for group in chosen})
+    return len(differing(chosen)), measured, -len(shared_seeds(chosen)), sum(index for index, _ in combination)
+
+
+def shared_seeds(chosen: Sequence[Group]) -> list[int]:
+    """The seeds that all groups have."""
+    return sorted(set.intersection(*({record.seed for record in group} for group in chosen)))
+
+
+def differing(chosen: Sequence[Group]) -> list[str]:
+    """Settings of the training, beside a method's own constants, in which the groups differ: `train.epochs`.
+
+    A given network, which has none, differs in nothing.
+    """
+    recipes = [recipe_of(group[0]) for group in chosen]
+    tables = [{table: recipe[table] for table in ALIKE if isinstance(recipe.get(table), dict)} for recipe in recipes]
+    flat = [{f"{t}.{k}": v for t, table in own.items() for k, v in table.items()} for own in tables if own]
+    keys = dict.fromkeys(key for own in flat for key in own)
+    return [key for key in keys if any(own.get(key) != flat[0].get(key) for own in flat)]
+
+
+def words(select: Select, beside: Sequence[Select]) -> str:
+    """A side in words: its method and settings, and what of its maps differs from the others: `cgc weight 0`."""
+    maps = [name for name in ("explainer", "target") if len({getattr(other, name) for other in beside}) > 1]
+    alone = len({other.method for other in beside}) == 1 and bool(maps) and not select.settings
+    said = [*([] if alone or not select.method else [select.method]), *(str(getattr(select, name)) for name in maps)]
+    varied = {k: v for k, v in select.settings.items() if any(other.settings.get(k) != v for other in beside)}
+    return " ".join(
+        [*said, *(f"{key.rpartition('.')[2].replace('_', ' ')} {shown(value)}" for key, value in varied.items())]
+    )
+
+
+def shown(value: Any) -> str:
+    """A setting's value as a person writes it."""
+    return f"{value:g}" if isinstance(value, float) else ",".join(value) if isinstance(value, list) else str(value)
+
+
+def selects_of(claim: Claim, part: Part, where: Where) -> list[Select]:
+    """a, then what is set against it (b, and the pair whose difference is taken off), on a data set and network."""
+    other = [part.than.a, part.than.b] if part.than is not None else []
+    given = [part.a, *([part.b] if part.b is not None else []), *other]
+    return [moved(claim.joined(part, side), claim, where) for side in given]
