@@ -12,6 +12,9 @@ import torchvision
 
 from cambench.explainers import find_explainer
 from cambench.explainers.probe import Probe
+from cambench.metrics import find_metric
+from cambench.models.backbones import torchvision_weights
+from cambench.models.preprocessing import as_torchvision
 from cambench.recipes.load import load
 from cambench.recipes.published import find_published, load_published
 from cambench.recipes.stand_in import stand_in
@@ -83,6 +86,18 @@ def test_the_figure_has_nine_networks_and_no_published_number() -> None:
         ("pretrained", "torchvision:vgg16", "weighted", "0.001/1/accuracy"),
         ("ce", "vgg16", "weighted", "0.001/1/accuracy"),
     ]
+
+
+def test_all_nine_networks_see_224_pixels() -> None:
+    """Given ones are looked at as torchvision's weights ask, times the metric's scale; trained ones as their recipe says."""
+    shown = {}
+    for row in cells(load_table("weighted-contrast/figure3")):
+        given, trained = row[0].alternatives
+        weights = torchvision_weights((given.arch or "").removeprefix("torchvision:"))
+        own = as_torchvision("its weights", weights.transforms())
+        shown[trained.arch] = (round(own.size * find_metric(given.metric or "").input.scale), own.resize or 256)
+        assert find_metric(trained.metric or "").input.scale == 1
+    assert len(shown) == 9 and set(shown.values()) == {(224, 256)}
 
 
 def test_on_a_stand_in_equal_rows_are_one_and_the_layer_goes_with_its_network() -> None:

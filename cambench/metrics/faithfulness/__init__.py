@@ -102,7 +102,17 @@ INDEX: dict[str, Metric] = {
         source="Wang & Wang 2022, Figure 3",
         maps=Maps(explainer="gradient"),
         rows=Rows(local("gradient_sign:VARIANTS")),
-        options=(Option("printed", False, "clip bounds as printed (Wang & Wang 2022, §5.1), which clip next to nothing"),),
+        options=(
+            Option("printed", False, "clip bounds as printed (Wang & Wang 2022, §5.1), which clip next to nothing"),
+            Option(
+                "scale",
+                1.0,
+                "side of the images as a multiple of the network's own; 0.9333 shows EfficientNet-B1 224 of its 240 pixels",
+                least=0.1,
+                most=16.0,
+                sets="input.scale",
+            ),
+        ),
         aliases={"gradient-sign-printed": "printed=true"},
         cost=70,
     ),

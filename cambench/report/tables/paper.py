@@ -97,9 +97,10 @@ def spoken(line: Line, shown: Sequence[Cell]) -> list[str]:
 
 
 def headings(recipe: TableRecipe, grid: Sequence[Sequence[CellRecipe]]) -> tuple[list[Heading], list[Heading]]:
-    """Unit and direction for each row's and each column's heading: where the metric is selected."""
+    """Unit and direction for each row's and each column's heading: where a direction is stated, else the metric selected."""
     rows, columns = ([shared(line) for line in lines] for lines in (grid, list(zip(*grid, strict=True))))
-    if all(select.metric for line in recipe.rows for select in line.select):
+    stated = all(line.direction for line in recipe.columns)
+    if not stated and all(select.metric for line in recipe.rows for select in line.select):
         return rows, [NOTHING for _ in columns]
     return [NOTHING for _ in rows], columns
 
