@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cambench import seeds
 from cambench.explainers.probing.calls import SIZES, calls
-from cambench.models.backbones import ARCHS, PYTHON, create, resolve
+from cambench.models.backbones import PYTHON, create, resolve
 from cambench.models.heads import find_head, head_classes, replace_head
 from cambench.models.surgery import operate
 from cambench.models.weights import Head, load_weights, read_weights, torchvision_file
@@ -109,8 +109,6 @@ def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], downl
         raise UsageError(
             f"{name}: torchvision has no weights for it; it brings its own (model.init = own), or --weights FILE."
         )
-    if name in ARCHS:
-        raise UsageError(f"{name}: torchvision has no weights for it; pass --weights FILE, or begin from scratch.")
     path = torchvision_file(name, download)
     network = create(name)
     load_weights(network, path, arch=name)

@@ -132,28 +132,32 @@ def mismatch(
     return f"weights {path} do not fit {arch} (another architecture, surgery or class count?): {faults}."
 
 
-def torchvision_place(arch: str) -> tuple[Path, str]:
+def torchvision_place(arch: str, download: bool) -> tuple[Path, str]:
     """Where the file of torchvision's ImageNet V1 weights lies in torch's hub cache, and the address it comes from.
 
-    Raises: UsageError if there are no such weights.
+    Raises: UsageError if there are no such weights, or the file is not there and may not be fetched.
     """
     weights = torchvision_weights(arch)
     if weights is None:
-        raise UsageError(f"{arch}: torchvision has no IMAGENET1K_V1 weights for it; pass --weights FILE.")
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name, weights.url
+        raise UsageError(
+            f"{arch}: torchvision has no weights for it; pass --weights FILE, or begin from scratch "
+            "(--set model.init=scratch)."
+        )
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if not (path.exists() or download):
+        mend = f"pass --download, or put the file there ({weights.url})"
+        raise UsageError(f"{arch}: torchvision weights expected at {path}, got none; {mend}.")
+    return path, weights.url
 
 
 def torchvision_file(arch: str, download: bool) -> Path:
     """The file of torchvision's ImageNet V1 weights, fetched only with `download`.
 
-    Raises: UsageError if there are no such weights or the file is not here and may not be fetched; CambenchError if
-    fetching fails.
+    Raises: as `torchvision_place`; CambenchError if fetching fails.
     """
-    path, url = torchvision_place(arch)
+    path, url = torchvision_place(arch, download)
     if path.exists():
         return path
-    if not download:
-        raise UsageError(f"{arch}: torchvision weights expected at {path}, got none; pass --download, or --weights FILE.")
     path.parent.mkdir(parents=True, exist_ok=True)
     digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from cambench.lookup import canonical
+from cambench.lookup import canonical, find
 from cambench.store.keys import job_key
 from cambench.targets import ClassSets, family, find_target
 from cambench.vocabulary import Dataset
@@ -17,6 +17,13 @@ def tables(target: str, dataset: Dataset) -> ClassSets | None:
     if find_target(target)[0].name != "subset":
         return None
     return {name: together(members) for name, members in dataset.class_sets.items()}
+
+
+def check_sets(target: str, dataset: Dataset) -> None:
+    """Raises: UsageError naming the nearest family where `subset:NAME` names one that the data set has not."""
+    entry, family = find_target(target)
+    if entry.name == "subset":
+        find(family, {canonical(name): members for name, members in dataset.class_sets.items()}, "subset")
 
 
 def numbered(members: tuple[str, ...]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from cambench.data.views import View
 from cambench.pixels import RAW, normalisation_of
 from cambench.stages import workplace
 from cambench.stages.network import Loaded
+from cambench.store.runs import Run
 from cambench.vocabulary import Dataset, UsageError
 
 
@@ -27,26 +28,36 @@ def open_data(
     *,
     map_classes: bool = False,
 ) -> Dataset:
-    """The split on which a run is explained or evaluated: the run's own data set unless another is named.
+    """The split on which a run is explained or evaluated (`open_split`), its classes those of the network's outputs.
 
-    Its classes are matched by name with those that the run was trained on, and numbered as the network does.
-    sets: a file of class sets, one family more. map_classes: whether some common classes are enough.
-    Raises: UsageError if no data is known, its classes have other names, or a given network another number of them.
+    sets: a file of class sets, one family more.
+    Raises: as `open_split`; UsageError where the network has another number of outputs.
     """
-    own = loaded.run.info.data
-    spec = dataset or own.get("spec")
-    if spec is None:
-        raise UsageError(f"{loaded.run.name}: expected --dataset, since a given network belongs to no data set.")
-    spec = data.settled(spec)
-    mine = own if spec == own.get("spec") else {}
-    draw = episodes.from_dict(mine.get("draw"))
-    images = data.load(spec, split, place.data, classes=mine.get("classes"), limit=limit, draw=draw)
-    names, outputs = loaded.run.info.class_names, count_outputs(loaded)
-    if names:
-        images = matched(images, names, loaded.run.name, some=map_classes)
+    images = open_split(loaded.run, place.data, dataset, split, limit, map_classes=map_classes)
+    outputs = count_outputs(loaded)
     if outputs != len(images.classes):
         raise wrong_count(images, outputs, loaded.run.name)
     return images if sets is None else with_file(images, sets)
+
+
+def open_split(
+    run: Run, root: Path, dataset: str | None, split: str, limit: int | None = None, *, map_classes: bool = False
+) -> Dataset:
+    """A split as a run numbers its classes: of the run's own data set unless another is named.
+
+    Its classes are matched by name with those that the run was trained on. map_classes: whether some common classes are
+    enough. Raises: DataError for what is not there; UsageError if no data is known or its classes have other names.
+    """
+    own = run.info.data
+    spec = dataset or own.get("spec")
+    if spec is None:
+        raise UsageError(f"{run.name}: expected --dataset, since a given network belongs to no data set.")
+    spec = data.settled(spec)
+    mine = own if spec == own.get("spec") else {}
+    draw = episodes.from_dict(mine.get("draw"))
+    images = data.load(spec, split, root, classes=mine.get("classes"), limit=limit, draw=draw)
+    names = run.info.class_names
+    return matched(images, names, run.name, some=map_classes) if names else images
 
 
 def count_outputs(loaded: Loaded) -> int:

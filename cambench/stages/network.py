@@ -226,6 +226,17 @@ def check_source(run: Run) -> None:
 
 def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
     """The network of a finished training at its last or best epoch, or of an added checkpoint, its input, its hash."""
+    path = checkpoint_of(run, checkpoint)
+    recipe = run.info.recipe
+    model = models.build(recipe["arch"], len(run.info.class_names), surgery=recipe["model"]["surgery"], weights=path)
+    return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
+
+
+def checkpoint_of(run: Run, checkpoint: str = LAST) -> Path:
+    """The file of a finished run's weights.
+
+    Raises: CambenchError for a run that is not finished or whose file is gone, UsageError for an epoch that it has not.
+    """
     path = run.path / f"{checkpoint}.pt"
     if not run.finished and (why := divergence.stopped(run)) is not None:
         raise CambenchError(
@@ -245,9 +256,7 @@ def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, A
             f"{run.name}: expected {path.name}, found none: the run validated no epoch; use --checkpoint {LAST}, or train "
             "it with --set train.validate_epochs=true."
         )
-    recipe = run.info.recipe
-    model = models.build(recipe["arch"], len(run.info.class_names), surgery=recipe["model"]["surgery"], weights=path)
-    return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
+    return path
 
 
 def given(run: Run, place: workplace.Place, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:

@@ -19,6 +19,7 @@ from cambench.explainers import find_explainer
 from cambench.explainers.entry import Explainer
 from cambench.metrics import Metric, statistics
 from cambench.stages import identity, workplace
+from cambench.stages.class_sets import check_sets
 from cambench.stages.measuring.drift import drifting_rows
 from cambench.stages.measuring.explain import ExplainJob, explain, locate
 from cambench.stages.measuring.pair_rows import pair_rows
@@ -138,7 +139,9 @@ def ids(metric: Metric, dataset: Dataset, rows: Mapping[str, Any]) -> list[str]:
 
 
 def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
-    """Refuse a metric that the data cannot answer, before anything is computed."""
+    """Refuse a metric or a target that the data cannot answer, before anything is computed."""
+    if metric.targeted:
+        check_sets(job.target, dataset)
     if metric.rows.pairs:
         check_cues(metric, job.target, dataset)
     elif metric.regions and region_source(dataset) is None:

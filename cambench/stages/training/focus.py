@@ -36,13 +36,13 @@ def check_classes(dataset: Dataset) -> None:
         )
 
 
-def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fallback: View) -> Masks | None:
-    """The masks of a run; None where neither its objective nor its crops use any.
+def mask_source(objective: Objective, recipe: TrainingRecipe, dataset: Dataset) -> str | None:
+    """Where the mask of every image is from; None where neither the objective nor its crops use any.
 
     Raises: UsageError where objective, masks and augmentation do not go together, DataError naming images without a mask.
     """
-    name, redraw = recipe.data.masks, recipe.data.redraw
-    if objective.masks != bool(name) and not (redraw and "crop" in objective.views):
+    name = recipe.data.masks
+    if objective.masks != bool(name) and not (recipe.data.redraw and "crop" in objective.views):
         sources_of_masks = "the source of its masks (segmentation, boxes, sam or a folder)"
         asked = sources_of_masks if objective.masks else '"", as it uses none (but for crops that data.redraw draws anew)'
         raise UsageError(f"objective {objective.name}: expected data.masks to be {asked}, got {name!r}.")
@@ -53,14 +53,22 @@ def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fal
             f'masks with input.augment = "{augment}": expected no such pipeline, since it would move pixels without their '
             'masks; say --set input.augment="".'
         )
-    dilated = recipe.data.mask_resize == "dilated"
-    if dilated and dataset.multilabel:
+    if recipe.data.mask_resize == "dilated" and dataset.multilabel:
         raise UsageError(
             f"data.mask_resize = dilated: expected one object an image, got {dataset.name}; leave it at nearest."
         )
     source = sources.source_of(dataset, name)
     check_source(dataset, source)
-    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback, redraw, dilated)
+    return source
+
+
+def masks_of(objective: Objective, recipe: TrainingRecipe, dataset: Dataset, fallback: View) -> Masks | None:
+    """The masks of a run. Raises: as `mask_source`."""
+    source = mask_source(objective, recipe, dataset)
+    if source is None:
+        return None
+    dilated = recipe.data.mask_resize == "dilated"
+    return Masks(dataset, source, sources.fingerprint(dataset, source), fallback, recipe.data.redraw, dilated)
 
 
 def departures(recipe: TrainingRecipe) -> list[str]:

@@ -25,6 +25,7 @@ class Lessons:
     unlabelled: a second set, of which each step gets one batch of the same size, shuffled anew every epoch; an epoch sees as
     many of its batches as of `dataset`. source: device, workers and cache of the loader. masks: the source of the labelled
     batches' `regions`. epochs: how many there are. negatives: images of other classes beside each, drawn anew every epoch.
+    held_out: the split on which top-1 is followed after each epoch, if it is.
     """
 
     dataset: Dataset
@@ -37,6 +38,7 @@ class Lessons:
     masks: Masks | None = None
     epochs: int = 0
     negatives: int = 0
+    held_out: Dataset | None = None
 
     @property
     def steps(self) -> int:

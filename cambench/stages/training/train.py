@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cambench import data, models, objectives, seeds
-from cambench.data.episodes import HELD_OUT
+from cambench import models, objectives, seeds
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.calm import LATENT, has_head, latent_layer
 from cambench.explainers.probe import check_layer, default_layer, evaluating, gap_linear_head
@@ -24,11 +23,12 @@ from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import workplace
 from cambench.stages.progress import say
-from cambench.stages.training.focus import check_classes, check_labels, departures, masks_of
+from cambench.stages.training.focus import departures, masks_of
 from cambench.stages.training.frozen_features import remembered
 from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
-from cambench.stages.training.new_run import checkpoints, described, drawn, folder, opened
+from cambench.stages.training.new_run import checkpoints, described, folder, opened
+from cambench.stages.training.opening import Opened, check_file, check_weights, open_images
 from cambench.stages.training.own import declared, load_recipe
 from cambench.stages.training.shared_epochs import begin
 from cambench.store.locks import only_writer
@@ -37,7 +37,6 @@ from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError, number_of
 
 BEGINS = {"own": "the network's own weights", "scratch": "random weights"}
-SWAV = "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"
 
 
 @dataclass(frozen=True)
@@ -79,16 +78,18 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
     recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     models.resolve(recipe.arch)  # before anything is written
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
-    needs_weights(job, recipe)
+    check_file(job, recipe)
     weights = recipe.model.init if recipe.model.base else None  # in words that the seeds of a method share
     weights = weights if job.weights is None else str(job.weights)
     job = with_base(job, recipe, place)
-    lessons = prepare_lessons(job, recipe, objective, place)
+    images = open_images(job, recipe, objective, place.data)
+    lessons = prepare_lessons(job, recipe, objective, images, place)
     info = described(job, recipe, lessons, weights)
     path = folder(info, place)
     if (path / "run.json").exists() and not job.again and (run := read_run(path)).finished:
         say(f"{run.name}: finished already ({run.path})")
         return run
+    check_weights(job, recipe, place.download)
     with only_writer(path):
         run = opened(path, info, again=job.again)
         if run.finished:
@@ -121,7 +122,7 @@ def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons,
     loop = Loop(run, recipe, network, seed=job.seed)
     first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
     phases = [remembered(first, network, recipe), *later_phases(first.lessons, objective, recipe)]
-    loop.train(phases, validation(job, recipe, dataset, place))
+    loop.train(phases, lessons.held_out)
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak, "checkpoints": checkpoints(run)}
@@ -137,32 +138,12 @@ def with_base(job: TrainJob, recipe: TrainingRecipe, place: workplace.Place) -> 
     return replace(job, weights=train(base, place).path / "last.pt")
 
 
-def needs_weights(job: TrainJob, recipe: TrainingRecipe) -> None:
-    """Check the initial weights, before any data is read.
-
-    Raises: UsageError where the recipe begins with weights that only a file can give, or the file is not there.
-    """
-    if recipe.model.init == "swav" and job.weights is None:
-        raise UsageError(
-            f"{recipe.method} on {recipe.dataset} begins with SwAV's ResNet-50 of 800 epochs: expected --weights FILE, got "
-            f"none. Obtain: {SWAV} (or begin elsewhere: --set model.init=imagenet or scratch)."
-        )
-    if job.weights is not None and not job.weights.is_file():
-        raise UsageError(f"--weights {job.weights}: expected a file of weights, found none there.")
-
-
-def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective, place: workplace.Place) -> Lessons:
-    """The images of the run, through the views of its objective.
-
-    Raises: UsageError where the objective and the recipe disagree on unlabelled images.
-    """
-    if bool(objective.unlabelled) != recipe.data.unlabelled:
-        needs = str(bool(objective.unlabelled)).lower()
-        raise UsageError(f"objective {objective.name}: expected data.unlabelled = {needs}; leave it as its recipe has it.")
+def prepare_lessons(
+    job: TrainJob, recipe: TrainingRecipe, objective: Objective, images: Opened, place: workplace.Place
+) -> Lessons:
+    """The images of the run, through the views of its objective."""
     views = {name: view(kind, recipe.input) for name, kind in objective.views.items()}
-    dataset = data.load(job.dataset, "train", place.data, classes=job.classes, draw=drawn(recipe, job.seed))
-    check_labels(objective, dataset)
-    check_classes(dataset)
+    dataset = images.dataset
     return Lessons(
         dataset,
         views,
@@ -174,6 +155,7 @@ def prepare_lessons(job: TrainJob, recipe: TrainingRecipe, objective: Objective,
         masks_of(objective, recipe, dataset, view("resize-center-crop", recipe.input)),
         recipe.train.epochs,
         objective.negatives,
+        images.held_out,
     )
 
 
@@ -255,18 +237,6 @@ def view(kind: str, recipe: Input) -> View:
     kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
     plain = View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, recipe.flip, **own)
     return altered(plain, pipeline)
-
-
-def validation(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workplace.Place) -> Dataset | None:
-    """The split on which top-1 is followed after every epoch: what is held out, else the evaluation split.
-
-    None where the recipe does without or labels are several.
-    """
-    if not recipe.train.validate_epochs or dataset.multilabel:
-        return None
-    split = HELD_OUT if recipe.data.held_out else "eval"
-    held_out = data.load(job.dataset, split, place.data, classes=job.classes, draw=drawn(recipe, job.seed))
-    return None if held_out.split == dataset.split else held_out
 
 
 def summary(run: Run) -> Mapping[str, Any]:
