@@ -204,6 +204,11 @@ class Dataset:
             digest.update(json.dumps([s.id, s.label, s.labels, content]).encode())
         return digest.hexdigest()
 
+    @cached_property
+    def annotation_digests(self) -> dict[str, str]:
+        """Kind of annotation -> its digest, as far as it was asked for (`data.annotated.digest`)."""
+        return {}
+
     @property
     def drawn_from(self) -> str:
         """The fingerprint that splits drawn by different seeds share: that of the pool, else one's own."""

@@ -17,6 +17,7 @@ from cambench.data.by_name import in_order_of
 from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
 from cambench.data.index import INDEX
+from cambench.data.reading import kept, once
 from cambench.data.subsets import describe, first_images, some_classes
 from cambench.vocabulary import DataError, Dataset, UsageError
 
@@ -26,6 +27,7 @@ __all__ = [
     "called",
     "describe",
     "function",
+    "kept",
     "load",
     "locate",
     "reload",
@@ -153,7 +155,7 @@ def official(name: str, split: str, root: Path) -> Dataset:
     split = names[-1] if split == "eval" else split
     if split not in names:
         raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}.")
-    dataset: Dataset = function(entry.reader)(place, split)
+    dataset = once((entry.name, place, split), lambda: function(entry.reader)(place, split))
     count = entry.counts.get(split, len(dataset))
     part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {split} images",)
     return replace(

@@ -19,12 +19,18 @@ PARTS, ATTRIBUTES = "parts", "attributes"
 
 
 def digest(dataset: Dataset, kind: str) -> str:
-    """16 hex digits over the annotations of all images.
+    """16 hex digits over the annotations of all images, made once a data set that was loaded.
 
     kind: `segmentation` (masks, those of further instances and of what to ignore), `boxes` (of an image that has none, its
     segmentation, around which a box is drawn), `parts`, `attributes` (of the classes), else a folder of PNGs.
     Raises: DataError naming a file that cannot be read.
     """
+    digests = dataset.annotation_digests
+    return digests[kind] if kind in digests else digests.setdefault(kind, computed(dataset, kind))
+
+
+def computed(dataset: Dataset, kind: str) -> str:
+    """The digest, from the annotations and their files as they are now."""
     annotations = hashlib.blake2b(digest_size=8)
     sort = kind if kind in (SEGMENTATION, BOXES, PARTS, ATTRIBUTES) else "folder"
     annotations.update(json.dumps([sort, *about(dataset, sort)]).encode())

@@ -53,7 +53,7 @@ class Method:
         if missing := set(needed) - set(text):
             raise UsageError(f"{self.place}{where}: expected the key {min(missing)}, got none.")
 
-    @property
+    @cached_property
     def place(self) -> str:
         """The file, for messages: `training/cgc.toml`."""
         return "/".join(PurePath(str(self.recipe)).parts[-2:])

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 import torch
 from rich.console import Console
 
-from cambench import models
+from cambench import data, models
 from cambench.stages import progress, workplace
 from cambench.stages.progress import say
 from cambench.stages.reproducing.plan import Job
@@ -50,7 +50,8 @@ def launch(work: Sequence[Job], act: Act, place: workplace.Place, devices: Seque
     act: a function of a module, since workers import it. With one device everything happens in this process.
     """
     if len(devices) == 1:
-        return alone(work, act, replace(place, device=devices[0].name))
+        with data.kept():
+            return alone(work, act, replace(place, device=devices[0].name))
     return Pool(act, replace(place, workers=place.workers // len(devices)), devices).run(work)
 
 
@@ -172,9 +173,10 @@ def serve(link: Connection, act: Act, place: workplace.Place, environment: Mappi
     os.environ.update(environment)
     progress.console = Console(stderr=True, force_terminal=False)  # bars of several processes would overwrite one another
     models.keep_heap()
-    while True:
-        try:
-            job: Job = link.recv()
-            link.send(attempt(job, act, place))
-        except (EOFError, BrokenPipeError):  # the parent is gone or needs no more
-            sys.exit(0)
+    with data.kept():
+        while True:
+            try:
+                job: Job = link.recv()
+                link.send(attempt(job, act, place))
+            except (EOFError, BrokenPipeError):  # the parent is gone or needs no more
+                sys.exit(0)
