@@ -43,7 +43,7 @@ def check_cues(metric: Metric, target: str, dataset: Dataset) -> None:
     if any(lacking.values()):
         what = " and ".join(name for name, lacks in lacking.items() if lacks)
         raise UsageError(
-            f"{metric.name} on {dataset.name} {dataset.split}: expected {what}, found none; use cub or synthbirds."
+            f"{metric.name} on {dataset.name} {dataset.split}: expected {what}, found none; obtain them, or use synthbirds."
         )
     if not pairs_of(dataset):
         raise UsageError(f"{metric.name} on {dataset.name}: expected two classes that differ in 1 to 3 parts, got none.")

@@ -160,9 +160,9 @@ def test_plans_know_the_identity(birds_of_ones_own: Place) -> None:
     fresh = [place]
 
     def there() -> list[bool]:
-        from cambench.stages.reproducing import inventory
+        from cambench.stages.reproducing import lacks
 
-        inventory.images.cache_clear()
+        lacks.images.cache_clear()
         return [find_record(network, what, fresh[0]) is not None for what in wanted]
 
     assert there() == [True, True]
@@ -176,9 +176,9 @@ def test_plans_know_the_identity(birds_of_ones_own: Place) -> None:
         (place.data / "synthbirds" / "images").rglob("*.png")
     )
     Image.new("RGB", (40, 40)).save(image)
-    from cambench.stages.reproducing import inventory
+    from cambench.stages.reproducing import lacks
 
-    inventory.images.cache_clear()
+    lacks.images.cache_clear()
     assert (find_network(network, place) is None) == (load_split_of(image, place) == "train")
 
 

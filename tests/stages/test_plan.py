@@ -194,7 +194,7 @@ def test_a_recipe_that_begins_from_a_checkpoint_asks_for_it(nowhere: Place, monk
     begins = recipe.model_copy(update={"model": recipe.model.model_copy(update={"init": "swav"})})
     monkeypatch.setattr(plan, "load_recipe", lambda *_: begins)
     file = nowhere.data.parent / "swav.pt"
-    for given, said in ((None, "give it with --weights FILE"), (file, "expected a file of weights, found none there")):
+    for given, said in ((None, "expected --weights FILE, got none"), (file, "expected a file of weights, found none there")):
         (job, _) = planned([board({"a": CE})], nowhere, Wish(weights=given))
         assert job.state == "blocked" and said in job.reasons[0]
     file.touch()

@@ -1,27 +1,25 @@
-"""What is on hand: runs and records that answer a job already, and what a job lacks, with how to obtain it."""
+"""What is on hand: runs and records that answer a job already, and how far a job is that was begun."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cambench import data, models, objectives
+from cambench import data, objectives
 from cambench.data import masks as sources
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.models.source import source_of
-from cambench.models.weights import torchvision_place
 from cambench.stages import identity
+from cambench.stages.reproducing.lacks import files_lack, images, unknown, weights_lack
 from cambench.stages.reproducing.plan import Job, Measurement, Network
 from cambench.stages.training.shared_epochs import beginning, keeper, last_shared
 from cambench.stages.workplace import Place, slug
 from cambench.store.keys import file_hash
 from cambench.store.records import Record, records_of
 from cambench.store.runs import Run, read_runs
-from cambench.targets import find_target
-from cambench.vocabulary import DataError, Dataset, UsageError
+from cambench.vocabulary import Dataset, UsageError
 
 
 def find_network(network: Network, place: Place) -> Run | None:
@@ -105,8 +103,8 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     """Whether a record is this measurement, as the metric is defined today, of the weights, images and annotations that are
     there; where these are not there any more, they are not asked.
     """
-    metric, layer = find_metric(what.metric), what.layer or run.info.layer or record.layer
-    entry = find_explainer(record.explainer or what.explainer or "grad-cam")
+    metric, entry = find_metric(what.metric), find_explainer(record.explainer or what.explainer or "grad-cam")
+    layer = what.layer or (run.info.layer if entry.layer.own is None else None) or record.layer
     explainer = what.explainer and find_explainer(what.explainer).name
     facts = (metric.name, data.called(what.dataset), explainer, what.target, "float32", what.checkpoint)
     theirs = (record.metric, record.dataset, record.explainer, record.target, record.precision, record.checkpoint)
@@ -123,42 +121,38 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     return identity.of_record(metric, seen, now, partial=entry.partial) == stored
 
 
-@lru_cache(maxsize=4)
-def images(spec: str, split: str, root: Path) -> Dataset | None:
-    """A split, read once; None where the data is not there or cannot be read."""
-    try:
-        data.locate(spec, root)
-        return data.load(spec, split, root)
-    except (DataError, UsageError):
-        return None
-
-
 def at_hand(network: Network, place: Place) -> bool:
     """Whether a network is there (finished or begun), or is given and was measured already or can be had."""
     run = find_network(network, place)
     if not network.given:
         return run is not None
     measured = run is not None and any((place.results / "records" / run.name).glob("*.json"))
-    return measured or (not unknown(Job(network)) and not weights_lack(network, place))
+    return measured or not (unknown(Job(network)) or weights_lack(Job(network), None, None, place))
 
 
-def settle(job: Job, place: Place) -> None:
-    """Find out a job's state and, where it cannot run, everything that it lacks."""
+def settle(job: Job, place: Place, known: dict[str, tuple[str, ...]] | None = None) -> None:
+    """Find out a job's state and, where it cannot run, everything that it lacks.
+
+    known: what was found to lack to jobs that differ in the seed alone, by their labels; it is added to.
+    """
     job.reasons = unknown(job)
     if job.reasons:
         job.state = "unknown"
         return
-    run = find_network(job.network, place)
-    trained = job.network.given or (run is not None and run.finished)
+    network, what, known = job.network, job.measurement, {} if known is None else known
+    run = find_network(network, place)
+    trained = network.given or (run is not None and run.finished)
     begun, done = progress(job, run, place), trained
-    if job.measurement is not None:
-        done = trained and find_record(job.network, job.measurement, place) is not None
+    if what is not None:
+        done = trained and find_record(network, what, place) is not None
     if done:
         job.state, job.left = "finished", 0.0
         return
-    lacks = [] if trained and not job.network.given else weights_lack(job.network, place)
-    specs = [*([] if trained else [job.network.dataset]), *([job.measurement.dataset] if job.measurement else [])]
-    job.reasons = tuple(dict.fromkeys([*(text for spec in specs for text in data_lacks(spec, place)), *lacks]))
+    label = f"{job.label}, {'trained' if trained else 'not trained'}"
+    if label not in known:
+        known[label] = files_lack(job, run, place)
+    base = None if trained or network.base is None else find_network(network.base, place)
+    job.reasons = tuple(dict.fromkeys([*known[label], *weights_lack(job, run, base, place)]))
     job.state = "blocked" if job.reasons else "partly" if begun else "missing"
     job.detail = begun
 
@@ -210,68 +204,3 @@ def begun_parts(run: Run, what: Measurement, place: Place) -> list[Path]:
     rows = (place.results / "records" / run.name).glob(f"*.{slug(what.metric)}.*.parts")
     maps = (place.results / "heatmaps" / run.name).glob(f"*.{slug(what.explainer or '')}.*.parts")
     return [*rows, *maps]
-
-
-def unknown(job: Job) -> tuple[str, ...]:
-    """What a job names that is not there: method, setting, architecture, data set, metric, explainer, target."""
-    network, what = job.network, job.measurement
-    checks: list[Callable[[], object]] = (
-        [lambda: models.resolve(network.arch or "")]
-        if network.given
-        else [
-            lambda: data.resolve(network.dataset),
-            lambda: models.resolve(network.recipe.arch),
-            lambda: objectives.make(network.recipe.objective, network.recipe.objective_settings),
-        ]
-    )
-    if what is not None:
-        checks += [lambda: data.resolve(what.dataset), lambda: find_metric(what.metric)]
-        if what.explainer is not None and what.target is not None:
-            checks += [lambda: find_explainer(what.explainer or ""), lambda: find_target(what.target or "")]
-    return tuple(dict.fromkeys(text for check in checks for text in complaint(check)))
-
-
-def complaint(check: Callable[[], object]) -> list[str]:
-    """What is wrong, in a sentence; nothing where all is well."""
-    try:
-        check()
-    except UsageError as e:
-        return [str(e)]
-    return []
-
-
-def data_lacks(spec: str, place: Place) -> list[str]:
-    """Where a data set that is not there is expected and how to obtain it; one that is made on first use is always there."""
-    entry, path = data.resolve(spec)
-    if entry.make and path is None:
-        return []
-    try:
-        data.locate(spec, place.data)
-    except DataError as e:
-        there = f"{entry.name}: expected at {place.data / entry.folders[0]}, not there" if path is None else str(e)
-        mend = f"; layout: {entry.layout}; obtain: {entry.obtain}; if it lies elsewhere, say --data-root DIR."
-        return [there + mend if path is None else there]
-    return []
-
-
-def weights_lack(network: Network, place: Place) -> list[str]:
-    """The initial weights that are not there, and how to give them."""
-    init = "imagenet" if network.given else network.recipe.model.init
-    if init in ("scratch", "own") or ":" in init:
-        return []
-    if init != "imagenet":
-        if network.weights is None:
-            return [
-                f"{network.method}: begins from a checkpoint (model.init = {init}), got none; give it with --weights FILE."
-            ]
-        missing = not network.weights.is_file()
-        return [f"--weights {network.weights}: expected a file of weights, found none there."] if missing else []
-    arch = models.resolve((network.arch if network.given else network.recipe.arch) or "")
-    try:
-        file, url = torchvision_place(arch)
-    except UsageError:
-        mend = "choose another --arch, or begin from nothing with --set model.init=scratch"
-        return [f"{arch}: torchvision has no ImageNet weights for it; {mend}."]
-    if file.exists() or place.download:
-        return []
-    return [f"{arch}: torchvision weights expected at {file}, got none; pass --download, or put the file there ({url})."]

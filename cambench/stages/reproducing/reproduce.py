@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from cambench import data
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import TableRecipe
 from cambench.report import Table
 from cambench.report.tables.paper import paper_table
 from cambench.stages.images import open_data
 from cambench.stages.measuring.evaluate import evaluate
-from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import load_network, open_run
 from cambench.stages.progress import say
 from cambench.stages.reporting.choice import Choice, recipes
 from cambench.stages.reproducing.inventory import at_hand, find_network, settle, taken_over
+from cambench.stages.reproducing.lacks import asked_of, images, split_of, training
 from cambench.stages.reproducing.launch import launch, visible
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
-from cambench.stages.training.train import TrainJob, train
+from cambench.stages.training.train import train
 from cambench.stages.workplace import Place
 from cambench.store.records import Record, records_of
 from cambench.store.runs import Run
@@ -45,11 +46,13 @@ def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
     Raises: UsageError for a table, data set, architecture, row or column that there is not.
     """
     tables = recipes(choice, place)
-    jobs = make_jobs(tables, wish, partial(at_hand, place=place))
-    for job in jobs:
-        settle(job, place)
-    for job in jobs:
-        job.left -= taken_over(job, jobs, place)
+    images.cache_clear()
+    with data.kept():
+        jobs, known = make_jobs(tables, wish, partial(at_hand, place=place)), dict[str, tuple[str, ...]]()
+        for job in jobs:
+            settle(job, place, known)
+        for job in jobs:
+            job.left -= taken_over(job, jobs, place)
     by_key = {job.key: job for job in jobs}
     for job in jobs:  # a measurement waits for what its training waits for
         inherited = [reason for key in job.needs for reason in by_key[key].reasons]
@@ -74,14 +77,12 @@ def perform(job: Job, place: Place) -> None:
     """
     network, what = job.network, job.measurement
     if what is None:
-        facts = (network.method, network.dataset, network.arch, network.seed, None, network.weights)
-        train(TrainJob(*facts, overrides=network.overrides, preset=network.preset), place)
+        train(training(network), place)
         return
     loaded = load_network(network_run(network, place), place, layer=what.layer, checkpoint=what.checkpoint)
     spec = None if what.dataset == network.dataset else what.dataset
-    dataset = open_data(loaded, place, spec, "eval" if what.split == "episode" else what.split, None)
-    measurement = EvalJob(what.metric, what.explainer or "grad-cam", what.target or "logit")
-    say(str(evaluate(measurement, loaded, dataset, place)))
+    dataset = open_data(loaded, place, spec, split_of(what), None)
+    say(str(evaluate(asked_of(what), loaded, dataset, place)))
 
 
 def network_run(network: Network, place: Place) -> Run:
