@@ -24,6 +24,9 @@ Claims = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, what lacks and what it takes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="With --dry-run: every job, and not only groups of them.")]
+As = Annotated[
+    str | None, typer.Option("--as", metavar="DEVICE", help="With --dry-run: its times on h100, a100, rtx4090 or cpu.")
+]
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="Stand in for the paper's data: synthbirds, cub …")]
 Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
 Seeds = Annotated[
@@ -38,6 +41,7 @@ Weights = Annotated[Path | None, typer.Option("--weights", help="The checkpoint 
 Launcher = Annotated[str, typer.Option("--launcher", help="local: one worker a visible device.")]
 
 
+PLANNED = frozenset({"verbose", "device_there"})
 FORMS = frozenset({"latex", "markdown", "csv", "html"})
 
 
@@ -47,6 +51,7 @@ def reproduce(
     claims: Claims = None,
     dry_run: DryRun = False,
     verbose: Verbose = False,
+    device_there: As = None,
     on: On = None,
     arch: Arch = None,
     seeds: Seeds = None,
@@ -71,7 +76,7 @@ def reproduce(
     """
     every = frozenset(parameter.name or "" for parameter in context.command.params)
     refuse_unused(
-        context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every - {"verbose"}}
+        context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every - PLANNED}
     )
     form = one_format(latex, markdown, csv, html)
     if bool(tables) == bool(claims):
@@ -91,7 +96,7 @@ def reproduce(
     choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())
     plan = stage.make_plan(choice, Wish(on, seeds, tuple(settings or ()), weights), place)
     if dry_run:
-        print_plan(plan, place, verbose=verbose)
+        print_plan(plan, place, verbose=verbose, device=device_there)
         return
     made, whole = stage.reproduce(plan, place)
     if claims:

@@ -6,7 +6,7 @@ before the next is built: the terms' gradients add up to that of their sum. What
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
@@ -59,9 +59,9 @@ class Objective:
     where any set will do. frozen: its step trains the classifier alone; the rest stays in eval mode and without gradient.
     then: the objective, without settings, whose pass over the images follows in every epoch.
     until_start: the objective whose steps, views and settings are also this one's, bit by bit, before the epoch
-    `settings.start` of 200. passes: forward passes' worth an image of an epoch: 3 (forward, backward) for each view that the
-    loss looks at, 12 for a composite of four, 1 for a view that only the classifier learns from, 4 to explain and classify
-    masked images. name: its key.
+    `settings.start` of 200. passes: forward passes' worth an image of an epoch, or a function of the settings: 3 (forward,
+    backward) for each view that the loss looks at, 12 for a composite of four, 1 for a view that only the classifier learns
+    from; `python -m benchmarks costs` counts them. name: its key.
     Raises: UsageError for an unknown kind of view, settings that are no pydantic model or a step of other arguments.
     """
 
@@ -76,7 +76,7 @@ class Objective:
     frozen: bool = False
     then: str | None = None
     until_start: str | None = None
-    passes: int = 3
+    passes: int | Callable[[Any], int] = 3
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -88,6 +88,10 @@ class Objective:
             (isinstance(self.settings, type) and issubclass(self.settings, BaseModel), "settings that are a pydantic model"),
             (len(signature(self.step).parameters) == 4, "step(settings, network, batch, generator)"),
         )
+
+    def cost(self, settings: Mapping[str, Any]) -> int:
+        """Forward passes' worth an image of an epoch, with these settings."""
+        return self.passes if isinstance(self.passes, int) else self.passes(self.settings(**settings))
 
 
 INDEX: dict[str, Objective] = named(
@@ -106,7 +110,7 @@ INDEX: dict[str, Objective] = named(
             "ExCon protocol §1.2–1.4",
             then="classifier",
             until_start="supcon",
-            passes=11,
+            passes=excon.passes,
         ),
         "calm": Objective(CROP, calm.Settings, calm.step, "CALM protocol §1.3"),
         "cgc": Objective({**CROP, "query": "resize-center-crop"}, cgc.Settings, cgc.step, "CGC protocol §1.1–1.5", passes=9),

@@ -37,6 +37,15 @@ class Settings(Contrast):
     background_anchor: bool = False
 
 
+def passes(settings: Settings) -> int:
+    """Forward passes' worth an image: both views learn (6), it is explained and classified masked, the classifier learns.
+
+    With `explain_bn = train` it is passed once more; with `background` it stands masked in both columns if it is taken for
+    another class: all are counted.
+    """
+    return 9 + (settings.explain_bn == "train") + 6 * settings.background
+
+
 def salient(images: Tensor, raw: Tensor) -> Tensor:
     """The images where the map, resized and scaled to [0,1], is above ½; 0, which is the mean colour, elsewhere.
 

@@ -41,6 +41,11 @@ def part(
     return parts
 
 
+def published_only(recipe: TableRecipe) -> list[str]:
+    """The rows and columns for which there is nothing to run, by their labels; none of a table that only counts."""
+    return [] if recipe.counts else ["/".join(line.label) for line in (*recipe.rows, *recipe.columns) if line.published_only]
+
+
 def about(recipes: Sequence[TableRecipe], wanted: Callable[[Select], bool]) -> list[TableRecipe]:
     """The tables with the rows and columns alone that hold a cell of a wanted selection; of others nothing is left."""
     left = []

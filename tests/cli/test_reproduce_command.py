@@ -63,7 +63,7 @@ def test_the_dry_run_needs_no_data_and_says_what_is_needed(reproduce: Callable[.
     assert "train ce cub resnet50 0, 1, 2 blocked 1,618,380" in listing, "three seeds on one line: 3 · 90 · 5,994"
     for name, folder in (("imagenet", "imagenet"), ("cub", "CUB_200_2011"), ("aircraft", "fgvc-aircraft-2013b")):
         assert f"- {name}: expected at {tmp_path / 'data' / folder}, not there; layout: " in said
-    assert "resnet50-0676ba61.pth" in said and "device-hours" in said and "Times from: FLOPs at a nominal" in said
+    assert "resnet50-0676ba61.pth" in said and "device-hours" in said and "Times from: FLOPs at 0.05 TFLOP/s" in said
     assert not (tmp_path / "results").exists() and not (tmp_path / "data").exists()
 
 
@@ -77,6 +77,15 @@ def test_a_dry_run_groups_jobs_that_differ_in_the_network_alone(reproduce: Calla
     assert sum(counts) == 76
     assert "Plan of cgc (11 tables): 1339 jobs" in reproduce(tmp_path, "cgc", "--dry-run").out
     assert "--verbose is not used here, it is for --dry-run" in reproduce(tmp_path, "cgc/1", "--verbose").err
+
+
+def test_a_dry_run_says_for_which_device_and_what_cannot_be_run(reproduce: Callable[..., Said], tmp_path: Path) -> None:
+    here, there = (reproduce(tmp_path, "calm/3", "--dry-run", *more).out for more in ((), ("--as", "a100")))
+    assert "15 % of the peak of an NVIDIA A100" in there and "NVIDIA" not in here
+    assert here.splitlines()[0].split(";")[0] == there.splitlines()[0].split(";")[0], "the same jobs"
+    assert re.search(r"Only published, unless `cambench add-run` gives the network:\n- calm/3: .*InCA", here)
+    assert "unknown device 'a10'" in reproduce(tmp_path, "calm/3", "--dry-run", "--as", "a10").err
+    assert "--as is not used here, it is for --dry-run" in reproduce(tmp_path, "calm/3", "--as", "a100").err
 
 
 def test_a_table_of_counts_has_nothing_to_run_and_is_printed_with_code_0(

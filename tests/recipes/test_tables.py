@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cambench.recipes import tables
-from cambench.recipes.part import part
+from cambench.recipes.load import METHODS
+from cambench.recipes.part import part, published_only
 from cambench.recipes.published import COLUMNS, find_published, load_published, parse
 from cambench.recipes.stand_in import replace, replaced, stand_in
 from cambench.recipes.tables import Select, TableRecipe, cells, load_table, load_tables, natural, parse_table, table_files
@@ -31,6 +32,14 @@ def test_every_table_of_the_package_is_sound(table: str) -> None:
                 find_published(published, cell.key)
                 keys.add(cell.key)
     assert keys == {key for key in published if key[0] == recipe.number}
+
+
+@pytest.mark.parametrize("table", list(table_files()))
+def test_only_rows_of_methods_that_are_not_here_cannot_be_run(table: str) -> None:
+    recipe = load_table(table)
+    lines = [line for line in (*recipe.rows, *recipe.columns) if line.published_only]
+    assert published_only(recipe) == ["/".join(line.label) for line in lines]
+    assert not {select.method for line in lines for select in line.select} & set(METHODS), "it can be run now"
 
 
 def test_every_published_number_has_exactly_one_cell() -> None:

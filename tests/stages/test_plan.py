@@ -210,13 +210,13 @@ def test_estimates_by_hand_without_any_data(nowhere: Place) -> None:
     assert cost.weights == 25_557_032 - 2048 * 800 - 800
     with pytest.raises(UsageError, match=r"^alexnet: expected a network that takes images 3×40×40, .*--set input.size=N"):
         forward("alexnet", 40, (), 10)
-    rate = known.nominal[0]
+    rate = known.on.device.rate("float32")[0]
     assert rate == 5e10 * torch.get_num_threads()
     assert training.images == 90 * 5994 and measuring.images == 5794
     assert training.seconds == pytest.approx(90 * (3 * 5994 + 5794) * cost.operations / rate)
     assert training.bytes == cost.weights * 4 * 4, "weights and momentum, last and best"
     assert measuring.seconds == pytest.approx(5794 * cost.operations / rate)
-    assert "FLOPs at a nominal" in training.basis
+    assert "FLOPs at 0.05 TFLOP/s, 50 % of the peak of a processor, 1 thread" in training.basis
     (_, _, cgc, ch) = planned(
         [board({"a": CE, "b": CGC}, {"x": 'metric = "ch", variant = "correct"'}, dataset="cub")], nowhere, Wish()
     )

@@ -105,10 +105,12 @@ def archs() -> list[Row]:
 
 
 def tables() -> list[Row]:
-    """Tables of the papers."""
+    """Tables of the papers, and which of their rows cannot be run."""
+    from cambench.recipes.part import published_only
     from cambench.recipes.tables import load_table, table_files
 
-    return [{"name": t, "title": load_table(t).title} for t in table_files()]
+    loaded = map(load_table, table_files())
+    return [{"name": t.id, "title": t.title, "only published": ", ".join(published_only(t))} for t in loaded]
 
 
 def claims() -> list[Row]:

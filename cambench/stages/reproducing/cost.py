@@ -1,7 +1,8 @@
 """Estimate: what a job that is left will take – images, seconds, bytes – and what that was reckoned from.
 
-Seconds come from measured throughput where a run or record of the same kind on the same device is on hand, else from
-floating point operations (one forward pass, counted) × passes an image ÷ a nominal rate of the device.
+Seconds come from measured throughput where a run or record of the same kind on the same device is on hand, of a training
+also from a run of another method on the same network, in proportion to their passes; else from floating point operations
+(one forward pass, counted) × passes an image ÷ the device's rate (`devices`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,16 +25,14 @@ from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.models.habits import first_pass
 from cambench.models.preprocessing import SIZE
-from cambench.recipes.schema import TrainingRecipe
+from cambench.recipes.schema import TrainingRecipe, first_epoch
 from cambench.stages import workplace
+from cambench.stages.reproducing.devices import FLOAT32, chosen
 from cambench.stages.reproducing.plan import Job, Measurement, Network
-from cambench.store.provenance import device_name
 from cambench.store.records import Record, read_records
 from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import DataError
 
-RATES = {"cuda": 1e13, "mps": 2e12, "cpu": 5e10}
-"""Nominal floating point operations a second on convolutions in float32: of a card, of an Apple GPU, of one CPU thread."""
 FULL = 4 / 3
 """Pixels of an uncropped photograph in those of its central square."""
 FLOAT = 4
@@ -57,28 +57,49 @@ class Cost:
     grid: int
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Images a second of a run's training, the median over its epochs, and what it depends on beside the method."""
+
+    run: Run
+    images: float
+
+    @property
+    def network(self) -> tuple[object, ...]:
+        """Architecture, input size, precision."""
+        recipe = self.run.info.recipe
+        return recipe.get("arch"), recipe.get("input", {}).get("size"), recipe.get("train", {}).get("precision")
+
+
 @dataclass
 class Known:
-    """What was measured on this device: finished epochs and records, read once."""
+    """What was measured on a device: finished epochs and records, read once. asked: the device, which need not be here."""
 
     place: workplace.Place
-    runs: list[Run] = field(default_factory=list)
+    asked: str | None = None
+    speeds: list[Speed] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.kind = workplace.device(self.place.device).partition(":")[0]
-        self.device = device_name(workplace.device(self.place.device))
-        self.runs = [run for run in read_runs(self.place.results) if run.info.device == self.device]
-        self.records = [record for record in read_records(self.place.results) if record.device == self.device]
+        self.on = chosen(self.asked, self.place.device)
+        logs = {run.path: (run, run.log()) for run in read_runs(self.place.results) if self.on.is_it(run.info.device)}
+        self.speeds = [
+            Speed(run, median(epoch["images_per_second"] for epoch in epochs)) for run, epochs in logs.values() if epochs
+        ]
+        self.records = [record for record in read_records(self.place.results) if self.on.is_it(record.device)]
 
     def training(self, recipe: TrainingRecipe) -> tuple[float, str] | None:
         """Images a second of a method, architecture and input size in training, and the run that shows it."""
-        for run in self.runs:
-            theirs, epochs = run.info.recipe, run.log()
-            same = (theirs.get("method"), theirs.get("arch"), theirs.get("input", {}).get("size"))
-            if same == (recipe.method, recipe.arch, recipe.input.size) and epochs:
-                return median(epoch["images_per_second"] for epoch in epochs), f"measured ({run.name})"
-        return None
+        network = (recipe.arch, recipe.input.size, recipe.train.precision)
+        alike = [speed for speed in self.speeds if speed.network == network]
+        same = [speed for speed in alike if speed.run.info.recipe["method"] == recipe.method]
+        if same:
+            return same[0].images, f"measured ({same[0].run.name})"
+        other = next((speed for speed in alike if speed.run.info.recipe["objective"] in objectives.INDEX), None)
+        if other is None:
+            return None
+        theirs = passes(other.run.info.recipe)
+        return other.images * theirs / passes(recipe.model_dump()), f"in proportion to {other.run.name}, which was measured"
 
     def measuring(self, what: Measurement, arch: str, size: int) -> tuple[float, str] | None:
         """Images a second of a metric on an architecture at an input size, and the run whose record shows it."""
@@ -90,12 +111,23 @@ class Known:
                 return max(v.n for v in record.values.values()) / record.seconds, f"measured ({record.run})"
         return None
 
-    @property
-    def nominal(self) -> tuple[float, str]:
-        """Operations a second where nothing was measured, and how that is said."""
-        threads = torch.get_num_threads() if self.kind == "cpu" else 1
-        rate = RATES[self.kind] * threads
-        return rate, f"FLOPs at a nominal {rate / 1e12:g} TFLOP/s of {self.device}"
+
+def passes(recipe: Mapping[str, Any]) -> float:
+    """Forward passes' worth an image of an epoch, the mean over the epochs: those before `start` are another objective's.
+
+    A frozen trunk is passed forward alone: a third; where its images are the same in every epoch, once for all of them.
+    """
+    objective, epochs = objectives.find_objective(recipe["objective"]), recipe["train"]["epochs"]
+    own = objective.cost(recipe["objective_settings"])
+    if recipe["model"]["frozen"]:
+        once = objective.frozen and recipe["input"]["crop"] == "evaluation"
+        return 1 / epochs if once else own / (1 if objective.frozen else 3)
+    if objective.until_start is None:
+        return own
+    before = min(max(first_epoch(recipe["objective_settings"]["start"], epochs) - 1, 0), epochs)
+    shared = objectives.find_objective(objective.until_start)
+    theirs = {key: value for key, value in recipe["objective_settings"].items() if key in shared.settings.model_fields}
+    return own + (shared.cost(theirs) - own) * before / epochs
 
 
 def estimate(job: Job, known: Known) -> Estimate:
@@ -116,11 +148,10 @@ def of_training(network: Network, known: Known) -> Estimate:
     held_out = images(network.dataset, split, root) - less if recipe.train.validate_epochs else 0
     size, epochs = recipe.input.size, recipe.train.epochs
     cost = forward(recipe.arch, size, tuple(recipe.model.surgery), classes(network.dataset, root))
-    passes = objectives.find_objective(recipe.objective).passes
-    rate, basis = known.nominal
+    rate, basis = known.on.device.rate(recipe.train.precision)
     validation = cost.operations * held_out / rate
     measured = known.training(recipe)
-    seconds = own / measured[0] if measured else cost.operations * passes * own / rate
+    seconds = own / measured[0] if measured else cost.operations * passes(recipe.model_dump()) * own / rate
     copies = (2 if recipe.optimizer.name == "sgd" else 3) * (2 if recipe.train.validate_epochs else 1)
     copies *= 1 + len(recipe.train.kept)
     disk = cost.weights * FLOAT * copies
@@ -138,10 +169,10 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
     cost = forward(arch, size, surgery, count)
     area = metric.input.scale**2 * (FULL if metric.input.view == "full" else 1)
     explained = find_explainer(what.explainer or "grad-cam").passes if metric.explains or metric.rows.pairs else 1
-    passes = metric.passes_at(round(size * metric.input.scale)) - 1 + explained
-    rate, basis = known.nominal
+    times = metric.passes_at(round(size * metric.input.scale)) - 1 + explained
+    rate, basis = known.on.device.rate(FLOAT32)
     measured = known.measuring(what, arch, size)
-    seconds = n / measured[0] if measured else cost.operations * area * passes * n / rate
+    seconds = n / measured[0] if measured else cost.operations * area * times * n / rate
     maps = (cost.grid * area + count + 4) * FLOAT if metric.explains else 0
     rows = 8 * (len(metric.variants) + 1) + 32
     return Estimate(n, seconds, round(n * (maps + rows)), measured[1] if measured else basis)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
-from cambench.recipes.tables import natural
+from cambench.recipes.part import published_only
+from cambench.recipes.tables import TableRecipe, natural
 from cambench.report.tables.measure import listed
 from cambench.stages.listing import output
 from cambench.stages.reproducing.cost import Estimate, Known, estimate, total
@@ -24,12 +25,13 @@ STATES = {
 }
 
 
-def print_plan(plan: Plan, place: Place, *, verbose: bool = False) -> None:
+def print_plan(plan: Plan, place: Place, *, verbose: bool = False, device: str | None = None) -> None:
     """The plan on stdout: the total in one line, a line a group of jobs, what lacks, what can be done now.
 
-    verbose: a line for jobs that differ in the seed alone.
+    verbose: a line for jobs that differ in the seed alone. device: for which is estimated, in place of the one that is here.
+    Raises: UsageError for a device that is not known.
     """
-    console, known = output(), Known(place)
+    console, known = output(), Known(place, device)
     estimates = {job.key: estimate(job, known) for job in plan.jobs}
     console.print(total_of(plan, estimates), style="bold", highlight=False, markup=False, soft_wrap=True)
     grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
@@ -41,7 +43,7 @@ def print_plan(plan: Plan, place: Place, *, verbose: bool = False) -> None:
         grid.add_row(*row(group, total([estimates[job.key] for job in group]), by_seed=verbose)[: 6 + len(several)])
     if plan.jobs:
         console.print(grid, highlight=False, markup=False)
-    for text in [*lacks(plan.jobs), *sums(plan.jobs, estimates)]:
+    for text in [*lacks(plan.jobs), *unrun(plan.tables), *sums(plan.jobs, estimates)]:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -101,6 +103,12 @@ def lacks(jobs: Iterable[Job]) -> list[str]:
             blocked[reason] = blocked.get(reason, 0) + 1
     lines = [f"- {reason} ({n} job{'s' if n > 1 else ''})" for reason, n in blocked.items()]
     return ["", "Lacking:", *lines] if lines else []
+
+
+def unrun(tables: Iterable[TableRecipe]) -> list[str]:
+    """The rows for which there is nothing to run."""
+    lines = [f"- {table.id}: {', '.join(names)}" for table in tables if (names := published_only(table))]
+    return ["", "Only published, unless `cambench add-run` gives the network:", *lines] if lines else []
 
 
 def sums(jobs: Iterable[Job], estimates: dict[str, Estimate]) -> list[str]:
