@@ -117,7 +117,7 @@ def passes(recipe: Mapping[str, Any]) -> float:
 
     A frozen trunk is passed forward alone: a third; where its images are the same in every epoch, once for all of them.
     """
-    objective, epochs = objectives.find_objective(recipe["objective"]), recipe["train"]["epochs"]
+    objective, epochs = objectives.find_objective(recipe["objective"]), int(recipe["train"]["epochs"])
     own = objective.cost(recipe["objective_settings"])
     if recipe["model"]["frozen"]:
         once = objective.frozen and recipe["input"]["crop"] == "evaluation"
