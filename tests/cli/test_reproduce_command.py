@@ -63,7 +63,7 @@ def test_the_dry_run_needs_no_data_and_says_what_is_needed(reproduce: Callable[.
     assert "train ce cub resnet50 0, 1, 2 blocked 1,618,380" in listing, "three seeds on one line: 3 · 90 · 5,994"
     for name, folder in (("imagenet", "imagenet"), ("cub", "CUB_200_2011"), ("aircraft", "fgvc-aircraft-2013b")):
         assert f"- {name}: expected at {tmp_path / 'data' / folder}, not there; layout: " in said
-    assert "resnet50-0676ba61.pth" in said and "device-hours" in said and "Times from: FLOPs at 0.05 TFLOP/s" in said
+    assert "resnet50-0676ba61.pth" in said and "h of one device" in said and "Times from: FLOPs at 0.05 TFLOP/s" in said
     assert not (tmp_path / "results").exists() and not (tmp_path / "data").exists()
 
 

@@ -117,7 +117,7 @@ def sums(jobs: Iterable[Job], estimates: dict[str, Estimate]) -> list[str]:
     for word, states in (("To do now", ("missing", "partly")), ("Blocked", ("blocked",))):
         takes = total([estimates[job.key] for job in jobs if job.state in states])
         if takes.images:
-            time = f"{duration(takes.seconds)} ({takes.seconds / 3600:.3g} device-hours)"
+            time = f"{duration(takes.seconds)} of one device"
             lines.append(f"{word}: {takes.images:,} images, {time}, {size(takes.bytes)} of disk.")
     basis = total(list(estimates.values())).basis
     return [*lines, f"Times from: {basis}."] if basis else [*lines, "Nothing is left to do."]
