@@ -37,6 +37,9 @@ Columns = Annotated[list[str] | None, typer.Option("--columns", help="Only colum
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override every training recipe: train.epochs=2.")
 ]
+Search = Annotated[
+    int | None, typer.Option("--search", min=1, help="Choose settings by N draws a network, where the paper does (30).")
+]
 Weights = Annotated[Path | None, typer.Option("--weights", help="The checkpoint for recipes that begin from one.")]
 Launcher = Annotated[str, typer.Option("--launcher", help="local: one worker a visible device.")]
 
@@ -58,6 +61,8 @@ def reproduce(
     rows: Rows = None,
     columns: Columns = None,
     settings: Settings = None,
+    search: Search = None,
+    ranges: o.Ranges = None,
     weights: Weights = None,
     launcher: Launcher = "local",
     latex: o.Latex = False,
@@ -94,7 +99,10 @@ def reproduce(
 
     place = o.place(data_root, results, device, workers, download)
     choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())
-    plan = stage.make_plan(choice, Wish(on, seeds, tuple(settings or ()), weights), place)
+    if ranges and search is None:
+        raise UsageError("--range: expected --search N beside it, whose draws are taken from it.")
+    wish = Wish(on, seeds, tuple(settings or ()), weights, search, tuple(ranges or ()))
+    plan = stage.make_plan(choice, wish, place)
     if dry_run:
         print_plan(plan, place, verbose=verbose, device=device_there)
         return

@@ -17,6 +17,7 @@ from typing import Any
 from cambench import seeds
 from cambench.lookup import nearest
 from cambench.recipes.load import conditions, lineage, parse, word
+from cambench.recipes.method import TABLES
 from cambench.recipes.presets import toml
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError, check_once
@@ -79,14 +80,14 @@ def read(key: str, written: Any, place: str) -> Range:
     if not low.strip() or not high or scale not in SCALES or len(rest.split()) > 2:
         raise UsageError(f"{place}: {key}: {FORM}, got {written!r}.")
     bounds = bound(low), bound(high)
-    found = Range(written, *bounds, scale=scale)
+    parsed = Range(written, *bounds, scale=scale)
     numbers = [b for b in bounds if not isinstance(b, str)]
-    least = {"log": math.ulp(0.0), "inverse": 0.0}.get(found.scale, -math.inf)
-    most = math.inf if found.scale == "inverse" else math.nextafter(math.inf, 0)
+    least = {"log": math.ulp(0.0), "inverse": 0.0}.get(parsed.scale, -math.inf)
+    most = math.inf if parsed.scale == "inverse" else math.nextafter(math.inf, 0)
     if any(not least <= n <= most for n in numbers) or numbers != sorted(set(numbers)):
-        limits = {"log": "0 < LOW < HIGH", "inverse": "0 <= LOW < HIGH"}.get(found.scale, "LOW < HIGH")
+        limits = {"log": "0 < LOW < HIGH", "inverse": "0 <= LOW < HIGH"}.get(parsed.scale, "LOW < HIGH")
         raise UsageError(f"{place}: {key}: expected {limits}, got {written!r}.")
-    return found
+    return parsed
 
 
 def bound(text: str) -> float | str:
@@ -108,20 +109,15 @@ def ranges_of(recipe: TrainingRecipe, fixed: Sequence[str] = (), asked: Sequence
         check_once(f"--range {key}", sum(text.partition("=")[0].strip() == key for text in asked))
     written = {key: (text, f"recipe {recipe.method}") for key, text in stated(recipe).items()}
     written |= {key: (text, "--range") for key, text in typed.items()}
-    values = {
-        f"{table}.{name}": v
-        for table, part in recipe.model_dump().items()
-        if isinstance(part, dict)
-        for name, v in part.items()
-    }
+    values = {f"{table}.{name}": value for table in TABLES for name, value in dict(getattr(recipe, table)).items()}
     ranges: dict[str, Range] = {}
     for key in written.keys() - {text.partition("=")[0].strip() for text in fixed}:
         text, place = written[key]
         if key not in values:
             raise UsageError(f"{place}: {nearest(key, values, 'key')}")
-        found = read(key, text, place)
+        parsed = read(key, text, place)
         whole = isinstance(values[key], int) and not isinstance(values[key], bool)
-        ranges[key] = replace(found, whole=whole and not found.choices)
+        ranges[key] = replace(parsed, whole=whole and not parsed.choices)
     if not ranges:
         raise UsageError(f"search: expected a key to draw, got none of {recipe.method}; say --range {RATE}='1e-5..1 log'.")
     return {key: ranges[key] for key in in_order(ranges)}

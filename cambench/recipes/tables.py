@@ -116,7 +116,8 @@ class TableRecipe(Strict):
     blocks beneath (0: all). `notes` hold for every measured number; `caveats` are about the paper's own data and
     numbers, and a stand-in leaves them out. `figure`: the paper shows it as a figure, so no cell has a published number.
     `stand_in` is the data set that replaces the paper's own; a file leaves it out. `cheaper`: metric -> the one that is
-    measured in its place on a stand-in. `counts`: every published row is a set of this family, and its cells count the set's
+    measured in its place on a stand-in. `search`: the split on which `reproduce --search` chooses settings, "" where the
+    paper does not search. `counts`: every published row is a set of this family, and its cells count the set's
     classes, so nothing is run; a file holds only the rows about which there is something to say.
     """
 
@@ -137,6 +138,7 @@ class TableRecipe(Strict):
     select: Select = Select()
     stand_in: str | None = None
     cheaper: dict[str, str] = {}
+    search: str = ""
     counts: Literal["supersets"] | None = None
 
     @model_validator(mode="after")

@@ -25,7 +25,8 @@ from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.network import load_network, open_run
 from cambench.stages.reporting.choice import Choice, recipes
 from cambench.stages.reproducing.inventory import find_network, find_record
-from cambench.stages.reproducing.plan import Measurement, Network, Wish
+from cambench.stages.reproducing.measurement import Measurement
+from cambench.stages.reproducing.plan import Network, Wish
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps

@@ -17,7 +17,8 @@ from tiny import TINY
 
 from cambench.recipes.tables import TableRecipe
 from cambench.stages.reproducing.inventory import at_hand, find_network, settle
-from cambench.stages.reproducing.plan import Job, Wish, eval_split, make_jobs
+from cambench.stages.reproducing.measurement import eval_split
+from cambench.stages.reproducing.plan import Job, Wish, make_jobs
 from cambench.stages.reproducing.reproduce import Plan, reproduce
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place

@@ -20,7 +20,8 @@ from cambench.stages.measuring.works import Works, evaluate_all
 from cambench.stages.network import load_network, open_run
 from cambench.stages.reproducing.cost import Known, estimate, forward, images, of_measurement
 from cambench.stages.reproducing.inventory import at_hand, find_network, settle
-from cambench.stages.reproducing.plan import Job, Measurement, Network, Wish, make_jobs
+from cambench.stages.reproducing.measurement import Measurement
+from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.runs import find_run

@@ -33,7 +33,7 @@ from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import Loaded, load_network, open_run, weights_hash
 from cambench.stages.reproducing.inventory import is_record
-from cambench.stages.reproducing.plan import Measurement
+from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record

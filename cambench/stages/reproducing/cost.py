@@ -21,6 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cambench import data, models, objectives
+from cambench.data.episodes import HELD_OUT
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.models.habits import first_pass
@@ -28,7 +29,8 @@ from cambench.models.preprocessing import SIZE
 from cambench.recipes.schema import TrainingRecipe, first_epoch
 from cambench.stages import workplace
 from cambench.stages.reproducing.devices import FLOAT32, chosen
-from cambench.stages.reproducing.plan import Job, Measurement, Network
+from cambench.stages.reproducing.measurement import Measurement
+from cambench.stages.reproducing.plan import Job, Network
 from cambench.store.records import Record, read_records
 from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import DataError
@@ -224,6 +226,8 @@ def training_images(network: Network, root: Path) -> int:
 
 def measured_images(network: Network, what: Measurement, root: Path) -> int:
     """Images of the measured split; of a few-shot episode, all that it does not train on."""
+    if what.split == HELD_OUT:
+        return images(what.dataset, "train", root) - training_images(network, root)
     n = images(what.dataset, what.split, root)
     if what.split != "episode":
         return n

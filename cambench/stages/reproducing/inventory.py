@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.models.source import source_of
 from cambench.stages import identity
+from cambench.stages.divergence import stopped
 from cambench.stages.reproducing.lacks import files_lack, images, unknown, weights_lack
-from cambench.stages.reproducing.plan import Job, Measurement, Network
+from cambench.stages.reproducing.measurement import Measurement
+from cambench.stages.reproducing.plan import Job, Network
+from cambench.stages.reproducing.roles import DRAW
 from cambench.stages.training.shared_epochs import beginning, keeper, last_shared
 from cambench.stages.workplace import Place, slug
 from cambench.store.keys import file_hash
@@ -133,7 +137,7 @@ def at_hand(network: Network, place: Place) -> bool:
 def settle(job: Job, place: Place, known: dict[str, tuple[str, ...]] | None = None) -> None:
     """Find out a job's state and, where it cannot run, everything that it lacks.
 
-    known: what was found to lack to jobs that differ in the seed alone, by their labels; it is added to.
+    known: what was found to lack to jobs that differ in the seed or in a draw alone, by their labels; it is added to.
     """
     job.reasons = unknown(job)
     if job.reasons:
@@ -141,6 +145,9 @@ def settle(job: Job, place: Place, known: dict[str, tuple[str, ...]] | None = No
         return
     network, what, known = job.network, job.measurement, {} if known is None else known
     run = find_network(network, place)
+    if network.role == DRAW and run is not None and stopped(run):
+        job.state, job.left, job.detail = "finished", 0.0, "not finite"
+        return
     trained = network.given or (run is not None and run.finished)
     begun, done = progress(job, run, place), trained
     if what is not None:
@@ -148,7 +155,8 @@ def settle(job: Job, place: Place, known: dict[str, tuple[str, ...]] | None = No
     if done:
         job.state, job.left = "finished", 0.0
         return
-    label = f"{job.label}, {'trained' if trained else 'not trained'}"
+    alike = replace(job, network=replace(network, drawn=(), role=""))  # the draws of a search read the same files
+    label = f"{alike.label}, {'trained' if trained else 'not trained'}"
     if label not in known:
         known[label] = files_lack(job, run, place)
     base = None if trained or network.base is None else find_network(network.base, place)

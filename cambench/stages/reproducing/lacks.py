@@ -20,7 +20,8 @@ from cambench.stages.images import open_split
 from cambench.stages.measuring.evaluate import check
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import LAST, checkpoint_of
-from cambench.stages.reproducing.plan import Job, Measurement, Network
+from cambench.stages.reproducing.measurement import Measurement
+from cambench.stages.reproducing.plan import Job, Network
 from cambench.stages.training.new_run import drawn
 from cambench.stages.training.opening import check_weights, open_images
 from cambench.stages.training.train import TrainJob
@@ -94,7 +95,7 @@ def complaints(*checks: Check) -> list[str]:
 def training(network: Network) -> TrainJob:
     """The training of a network as `train` is asked for it."""
     facts = (network.method, network.dataset, network.arch, network.seed, None, network.weights)
-    return TrainJob(*facts, overrides=network.overrides, preset=network.preset)
+    return TrainJob(*facts, overrides=network.settings, preset=network.preset)
 
 
 def given_weights(network: Network, place: Place) -> None:

@@ -20,6 +20,8 @@ from cambench.recipes.schema import TrainingRecipe
 from cambench.recipes.tables import CellRecipe, Select, TableRecipe, cells
 from cambench.stages import identity
 from cambench.stages.network import LAST
+from cambench.stages.reproducing import roles
+from cambench.stages.reproducing.measurement import Measurement, eval_split
 from cambench.stages.training.own import load_recipe
 from cambench.store.keys import file_hash, job_key
 from cambench.vocabulary import UsageError
@@ -37,7 +39,8 @@ class Network:
     """A network that a cell needs: trained here, or given (then `arch` is its RUN, and there is neither data nor seed).
 
     dataset: the data set's spec. preset: the table recipe's settings. overrides: `a.b=value` texts of the command line.
-    weights: the checkpoint file from which recipes begin that need one.
+    weights: the checkpoint file from which recipes begin that need one. drawn: what a search drew, as `a.b=value` texts;
+    role: what the network is to it (`roles`), "" where nothing is searched.
     """
 
     method: str
@@ -47,6 +50,13 @@ class Network:
     preset: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     file: Path | None = None
+    drawn: tuple[str, ...] = ()
+    role: str = ""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """All of its `a.b=value` texts."""
+        return *self.overrides, *self.drawn
 
     @property
     def given(self) -> bool:
@@ -59,7 +69,7 @@ class Network:
 
         Raises: UsageError for a method or a setting that is not there.
         """
-        return load_recipe(self.method, self.dataset.partition(":")[0], self.arch, self.overrides, self.preset)
+        return load_recipe(self.method, self.dataset.partition(":")[0], self.arch, self.settings, self.preset)
 
     @property
     def weights(self) -> Path | None:
@@ -75,7 +85,7 @@ class Network:
             return None
         if method is None:
             return None
-        preset, overrides = recipes.handed_down(self.recipe, self.preset, self.overrides)
+        preset, overrides = recipes.handed_down(self.recipe, self.preset, self.settings)
         return Network(method, self.recipe.arch, self.dataset, self.seed, preset, overrides)
 
     @property
@@ -108,27 +118,7 @@ class Network:
         except UsageError:
             arch = self.arch
         parts = [self.method, self.dataset, arch or "", *(f"{k.split('.')[-1]}={v}" for k, v in self.preset.items())]
-        return " ".join(filter(None, parts))
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A metric of a network on a split; explainer and target are None where it looks at no heatmap."""
-
-    metric: str
-    dataset: str
-    split: str
-    explainer: str | None = None
-    target: str | None = None
-    layer: str | None = None
-    checkpoint: str = LAST
-
-    @property
-    def label(self) -> str:
-        """For a person."""
-        epoch = "" if self.checkpoint == LAST else f", {self.checkpoint} epoch"
-        maps = f" ({', '.join(filter(None, (self.explainer, self.target, self.layer)))})" if self.explainer else ""
-        return f"{self.metric}{maps} on {self.dataset} {self.split}{epoch}"
+        return " ".join(filter(None, [*parts, roles.words(self.role, self.drawn)]))
 
 
 @dataclass(frozen=True, order=True)
@@ -177,12 +167,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Wish:
-    """What `reproduce` was asked for, beyond what is in the recipes already. on: the spec of the data set that stands in."""
+    """What `reproduce` was asked for, beyond what is in the recipes already. on: the spec of the data set that stands in.
+
+    search: how many draws of a network's settings (None: no search). ranges: `a.b=RANGE` texts in place of the recipes'.
+    """
 
     on: str | None = None
     seeds: int | None = None
     overrides: tuple[str, ...] = ()
     weights: Path | None = None
+    search: int | None = None
+    ranges: tuple[str, ...] = ()
 
     def seeds_of(self, table: TableRecipe, cell: CellRecipe) -> int:
         """How many trainings a cell takes: the paper's number; of a stand-in, at most 3."""
@@ -224,13 +219,13 @@ def measurement(select: Select, wish: Wish) -> Measurement:
     return Measurement(name, wish.spec(select.dataset), select.split or eval_split(select.dataset), **facts)
 
 
-def eval_split(name: str) -> str:
-    """The evaluation split of a data set; `eval` where the name is unknown or its folder decides."""
-    entry = data.INDEX.get(canonical(name))
-    return entry.splits[-1] if entry is not None and entry.splits else "eval"
+Expand = Callable[[Network, Measurement, str], list[tuple[Network, Measurement]]]
+"""A network, a measurement of it, the table that shows it -> what has to be measured for that."""
 
 
-def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Network], bool]) -> list[Job]:
+def make_jobs(
+    tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Network], bool], expand: Expand | None = None
+) -> list[Job]:
     """Every job once, what it needs before it, the first seed of all cells before the second.
 
     at_hand: network -> whether it is there or can be fetched, which decides between a cell's alternatives.
@@ -249,7 +244,8 @@ def make_jobs(tables: Sequence[TableRecipe], wish: Wish, at_hand: Callable[[Netw
             if seed < seeds and (seed == 0 or canonical(select.method or "") != PRETRAINED)
         ]
         for network, what, place in sorted(asked, key=lambda one: one[0].follows):
-            add(jobs, network, what, place)
+            for needed in expand(network, what, place.table) if expand else [(network, what)]:
+                add(jobs, *needed, place)
     return list(jobs.values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ from cambench.recipes.published import load_published
 from cambench.recipes.tables import TableRecipe
 from cambench.report import Table
 from cambench.report.tables.paper import paper_table
+from cambench.stages.divergence import STOPPED
 from cambench.stages.images import open_data
 from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.network import load_network, open_run
@@ -20,11 +21,13 @@ from cambench.stages.reproducing.inventory import at_hand, find_network, settle,
 from cambench.stages.reproducing.lacks import asked_of, images, split_of, training
 from cambench.stages.reproducing.launch import launch, visible
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
+from cambench.stages.reproducing.roles import DRAW, OPEN
+from cambench.stages.reproducing.searches import Searches, searches_of
 from cambench.stages.training.train import train
 from cambench.stages.workplace import Place
 from cambench.store.records import Record, records_of
 from cambench.store.runs import Run
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, NotFiniteError
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,14 @@ class Plan:
 
     tables: list[TableRecipe]
     jobs: list[Job]
+    searches: Searches | None = None
+    remake: Callable[[], Plan] | None = None
+    """Makes it anew, for what its searches have found by then."""
 
     @property
     def left(self) -> list[Job]:
-        """What there is to do and can be done."""
-        return [job for job in self.jobs if job.state in ("missing", "partly")]
+        """What there is to do and can be done; what a search decides can not, before."""
+        return [job for job in self.jobs if job.state in ("missing", "partly") and job.network.role != OPEN]
 
 
 def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
@@ -46,9 +52,11 @@ def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
     Raises: UsageError for a table, data set, architecture, row or column that there is not.
     """
     tables = recipes(choice, place)
+    searches = searches_of(tables, wish, place)
     images.cache_clear()
     with data.kept():
-        jobs, known = make_jobs(tables, wish, partial(at_hand, place=place)), dict[str, tuple[str, ...]]()
+        jobs = make_jobs(tables, wish, partial(at_hand, place=place), searches.expand if searches else None)
+        known: dict[str, tuple[str, ...]] = {}
         for job in jobs:
             settle(job, place, known)
         for job in jobs:
@@ -58,15 +66,40 @@ def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
         inherited = [reason for key in job.needs for reason in by_key[key].reasons]
         if inherited and job.state in ("missing", "partly"):
             job.state, job.reasons = "blocked", tuple(inherited)
-    return Plan(tables, jobs)
+    return Plan(tables, jobs, searches, partial(make_plan, choice, wish, place))
+
+
+def searched(plan: Plan, place: Place) -> Plan:
+    """The plan after its searches: their draws trained and measured, and the cells' jobs those of the best ones.
+
+    A search of which a draw could not be done stays open, and its cells say why.
+    """
+    assert plan.remake is not None
+    draws = [job for job in plan.left if job.network.role == DRAW]
+    failed = do(draws, plan, place)
+    after = plan.remake()
+    assert after.searches is not None
+    after.searches.keep()
+    for job in after.jobs:
+        if job.network.role == OPEN and not job.reasons:
+            own = set(job.cells)
+            lacks = (failed[other.key] for other in after.jobs if other.key in failed and own <= {*other.cells})
+            job.reasons = (f"its search is not decided: {next(lacks, 'a draw is missing')}",)
+    return after
+
+
+def do(left: Sequence[Job], plan: Plan, place: Place) -> dict[str, str]:
+    """Do jobs of a plan, one worker a device. -> key -> why it failed."""
+    if not left:
+        return {}
+    say(f"{len(left)} of {len(plan.jobs)} jobs to do")
+    return launch(left, perform, place, visible(place.device))
 
 
 def reproduce(plan: Plan, place: Place) -> tuple[list[Table], bool]:
-    """Do what is left, one worker a device. -> the tables with what was measured, and whether no cell lacks anything."""
-    left = plan.left
-    if left:
-        say(f"{len(left)} of {len(plan.jobs)} jobs to do")
-    failed = launch(left, perform, place, visible(place.device)) if left else {}
+    """Do what is left, searches first. -> the tables with what was measured, and whether no cell lacks anything."""
+    plan = plan if plan.searches is None else searched(plan, place)
+    failed = do(plan.left, plan, place)
     return tables(plan, failed, place), not failed and not any(job.reasons for job in plan.jobs)
 
 
@@ -82,7 +115,12 @@ def perform(job: Job, place: Place) -> None:
     loaded = load_network(network_run(network, place), place, layer=what.layer, checkpoint=what.checkpoint)
     spec = None if what.dataset == network.dataset else what.dataset
     dataset = open_data(loaded, place, spec, split_of(what), None)
-    say(str(evaluate(asked_of(what), loaded, dataset, place)))
+    try:
+        say(str(evaluate(asked_of(what), loaded, dataset, place)))
+    except NotFiniteError as e:
+        if network.role == DRAW:  # a network that says nothing finite is a draw that is done, and has no value
+            loaded.run.save(warnings=[*loaded.run.info.warnings, f"{STOPPED}{e}"])
+        raise
 
 
 def network_run(network: Network, place: Place) -> Run:

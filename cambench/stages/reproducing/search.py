@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cambench import data
+from cambench.explainers import INDEX as EXPLAINERS
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, find_metric
 from cambench.recipes import ranges
@@ -35,7 +36,7 @@ UNSOUND = "diverged, ended at chance, was not finite or began with such weights"
 
 @dataclass(frozen=True)
 class SearchJob:
-    """What `cambench search` was asked for. explainer "": the method's own, CALM's or the score map.
+    """What `cambench search` was asked for. explainer "": the method's own (`explainer_of`).
 
     ranges: `a.b=RANGE` texts in place of the recipe's, key by key. split: on which the metric decides, never that of the
     report.
@@ -127,8 +128,8 @@ def prepared(job: SearchJob, place: workplace.Place) -> Wanted:
 
 
 def explainer_of(recipe: TrainingRecipe) -> str:
-    """The explainer whose maps decide where none is named: CALM's own, or the score map."""
-    return "calm" if recipe.objective == "calm" else "score-map"
+    """The explainer whose maps decide where none is named: the objective's own, as CALM's, or the score map."""
+    return recipe.objective if recipe.objective in EXPLAINERS else "score-map"
 
 
 def measured(training: TrainJob, settings: Mapping[str, Any], wanted: Wanted, place: workplace.Place) -> Draw:
