@@ -32,7 +32,7 @@ def measure(
     if not (low >= 0 and high <= 1):
         raise CambenchError(f"max-box-acc: expected maps in [0, 1], got values from {low} to {high}; scale them by min-max.")
     rows = np.stack([curve(m, b, contours) for m, b in zip(heatmap.double().cpu().numpy(), box, strict=True)])
-    return {f"{least:g}": torch.from_numpy(rows >= least) for least in iou}
+    return {name: torch.from_numpy(rows >= least) for name, least in zip(names(iou), iou, strict=True)}
 
 
 def curve(heatmap: np.ndarray, box: Sequence[Box], contours: Contours = "all") -> np.ndarray:  # type: ignore[type-arg]
@@ -58,8 +58,13 @@ def inclusive_iou(a: Sequence[int], b: Sequence[int]) -> float:
 
 
 def variants(*, iou: Sequence[float] = IOUS) -> tuple[str, ...]:
-    """The names of the values: the mean's, and one a δ."""
-    return ("", *(f"{least:g}" for least in iou))
+    """The names of the values: the mean's, and one a δ where there are several."""
+    return ("", *names(iou)) if len(iou) > 1 else ("",)
+
+
+def names(iou: Sequence[float]) -> list[str]:
+    """The names of the columns, one a δ."""
+    return [f"{least:g}" for least in iou]
 
 
 def mean(columns: Mapping[str, Tensor], *, iou: Sequence[float] = IOUS) -> dict[str, float]:
@@ -67,5 +72,5 @@ def mean(columns: Mapping[str, Tensor], *, iou: Sequence[float] = IOUS) -> dict[
 
     One threshold serves the whole data set. columns: {"δ": (N,1000) bool} -> {"δ": share, "": mean}.
     """
-    shares = {name: float(columns[name].double().mean(0).max()) for name in variants(iou=iou)[1:]}
+    shares = {name: float(columns[name].double().mean(0).max()) for name in names(iou)}
     return {"": sum(shares.values()) / len(shares), **shares}
