@@ -30,6 +30,8 @@ def compare(
 ) -> None:
     """Compare image by image: difference of the means with its 95 % interval, Wilcoxon's test, Holm's correction.
 
+    A beginning that the runs of several seeds share means all of them: seed is matched with seed.
+
     Two runs, or one run's maps: cambench compare cub-cgc cub-ce; cambench compare cub-cgc -e grad-cam -e layer-cam
     """
     from cambench.stages.reporting import paired

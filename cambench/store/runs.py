@@ -171,6 +171,16 @@ def is_called(run: Run, name: str) -> bool:
     )
 
 
+def find_seeds(name: str, results: Path) -> list[Run]:
+    """The runs of one training at several seeds, of whose names a beginning is meant; none where it means something else."""
+    if "/" in name:  # a path
+        return []
+    runs = [run for run in read_runs(results, f"{escape(name)}*") if is_called(run, name)]
+    trainings = {json.dumps({**run.info.job, "seed": None}, sort_keys=True) for run in runs}
+    seeds = {run.info.seed: run for run in runs}
+    return [seeds[seed] for seed in sorted(seeds)] if len(trainings) == 1 and len(seeds) == len(runs) > 1 else []
+
+
 def find_run(name: str, results: Path) -> Run:
     """The run that a person means: its path, its name or a unique prefix; `synthbirds-cgc` is no `synthbirds-cgc-semi`.
 

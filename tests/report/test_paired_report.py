@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cambench import seeds
-from cambench.metrics import statistics
+from cambench.metrics import hierarchical, statistics
 from cambench.report.tables import paired
 from cambench.report.tables.paired import Side
 from cambench.store.records import Record, Rows
@@ -120,3 +120,23 @@ def test_what_a_person_and_a_machine_read(record: Any) -> None:
     assert plain["low"] < plain["difference"] < plain["high"]
     assert paired.probability(0.0123) == "0.012" and paired.probability(3.2e-7) == "3e-07"
     assert paired.probability(0.0) == "<1e-300" and paired.probability(1.0) == "1.000"
+
+
+def test_several_seeds_are_joined_over_seeds_and_images(record: Any) -> None:
+    by_seed = [
+        paired.compare([side(record("cgc", s, "top1", 50.0), s, IDS)], [side(record("ce", s, "top1", 50.0), 9 + s, IDS)], [])
+        for s in range(3)
+    ]
+    (joined,) = paired.over_seeds(by_seed)
+    table = torch.stack([torch.from_numpy((rows(s, IDS).values[""] - rows(9 + s, IDS).values[""]) * 100) for s in range(3)])
+    effect = hierarchical.of_rows(table, seeds.generator("paired"))
+    assert (joined.seeds, joined.numbers.n, joined.numbers.difference) == (3, 40, pytest.approx(effect.difference))
+    assert joined.numbers.interval == pytest.approx(effect.interval) and joined.over_seeds == pytest.approx(
+        effect.over_seeds
+    )
+    assert joined.p_holm == joined.numbers.p == pytest.approx(effect.p())
+    assert joined.numbers.difference == pytest.approx(joined.numbers.a - joined.numbers.b)
+    line = paired.printed(joined)
+    assert line["n"] == "3 × 40" and line["over seeds"].startswith("[") and paired.notes([joined])[:2] == list(paired.SEEDS)
+    assert paired.tidy([joined], "a", "b")[0]["seeds_low"] == joined.over_seeds[0]
+    assert "over seeds" not in paired.printed(by_seed[0][0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cambench.stages.measuring.works import Works, evaluate_all
 from cambench.stages.reporting import paired
 from cambench.stages.workplace import Place
 from cambench.store.records import read_rows, records_of, rows_path
-from cambench.store.runs import find_run
+from cambench.store.runs import Run, RunInfo, find_run, find_seeds
 from cambench.vocabulary import UsageError
 
 NAMES = ("synthbirds-cgc", "synthbirds-ce")
@@ -71,6 +72,25 @@ def test_two_explainers_or_targets_of_one_run_are_compared_image_by_image(measur
     assert found[0].numbers.difference == pytest.approx(difference.mean()) and found[0].numbers.n == len(difference)
     _, found = paired.compare(NAMES[1:], ["ch"], ["random"], ["logit", "max"], measured.results)
     assert [(c.explainer, c.target, c.numbers.difference) for c in found] == [("random", None, 0.0)] * 2  # noise is noise
+
+
+def test_a_beginning_that_several_seeds_share_means_all_of_them(tmp_path: Path) -> None:
+    for method in ("ce", "cgc"):
+        for seed in range(2):
+            info = RunInfo(
+                method=method, dataset="d", arch="a", seed=seed, job={"recipe": method, "seed": seed}, finished=True
+            )
+            path = tmp_path / "runs" / f"d-{method}-a-s{seed}-0{seed}"
+            path.mkdir(parents=True)
+            Run(path, info).save()
+    assert [run.info.seed for run in find_seeds("d-cgc", tmp_path)] == [0, 1] and find_seeds("d-cgc-a-s0", tmp_path) == []
+    a, b = (find_seeds(name, tmp_path) for name in ("d-cgc", "d-ce"))
+    assert paired.called(a) == "d-cgc-a, seeds 0, 1" and [[r.name for r in pair] for pair in paired.by_seed(a, b)] == [
+        ["d-cgc-a-s0-00", "d-ce-a-s0-00"], ["d-cgc-a-s1-01", "d-ce-a-s1-01"],
+    ]  # fmt: skip
+    stranger = replace(a[0], info=replace(a[0].info, seed=7))
+    with pytest.raises(UsageError, match="expected a seed that both have, got d-cgc-a-s0-00 and d-ce-a, seeds 0, 1"):
+        paired.by_seed([stranger], b)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from cambench import seeds
 from cambench.lookup import canonical
-from cambench.metrics import find_metric, statistics
+from cambench.metrics import find_metric, hierarchical, statistics
 from cambench.report.tables.model import Cell, with_unit
 from cambench.report.tables.select import MEASURED_ON, preference, setting
 from cambench.store.records import Record, Rows
@@ -24,6 +25,12 @@ METHOD = (
     "A − B: difference of the means over the same images; 95 %: its paired bootstrap interval over the images.",
     "p: Wilcoxon signed-rank test, two-sided; Holm: corrected for all rows of this table.",
 )
+SEEDS = (
+    "A − B: mean over the seeds of the difference over the same images; 95 %: bootstrap of seeds and images at once; over "
+    "seeds: Student's t, from 3 seeds on.",
+    "p: the larger one of the two tests, two-sided; Holm: corrected for all rows of this table.",
+)
+"""The same of several networks on each side."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class Side:
 class Comparison:
     """A metric's variant in two runs, in its unit. lacking: images that only the other run has a value for.
 
-    warnings: what went wrong in either training.
+    warnings: what went wrong in either training. rows: image id -> A − B. seeds, over_seeds: how many networks of each, and
+    Student's interval over them, where there are several.
     """
 
     metric: str
@@ -51,6 +59,9 @@ class Comparison:
     lacking: tuple[int, int]
     warnings: tuple[str, ...] = ()
     p_holm: float = 1.0
+    rows: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
+    seeds: int = 1
+    over_seeds: hierarchical.Interval | None = None
 
 
 def key(record: Record, apart: str) -> tuple[str, ...]:
@@ -79,8 +90,43 @@ def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str], apart: 
         for k in shared
         for comparison in of_key([[s for s in side if key(s.record, apart) == k] for side in (a, b)])
     ]
-    corrected = statistics.holm([comparison.numbers.p for comparison in comparisons])
-    return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)]
+    return corrected(comparisons)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with their p after Holm."""
+    values = statistics.holm([comparison.numbers.p for comparison in comparisons])
+    return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, values, strict=True)]
+
+
+def over_seeds(by_seed: Sequence[Sequence[Comparison]]) -> list[Comparison]:
+    """What the networks of every seed were compared on, over seeds and images at once."""
+    facts = ("metric", "variant", "dataset", "split", "explainer", "target")
+    keyed = [{tuple(getattr(c, name) for name in facts): c for c in own} for own in by_seed]
+    shared = [fact for fact in keyed[0] if all(fact in own for own in keyed)]
+    return corrected([joined([own[fact] for own in keyed]) for fact in shared])
+
+
+def joined(parts: Sequence[Comparison]) -> Comparison:
+    """One comparison of several seeds, of which each is a part."""
+    ids = dict.fromkeys(name for part in parts for name in part.rows)
+    table = torch.tensor([[part.rows.get(name, torch.nan) for name in ids] for part in parts], dtype=torch.float64)
+    effect, mean = hierarchical.of_rows(table, seeds.generator("paired")), table.nanmean(0)
+    numbers = statistics.Paired(
+        n=effect.images,
+        a=math.fsum(part.numbers.a for part in parts) / len(parts),
+        b=math.fsum(part.numbers.b for part in parts) / len(parts),
+        difference=effect.difference,
+        interval=effect.interval,
+        higher=int((mean > 0).sum()),
+        lower=int((mean < 0).sum()),
+        equal=int((mean == 0).sum()),
+        p=effect.p() or 0.0,
+    )
+    lacking = (sum(part.lacking[0] for part in parts), sum(part.lacking[1] for part in parts))
+    warnings = tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings))
+    own = {"seeds": len(parts), "over_seeds": effect.over_seeds, "lacking": lacking, "warnings": warnings}
+    return replace(parts[0], numbers=numbers, rows={}, **own)
 
 
 def without(comparison: Comparison, fact: str) -> Comparison:
@@ -119,18 +165,19 @@ def of_records(a: Side, b: Side) -> list[Comparison]:
 
     Raises: UsageError if they saw different images.
     """
-    rows, lacking = matched(a, b)
+    rows, lacking, ids = matched(a, b)
     record, comparisons = a.record, []
     warnings = tuple(f"{name}: {sentence}" for name, side in (("A", a), ("B", b)) for sentence in side.record.warnings)
     for variant, (left, right) in rows.items():
         numbers = statistics.compare(left, right, seeds.generator("paired"))
         facts = (record.dataset, record.split, record.explainer, record.target)
-        comparisons.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings))
+        apart = dict(zip(ids, (left - right).tolist(), strict=True))
+        comparisons.append(Comparison(record.metric, variant, *facts, numbers, lacking, warnings, rows=apart))
     return comparisons
 
 
-def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[int, int]]:
-    """Variant -> the rows (N,) of the two records over their shared images, in the metric's unit; how many each lacks.
+def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[int, int], list[str]]:
+    """Variant -> the rows (N,) of the two records over their shared images, in the metric's unit; how many each lacks; ids.
 
     Raises: UsageError if they saw different images.
     """
@@ -146,7 +193,7 @@ def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[i
         for variant in rows_a.values
         if variant in rows_b.values
     }
-    return both, (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a))
+    return both, (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a)), [rows_a.ids[i] for i in at_a]
 
 
 def check_data(a: Record, b: Record) -> None:
@@ -192,15 +239,18 @@ def printed(comparison: Comparison) -> dict[str, str]:
     cell = Cell(metric.printing.decimals)
     interval = "n = 1" if numbers.interval is None else f"[{', '.join(cell.number(end) for end in numbers.interval)}]"
     name = " ".join(filter(None, (comparison.metric, comparison.variant)))
+    several, student = comparison.seeds > 1, comparison.over_seeds
+    over = {"over seeds": f"[{', '.join(cell.number(end) for end in student)}]" if student else "–"} if several else {}
     return {
         "metric": with_unit(name, metric.printing.unit, metric.direction(comparison.variant)),
         "maps": " ".join(filter(None, (comparison.explainer, comparison.target))) or "–",
         "on": f"{comparison.dataset} {comparison.split}",
-        "n": f"{numbers.n:,}",
+        "n": f"{comparison.seeds} × {numbers.n:,}" if several else f"{numbers.n:,}",
         "A": cell.number(numbers.a),
         "B": cell.number(numbers.b),
         "A − B": cell.signed(numbers.difference),
         "95 %": interval,
+        **over,
         "p": probability(numbers.p),
         "Holm": probability(comparison.p_holm),
     }
@@ -215,7 +265,7 @@ def notes(comparisons: Sequence[Comparison]) -> list[str]:
     """What stands beneath the table."""
     lacking = {c.metric: c.lacking for c in comparisons if any(c.lacking)}
     return [
-        *METHOD,
+        *(SEEDS if any(c.seeds > 1 for c in comparisons) else METHOD),
         *dict.fromkeys(f"{sentence.rstrip('.')}." for c in comparisons for sentence in c.warnings),
         *(
             f"{m}: without {number_of(of_a, 'image')} that A lacks and {of_b:,} that B lacks."
@@ -233,6 +283,7 @@ def tidy(comparisons: Sequence[Comparison], a: str, b: str) -> list[dict[str, An
             "n": c.numbers.n, "mean_a": c.numbers.a, "mean_b": c.numbers.b, "difference": c.numbers.difference,
             **dict(zip(("low", "high"), c.numbers.interval or (None, None), strict=True)), "a_higher": c.numbers.higher,
             "a_lower": c.numbers.lower, "equal": c.numbers.equal, "p": c.numbers.p, "p_holm": c.p_holm,
+            "seeds": c.seeds, **dict(zip(("seeds_low", "seeds_high"), c.over_seeds or (None, None), strict=True)),
             "warnings": " ".join(c.warnings),
         }
         for c in comparisons

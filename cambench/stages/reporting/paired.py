@@ -18,7 +18,7 @@ from cambench.report.tables.select import LAST
 from cambench.stages.listing import output, print_rows
 from cambench.stages.workplace import run_of
 from cambench.store.records import read_rows, records_of, rows_path
-from cambench.store.runs import Run
+from cambench.store.runs import Run, find_seeds
 from cambench.vocabulary import UsageError, number_of
 
 T = TypeVar("T")
@@ -45,7 +45,8 @@ def compare(
 ) -> tuple[tuple[str, str], list[paired.Comparison]]:
     """The names of A and B, and a comparison a metric, variant, explainer and target.
 
-    A and B are two runs, or two explainers or two targets of one run.
+    A and B are two runs, or two explainers or two targets of one run; a beginning that the runs of several seeds of one
+    training share means all of them, matched by seed.
     Raises: UsageError where there is nothing to compare, a metric has no value an image, or A and B saw different images.
     """
     whole = [name for name in wanted if find_metric(name).rows.mean is not None]
@@ -54,20 +55,46 @@ def compare(
             f"compare: expected metrics with a value an image, got {whole[0]}, which has one over all; leave it out."
         )
     apart = differing(runs, explainers, targets)
-    opened = [run_of(name, results) for name in runs]
+    opened = [find_seeds(name, results) or [run_of(name, results)] for name in runs]
     explainers, targets = [find_explainer(name).name for name in explainers], [canonical(name) for name in targets]
-    names = [run.name for run in opened]
+    names = [called(its) for its in opened]
     if apart != "run":
         names = [f"{names[0]}, {name}" for name in (explainers if apart == "explainer" else targets)]
     if names[0] == names[1]:
         raise UsageError(f"compare: expected two different things, got {names[0]} twice.")
-    asked = list(zip(both(opened), both(explainers or [None]), both(targets or [None]), strict=True))
-    a, b = (sides(run, results, explainer, target, apart) for run, explainer, target in asked)
-    for name, side, (run, explainer, target) in zip(names, (a, b), asked, strict=True):
-        if not side:
-            of = "".join(f" {option} {value}" for option, value in (("-e", explainer), ("-t", target)) if value)
-            raise UsageError(f"{name} has no record to compare; measure something with `cambench eval {run.name}{of}`.")
-    return (names[0], names[1]), paired.compare(a, b, wanted, apart)
+    asked = list(zip(both(explainers or [None]), both(targets or [None]), strict=True))
+
+    def of_pair(pair: tuple[Run, Run]) -> list[paired.Comparison]:
+        a, b = (sides(run, results, *maps, apart) for run, maps in zip(pair, asked, strict=True))
+        for name, side, run, (explainer, target) in zip(names, (a, b), pair, asked, strict=True):
+            if not side:
+                of = "".join(f" {option} {value}" for option, value in (("-e", explainer), ("-t", target)) if value)
+                raise UsageError(f"{name} has no record to compare; measure something with `cambench eval {run.name}{of}`.")
+        return paired.compare(a, b, wanted, apart)
+
+    first, *others = [of_pair(pair) for pair in by_seed(*both(opened))]
+    return (names[0], names[1]), paired.over_seeds([first, *others]) if others else first
+
+
+def called(runs: Sequence[Run]) -> str:
+    """A run's name, or what the names of several seeds begin with, and the seeds."""
+    if len(runs) == 1:
+        return runs[0].name
+    return f"{runs[0].name.rpartition('-s')[0]}, seeds {', '.join(str(run.info.seed) for run in runs)}"
+
+
+def by_seed(a: Sequence[Run], b: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """The runs of A and B of equal seeds; one of each whatever its seed.
+
+    Raises: UsageError where several of them have no seed in common.
+    """
+    if len(a) == len(b) == 1:
+        return [(a[0], b[0])]
+    others = {run.info.seed: run for run in b}
+    pairs = [(run, others[run.info.seed]) for run in a if run.info.seed in others]
+    if not pairs:
+        raise UsageError(f"compare: expected a seed that both have, got {called(a)} and {called(b)}.")
+    return pairs
 
 
 def differing(runs: Sequence[str], explainers: Sequence[str], targets: Sequence[str]) -> str:
