@@ -137,6 +137,13 @@ def test_a_method_at_another_weight_is_another_method(case: Case) -> None:
     case.add("ce", range(5), 0.0)
     made = case.judged(CH + CGC)
     assert made.verdict == "supported" and made.findings[0].seeds == (0, 1, 2), "not the five seeds at 1"
+    held = load("cgc", "cub", "resnet50", preset={"data.held_out": 0.2}).model_dump(mode="json")
+    lone = Case(case.make).add("cgc", range(3), 0.05, job={"recipe": held}).add("ce", range(3), 0.0)
+    assert lone.judged(CH + CGC).where is None, "with images held out it is no run of the method"
+    held = load("ce", "cub", "resnet50", preset={"data.held_out": 0.2}).model_dump(mode="json")
+    two = Case(case.make).add("cgc", range(3), 0.05, job={"recipe": own}).add("ce", range(3), 0.0, job={"recipe": held})
+    said = two.judged(CH + CGC).findings[0].notes
+    assert said == ("ce is not measured at its recipe's constants (data.held_out differs)",)
     ladder = 'b = { method = "cgc", settings = { "objective_settings.weight" = 1.0 } }\n'
     made = case.judged(CH + CGC.replace('b = { method = "ce" }\n', ladder))
     assert made.verdict == "supported" and made.findings[0].second == "cgc weight 1"

@@ -74,17 +74,23 @@ def as_its_recipe(record: Record, select: Select) -> bool:
     So a run of λ = 1 is never taken for the method at the paper's λ, nor one with images held out for one without. How
     long, at which rate and size it was trained is not asked. A run without a recipe (given, added) counts as it is.
     """
+    return not other_constants(record, select)
+
+
+def other_constants(record: Record, select: Select) -> list[str]:
+    """The constants in which a run is not as its method's recipe with the selection's settings: `data.masks`."""
     stored = recipe_of(record)
     if not all(isinstance(stored.get(table), dict) for table in CONSTANTS):
-        return True
+        return []
     settings = {key: value for key, value in select.settings.items() if key != "dataset"}
     own = constants(
         record.method, str(stored.get("dataset", record.dataset)), record.arch, json.dumps(settings, sort_keys=True)
     )
     if own is None:
-        return False
-    drawn = {"trained on", "measured on"}
-    return all({k: v for k, v in stored[table].items() if k not in drawn} == own[table] for table in CONSTANTS)
+        return ["method"]
+    drawn = ("trained on", "measured on")
+    keys = [(table, key) for table in CONSTANTS for key in {**stored[table], **own[table]} if key not in drawn]
+    return [f"{table}.{key}" for table, key in keys if stored[table].get(key) != own[table].get(key)]
 
 
 @lru_cache(maxsize=256)
@@ -107,7 +113,7 @@ def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[
     every = [groups(r for r in records if matches(select, r) and as_its_recipe(r, select)) for select in selects]
     for select, its in zip(selects, every, strict=True):
         if not its:
-            raise UsageError(f"{words(select, selects)} is not measured")
+            raise UsageError(f"{words(select, selects)} is not measured{instead(select, records)}")
     ranked = [(rank(combination), combination) for combination in itertools.product(*(enumerate(its) for its in every))]
     _, best = min(ranked, key=lambda one: one[0])
     seeds = shared_seeds([group for _, group in best])
@@ -115,6 +121,12 @@ def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[
         raise UsageError("no seed of one is a seed of the other")
     by_seed = [{record.seed: record for record in group} for _, group in best]
     return [[own[seed] for seed in seeds] for own in by_seed], differing([group for _, group in best])
+
+
+def instead(select: Select, records: Sequence[Record]) -> str:
+    """` at its recipe's constants (data.masks)`, where it is measured at others; "" where it is not measured at all."""
+    others = [other_constants(record, select) for record in records if matches(select, record)]
+    return f" at its recipe's constants ({', '.join(min(others, key=len))} differs)" if others else ""
 
 
 def rank(combination: Sequence[tuple[int, Group]]) -> tuple[int, ...]:
