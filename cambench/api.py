@@ -232,12 +232,15 @@ def reproduce(
     claims: Names = (),
     dry_run: bool = False,
     verbose: bool = False,
+    device_there: str | None = None,
     on: str | None = None,
     arch: str | None = None,
     seeds: int | None = None,
     rows: Names = (),
     columns: Names = (),
     settings: Names = (),
+    search: int | None = None,
+    ranges: Names = (),
     weights: File | None = None,
     data_root: File | None = None,
     results: File | None = None,
@@ -247,8 +250,8 @@ def reproduce(
 ) -> Tables:
     """Train and measure whatever papers' tables still lack -> the tables; a footnote says what a cell lacks, and why.
 
-    claims: what decides these, in place of tables. dry_run: only print what would be done, verbose: in more lines; the
-    tables hold what is there.
+    claims: what decides these, in place of tables. dry_run: only print what would be done, verbose: in more lines,
+    device_there: for a device that is not here; the tables hold what is there.
     """
     from cambench.report import Tables
     from cambench.stages import workplace
@@ -259,9 +262,10 @@ def reproduce(
 
     place = workplace.place(data_root, results, device, workers, download)
     choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch, names_of(claims))
-    plan = stage.make_plan(choice, Wish(on, seeds, tuple(names_of(settings)), path_of(weights)), place)
+    wish = Wish(on, seeds, tuple(names_of(settings)), path_of(weights), search, tuple(names_of(ranges)))
+    plan = stage.make_plan(choice, wish, place)
     if dry_run:
-        print_plan(plan, place, verbose=verbose)
+        print_plan(plan, place, verbose=verbose, device=device_there)
     return Tables(stage.tables(plan, {}, place) if dry_run else stage.reproduce(plan, place)[0])
 
 
@@ -282,10 +286,7 @@ def compare(
     *,
     results: File | None = None,
 ) -> pd.DataFrame:
-    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant.
-
-    Its columns: the difference of the means with its 95 % interval, Wilcoxon's p, Holm's p, and what they are of.
-    """
+    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant, with tests."""
     import pandas as pd
 
     from cambench.report.tables.paired import tidy

@@ -99,8 +99,6 @@ def reproduce(
 
     place = o.place(data_root, results, device, workers, download)
     choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())
-    if ranges and search is None:
-        raise UsageError("--range: expected --search N beside it, whose draws are taken from it.")
     wish = Wish(on, seeds, tuple(settings or ()), weights, search, tuple(ranges or ()))
     plan = stage.make_plan(choice, wish, place)
     if dry_run:

@@ -128,8 +128,10 @@ INDEX: dict[str, Objective] = named(
         "cutmix": Objective(CROP, cutmix.Settings, cutmix.step, "Yun et al. 2019"),
         "has": Objective(CROP, has.Settings, has.step, "Singh and Lee 2017"),
         "adl": Objective(CROP, adl.Settings, adl.step, "Choe and Shim 2019; WSOL benchmark (rivals protocol §6)"),
-        "acol": Objective(CROP, acol.Settings, acol.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §3)"),
-        "spg": Objective(CROP, spg.Settings, spg.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §4)"),
+        "acol": Objective(
+            CROP, acol.Settings, acol.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §3)", passes=5
+        ),
+        "spg": Objective(CROP, spg.Settings, spg.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §4)", passes=4),
         "corm": Objective(CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
         "bce": Objective(
             CROP, cross_entropy.Settings, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True

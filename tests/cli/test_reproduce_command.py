@@ -130,7 +130,7 @@ def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(reproduce: Ca
     (["cgc/6", "--launcher", "slurm"], "expected local"),
     (["cgc/6", "--latex", "--csv"], "one at a time"),
     (["cgc/6", "--device", "cuda:9", "--on", "synthbirds"], "not available here"),
-    ([], "Missing argument"),
+    ([], "expected TABLE... or --claims CLAIM"),
 ], ids=str)  # fmt: skip
 def test_what_is_typed_wrong_is_one_line_and_code_2(
     arguments: list[str], said: str, reproduce: Callable[..., Said], tmp_path: Path

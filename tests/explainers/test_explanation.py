@@ -72,8 +72,9 @@ def test_model_images_and_weights_are_left_alone(explainer: str, head: str) -> N
     net.stem[1].eval()
     net.fc.weight.requires_grad_(False)
     before, pixels = state(net), x.clone()
-    if explainer in ("cam", "score-map", "min-max-cam") and head == "inplace-relu":
-        with pytest.raises(UsageError, match=f"{explainer} needs a head"):
+    refusal = "expected a network with ACoL's two classifiers" if explainer == "acol" else f"{explainer} needs a head"
+    if explainer == "acol" or (explainer in ("cam", "score-map", "min-max-cam") and head == "inplace-relu"):
+        with pytest.raises(UsageError, match=refusal):
             explain(net, x, explainer, layer="stage")
     else:
         explain(net, x, explainer, layer="stage")

@@ -257,7 +257,7 @@ def test_torchvision_weights_come_from_the_cache_or_ask_for_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(UsageError, match=r"resnet18: .*resnet18-f37072fd\.pth.*--download, or --weights FILE"):
+    with pytest.raises(UsageError, match=r"resnet18: .*resnet18-f37072fd\.pth.*--download, or put the file there"):
         build("resnet18", 1000, weights="torchvision")
     own = build("resnet18", seed=1).state_dict()
     (tmp_path / "checkpoints").mkdir()

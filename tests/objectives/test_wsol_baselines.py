@@ -139,7 +139,7 @@ def test_cells_of_an_image_of_224_pixels(cell: int, count: int) -> None:
 
 
 def test_four_large_cells_are_all_hidden_in_a_fifth_of_the_images() -> None:
-    """Rivals protocol §6: cells of 120 px and a rate of 0.66 leave 18.97 % of the images blank."""
+    """HaS of the rivals protocol §6: cells of 120 px and a rate of 0.66 leave 18.97 % of the images blank."""
     blank = (hide(torch.ones(20000, 1, 2, 2), 1, 0.66, generator()) == 0).flatten(1).all(1)
     assert float(blank.float().mean()) == pytest.approx(0.189747, abs=0.01)
 

@@ -8,7 +8,7 @@ from cambench.data import INDEX
 from cambench.recipes import load as recipes
 from cambench.stages.training.own import load_recipe
 
-PLACES = ("paper", "Hard-ImageNet's suite", "our choice", "not used")
+PLACES = ("paper", "Hard-ImageNet's suite", "our choice", "not used", "the network's own preprocessing")
 """How a source begins. The paper's code is not public, so no constant of its methods is from "authors' code"."""
 OWN = sorted(m for m in recipes.METHODS if recipes.word(m, "source").startswith(("ContrastiveCAM", "Hard-ImageNet's suite")))
 

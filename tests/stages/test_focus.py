@@ -21,6 +21,7 @@ from cambench.recipes.load import load as load_recipe
 from cambench.recipes.presets import overrides as recipes_overrides
 from cambench.stages.network import load_network
 from cambench.stages.training.focus import masks_of
+from cambench.stages.training.opening import open_images
 from cambench.stages.training.train import TrainJob, prepare_lessons, train
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint
@@ -125,7 +126,9 @@ def test_all_methods_see_the_same_crops_or_the_same_crops_drawn_anew(place: Plac
     def crops(method: str, *overrides: str) -> torch.Tensor:
         recipe = load_recipe(method, "synthbirds", overrides=[*TINY, *tight, *overrides])
         objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
-        lessons = prepare_lessons(TrainJob(method, "synthbirds"), recipe, objective, place)
+        job = TrainJob(method, "synthbirds")
+        images = open_images(job, recipe, objective, place.data)
+        lessons = prepare_lessons(job, recipe, objective, images, place)
         return torch.cat([batch.views["crop"] for batch in lessons.epoch(0)])
 
     anew = "data.redraw=10"

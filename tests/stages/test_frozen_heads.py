@@ -17,6 +17,7 @@ from cambench.data.regions import regions_in_view
 from cambench.data.views import View
 from cambench.stages.training.focus import masks_of
 from cambench.stages.training.loop import batch_statistics, learning
+from cambench.stages.training.opening import open_images
 from cambench.stages.training.own import load_recipe
 from cambench.stages.training.train import TrainJob, prepare_lessons, train
 from cambench.stages.workplace import Place
@@ -79,7 +80,9 @@ def test_a_head_learns_as_the_suite_trains_it(place: Place) -> None:
     run = train(TrainJob("ce-head", "synthbirds", weights=base, overrides=overrides), place)
     recipe = load_recipe("ce-head", "synthbirds", overrides=overrides)
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
-    lessons = prepare_lessons(TrainJob("ce-head", "synthbirds"), recipe, objective, place)
+    job = TrainJob("ce-head", "synthbirds")
+    images = open_images(job, recipe, objective, place.data)
+    lessons = prepare_lessons(job, recipe, objective, images, place)
     network = models.build(recipe.arch, len(lessons.dataset.classes), weights=base)
     adam = torch.optim.Adam(network.fc.parameters(), lr=recipe.optimizer.lr, betas=(0.9, 0.999), weight_decay=1e-4)
     for epoch in range(2):

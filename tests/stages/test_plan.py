@@ -242,7 +242,9 @@ def test_measurements_take_the_passes_that_are_reckoned(place: Place, tmp_path: 
         ("iauc", "smoothgrad"): 5 + 151,
     }.items():
         what = Measurement(metric, "synthbirds", "test", explainer, "logit")
-        assert of_measurement(network, what, known).seconds * known.nominal[0] / one == pytest.approx(passes)
+        assert of_measurement(network, what, known).seconds * known.on.device.rate("float32")[0] / one == pytest.approx(
+            passes
+        )
 
 
 def test_estimates_use_what_was_measured_on_this_device(place: Place, tmp_path: Path) -> None:

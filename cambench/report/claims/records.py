@@ -126,7 +126,7 @@ def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[
 def instead(select: Select, records: Sequence[Record]) -> str:
     """` at its recipe's constants (data.masks)`, where it is measured at others; "" where it is not measured at all."""
     others = [other_constants(record, select) for record in records if matches(select, record)]
-    return f" at its recipe's constants ({', '.join(min(others, key=len))} differs)" if others else ""
+    return f" at its recipe's constants ({', '.join(sorted(others, key=len)[0])} differs)" if others else ""
 
 
 def rank(combination: Sequence[tuple[int, Group]]) -> tuple[int, ...]:

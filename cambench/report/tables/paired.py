@@ -125,8 +125,15 @@ def joined(parts: Sequence[Comparison]) -> Comparison:
     )
     lacking = (sum(part.lacking[0] for part in parts), sum(part.lacking[1] for part in parts))
     warnings = tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings))
-    own = {"seeds": len(parts), "over_seeds": effect.over_seeds, "lacking": lacking, "warnings": warnings}
-    return replace(parts[0], numbers=numbers, rows={}, **own)
+    return replace(
+        parts[0],
+        numbers=numbers,
+        rows={},
+        seeds=len(parts),
+        over_seeds=effect.over_seeds,
+        lacking=lacking,
+        warnings=warnings,
+    )
 
 
 def without(comparison: Comparison, fact: str) -> Comparison:

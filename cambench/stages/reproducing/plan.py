@@ -179,6 +179,10 @@ class Wish:
     search: int | None = None
     ranges: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.ranges and self.search is None:
+            raise UsageError("--range: expected --search N beside it, whose draws are taken from it.")
+
     def seeds_of(self, table: TableRecipe, cell: CellRecipe) -> int:
         """How many trainings a cell takes: the paper's number; of a stand-in, at most 3."""
         usual = cell.seeds if table.stand_in is None else min(cell.seeds, STAND_IN_SEEDS)
