@@ -6,17 +6,30 @@ import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from cambench.lookup import canonical
 from cambench.recipes.schema import Strict
 
 
 class Experiment(Strict):
-    """What is to be measured. `claims`: ids or papers; `on`: data sets, each for itself."""
+    """What is to be measured. `claims`: ids or papers; `on`: data sets, each for itself.
+
+    `layer`: the one that is explained where a claim is about explanations, "" for the last stage.
+    """
 
     summary: str
     claims: list[str]
     on: list[str]
+    layer: str = ""
+
+
+class Asked(NamedTuple):
+    """A claim or paper by name, the data set that it is tested on (None: its own), the explained layer ("": the last)."""
+
+    name: str
+    on: str | None
+    layer: str = ""
 
 
 @cache
@@ -26,16 +39,17 @@ def experiments() -> dict[str, Experiment]:
     return {name: Experiment(**facts) for name, facts in tomllib.loads(text).items()}
 
 
-def asked(names: Sequence[str], on: str | None) -> list[tuple[str, str | None]]:
-    """Each claim or paper that is meant, with the data set that it is tested on; None for the paper's own.
+def asked(names: Sequence[str], on: str | None) -> list[Asked]:
+    """Every claim or paper that is meant.
 
-    names: experiments, papers, ids of claims, files. on: instead of an experiment's own data sets.
+    names: experiments, papers, ids of claims, files. on: in place of an experiment's own data sets and their layer.
     """
-    pairs: list[tuple[str, str | None]] = []
+    made: list[Asked] = []
     for name in names:
         known = experiments().get(canonical(name))
         if known is None:
-            pairs.append((name, on))
+            made.append(Asked(name, on))
         else:
-            pairs += [(claim, dataset) for dataset in ([on] if on else known.on) for claim in known.claims]
-    return list(dict.fromkeys(pairs))
+            layer, places = ("", [on]) if on else (known.layer, known.on)
+            made += [Asked(claim, place, layer) for place in places for claim in known.claims]
+    return list(dict.fromkeys(made))

@@ -105,6 +105,9 @@ def test_experiments_name_claims_and_data_that_there_are() -> None:
 
     for experiment in experiments().values():
         assert load_claims(experiment.claims) and all(data.resolve(name) for name in experiment.on)
-    assert asked(["E1-small"], None) == [("cgc-ch", "tiny-imagenet-small-box"), ("cgc-negatives", "tiny-imagenet-small-box")]
-    assert asked(["e1-small", "cgc-ch"], "cub-50") == [("cgc-ch", "cub-50"), ("cgc-negatives", "cub-50")]
-    assert asked(["cgc"], None) == [("cgc", None)]
+    small = "tiny-imagenet-small-box"
+    assert asked(["E1-small"], None) == [("cgc-ch", small, ""), ("cgc-negatives", small, "")]
+    assert asked(["e1-small", "cgc-ch"], "cub-50") == [("cgc-ch", "cub-50", ""), ("cgc-negatives", "cub-50", "")]
+    assert asked(["cgc"], None) == [("cgc", None, "")] and {one.layer for one in asked(["e3"], None)} == {
+        experiments()["e3"].layer
+    }

@@ -87,6 +87,17 @@ def test_the_papers_own_data_and_experiments(place: Place) -> None:
     )
 
 
+def test_an_experiment_says_which_layer_is_explained(place: Place) -> None:
+    (table,) = make_plan(Choice((), claims=["e3"]), Wish(), place).tables
+    layers = {(row.select[0].metric, row.select[0].explainer): row.select[0].layer for row in table.rows}
+    inner = "features.network._blocks.10"
+    assert layers == {
+        ("relative-probability", "grad-cam"): inner,
+        ("relative-probability", "hires-cam"): inner,
+        ("gradient-sign", "gradient"): None,
+    }
+
+
 def run_called(place: Place, method: str) -> str:
     """The run of a method at its own constants, by its path."""
     runs = read_runs(place.results, f"synthbirds-{method}-*-s0-*")

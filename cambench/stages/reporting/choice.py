@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cambench import data, models
+from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.recipes import stand_in
 from cambench.recipes.claims import Claim, load_claims
@@ -70,19 +71,15 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
 
 def of_claims(choice: Choice) -> list[TableRecipe]:
     """What decides the claims, as a table a paper and data set: a row a measurement, once for all its claims."""
-    made: dict[tuple[str, str | None], list[Claim]] = {}
-    for name, on in asked(choice.claims, choice.on):
+    made: dict[tuple[str, str | None], list[Line]] = {}
+    for name, on, layer in asked(choice.claims, choice.on):
         for claim in load_claims([name]):
-            made.setdefault((claim.paper, on), []).append(claim)
-    rows = [
-        (paper, on, [line for claim in claims for line in lines(claim, on, choice.arch)])
-        for (paper, on), claims in made.items()
-    ]
-    if not any(its for *_, its in rows):
+            made.setdefault((claim.paper, on), []).extend(lines(claim, on, choice.arch, layer))
+    if not any(made.values()):
         raise UsageError(
             f"--claims {' '.join(choice.claims)}: expected something to measure, got what nothing here measures."
         )
-    return [table_of(paper, on, list({line.key: line for line in its}.values())) for paper, on, its in rows if its]
+    return [table_of(paper, on, list({line.key: line for line in its}.values())) for (paper, on), its in made.items() if its]
 
 
 def table_of(paper: str, on: str | None, rows: list[Line]) -> TableRecipe:
@@ -103,8 +100,11 @@ def table_of(paper: str, on: str | None, rows: list[Line]) -> TableRecipe:
     )
 
 
-def lines(claim: Claim, on: str | None, arch: str | None) -> list[Line]:
-    """One line a measurement that a claim looks at, on its own first data set or on another."""
+def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> list[Line]:
+    """One line a measurement that a claim looks at, on its own first data set or on another.
+
+    layer: explained in place of the last stage, by explainers that look at a layer, where the claim is about explanations.
+    """
     if on is None:
         own, network = claim.on[0], claim.arch
     else:
@@ -115,6 +115,8 @@ def lines(claim: Claim, on: str | None, arch: str | None) -> list[Line]:
     made = []
     for select in (side for one in claim.parts for side in claim.sides(one)):
         here = moved(select, claim, Where(own, network, select.method or ""))
+        if layer and claim.about == "explanation" and find_explainer(here.explainer or "grad-cam").space != "input":
+            here = here.model_copy(update={"layer": layer})
         label = " ".join(f"{value}" for value in here.model_dump(exclude_none=True, exclude={"settings"}).values())
         settings = ", ".join(f"{key}={value}" for key, value in here.settings.items())
         made.append(Line(label=[f"{label} {settings}".strip()], select=[here], seeds=claim.seeds))

@@ -35,7 +35,7 @@ def judgements(names: Sequence[str], place: Place, on: str | None = None) -> lis
     labels are as those of the claim's own. Raises: UsageError for an unknown claim or data set.
     """
     judged, pairs = evidence(place.results), dict[tuple[str, str | None], Claim]()
-    for name, spec in asked(names or papers(), on):
+    for name, spec, _ in asked(names or papers(), on):
         pairs |= {(claim.id, spec): claim for claim in load_claims([name])}
     return with_holm([j for (_, spec), claim in pairs.items() for j in everywhere(claim, judged, standing(claim, spec))])
 
