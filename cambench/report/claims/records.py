@@ -157,10 +157,10 @@ def words(select: Select, beside: Sequence[Select]) -> str:
     """A side in words: its method and settings, and what of its maps differs from the others: `cgc weight 0`."""
     maps = [name for name in ("explainer", "target") if len({getattr(other, name) for other in beside}) > 1]
     alone = len({other.method for other in beside}) == 1 and bool(maps) and not select.settings
-    said = [*([] if alone or not select.method else [select.method]), *(str(getattr(select, name)) for name in maps)]
+    parts = [*([] if alone or not select.method else [select.method]), *(str(getattr(select, name)) for name in maps)]
     varied = {k: v for k, v in select.settings.items() if any(other.settings.get(k) != v for other in beside)}
     return " ".join(
-        [*said, *(f"{key.rpartition('.')[2].replace('_', ' ')} {shown(value)}" for key, value in varied.items())]
+        [*parts, *(f"{key.rpartition('.')[2].replace('_', ' ')} {shown(value)}" for key, value in varied.items())]
     )
 
 

@@ -119,7 +119,7 @@ def at(claim: Claim, where: Where, evidence: Evidence) -> Judgement:
         verdict = "contradicted"
     elif set(verdicts) in ({"supported"}, {"not measured"}):
         verdict = verdicts[0]
-    return Judgement(claim, where, verdict, tuple(findings), tuple(said(by_part, verdicts)))
+    return Judgement(claim, where, verdict, tuple(findings), tuple(remarks(by_part, verdicts)))
 
 
 def whole(findings: Sequence[Finding]) -> Verdict:
@@ -139,7 +139,7 @@ def whole(findings: Sequence[Finding]) -> Verdict:
     return "contradicted" if against else "undecided"
 
 
-def said(by_part: Sequence[Sequence[Finding]], verdicts: Sequence[Verdict]) -> list[str]:
+def remarks(by_part: Sequence[Sequence[Finding]], verdicts: Sequence[Verdict]) -> list[str]:
     """How the parts stand, who does not beat a control or floor, and what the comparisons have to say."""
     sentences = []
     if len(verdicts) > 1:

@@ -168,9 +168,11 @@ def markdown(judgements: Sequence[Judgement], *, every: bool = False, power: boo
     for paper, own in by_paper(judgements).items():
         lines = rows(own, every=every, power=power)
         grid = [md.bar(list(lines[0])), "|" + " --- |" * len(lines[0]), *(md.bar(list(line.values())) for line in lines)]
-        said = [f"- **{claim.id}**: {md.escape(claim.sentence)} ({md.escape(claim.source)})" for claim in claims_of(own)]
+        sentences = [
+            f"- **{claim.id}**: {md.escape(claim.sentence)} ({md.escape(claim.source)})" for claim in claims_of(own)
+        ]
         blocks.append(
-            "\n".join([f"### {paper}", "", *grid, "", *said, *(f"- {md.escape(text)}" for text in notes(own)), ""])
+            "\n".join([f"### {paper}", "", *grid, "", *sentences, *(f"- {md.escape(text)}" for text in notes(own)), ""])
         )
     return "\n".join(blocks)
 

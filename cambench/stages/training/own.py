@@ -36,8 +36,8 @@ def load_recipe(
     python = arch is not None and arch.startswith(PYTHON)
     own += settings(arch) if arch is not None and python else []
     if python:  # what the recipe says of this very network goes before what it declares
-        said = recipes.chosen_for(method, entry.name, arch, frozenset({"dataset", "arch"}))
-        own = [setting for setting in own if setting[1] not in said]
+        constants = recipes.chosen_for(method, entry.name, arch, frozenset({"dataset", "arch"}))
+        own = [setting for setting in own if setting[1] not in constants]
     if SIZE in given:
         own = [setting for setting in own if setting[1] != RESIZE]  # a side before the crop to another size
     recipe = recipes.load(method, entry.name, arch, overrides, preset, own=own)

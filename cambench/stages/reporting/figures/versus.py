@@ -100,6 +100,6 @@ def between(shown: Scene, one: Best) -> tuple[Row, dict[str, Any]]:
         for c, other in names.items()
         if c != own
     ]
-    said = [{"class": shown.dataset.classes[c], "p": p} for c, p in zip(names, one.p, strict=True)]
+    predictions = [{"class": shown.dataset.classes[c], "p": p} for c, p in zip(names, one.p, strict=True)]
     row = replace(row_of(shown, one, [*alone, *pairs]), mask=shown.object_mask(one.row))
-    return row, {**shown.sample(one.row), "classes": said}
+    return row, {**shown.sample(one.row), "classes": predictions}
