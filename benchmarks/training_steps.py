@@ -34,6 +34,8 @@ from cambench.store.runs import Run
 from cambench.vocabulary import Batch, Dataset, Sample, UsageError
 
 ARCH, BATCH, SIZE, TARGET = "resnet18", 32, 64, 1.05
+PIXELWISE = 20
+"""Classes of a segmentation, SBD's: the scores of 200 at every pixel would cost more than the network."""
 PASSES, UPDATE, OURS = "bare passes", "torch's update", "training step"
 FLOOR = f"{PASSES} and {UPDATE}"
 DATASET = "cub"
@@ -164,16 +166,21 @@ def floor(objective: Objective) -> Floor:
 def case_of(method: str, arch: str, size: int, n: int) -> Case:
     """A method as its recipe has it, but for architecture, images and classes."""
     recipe = recipes.load(method, DATASET, arch, [f"input.size={size}", f"train.batch_size={n}"])
-    model = models.build(arch, CLASSES, surgery=recipe.model.surgery, seed=0)
+    objective, _ = make(recipe.objective, recipe.objective_settings)
+    model = models.build(arch, classes_of(objective), surgery=recipe.model.surgery, seed=0)
     layer, head = explained_layer(model, recipe)
     network = Network(prepare(model, recipe, "cpu"), layer, head, recipe.train.precision, recipe.input.colours)
-    objective, _ = make(recipe.objective, recipe.objective_settings)
     return Case(method, recipe, objective, network, batch_of(objective, size, n))
+
+
+def classes_of(objective: Objective) -> int:
+    """How many classes a method learns here."""
+    return PIXELWISE if objective.name == "segmentation" else CLASSES
 
 
 def batch_of(objective: Objective, size: int, n: int) -> Batch:
     """A random batch with all that the objective asks for; every mask is a quarter of the image."""
-    label, rows = torch.arange(n) % CLASSES, tuple(range(n))
+    label, rows = torch.arange(n) % classes_of(objective), tuple(range(n))
     regions = torch.full((n, size, size), -1)
     regions[:, : size // 2, : size // 2] = label[:, None, None]
     unlabelled = Batch({name: images(n, size) for name in objective.unlabelled}, torch.full_like(label, -1), rows)
@@ -195,7 +202,7 @@ def batch_of(objective: Objective, size: int, n: int) -> Batch:
 def steps(case: Case, folder: Path) -> dict[str, Callable[[], object]]:
     """The contestants: the passes of the floor, the loop's step on the case's batch, and the update that is part of it."""
     n = len(case.batch.rows)
-    classes = tuple(str(c) for c in range(CLASSES))
+    classes = tuple(str(c) for c in range(classes_of(case.objective)))
     dataset = Dataset("random", "train", folder, classes, tuple(Sample(str(i), folder, i) for i in range(n)))
     step = make(case.recipe.objective, case.recipe.objective_settings)[1]
     phase = Phase(step, Lessons(dataset, {}, n, 0, epochs=case.recipe.train.epochs), frozen=case.objective.frozen)
