@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from cambench.metrics import find_metric
+from cambench.recipes.load import load
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_table
 from cambench.report.formats.latex import latex
 from cambench.report.formats.markdown import markdown
 from cambench.report.tables.paper import paper_table
+from cambench.report.tables.select import groups, other_constants
 from cambench.report.tables.summary import summary
 from cambench.stages.reporting.selection import Selection, captioned
 from cambench.vocabulary import UsageError
@@ -88,3 +90,14 @@ def test_a_caption_of_ones_own_stands_alone(records: list[Any]) -> None:
     assert text.startswith(f"### {made[0].id}\n") and "- Where the heat lies\n" in text
     with pytest.raises(UsageError, match=r"--caption: expected one table, got 2 \(cub, cub\)"):
         captioned([*made, *made], "x")
+
+
+def test_of_several_settings_the_methods_own_is_shown_first(record: Any) -> None:
+    """Trained for one table with boxes as masks, for another as its recipe has it; neither departs from its table."""
+    own = load("cfce", "synthbirds", "resnet8").model_dump(mode="json")
+    boxes = {**own, "data": {**own["data"], "masks": "boxes"}}
+    facts = {"dataset": "synthbirds", "arch": "resnet8"}
+    records = [record("cfce", 0, "top1", 90.0, job={"recipe": recipe}, run=name, **facts) for name, recipe in
+               (("a", boxes), ("b", own))]  # fmt: skip
+    assert [group[0].run for group in groups(records)] == ["b", "a"]
+    assert other_constants(records[0], {}) == ["data.masks"] and not other_constants(records[0], {"data.masks": "boxes"})

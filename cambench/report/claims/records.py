@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from cambench.data.index import INDEX
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.recipes.claims import Claim, Part
-from cambench.recipes.load import load
 from cambench.recipes.stand_in import STAYING
 from cambench.recipes.tables import Select
-from cambench.report.tables.select import bare, groups, matches, recipe_of
+from cambench.report.tables.select import bare, groups, matches, other_constants, recipe_of
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
 Group = Sequence[Record]
 """Records that differ in nothing but the seed."""
-CONSTANTS = ("objective_settings", "data")
-"""The tables of a recipe that are a method's own, in which a run must be as its recipe says."""
 ALIKE = ("train", "optimizer", "schedule", "input")
 """Those in which methods that are compared should be alike."""
 
@@ -74,34 +69,7 @@ def as_its_recipe(record: Record, select: Select) -> bool:
     So a run of λ = 1 is never taken for the method at the paper's λ, nor one with images held out for one without. How
     long, at which rate and size it was trained is not asked. A run without a recipe (given, added) counts as it is.
     """
-    return not other_constants(record, select)
-
-
-def other_constants(record: Record, select: Select) -> list[str]:
-    """The constants in which a run is not as its method's recipe with the selection's settings: `data.masks`."""
-    stored = recipe_of(record)
-    if not all(isinstance(stored.get(table), dict) for table in CONSTANTS):
-        return []
-    settings = {key: value for key, value in select.settings.items() if key != "dataset"}
-    own = constants(
-        record.method, str(stored.get("dataset", record.dataset)), record.arch, json.dumps(settings, sort_keys=True)
-    )
-    if own is None:
-        return ["method"]
-    drawn = ("trained on", "measured on")
-    keys = [(table, key) for table in CONSTANTS for key in {**stored[table], **own[table]} if key not in drawn]
-    return [f"{table}.{key}" for table, key in keys if stored[table].get(key) != own[table].get(key)]
-
-
-@lru_cache(maxsize=256)
-def constants(method: str, dataset: str, arch: str, settings: str) -> Mapping[str, Any] | None:
-    """The tables `CONSTANTS` of a method's recipe, with settings (JSON); None of a method or setting that there is not."""
-    try:
-        recipe = load(method, dataset.partition(":")[0], arch, preset=json.loads(settings))
-    except UsageError:
-        return None
-    resolved = recipe.model_dump(mode="json")
-    return {table: resolved[table] for table in CONSTANTS}
+    return not other_constants(record, select.settings)
 
 
 def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[list[Group], list[str]]:
@@ -125,7 +93,7 @@ def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[
 
 def instead(select: Select, records: Sequence[Record]) -> str:
     """` at its recipe's constants (data.masks)`, where it is measured at others; "" where it is not measured at all."""
-    others = [other_constants(record, select) for record in records if matches(select, record)]
+    others = [other_constants(record, select.settings) for record in records if matches(select, record)]
     return f" at its recipe's constants ({', '.join(sorted(others, key=len)[0])} differs)" if others else ""
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from cambench.lookup import canonical, warn
 from cambench.metrics import find_metric
+from cambench.recipes.load import load
 from cambench.recipes.schema import WORDS
 from cambench.recipes.tables import Select
 from cambench.store.records import Record
@@ -17,6 +19,8 @@ NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
 T = TypeVar("T")
 LAST = "last"
 """The checkpoint that a selection shows where it names none."""
+CONSTANTS = ("objective_settings", "data")
+"""The tables of a recipe that are a method's own."""
 MEASURED_ON = "measured on"
 """Part of `job["recipe"]["data"]`: the fingerprint of the data that the record was measured on."""
 
@@ -116,8 +120,8 @@ def alike(recipe: Mapping[str, Any]) -> str:
 def groups(records: Iterable[Record]) -> list[list[Record]]:
     """Records that may be averaged, one record a seed, the groups in order of preference.
 
-    Preferred: comparable, then fewer parts left out, fewer deviations, float32, more seeds, more images. Two runs of one
-    seed under equal conditions are not averaged: the second goes to a group of its own.
+    Preferred: comparable, then fewer parts left out, fewer deviations, float32, the method's own constants, more seeds, more
+    images. Two runs of one seed under equal conditions are not averaged: the second goes to a group of its own.
     """
     sets = together(records, conditions, lambda r: r.seed, lambda r: r.run)
     return sorted(([*by_seed.values()] for by_seed in sets), key=preference)
@@ -145,10 +149,38 @@ def chosen(alternatives: Sequence[Select], records: Sequence[Record]) -> tuple[S
     return None
 
 
+def other_constants(record: Record, given: Mapping[str, Any]) -> list[str]:
+    """The constants in which a run is not as its method's recipe with the settings given: `data.masks`."""
+    stored = recipe_of(record)
+    if not all(isinstance(stored.get(table), dict) for table in CONSTANTS):
+        return []
+    settings = {key: value for key, value in given.items() if key != "dataset"}
+    own = constants(
+        record.method, str(stored.get("dataset", record.dataset)), record.arch, json.dumps(settings, sort_keys=True)
+    )
+    if own is None:
+        return ["method"]
+    drawn = ("trained on", "measured on")
+    keys = [(table, key) for table in CONSTANTS for key in {**stored[table], **own[table]} if key not in drawn]
+    return [f"{table}.{key}" for table, key in keys if stored[table].get(key) != own[table].get(key)]
+
+
+@lru_cache(maxsize=256)
+def constants(method: str, dataset: str, arch: str, settings: str) -> Mapping[str, Any] | None:
+    """The tables `CONSTANTS` of a method's recipe, with settings (JSON); None of a method or setting that there is not."""
+    try:
+        recipe = load(method, dataset.partition(":")[0], arch, preset=json.loads(settings))
+    except UsageError:
+        return None
+    resolved = recipe.model_dump(mode="json")
+    return {table: resolved[table] for table in CONSTANTS}
+
+
 def preference(group: Sequence[Record]) -> tuple[Any, ...]:
     """Sort key: the group to show first comes first."""
     first = group[0]
     images = max(value.n for record in group for value in record.values.values())
     comparable = first.comparable and not first.partial
-    worse = (not comparable, len(first.partial), len(first.deviations), first.precision != "float32")
+    other = len(other_constants(first, {}))
+    worse = (not comparable, len(first.partial), len(first.deviations), first.precision != "float32", other)
     return (*worse, -len(group), -images, first.seed, conditions(first), first.run)
