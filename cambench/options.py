@@ -79,6 +79,8 @@ class Option:
     """The smallest number allowed."""
     most: float = math.inf
     """The largest number allowed."""
+    odd: bool = False
+    """Whether a whole number must be odd."""
     sets: str = ""
     """The field of the entry that it sets, `group.field`; "" for none. It is a keyword of the functions that take it."""
 
@@ -89,7 +91,7 @@ class Option:
         """
         value: Value | None = self.converted(text)
         numbers = value if isinstance(value, tuple) else (value,) if isinstance(value, int | float) else ()
-        outside = [n for n in numbers if not (math.isfinite(n) and self.least <= n <= self.most)]
+        outside = [n for n in numbers if not (math.isfinite(n) and self.least <= n <= self.most and (n % 2 or not self.odd))]
         if value is None or outside or (self.choices and value not in self.choices):
             raise UsageError(f"{entry}: {self.name}: expected {self.allowed}, got {text!r}.")
         return value
@@ -113,6 +115,7 @@ class Option:
         if self.choices:
             return " or ".join(self.choices)
         kind = {int: "a whole number", float: "a number", tuple: "numbers joined by +"}.get(type(self.default), "a word")
+        kind = kind.replace("whole", "whole, odd") if self.odd else kind
         ends = [(self.least, "at least"), (self.most, "at most")]
         limits = [f"{words} {written(end)}" for end, words in ends if math.isfinite(end)]
         return f"{kind} of {' and '.join(limits)}" if limits else kind

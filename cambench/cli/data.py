@@ -59,7 +59,7 @@ def stats(
         typer.echo(json.dumps(facts))
         return
     print_rows([printed(row) for row in facts["classes" if by_class else "splits"]])
-    for line in facts["published"]:
+    for line in [*facts["published"], *facts["notes"]]:
         typer.echo(f"note: {line}", err=True)
 
 

@@ -21,9 +21,9 @@ def tables(target: str, dataset: Dataset) -> ClassSets | None:
 
 def check_sets(target: str, dataset: Dataset) -> None:
     """Raises: UsageError naming the nearest family where `subset:NAME` names one that the data set has not."""
-    entry, family = find_target(target)
+    entry, argument = find_target(target)
     if entry.name == "subset":
-        find(family, {canonical(name): members for name, members in dataset.class_sets.items()}, "subset")
+        find(family(argument)[0], {canonical(name): members for name, members in dataset.class_sets.items()}, "subset")
 
 
 def numbered(members: tuple[str, ...]) -> tuple[int, ...]:

@@ -36,6 +36,7 @@ def test_the_core_share_is_that_of_the_masks_and_counts_are_of_every_split(tmp_p
     assert [row["boxes"] for row in facts["splits"]] == [None] * 3
     assert [(row["fewest"], row["most"], row["classes"]) for row in facts["splits"]][2] == (7, 7, 3)
     assert facts["published"] == ["ContrastiveCAM states: core area share 13.96 %"]
+    assert "6 of the 750 official val images" in facts["notes"]
 
 
 def test_pets_are_counted_by_species_as_the_paper_counts_them(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_the_canonical_form(text: str, name: str) -> None:
         ("infidelity:sigma=nan", r"infidelity: sigma: expected a number of at least 0, got 'nan'\."),
         ("infidelity:sigma=inf", r"infidelity: sigma: expected a number of at least 0, got 'inf'\."),
         ("drop-increase:kept=0.1+2", r"drop-increase: kept: expected numbers joined by \+ of at least 0 and at most 1"),
+        ("cue-localisation:blur=30", r"cue-localisation: blur: expected a whole, odd number of at least 1, got '30'\."),
         ("top5:k=3", r"top5 has no options, got 'k=3'; leave it out\."),
         ("iacu:rows=4", r"unknown metric 'iacu'\. Did you mean iauc"),
     ],

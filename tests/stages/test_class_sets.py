@@ -40,6 +40,19 @@ def test_the_map_of_a_set_is_the_sum_of_its_classes_maps(place: Place, tmp_path:
     np.testing.assert_allclose(scaled, (cam - low) / (high - low), atol=2e-3)
 
 
+def test_the_mean_over_a_set_is_asked_for_behind_its_name(place: Place, tmp_path: Path) -> None:
+    loaded = load_network(find_run("synthbirds-ce", place.results), place)
+    file = tmp_path / "pair.csv"
+    file.write_text("class,set\n0,a\n2,a\n")
+    dataset = open_data(loaded, place, None, "eval", None, file)
+    total, mean = (explain(ExplainJob("cam", f"subset:pair{more}"), loaded, dataset, place) for more in ("", ",pool=mean"))
+    sizes = np.array([2 if s.label in (0, 2) else 1 for s in dataset.samples])[:, None, None]
+    np.testing.assert_allclose(np.stack([*mean.maps]) * sizes, np.stack([*total.maps]), rtol=2e-3, atol=2e-3)
+    evaluate(EvalJob("top1", target="subset:pair,pool=mean"), loaded, dataset, place)
+    with pytest.raises(UsageError, match="unknown subset 'pairs'. Did you mean pair"):
+        evaluate(EvalJob("ch", "cam", "subset:pairs,pool=mean"), loaded, dataset, place)
+
+
 def one(explainer, c, loaded, dataset, place):  # type: ignore[no-untyped-def]
     """The maps of class c for every image, by a data set that says that every image is of it."""
     relabelled = replace(dataset, samples=tuple(replace(s, label=c) for s in dataset.samples))

@@ -40,3 +40,5 @@ def test_options_reach_the_set(tmp_path: Path) -> None:
 def test_a_set_that_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="make pets: expected synthbirds or synthbirds-binary or synthbirds-multilabel"):
         make("pets", None, tmp_path, NONE)
+    with pytest.raises(UsageError, match="unknown set 'sam-mask'. Did you mean sam-masks"):
+        make("sam-mask", None, tmp_path, NONE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from own import SMALL, measured
@@ -32,3 +33,10 @@ def test_the_other_metrics_and_runs_are_measured_before_a_refusal_ends_the_comma
     assert [[r.metric for r in records_of(own.results, name)] for name in names] == [["top1"], ["top1"]]
     again = typed("eval", "-m", "ch", "-m", "top1", "--json", *common)
     assert again.code == 2 and [r["metric"] for r in json.loads(again.out)] == ["top1", "top1"]
+
+
+def test_a_training_of_what_does_not_go_together_leaves_nothing(place: Place, tmp_path: Path) -> None:
+    there = Place(place.data, tmp_path, "cpu")
+    with pytest.raises(UsageError, match="surgery acol-head does not apply to vgg19"):
+        train(TrainJob("acol", "synthbirds", "vgg19"), there)
+    assert not list(tmp_path.glob("runs/*/*"))

@@ -138,6 +138,7 @@ INDEX: dict[str, Metric] = {
                 1,
                 "pixels a side of a Gaussian blur of the maps, 1: none (authors' code; CALM §5.1 states no size)",
                 least=1,
+                odd=True,
                 sets="maps.blur",
             ),
         ),

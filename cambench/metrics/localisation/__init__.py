@@ -34,6 +34,7 @@ BLUR = Option(
     1,
     "pixels a side of a Gaussian blur of maps of CAM and gradients, 1: none (authors' code; CALM §5.1 states no size)",
     least=1,
+    odd=True,
     sets="maps.blur",
 )
 DIFFERENCE = "difference"

@@ -10,7 +10,7 @@ from typing import Any
 
 from cambench import data
 from cambench.data.check import check as check_files
-from cambench.lookup import canonical
+from cambench.lookup import canonical, nearest
 from cambench.recipes.published import load_published
 from cambench.stages.progress import bar
 from cambench.vocabulary import DataError, UsageError
@@ -45,7 +45,8 @@ Facts = dict[str, Any]
 
 
 def stats(name: str, root: Path) -> dict[str, list[Any]]:
-    """What a set is made of: `splits`, a row each and one of all; `classes`, a row each; `published`: what a paper states.
+    """What a set is made of: `splits`, a row each and one of all; `classes`, a row each; `published`: what a paper states;
+    `notes`: what of it is not here.
 
     Raises: DataError where the data is missing.
     """
@@ -62,6 +63,7 @@ def stats(name: str, root: Path) -> dict[str, list[Any]]:
         "splits": [{"split": split, **asdict(summarised(some, every))} for split, some in chosen],
         "classes": [{"class": names[label], **asdict(summarised(parts, [label]))} for label in every],
         "published": published_facts(datasets[0].name),
+        "notes": list(dict.fromkeys(note for dataset in datasets for note in dataset.notes)),
     }
 
 
@@ -99,8 +101,12 @@ def make(name: str, dest: Path | None, root: Path, options: dict[str, Any]) -> P
         return make_masks(chosen.pop("dataset", None), root, dest, **chosen)
     entry = data.INDEX.get(canonical(name))
     if entry is None or entry.make is None:
-        known = " or ".join(e.name for e in data.INDEX.values() if e.make)
-        raise UsageError(f"cambench data make {name}: expected {known}, which are made; see cambench data where {name}.")
+        made = [*(e.name for e in data.INDEX.values() if e.make), "sam-masks"]
+        if entry is None:
+            raise UsageError(f"cambench data make: {nearest(name, made, 'set')}")
+        raise UsageError(
+            f"cambench data make {name}: expected {' or '.join(made)}, which are made; see cambench data where {entry.name}."
+        )
     maker = data.function(entry.make)
     check_options(name, chosen, signature(maker).parameters)
     sizes = {k: p.default for k, p in signature(maker).parameters.items()} | chosen

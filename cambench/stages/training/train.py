@@ -90,6 +90,7 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
         say(f"{run.name}: finished already ({run.path})")
         return run
     check_weights(job, recipe, place.download)
+    explained = explained_model(job, recipe, objective, lessons, place)
     with only_writer(path):
         run = opened(path, info, again=job.again)
         if run.finished:
@@ -97,16 +98,29 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
             return run
         if not job.again:
             run = begin(run, objective, recipe, place.results)
-        return carry_out(run, job, recipe, lessons, place)
+        return carry_out(run, job, recipe, lessons, place, explained=explained)
 
 
-def carry_out(run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: workplace.Place) -> Run:
-    """Train a run from its last finished epoch to the recipe's last; no other process trains it meanwhile."""
-    objective, step = objectives.make(recipe.objective, recipe.objective_settings)
-    dataset = lessons.dataset
-    model = build(job, recipe, dataset, place)
+Explained = tuple[nn.Module, str, nn.Linear | None]
+"""A model, its explained layer and the linear head above it, if it has one."""
+
+
+def explained_model(
+    job: TrainJob, recipe: TrainingRecipe, objective: Objective, lessons: Lessons, place: workplace.Place
+) -> Explained:
+    """What is trained; made before anything is written. Raises: UsageError where its parts do not go together."""
+    model = build(job, recipe, lessons.dataset, place)
     layer, head = explained_layer(model, recipe)
     check_composite(model, recipe, objective)
+    return model, layer, head
+
+
+def carry_out(
+    run: Run, job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, place: workplace.Place, *, explained: Explained
+) -> Run:
+    """Train a run from its last finished epoch to the recipe's last; no other process trains it meanwhile."""
+    objective, step = objectives.make(recipe.objective, recipe.objective_settings)
+    dataset, (model, layer, head) = lessons.dataset, explained
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
     counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
     say(f"{run.name}: {counts}, explained layer {layer}")
