@@ -154,7 +154,7 @@ def official(name: str, split: str, root: Path) -> Dataset:
     names = entry.splits or splits(name, root)
     split = names[-1] if split == "eval" else split
     if split not in names:
-        raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}.")
+        raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}; name one by --split.")
     dataset = once((entry.name, place, split), lambda: function(entry.reader)(place, split))
     count = entry.counts.get(split, len(dataset))
     part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {split} images",)

@@ -111,7 +111,7 @@ def test_where_no_draw_is_sound_none_is_recommended(
         ({"metric": "max-box"}, "Did you mean max-box-acc"),
         ({"explainer": "calmm"}, "Did you mean calm"),
         ({"target": "logi"}, "Did you mean logit"),
-        ({"split": "val"}, "got val; name one by --split: train, test, eval"),
+        ({"split": "val"}, "synthbirds: expected split train or test or eval, got 'val'; name one by --split"),
         (
             {"training": replace(CAM, overrides=["optimizer.lr=0.1"]), "ranges": []},
             "expected a key to draw, got none of cam",

@@ -28,7 +28,7 @@ from cambench.stages.training.own import load_recipe
 from cambench.stages.training.train import TrainJob, train
 from cambench.store.runs import Run
 from cambench.targets import find_target
-from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, UsageError, number_of
+from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, number_of
 
 UNSOUND = "diverged, ended at chance, was not finite or began with such weights"
 """What leaves a draw a note."""
@@ -122,12 +122,6 @@ def prepared(job: SearchJob, place: workplace.Place) -> Wanted:
     explainer = find_explainer(job.explainer or explainer_of(recipe)).name
     find_target(job.target)
     measuring = EvalJob(find_metric(job.metric).name, explainer, job.target)
-    splits = [*data.splits(training.dataset, place.data), "eval"]
-    if job.split not in splits:
-        raise UsageError(
-            f"search: expected a split of {training.dataset} on which the metric decides, got {job.split}; name one by "
-            f"--split: {', '.join(splits)}."
-        )
     dataset = data.load(training.dataset, job.split, place.data, classes=training.classes)
     check(find_metric(job.metric), measuring, dataset)
     return Wanted(drawn, measuring, dataset)
