@@ -97,13 +97,13 @@ def run(settings: Settings) -> None:
     print(f"\ntraining steps in forward passes, {ARCH}, {SIZE} px, batch {BATCH}")
     columns = ("method", "planned", "operations", "seconds", "CPU seconds")
     print(f"{columns[0]:<28}" + "".join(f"{name:>13}" for name in columns[1:]))
+    rows: list[list[str]] = []
+    for method in settings.methods or recipes.METHODS:
+        cost = measured(method, settings.rounds)
+        numbers = [f"{number:.2f}" for number in (cost.planned, cost.operations, cost.wall, cost.cpu)]
+        rows.append([method, *numbers])
+        print(f"{method:<28}" + "".join(f"{number:>13}" for number in numbers), flush=True)
     path = settings.results / "training-costs.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(columns)
-        for method in settings.methods or recipes.METHODS:
-            cost = measured(method, settings.rounds)
-            numbers = [f"{number:.2f}" for number in (cost.planned, cost.operations, cost.wall, cost.cpu)]
-            lines.writerow([method, *numbers])
-            print(f"{method:<28}" + "".join(f"{number:>13}" for number in numbers), flush=True)
+    with path.open("w", newline="", encoding="utf-8") as file:  # when all is measured: a cut run leaves the file of before
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
