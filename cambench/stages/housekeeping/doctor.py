@@ -6,14 +6,14 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from cambench.lookup import package, points
+from cambench import data, explainers, metrics
+from cambench.lookup import package
+from cambench.recipes.load import METHODS
 from cambench.stages import workplace
 from cambench.stages.housekeeping.data import present
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import read_runs
 
-KINDS = ("method", "explainer", "metric", "dataset")
-"""The kinds of entries that other packages may add."""
 OPTIONAL = {"sklearn": "plots", "segment_anything": "sam", "captum": "peers", "torchcam": "peers"}
 """Package -> the extra that installs it."""
 
@@ -35,9 +35,9 @@ def examine(data_root: Path, results: Path, *, quick: bool = False) -> list[Row]
         for name, extra in OPTIONAL.items()
     ]
     rows += [
-        ("plug-in", f"{kind} {name}", ", ".join(map(package, added)))
-        for kind in KINDS
-        for name, added in points(f"cambench.{kind}s").items()
+        ("plug-in", f"{catalogue.kind} {name}", ", ".join(map(package, points)))
+        for catalogue in (METHODS, explainers.INDEX, metrics.INDEX, data.INDEX)
+        for name, points in catalogue.added.items()
     ]
     rows += [("data", row["name"], row["found"]) for row in present(data_root)]
     return [{"what": what, "name": name, "is": value} for what, name, value in rows]
