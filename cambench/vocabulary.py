@@ -39,6 +39,8 @@ ARGUMENTS: dict[str, str] = {
     "explain": "function: image (N,3,H,W), classes (N,), target=None (the job's own) -> raw maps (N,h,w)",
     "class_maps": "function: image (N,3,H,W) -> raw HiResCAM maps of every class's logit (N,C,h,w)",
     "segment": "function: image (N,3,H,W) -> pixel scores (N,C+1,H,W), channel 0 the background",
+    "features": "function: image (N,3,H,W) -> what the linear classifier is fed with (N,d) float32",
+    "centroids": "mean features of each class over all images of the split, and how far they lie apart",
     "differentiate": "function: image (N,3,H,W), classes (N,) -> ∂S/∂image (N,3,H,W) of the job's target",
     "generator": "torch.Generator on the CPU, seeded for this batch",
     "normalisation": "mean and std (3 numbers each) with which pixels of [0,1] became the input",

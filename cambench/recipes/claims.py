@@ -78,7 +78,6 @@ class Claim(Strict):
     `on`: the paper's own data sets, the first of which stands for all where something is to be run; on any other the
     verdict is one of elsewhere. `arch`: their network. `seeds`: how many trainings it takes. `cheaper`: metric -> the one
     that is measured in its place elsewhere. `bound`: it is about the paper's own data, of which no other says anything.
-    `untested`: why nothing here measures it, of a claim without parts.
     """
 
     id: str
@@ -91,15 +90,8 @@ class Claim(Strict):
     select: Select = Select()
     cheaper: dict[str, str] = {}
     bound: bool = False
-    untested: str = ""
-    parts: list[Part] = []
+    parts: list[Part] = Field(min_length=1)
     paper: str = ""
-
-    @model_validator(mode="after")
-    def _tested(self) -> Self:
-        if bool(self.parts) == bool(self.untested):
-            raise ValueError("expected either parts or why it is untested")
-        return self
 
     def joined(self, part: Part, side: Select) -> Select:
         """All that selects one side of a part. Raises: UsageError where it contradicts itself."""
@@ -201,7 +193,7 @@ def spread(claim: dict[str, Any]) -> dict[str, Any]:
     """
     shared = {key: value for key, value in claim.items() if key in Part.model_fields and key != "select"}
     own = {key: value for key, value in claim.items() if key not in shared and key != "parts"}
-    written = claim.get("parts", [] if "untested" in claim else [{}])
+    written = claim.get("parts", [{}])
     parts = [{**shared, **part} for part in written]
     return {**own, "parts": [one for part in parts for one in combinations(part)]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from cambench.explainers.entry import Explainer, Prepared
 from cambench.explainers.explanation import Explanation, Query, answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
 from cambench.models.habits import first_pass, habits
+from cambench.models.heads import without_head
 from cambench.models.preprocessing import COMMAND, preprocessing_of
 from cambench.models.source import source_of
 from cambench.stages import divergence, identity, workplace
@@ -130,6 +131,20 @@ class Loaded:
         ):
             logits: torch.Tensor = self.model(image)
         return logits.float()
+
+    def features(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """A function: image (N,3,H,W) -> what the linear classifier is fed with (N,d) float32, without a graph.
+
+        Raises: UsageError for a network without a linear classifier.
+        """
+        encoder = without_head(self.model)
+
+        def encoded(image: torch.Tensor) -> torch.Tensor:
+            with torch.inference_mode(), self.autocast():
+                rows: torch.Tensor = encoder(image)
+            return rows.flatten(1).float()
+
+        return encoded
 
 
 def open_run(spec: str, place: workplace.Place, weights: Path | None = None, input: Mapping[str, Any] | None = None) -> Run:

@@ -101,6 +101,7 @@ def test_directions_and_protocol_constants() -> None:
     lower = {
         "cgc-loss",
         "dauc",
+        "embedding-distance",
         "top1-gray-mask",
         "top1-gray-box",
         "top1-tile",

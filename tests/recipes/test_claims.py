@@ -87,7 +87,7 @@ def test_each_is_a_part_for_every_combination() -> None:
         (HEAD + SIDES + 'direction = "equal"\n', "equal goes with a margin above 0"),
         (HEAD + SIDES + 'direction = "up"\nseed = 3\n', "seed"),
         (HEAD + 'a = { method = "cgc" }\nb = { method = "ce" }\ndirection = "up"\n', "expected a method and a metric"),
-        (HEAD + SIDES + 'direction = "up"\nuntested = "why"\n[[claims.parts]]\n', "either parts or why it is untested"),
+        (HEAD + SIDES + 'direction = "up"\nparts = []\n', "parts"),
         (HEAD + 'a = { method = "ce", metric = "top1" }\ndirection = "up"\nrelative = true\n', "go with b"),
         (HEAD + SIDES + 'direction = "up"\n' + HEAD.partition("\n")[2] + SIDES + 'direction = "up"\n', "got c twice"),
         (HEAD + SIDES + 'direction = "up"\n[[claims.parts]]\nselect = { metric = "ch" }\n', "metric is both"),

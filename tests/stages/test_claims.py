@@ -72,8 +72,8 @@ def test_exactly_what_the_claims_look_at_is_planned(place: Place, mine: str) -> 
         "train ce synthbirds resnet8",
         "train cgc synthbirds resnet8",
     }
-    with pytest.raises(UsageError, match="what nothing here measures"):
-        make_plan(Choice((), claims=["excon-embedding"]), Wish(), place)
+    with pytest.raises(UsageError, match="measure on synthbirds, got claims about their papers' own data alone"):
+        make_plan(Choice((), on="synthbirds", claims=["cgc-unrel"]), Wish(), place)
 
 
 def test_the_papers_own_data_and_experiments(place: Place) -> None:

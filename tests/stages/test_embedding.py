@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from reference import embedding as slow
 from cambench import models
 from cambench.data.loader import eval_batches
 from cambench.explainers.batch import explain_batch
+from cambench.metrics import find_metric
 from cambench.models.heads import without_head
+from cambench.stages.measuring.evaluate import evaluate
+from cambench.stages.measuring.rows import EvalJob, Work, image_rows
 from cambench.stages.reporting.figures.embedding import (
     Chosen,
     cloud,
-    encoded,
     equally_spaced,
     explained,
     images_of,
@@ -30,6 +33,7 @@ from cambench.stages.reporting.figures.scene import Scene
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
+from cambench.store.records import read_rows, rows_path
 from cambench.store.runs import find_run
 from cambench.vocabulary import UsageError
 
@@ -87,9 +91,7 @@ def test_the_features_are_those_beneath_the_classifier_of_the_unfolded_network(s
     for column in shown:
         image = images(images_of(column), column, there)
         wanted = fed(models.for_inference(column.loaded.original, layer=None, fold=False), image)
-        assert torch.allclose(
-            encoded(column, without_head(column.loaded.model), image).double(), wanted, atol=1e-4 * float(wanted.abs().max())
-        )
+        assert torch.allclose(column.loaded.features()(image).double(), wanted, atol=1e-4 * float(wanted.abs().max()))
 
 
 def test_60_percent_of_the_pixels_are_kept_those_that_the_slow_twin_ranks_highest(shown: list[Scene], there: Place) -> None:
@@ -122,13 +124,15 @@ def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown:
     made, told = zip(*(cloud(column, chosen, 4, tsne, there) for column in shown), strict=True)
     assert [(len(f), round(p, 3), s) for f, p, s in calls] == [(80, 26.333, 3), (80, 26.333, 0)]
     for i, (column, one, panel) in enumerate(zip(shown, made, told, strict=True)):
-        image, features, encoder = images(chosen, column, there), calls[i][0], without_head(column.loaded.model)
+        image, features, encoded = images(chosen, column, there), calls[i][0], column.loaded.features()
         kept = explained(column, image)[0]
-        assert np.allclose(features, torch.cat([encoded(column, encoder, image), encoded(column, encoder, kept)]), atol=1e-5)
+        assert np.allclose(features, torch.cat([encoded(image), encoded(kept)]), atol=1e-5)
         labels = [column.dataset.samples[row].label for row in chosen.rows]
-        wanted = slow.closeness(features[:40].tolist(), features[40:].tolist(), labels)
-        assert (panel["to_own_mask"], panel["between_classes"], panel["ratio"]) == pytest.approx(wanted, rel=1e-6)
-        assert one.caption.endswith(f"= {wanted[2]:.3f}") and one.labels.tolist() == labels
+        wanted = [np.mean(column) for column in slow.relative(features[:40].tolist(), features[40:].tolist(), labels)]
+        assert [*panel["embedding-distance"].values()] == pytest.approx(wanted, rel=1e-6)
+        assert (
+            one.caption == "image to its mask {:.3f}, to its class {:.3f}".format(*wanted) and one.labels.tolist() == labels
+        )
         assert np.array_equal(one.original, features[:40, :2]) and np.array_equal(one.masked, features[40:, :2])
         points = panel["points"]
         assert [p["image"] for p in points] == [column.dataset.samples[row].id for row in chosen.rows]
@@ -139,6 +143,31 @@ def test_one_tsne_of_images_and_masks_and_the_companion_of_their_features(shown:
     assert [c.label for c in shown] == ["supcon s3", "ce s0"] and opened(RUNS, None, "last", there)[1] == "resnet8 grad-cam"
 
 
+def test_the_metrics_record_has_the_figures_numbers_and_a_row_an_image(shown: list[Scene], there: Place) -> None:
+    """Of four classes the figure shows all, so the means over its images are those of the whole split."""
+    chosen = images_of(shown[0])
+    for column in shown:
+        record = evaluate(EvalJob("embedding-distance", batch_size=16), column.loaded, column.dataset, there)
+        _, panel = cloud(column, chosen, 2, lambda features, perplexity, seed: features[:, :2].astype(float), there)
+        means = {name: value.value for name, value in record.values.items()}
+        assert means == pytest.approx(panel["embedding-distance"], rel=1e-5)
+        assert (record.explainer, record.layer) == ("grad-cam", column.ready.layer)
+        assert read_rows(rows_path(record.path)).ids == [sample.id for sample in column.dataset.samples]
+
+
+def test_what_is_left_of_a_split_is_measured_against_all_of_its_classes(shown: list[Scene], there: Place) -> None:
+    metric, column = find_metric("embedding-distance"), shown[1]
+    job = EvalJob(metric.name)
+    every, rest = (
+        next(image_rows(metric, job, column.loaded, Work(column.dataset, None, rows, there, [])))
+        for rows in ([*range(32)], [3])
+    )
+    assert all(rest[name][0] == pytest.approx(every[name][3], rel=1e-5) for name in metric.variants)
+    several = Work(replace(column.dataset, multilabel=True), None, [3], there, [])
+    with pytest.raises(UsageError, match="expected one label an image, got synthbirds with several"):
+        next(image_rows(metric, job, column.loaded, several))
+
+
 def test_the_figure_is_written_twice_the_same_and_says_what_it_is(there: Place, tmp_path: Path) -> None:
     first, second = (draw("embedding", tmp_path / name, there, RUNS[:1], images=3).shows for name in ("a.png", "b.png"))
     assert first["panels"] == second["panels"] and (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -147,7 +176,8 @@ def test_the_figure_is_written_twice_the_same_and_says_what_it_is(there: Place, 
     for part in ("the 60 % of its pixels", "perplexity 26.3, a third of the other points", "at layer2.0.conv2 ranks",
                  "synthetic images (synthbirds).", "40 images of 4 equally spaced classes", "last epoch"):  # fmt: skip
         assert part in said, part
-    assert f"{first['panels'][0]['run']} {first['panels'][0]['ratio']:.3f}" in said
+    numbers = [f"{mean:.3f}" for mean in first["panels"][0]["embedding-distance"].values()]
+    assert " ".join([first["panels"][0]["run"], *numbers]) in said
 
 
 def test_the_best_epochs_weights_are_others(there: Place, tmp_path: Path) -> None:

@@ -156,6 +156,17 @@ INDEX: dict[str, Metric] = {
         options=(Option("kept", (0.15, 0.3, 0.45), "shares of the pixels that are kept", least=0.0, most=1.0),),
         cost=lambda *, kept=(0.15, 0.3, 0.45): 2 + len(kept),
     ),
+    "embedding-distance": Metric(
+        local("embedding:measure"),
+        Printing("ratio", better="down", decimals=3),
+        summary="distance of an image's features to its masked twin's, and to its class's centre, by that of two classes",
+        source="ExCon §4.4, Figures 1 and 6 to 8, which show it; the numbers are ours (ExCon protocol §2.4)",
+        asks="Do features stay where they are if the network sees only the hottest pixels?",
+        maps=Maps(RESIZED, explainer="grad-cam"),
+        rows=Rows(local("embedding:VARIANTS")),
+        options=(Option("kept", 0.6, "share of the pixels that is kept", least=0.0, most=1.0),),
+        cost=5,
+    ),
     "infidelity": Metric(
         local("infidelity:measure"),
         SQUARES["probability"],

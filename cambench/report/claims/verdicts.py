@@ -101,8 +101,6 @@ def everywhere(claim: Claim, evidence: Evidence, on: str | None) -> list[Judgeme
 
     p is not corrected yet: see `with_holm`.
     """
-    if claim.untested:
-        return [Judgement(claim, None, "not measured", notes=(claim.untested,))]
     places = [where for where in wheres(claim, evidence.records) if on is None or where.dataset == on]
     judged = [at(claim, where, evidence) for where in places]
     measured = [judgement for judgement in judged if judgement.verdict != "not measured"]

@@ -18,6 +18,7 @@ from cambench.data.views import View
 from cambench.explainers import find_explainer
 from cambench.explainers.batch import all_class_maps, input_gradients
 from cambench.metrics import Metric
+from cambench.metrics.faithfulness.embedding import Centroids, centroids
 from cambench.models.segmentation import segment
 from cambench.pixels import Normalisation
 from cambench.stages import workplace
@@ -25,7 +26,7 @@ from cambench.stages.images import make_view
 from cambench.stages.measuring.masks import mask_batches
 from cambench.stages.network import Loaded
 from cambench.store.heatmaps import Heatmaps
-from cambench.vocabulary import Box, Dataset, NotFiniteError
+from cambench.vocabulary import Box, Dataset, NotFiniteError, UsageError
 
 COMMIT = 256
 Rows = dict[str, np.ndarray[Any, Any]]
@@ -65,7 +66,9 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     loaded.check_size(view.size)
     size = metric.rows.group or job.batch_size
     wanted = metrics.needs(metric)
-    offered = functions(job, loaded, wanted, work.dataset)
+    offered: dict[str, Any] = dict(functions(job, loaded, wanted, work.dataset))
+    if "centroids" in wanted:
+        offered["centroids"] = class_centroids(loaded, view, work, size)
     source_of_masks = region_source(work.dataset) or ""
     for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
         offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
@@ -88,6 +91,18 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         measured = metric.measure(**{name: offers[name] for name in wanted})
         columns = measured if isinstance(measured, Mapping) else {metric.variants[0]: measured}
         yield {"row": np.array(batch.rows), **{name: as_column(column) for name, column in columns.items()}}
+
+
+def class_centroids(loaded: Loaded, view: View, work: Work, size: int) -> Centroids:
+    """The mean features of each class, over all images of the split, be they left to measure or not.
+
+    Raises: UsageError where an image may be of several classes.
+    """
+    if work.dataset.multilabel:
+        raise UsageError(f"centroids: expected one label an image, got {work.dataset.name} with several.")
+    features, source = loaded.features(), loaded.source(work.place)
+    batches = eval_batches(work.dataset, view, batch_size=size, **source)
+    return centroids((features(batch.image), batch.label) for batch in batches)
 
 
 def scaled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> list[Box]:
@@ -147,6 +162,7 @@ def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Data
         "explain": lambda: explainer(job, loaded, dataset),
         "class_maps": lambda: partial(all_class_maps, loaded.model, layer=loaded.layer, head=loaded.head),
         "segment": lambda: partial(segmented, loaded),
+        "features": loaded.features,
         "differentiate": lambda: partial(input_gradients, loaded.model, target=job.target, precision=loaded.precision),
     }
     return {name: make() for name, make in known.items() if name in wanted}

@@ -77,7 +77,8 @@ def of_claims(choice: Choice) -> list[TableRecipe]:
             made.setdefault((claim.paper, on), []).extend(lines(claim, on, choice.arch, layer))
     if not any(made.values()):
         raise UsageError(
-            f"--claims {' '.join(choice.claims)}: expected something to measure, got what nothing here measures."
+            f"--claims {' '.join(choice.claims)}: expected something to measure on {choice.on}, got claims about their "
+            "papers' own data alone; leave out --on."
         )
     return [table_of(paper, on, list({line.key: line for line in its}.values())) for (paper, on), its in made.items() if its]
 

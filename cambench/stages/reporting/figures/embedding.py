@@ -1,7 +1,7 @@
 """The figure `embedding`: the encoder's features of images and of what their maps show, by t-SNE, as ExCon's Figures 1, 6–8.
 
 The images of five equally spaced classes; of each the 60 % of the pixels that Grad-CAM of the predicted class ranks highest,
-the others 0. Beside the picture a number: how far masking moves the features, in distances between classes.
+the others 0. Beside the picture the numbers of the metric `embedding-distance`, of these images alone.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from cambench import maps
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
-from cambench.metrics.faithfulness.drop_increase import STEPS, keep, of_class
-from cambench.metrics.faithfulness.embedding import Closeness, closeness
-from cambench.metrics.faithfulness.remove_and_classify import ranks
-from cambench.models.heads import without_head
+from cambench.metrics.faithfulness.drop_increase import of_class
+from cambench.metrics.faithfulness.embedding import KEPT, centroids, relative, twin
 from cambench.report.figures import embedding as scatter
 from cambench.report.figures.embedding import Cloud, Sample
 from cambench.report.figures.plots import sentences
@@ -31,9 +29,9 @@ from cambench.stages.reporting.figures.scene import Drawn, Scene, labelled, netw
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
-KIND, METRIC, EXPLAINER = "embedding", "drop-increase", "grad-cam"
-CLASSES, KEPT = 5, 0.60
-"""Source: ExCon §4.4 and authors' code (ExCon protocol §2.4)."""
+KIND, METRIC, EXPLAINER = "embedding", "embedding-distance", "grad-cam"
+CLASSES = 5
+"""Source: ExCon §4.4 (ExCon protocol §2.4)."""
 PERPLEXITY = 30.0
 """Our choice where there are points enough (ExCon protocol §2.4)."""
 BATCH = 64
@@ -109,7 +107,7 @@ def opened(runs: Sequence[str], dataset: str | None, checkpoint: str, place: Pla
     if data.multilabel:
         raise UsageError(f"figure {KIND}: expected one label an image, got {data.name} with several; choose with --dataset.")
     for one in loaded:
-        without_head(one.model)
+        one.features()
     entry, view = find_explainer(EXPLAINER), find_metric(METRIC).input.view
     return labelled([scene(one, entry, data, view) for one in loaded])
 
@@ -136,26 +134,32 @@ def cloud(shown: Scene, chosen: Chosen, images: int, tsne: Tsne, place: Place) -
     """The panel of one network, and what it shows for a machine. images: how many are shown as pictures."""
     n, seed, pictured = len(chosen.rows), shown.loaded.run.info.seed, spaced(chosen.rows, images)
     seen = look(shown, chosen.rows, pictured, place)
-    near = closeness(seen.original, seen.masked, chosen.labels)
+    near = distances(seen, chosen.labels)
     places = tsne(torch.cat([seen.original, seen.masked]).numpy(), perplexity(2 * n), seed)
     samples = [
         Sample(*seen.pictures[row], int(chosen.labels[i]), float(seen.p[i]), float(seen.masked_p[i]))
         for i, row in enumerate(chosen.rows)
         if row in pictured
     ]
-    ratio = f"image to its mask / between classes: {near.own:.2f} / {near.between:.2f} = {near.ratio:.3f}"
-    drawn = Cloud(shown.label, ratio, places[:n], places[n:], chosen.labels.numpy(), samples)
+    caption = f"image to its mask {near['own-mask']:.3f}, to its class {near['own-class']:.3f}"
+    drawn = Cloud(shown.label, caption, places[:n], places[n:], chosen.labels.numpy(), samples)
     return drawn, listed(shown, chosen.rows, seen, near, places)
+
+
+def distances(seen: Features, labels: Tensor) -> dict[str, float]:
+    """The means of `embedding-distance` over the images that are shown, whose classes alone count."""
+    rows = relative(seen.original, seen.masked, labels, centroids([(seen.original, labels)]))
+    return {name: float(own.mean()) for name, own in rows.items()}
 
 
 def look(shown: Scene, rows: Sequence[int], pictured: Sequence[int], place: Place) -> Features:
     """The images of the rows through one network."""
     batches: list[tuple[Tensor, ...]] = []
-    pictures, encoder = {}, without_head(shown.loaded.model)
+    pictures, encoded = {}, shown.loaded.features()
     with bar(f"{shown.loaded.run.name}: features", len(rows)) as progress:
         for batch in shown.batches(place, rows, BATCH):
             kept, *answers = explained(shown, batch.image)
-            features = [encoded(shown, encoder, image) for image in (batch.image, kept)]
+            features = [encoded(image) for image in (batch.image, kept)]
             batches.append(tuple(t.cpu() for t in (*features, *answers)))
             for row, image, less in zip(batch.rows, batch.image, kept, strict=True):
                 if row in pictured:
@@ -168,22 +172,14 @@ def look(shown: Scene, rows: Sequence[int], pictured: Sequence[int], place: Plac
 def explained(shown: Scene, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """image (N,3,H,W) -> what Grad-CAM of the predicted class keeps of it, that class (N,), its p before and after (N,)."""
     answer = shown.ready.explain(image, "logit", None, shown.dataset)
-    order = ranks(maps.apply(answer.maps, STEPS, (image.shape[2], image.shape[3])))
-    masked = keep(image, order, KEPT)
+    masked = twin(image, answer.maps)
     logits = (answer.logits, shown.loaded.logits(masked))
     before, after = (of_class(torch.softmax(maps.widened(y), 1), answer.classes) for y in logits)
     return masked, answer.classes, before, after
 
 
-def encoded(shown: Scene, encoder: nn.Module, image: Tensor) -> Tensor:
-    """What the classifier is fed with: image (N,3,H,W) -> (N,d) float32."""
-    with torch.inference_mode(), shown.loaded.autocast():
-        features: Tensor = encoder(image)
-    return features.flatten(1).float()
-
-
 def listed(
-    shown: Scene, rows: Sequence[int], seen: Features, near: Closeness, places: NDArray[np.float64]
+    shown: Scene, rows: Sequence[int], seen: Features, near: dict[str, float], places: NDArray[np.float64]
 ) -> dict[str, Any]:
     """One panel, for a machine."""
     n, names, points = len(rows), shown.dataset.classes, []
@@ -198,9 +194,7 @@ def listed(
         "features": seen.original.shape[1],
         "perplexity": perplexity(2 * n),
         "seed": shown.loaded.run.info.seed,
-        "to_own_mask": near.own,
-        "between_classes": near.between,
-        "ratio": near.ratio,
+        METRIC: near,
         "points": points,
     }
 
@@ -211,15 +205,15 @@ def notes(scenes: Sequence[Scene], chosen: Chosen, panels: Sequence[dict[str, An
     common = f" All: {shared}." if shared else ""
     rule = "" if panels[0]["perplexity"] == PERPLEXITY else ", a third of the other points where these are fewer than 90"
     layers, epochs = (", ".join(dict.fromkeys(panel[key] for panel in panels)) for key in ("layer", "checkpoint"))
-    ratios = "; ".join(f"{panel['run']} {panel['ratio']:.3f}" for panel in panels)
+    numbers = "; ".join(" ".join([p["run"], *(f"{mean:.3f}" for mean in p[METRIC].values())]) for p in panels)
     return [
         f"Cross: image; dot: the same with the {100 * KEPT:.0f} % of its pixels that Grad-CAM of the predicted class at "
         f"{layers} ranks highest, the others 0, the mean colour. Beneath the pictures: p of the class that is "
         f"predicted for the whole image.{common}",
         f"t-SNE of the features beneath the classifier, all points jointly: perplexity {panels[0]['perplexity']:.3g}{rule}; "
         "begun at the principal components; random state: the run's seed.",
-        "Mean distance of an image's features to those of its mask, by the mean distance between two classes' centroids: "
-        f"{ratios}.",
+        "Mean distance of an image's features to those of its mask, and to its class's centroid, by that of two classes' "
+        f"centroids: {numbers}.",
         *sentences(infos, data.notes),
         f"{data.name}, {data.split}: {len(chosen.rows)} images of {len(chosen.classes)} equally spaced classes. "
         f"Weights: {epochs} epoch.",
