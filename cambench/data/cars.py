@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cambench.data import readers
+from cambench.data import matlab, readers
 from cambench.vocabulary import DataError, Dataset, Sample
 
 CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
@@ -24,12 +24,12 @@ def read(root: Path, split: str) -> Dataset:
     """
     single = root / "cars_annos.mat"
     if single.exists():
-        rows = readers.structs(single, "annotations", (*CORNERS, "class", "relative_im_path", "test"))
+        rows = matlab.structs(single, "annotations", (*CORNERS, "class", "relative_im_path", "test"))
         paths = {i: str(row["relative_im_path"]) for i, row in enumerate(rows) if bool(row["test"]) == (split == "test")}
         classes, source, folder = class_names(single), single, root
     else:
         source, folder = labelled(root, split), root / f"cars_{split}"
-        rows = readers.structs(source, "annotations", (*CORNERS, "class", "fname"))
+        rows = matlab.structs(source, "annotations", (*CORNERS, "class", "fname"))
         paths = {i: str(row["fname"]) for i, row in enumerate(rows)}
         classes = class_names(first(root, "cars_meta.mat"))
     images = root / "car_ims" if single.exists() else folder
@@ -56,7 +56,7 @@ def labelled(root: Path, split: str) -> Path:
 
 def class_names(path: Path) -> tuple[str, ...]:
     """The names in class order."""
-    names = readers.mat(path, "class_names")
+    names = matlab.mat(path, "class_names")
     return tuple(str(n) for n in ([names] if isinstance(names, str) else names))
 
 

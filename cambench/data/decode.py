@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cambench.data import arrays, readers
+from cambench.data import arrays, matlab, readers
 from cambench.vocabulary import IGNORED, DataError, Sample
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 ORIENTATION = 0x0112
+LARGEST = 2**27
+"""Pixels of a picture: a small file may say that it holds more than the memory."""
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow's, for fewer pixels than `LARGEST`
 VOC_CLASSES = 20
 DEEP = ("F", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -46,7 +50,12 @@ def header(path: Path) -> Image.Image:
     Raises: DataError if it is missing, no image, or broken.
     """
     with reading(path):
-        return arrays.picture(path) if arrays.inside(path) else Image.open(path)
+        if arrays.inside(path):
+            return arrays.picture(path)
+        image = Image.open(path)
+        if image.width * image.height > LARGEST:
+            raise ValueError(f"{image.width}x{image.height} pixels, more than {LARGEST:,} in all")
+        return image
 
 
 @contextmanager
@@ -140,8 +149,10 @@ def numbered(path: Path) -> NDArray[np.int16]:
 
 def sbd(path: Path) -> NDArray[np.int16]:
     """SBD's class segmentation, `GTcls.Segmentation` of a .mat file: 0 none, k + 1 is class k of 20."""
-    (ground_truth,) = readers.structs(path, "GTcls", ("Segmentation",))
-    regions = np.asarray(ground_truth["Segmentation"])
+    ground_truth = matlab.structs(path, "GTcls", ("Segmentation",))
+    if len(ground_truth) != 1:
+        raise readers.broken(path, "one GTcls", len(ground_truth))
+    regions = np.asarray(ground_truth[0]["Segmentation"])
     if regions.ndim != 2 or regions.dtype != np.uint8 or regions.max(initial=0) > VOC_CLASSES:
         expected = f"GTcls.Segmentation to be a map (H,W) of uint8 from 0 to {VOC_CLASSES}"
         raise readers.broken(path, expected, f"{regions.dtype} {regions.shape} up to {regions.max(initial=0)}")

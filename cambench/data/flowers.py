@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cambench.data import readers
+from cambench.data import matlab, readers
 from cambench.vocabulary import Dataset, Sample
 
 PARTS = {"train": ("trnid", "valid"), "test": ("tstid",)}
@@ -42,7 +42,7 @@ def integers(path: Path, key: str) -> NDArray[np.int64]:
 
     Raises: DataError if it is empty or not whole.
     """
-    values = np.atleast_1d(np.asarray(readers.mat(path, key))).ravel()
+    values = np.atleast_1d(np.asarray(matlab.mat(path, key))).ravel()
     if values.size == 0 or not np.issubdtype(values.dtype, np.number) or (values != np.floor(values)).any():
         raise readers.broken(path, f"whole numbers in {key}", f"{values.size} values of {values.dtype}")
     return values.astype(np.int64)

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cambench.data import readers, wordnet
+from cambench.data import matlab, readers, wordnet
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 ANNOTATIONS = (
@@ -146,7 +146,7 @@ def devkit(root: Path) -> Path | None:
 def synsets(root: Path) -> dict[int, tuple[str, str]]:
     """ILSVRC id -> (wnid, words) of the leaf synsets in the devkit's meta.mat. The ids are not the class indices."""
     path = (devkit(root) or root) / "meta.mat"
-    rows = readers.structs(path, "synsets", ("ILSVRC2012_ID", "WNID", "words", "num_children"))
+    rows = matlab.structs(path, "synsets", ("ILSVRC2012_ID", "WNID", "words", "num_children"))
     return {int(r["ILSVRC2012_ID"]): (str(r["WNID"]), str(r["words"])) for r in rows if int(r["num_children"]) == 0}
 
 

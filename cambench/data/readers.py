@@ -1,4 +1,4 @@
-"""What every reader of an official layout needs: files that must exist, numbered lines, numbers, boxes, listings, .mat.
+"""What every reader of an official layout needs: files that must exist, numbered lines, numbers, boxes, listings.
 
 Whatever is missing or malformed is a DataError of one line: the file and line, what was expected, what was got, the mend.
 """
@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cambench.vocabulary import Box, BoxConvention, DataError, Sample, listed
 
@@ -128,8 +128,18 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Every visible folder below one, itself included: its path with forward slashes ("" or "a/b/") and its files' names."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        check_names(place, [*folders, *files])
         prefix = Path(place).relative_to(folder).as_posix()
         yield "" if prefix == "." else f"{prefix}/", files
+
+
+def check_names(place: str, names: Sequence[str]) -> None:
+    """Raises: DataError for a name in a folder that is no UTF-8, with which no file of results could name its image."""
+    try:
+        "\n".join(names).encode()
+    except UnicodeEncodeError:
+        name = next(name for name in names if any("\ud800" <= c <= "\udfff" for c in name))
+        raise DataError(f"{place}: expected names in UTF-8, got {os.fsencode(name)!r}; rename it.") from None
 
 
 def images_in(folder: Path) -> list[str]:
@@ -207,32 +217,3 @@ def distinct(names: Sequence[str], ids: Sequence[str]) -> tuple[str, ...]:
     """Class names for people: where several classes share one, each also says its id ("crane (n02012849)")."""
     shared = {name for name, n in Counter(names).items() if n > 1}
     return tuple(f"{name} ({i})" if name in shared else name for name, i in zip(names, ids, strict=True))
-
-
-def mat(path: Path, key: str) -> Any:
-    """The variable `key` of a MATLAB file, structs as dicts and single values as numbers.
-
-    Raises: DataError if the file is missing, no MATLAB file, or has no such variable.
-    """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(need(path), simplify_cells=True)
-    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError) as e:
-        raise broken(path, "a MATLAB file", e) from e
-    if key not in content:
-        names = sorted(k for k in content if not k.startswith("__"))
-        raise broken(path, f"the variable {key!r}", listed(names))
-    return content[key]
-
-
-def structs(path: Path, key: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-    """A MATLAB struct array as a list of dicts that have all the fields (one struct is a list of one)."""
-    value = mat(path, key)
-    rows = [value] if isinstance(value, dict) else list(value)
-    for i, row in enumerate(rows, 1):
-        missing = [f for f in fields if f not in row] if isinstance(row, dict) else list(fields)
-        if missing:
-            raise broken(f"{path}: {key}({i})", f"the fields {', '.join(fields)}", f"none called {missing[0]}")
-    return rows

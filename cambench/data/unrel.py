@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cambench.data import decode, readers
+from cambench.data import decode, matlab, readers
 from cambench.data.folder import csv_rows
 from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
@@ -36,7 +36,7 @@ def read(root: Path, split: str) -> Dataset:
     Raises: DataError naming what is missing or malformed in the annotations or the map.
     """
     source = root / ANNOTATIONS
-    rows = readers.structs(source, "annotations", ("filename", "objects"))
+    rows = matlab.structs(source, "annotations", ("filename", "objects"))
     readers.require_images([str(row["filename"]) for row in rows], root / "images", source)
     mapped = categories(map_file(root))
     pairs = [list(pairs_of(row, f"{source}: annotations({i})", root, mapped)) for i, row in enumerate(rows, 1)]
@@ -124,7 +124,7 @@ def turned(samples: tuple[Sample, ...]) -> list[str]:
 
 def audit(root: Path) -> list[str]:
     """Images that no annotation names."""
-    rows = readers.structs(root / ANNOTATIONS, "annotations", ("filename", "objects"))
+    rows = matlab.structs(root / ANNOTATIONS, "annotations", ("filename", "objects"))
     named = {str(row["filename"]) for row in rows}
     loose = [name for name in readers.images_in(root / "images") if name not in named]
     return [f"{root}: {len(loose)} images without an annotation, first {loose[0]}"] if loose else []
