@@ -232,7 +232,7 @@ ENTRY = Method(Path(__file__).with_suffix(".toml"))
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("= 1", "expected a recipe in TOML, got Invalid statement"),
+        ("= 1", "not valid TOML: Invalid statement"),
         ('extends = "ce"\nsumary = "s"', "unknown key 'sumary'. Did you mean summary"),
         ('summary = "s"', "expected the key arch, got none"),
         ('extends = "ce"\n[train]\nepochs = 3', r"\[sources\]: expected where train.epochs is from, got nothing; say it"),

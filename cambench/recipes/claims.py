@@ -8,7 +8,6 @@ does not say otherwise; selections are joined as in tables.
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from cambench.lookup import canonical, nearest
+from cambench.recipes import toml
 from cambench.recipes.load import explain
 from cambench.recipes.schema import Strict
 from cambench.recipes.tables import Select
@@ -154,7 +154,7 @@ def of_file(path: Path) -> list[Claim]:
     """The claims of a file of one's own, whose paper is the file's name."""
     if not path.is_file():
         raise UsageError(f"claims {path}: expected a file, found none there.")
-    return parse_claims(path.read_text(encoding="utf-8"), path.stem, str(path))
+    return parse_claims(toml.text_of(path, str(path)), path.stem, str(path))
 
 
 def parse_claims(text: str, paper: str, place: str) -> list[Claim]:
@@ -163,10 +163,8 @@ def parse_claims(text: str, paper: str, place: str) -> list[Claim]:
     Raises: UsageError naming the file and what is wrong in it.
     """
     try:
-        given = tomllib.loads(text)
+        given = toml.contents(text, place)
         claims = ClaimFile(**{**given, "claims": [spread(claim) for claim in given.get("claims", [])]}).claims
-    except tomllib.TOMLDecodeError as e:
-        raise UsageError(f"{place}: not valid TOML: {e}.") from e
     except ValidationError as e:
         raise UsageError(explain(e, place)) from e
     ids = [claim.id for claim in claims]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from types import MappingProxyType
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cambench.lookup import Catalogue, canonical, nearest
+from cambench.recipes import toml
 from cambench.recipes.method import FACTS, TABLES, Method
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError
@@ -177,10 +177,10 @@ def override(values: Values, sources: dict[str, str], text: str) -> str | None:
     if not equals:
         raise UsageError(f"--set {text}: expected a.b=value, for example --set optimizer.lr=0.01.")
     key, source = key.strip(), sources.get(key.strip(), "")
-    old, value = change(values, sources, key, parse(written.strip()), COMMAND)
+    old, value = change(values, sources, key, toml.value(written.strip()), COMMAND)
     if value == old or key in TASK:
         return None
-    return f"{key} = {json.dumps(value)} instead of {json.dumps(old)} ({source})"
+    return f"{key} = {json.dumps(value, default=str)} instead of {json.dumps(old)} ({source})"
 
 
 def change(values: Values, sources: dict[str, str], key: str, value: Any, source: str) -> tuple[Any, Any]:
@@ -198,14 +198,6 @@ def change(values: Values, sources: dict[str, str], key: str, value: Any, source
         value = float(value)
     values[table][name], sources[key] = value, source
     return old, value
-
-
-def parse(text: str) -> Any:
-    """A TOML value; a bare word is text."""
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def explain(error: ValidationError, place: str) -> str:

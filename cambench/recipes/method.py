@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from cambench.lookup import nearest
+from cambench.recipes import toml
 from cambench.vocabulary import UsageError
 
 TABLES = ("model", "data", "input", "train", "optimizer", "schedule", "objective_settings")
@@ -61,7 +61,4 @@ class Method:
     @cached_property
     def text(self) -> dict[str, Any]:
         """The recipe as written."""
-        try:
-            return tomllib.loads(self.recipe.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as e:
-            raise UsageError(f"{self.place}: expected a recipe in TOML, got {e}.") from e
+        return toml.contents(toml.text_of(self.recipe, self.place), self.place)

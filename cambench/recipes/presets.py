@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from cambench.lookup import find
+from cambench.recipes import toml
 from cambench.vocabulary import check_once
 
 
@@ -23,7 +23,7 @@ def overrides(name: str) -> list[str]:
 
     Raises: UsageError naming the nearest presets.
     """
-    return [f"{key}={toml(value)}" for key, value in find(name, presets(), "preset")["set"].items()]
+    return [f"{key}={toml.written(value)}" for key, value in find(name, presets(), "preset")["set"].items()]
 
 
 def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str, object]) -> list[str]:
@@ -37,10 +37,3 @@ def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str,
         check_once(f"--set {key}", times)
     own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     return [*(text for name in names for text in overrides(name)), *settings, *own]
-
-
-def toml(value: Any) -> str:
-    """A value in TOML notation; JSON's is the same but for tables."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + "}"
-    return json.dumps(value)

@@ -16,9 +16,9 @@ from typing import Any
 
 from cambench import seeds
 from cambench.lookup import nearest
-from cambench.recipes.load import conditions, lineage, parse, word
+from cambench.recipes import toml
+from cambench.recipes.load import conditions, lineage, word
 from cambench.recipes.method import TABLES
-from cambench.recipes.presets import toml
 from cambench.recipes.schema import TrainingRecipe
 from cambench.vocabulary import UsageError, check_once
 
@@ -74,7 +74,7 @@ def read(key: str, written: Any, place: str) -> Range:
     Raises: UsageError for a text that is none, bounds in the wrong order, or that its scale does not take.
     """
     if isinstance(written, Sequence) and not isinstance(written, str) and written:
-        return Range(toml(list(written)), choices=tuple(written))
+        return Range(toml.written(list(written)), choices=tuple(written))
     low, _, rest = written.partition("..") if isinstance(written, str) else ("", "", "")
     high, scale = (*rest.split(), "linear")[:2] if rest.strip() else ("", "")
     if not low.strip() or not high or scale not in SCALES or len(rest.split()) > 2:
@@ -104,7 +104,7 @@ def ranges_of(recipe: TrainingRecipe, fixed: Sequence[str] = (), asked: Sequence
     fixed: `a.b=value` texts. asked: `a.b=RANGE` texts, in the notation of a recipe; they replace the recipe's ranges key by
     key. Raises: UsageError for a text without a range, an unknown key, bounds that go round in circles, or nothing to draw.
     """
-    typed = {key.strip(): parse(text.strip()) for key, _, text in (text.partition("=") for text in asked)}
+    typed = {key.strip(): toml.value(text.strip()) for key, _, text in (text.partition("=") for text in asked)}
     for key in typed:
         check_once(f"--range {key}", sum(text.partition("=")[0].strip() == key for text in asked))
     written = {key: (text, f"recipe {recipe.method}") for key, text in stated(recipe).items()}
@@ -176,4 +176,4 @@ def draws(ranges: Mapping[str, Range], seed: int, count: int) -> list[dict[str, 
 
 def overrides(drawn: Mapping[str, Any]) -> list[str]:
     """A draw as `a.b=value` texts."""
-    return [f"{key}={toml(value)}" for key, value in drawn.items()]
+    return [f"{key}={toml.written(value)}" for key, value in drawn.items()]

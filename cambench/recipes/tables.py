@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,6 +20,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from cambench.explainers import known_explainer
 from cambench.lookup import canonical, find, nearest
 from cambench.metrics import known_metric
+from cambench.recipes import toml
 from cambench.recipes.load import explain
 from cambench.recipes.published import load_published
 from cambench.recipes.schema import Strict
@@ -236,7 +236,7 @@ def load_table(table: str) -> TableRecipe:
     if table.endswith(".toml"):
         if not (own := Path(table)).is_file():
             raise UsageError(f"table {table}: expected a file, found none there.")
-        return parse_table(own.read_text(encoding="utf-8"), place=table).model_copy(update={"figure": True})
+        return parse_table(toml.text_of(own, table), place=table).model_copy(update={"figure": True})
     known = table_files()
     source = find(table, known, "table")
     return parse_table(source.read_text(encoding="utf-8"), canonical(table))
@@ -258,9 +258,7 @@ def parse_table(text: str, table: str = "", place: str = "") -> TableRecipe:
     """
     place = place or f"tables/{table}.toml"
     try:
-        recipe = TableRecipe(**tomllib.loads(text))
-    except tomllib.TOMLDecodeError as e:
-        raise UsageError(f"{place}: not valid TOML: {e}.") from e
+        recipe = TableRecipe(**toml.contents(text, place))
     except ValidationError as e:
         raise UsageError(complaint(e, place)) from e
     if table and recipe.id != table:
