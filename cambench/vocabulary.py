@@ -128,6 +128,15 @@ def check_once(option: str, times: int) -> None:
         raise UsageError(f"{option}: expected it once, got it {times} times; give one value.")
 
 
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor, rename its window or turn the direction of what follows."""
+
+
+def printable(text: str) -> str:
+    """A text whose control characters, which the name of a file or a class may hold, are spelled out: `\\x1b`."""
+    return CONTROLS.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
+
+
 def listed(names: Iterable[object], most: int = 5) -> str:
     """`a, b, c and 4 more`: the first `most` names and how many are left; `none` where there is none."""
     texts = [str(name) for name in names]

@@ -80,7 +80,9 @@ def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 data, 130 interrupted."""
     streams.forgive()
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
-    logging.basicConfig(format="%(message)s")
+    logged = logging.StreamHandler()
+    logged.setFormatter(streams.OneLine())
+    logging.basicConfig(handlers=[logged])
     logging.getLogger("cambench").setLevel(logging.INFO)
     debug = len(arguments) < len(sys.argv) - 1 or "CAMBENCH_DEBUG" in os.environ
     try:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cambench.cli import options as o
+from cambench.cli import streams
 from cambench.cli.strict import Command
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, describe, make, where to put them.")
@@ -34,7 +35,7 @@ def check(name: Name, data_root: o.Data = o.DATA, as_json: o.Json = False) -> No
     rows, problems, notes = stage(name, data_root)
     typer.echo(json.dumps({"splits": rows, "problems": problems, "notes": notes})) if as_json else print_rows(rows)
     for line in [*(f"problem: {p}" for p in problems), *(f"note: {n}" for n in notes)]:
-        typer.echo(line, err=True)
+        typer.echo(streams.one_line(line), err=True)
     if problems:
         raise typer.Exit(3)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import logging
 import sys
+
+from cambench.vocabulary import printable
 
 LOOKALIKE = str.maketrans(
     {
@@ -44,8 +47,16 @@ def forgive() -> None:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, which the name of a file or a class may hold."""
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    """A text without line breaks and control characters, which the name of a file or a class may hold."""
+    return printable(text.replace("\n", "\\n"))
+
+
+class OneLine(logging.Formatter):
+    """What is logged, as `one_line` has it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message alone."""
+        return one_line(record.getMessage())
 
 
 def refusal(error: OSError) -> str:

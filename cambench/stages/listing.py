@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+
+from cambench.vocabulary import printable
 
 WIDTH = 100
 
 
+class Plain(Console):
+    """A console on which the names of files and classes do nothing but show: control characters are spelled out."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed; those that rich itself moves the cursor with are its own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
 def output() -> Console:
     """The console of stdout; as wide as a page where there is no terminal."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    return Plain(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def print_rows(rows: Sequence[dict[str, str]], folded: str | None = None) -> None:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from cambench.stages.listing import Plain
+
 EVERY = 15.0
-console = Console(stderr=True)
+console = Plain(stderr=True)
 
 
 class Bar:

@@ -17,7 +17,9 @@ MANIFEST = "pack.json"
 FILE = r"(run\.json|last\.pt|best\.pt|log\.jsonl)"
 """What a pack may hold of a run, and of each state that it keeps (`epoch-N/`)."""
 RECORDS = "records/"
-RECORD = r"[^./\\][^/\\]*\.(json|h5)"
+NAME = r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
+"""A name of one level that is not hidden."""
+RECORD = rf"{NAME}\.(json|h5)"
 """What a pack may hold of the run's records, beneath `RECORDS`."""
 
 
@@ -53,7 +55,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
-    run: str = Field(pattern=r"^[^./\\][^/\\]*$")
+    run: str = Field(pattern=rf"^{NAME}$")
     epoch: int = Field(ge=0)
     epochs: int = Field(ge=0)
     bf16: bool

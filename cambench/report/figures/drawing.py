@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cambench import maps
-from cambench.vocabulary import Box, CambenchError, DataError
+from cambench.data import decode
+from cambench.vocabulary import Box, CambenchError
 
 Colour = tuple[int, int, int]
 
@@ -61,11 +62,7 @@ def read_image(source: Path | NDArray[np.uint8]) -> Image.Image:
     Raises: DataError naming the file that cannot be read, CambenchError for an array of another kind.
     """
     if isinstance(source, Path):
-        try:
-            with Image.open(source) as image:
-                return image.convert("RGB")
-        except OSError as e:
-            raise DataError(f"{source}: expected an image, got {e}; replace the file.") from e
+        return decode.load_image(source)
     if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3:
         raise CambenchError(f"gallery image: expected an array (H,W,3) of uint8, got {source.shape} of {source.dtype}.")
     return Image.fromarray(source)

@@ -74,7 +74,7 @@ def remove(removal: Removal) -> None:
     """Remove it; a folder goes under another name first, so that none is ever seen half."""
     with only_writer(removal.run.path):
         for path in removal.paths:
-            if path.is_file():
+            if path.is_file() or path.is_symlink():  # of a link the link alone
                 path.unlink()
                 continue
             hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
