@@ -27,7 +27,8 @@ from cambench.targets import find_target
 ROOT = Path(__file__).parents[1]
 DOCS = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
 PYTHON = ("README.md", *DOCS)
-PAGES = ("README.md", "datasets/README.md", "CONTRIBUTING.md", *DOCS)
+MEASURED = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "results" / "measured").glob("*.md"))]
+PAGES = ("README.md", "datasets/README.md", "CONTRIBUTING.md", *DOCS, *MEASURED)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 CHOICE = re.compile(r"\{([^{}]*,[^{}]*)\}")
 

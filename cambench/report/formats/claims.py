@@ -20,8 +20,8 @@ from cambench.vocabulary import number_of
 Line = dict[str, str]
 SIGNS = {"up": ">", "down": "<", "equal": "="}
 METHOD = (
-    "Difference: matched by seed and image. 95 %: bootstrap of seeds and images at once (of one network: of its images); "
-    "over seeds: Student's t, from 3 seeds on.",
+    "Difference: matched by seed and image; n: seeds × images. 95 %: bootstrap of seeds and images at once (of one network: "
+    "of its images); over seeds: Student's t, from 3 seeds on.",
     "Supported or contradicted: every interval lies on that side of the threshold, for the claim and its controls; p: the "
     "larger of the two tests, after Holm over the paper's comparisons on the same data and network.",
     "Elsewhere: on other data than the paper's, of which it says nothing.",
@@ -163,18 +163,25 @@ def by_paper(judgements: Iterable[Judgement]) -> Mapping[str, list[Judgement]]:
 
 
 def markdown(judgements: Sequence[Judgement], *, every: bool = False, power: bool = False) -> str:
-    """A heading a paper, a grid, notes."""
+    """A heading a paper, a grid, each claim in words, notes."""
     blocks = []
     for paper, own in by_paper(judgements).items():
         lines = rows(own, every=every, power=power)
         grid = [md.bar(list(lines[0])), "|" + " --- |" * len(lines[0]), *(md.bar(list(line.values())) for line in lines)]
-        sentences = [
-            f"- **{claim.id}**: {md.escape(claim.sentence)} ({md.escape(claim.source)})" for claim in claims_of(own)
-        ]
-        blocks.append(
-            "\n".join([f"### {paper}", "", *grid, "", *sentences, *(f"- {md.escape(text)}" for text in notes(own)), ""])
-        )
+        below = [*(item(claim, own) for claim in claims_of(own)), *(f"- {md.escape(text)}" for text in METHOD)]
+        blocks.append("\n".join([f"### {paper}", "", *grid, "", *below, ""]))
     return "\n".join(blocks)
+
+
+def item(claim: Claim, judgements: Iterable[Judgement]) -> str:
+    """A claim in words, with its source and what its verdicts have to say, as an item of a list."""
+    remarks = [
+        f"On {judgement.where.dataset}: {'; '.join(judgement.notes)}."
+        for judgement in judgements
+        if judgement.claim.id == claim.id and judgement.where is not None and judgement.notes
+    ]
+    texts = [f"{claim.sentence} ({claim.source}).", *remarks]
+    return f"- **{claim.id}**: {md.escape(' '.join(texts))}"
 
 
 def claims_of(judgements: Iterable[Judgement]) -> list[Claim]:

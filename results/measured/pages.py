@@ -1,0 +1,98 @@
+"""Writes what a results root holds into the pages of this folder: `python results/measured/pages.py RESULTS`.
+
+Between the marks of a paper's page stand its claims with their verdicts, the values that they compare, and what the
+trainings took; between those of README.md the index of the pages. All else is written by hand. `<paper>-claims.csv` has
+every comparison and `<paper>.csv` every value, unrounded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cambench.report.claims.records import as_its_recipe, moved
+from cambench.report.claims.verdicts import Judgement
+from cambench.report.formats import claims as formats
+from cambench.report.tables.cost import costs
+from cambench.report.tables.select import matches, variant_of
+from cambench.report.tables.summary import summary
+from cambench.stages.reporting.claims import evidence, judgements
+from cambench.stages.reporting.report import render
+from cambench.stages.workplace import Place
+from cambench.store.records import Record, Value
+from cambench.store.runs import Run, read_runs
+from cambench.vocabulary import number_of
+
+FOLDER = Path(__file__).parent
+BEGIN, END = "<!-- written by pages.py -->", "<!-- written by hand -->"
+INDEX = "| paper | claims | measured on | trainings | hours |\n| --- | --- | --- | ---: | ---: |\n"
+
+
+def compared(own: Sequence[Judgement], records: Sequence[Record]) -> list[Record]:
+    """The records that claims compare, each with the values that they look at, and the top-1 of the same networks."""
+    values: dict[Path, dict[str, Value]] = {}
+    sides = [(j.claim, side, j.where) for j in own if j.where for part in j.claim.parts for side in j.claim.sides(part)]
+    for select in {str(select): select for select in (moved(side, claim, where) for claim, side, where in sides)}.values():
+        for record in records:
+            if matches(select, record) and as_its_recipe(record, select):
+                variant = variant_of(select, record)
+                values.setdefault(record.path, {})[variant] = record.values[variant]
+    networks = {(r.run, r.dataset, r.split, r.checkpoint) for r in records if r.path in values}
+    for record in records:
+        if record.metric == "top1" and (record.run, record.dataset, record.split, record.checkpoint) in networks:
+            values[record.path] = dict(record.values)
+    return [replace(record, values=values[record.path]) for record in records if record.path in values]
+
+
+def took(records: Sequence[Record], runs: Sequence[Run]) -> str:
+    """How many trainings and measurements there are, what they took, on which devices."""
+    devices = sorted({record.device for record in records if record.device})
+    versions = sorted({f"torch {record.versions['torch']}" for record in records if "torch" in record.versions})
+    measured = f"{number_of(len(records), 'measurement')} in {sum(record.seconds for record in records) / 3600:.1f} hours"
+    trained = f"{number_of(len(runs), 'training')} in {hours(runs)} hours"
+    return f"{trained}, {measured}; {', '.join([*devices, *versions])}."
+
+
+def hours(runs: Sequence[Run]) -> str:
+    """What trainings took."""
+    return f"{sum(run.info.seconds or 0 for run in runs) / 3600:.1f}"
+
+
+def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: Sequence[Run]) -> str:
+    """What stands between the marks of a paper's page; the CSV files are written beside it."""
+    (FOLDER / f"{paper}-claims.csv").write_text(formats.csv(own), encoding="utf-8")
+    claims = formats.markdown(own).partition("\n\n")[2]
+    text = f"## Claims\n\n{formats.counted(own)}. Every comparison: [{paper}-claims.csv]({paper}-claims.csv).\n\n{claims}"
+    if not records:
+        return text
+    tables = summary(records)
+    (FOLDER / f"{paper}.csv").write_text(render(tables, "csv"), encoding="utf-8")
+    text += f"\n## Values\n\n{took(records, runs)} Unrounded: [{paper}.csv]({paper}.csv).\n\n{render(tables, 'markdown')}"
+    return f"{text}\n## Cost\n\n{render(costs(runs), 'markdown')}" if runs else text
+
+
+def rewrite(name: str, text: str) -> None:
+    """Put a text between the marks of a page."""
+    path = FOLDER / name
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    path.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def write(results: Path) -> None:
+    """All pages and their index."""
+    judged, index = formats.by_paper(judgements([], Place(results=results))), INDEX
+    every, trained = evidence(results).records, [run for run in read_runs(results) if run.finished]
+    for paper, own in judged.items():
+        records = compared(own, every)
+        runs = [run for run in trained if run.info.kind == "trained" and run.name in {record.run for record in records}]
+        rewrite(f"{paper}.md", page(paper, own, records, runs))
+        places = ", ".join(dict.fromkeys(j.where.dataset for j in own if j.where))
+        counts = formats.counted(own).partition(": ")[2]
+        index += f"| [{paper}]({paper}.md) | {counts} | {places or '—'} | {len(runs)} | {hours(runs)} |\n"
+    rewrite("README.md", index)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
