@@ -16,7 +16,7 @@ from cambench.vocabulary import UsageError
 preprocessing = {"size": 224, "mean": [127 / 255] * 3, "std": [128 / 255] * 3}
 
 MOMENTUM = 0.1
-"""Of batch norm, as in torchvision's networks: the package's 0.01 follows a fine-tuning of a few hundred steps too slowly."""
+"""Of batch norm, as in torchvision: the package's 0.01 follows a fine-tuning of a few hundred steps too slowly."""
 
 
 class Features(nn.Module):
