@@ -77,7 +77,7 @@ def everywhere(
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 data, 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 data, 130 interrupted, 143 stopped."""
     streams.forgive()
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     logged = logging.StreamHandler()

@@ -20,7 +20,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cambench.vocabulary import DataError, file_digests
+from cambench.vocabulary import DataError, file_digests, hidden
 
 Stamp = list[int]
 """Size, modification time, change time (both in ns) and inode of a file."""
@@ -103,7 +103,7 @@ class Remembered:
         """Keep what is new. Where nothing can be written, it is computed again the next time."""
         if not self.changed:
             return
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        temporary = hidden(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(json.dumps(self.files), encoding="utf-8")

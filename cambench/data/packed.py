@@ -22,7 +22,7 @@ from cambench.data import decode
 from cambench.data.masks import REGIONS, focused
 from cambench.data.plan import Masks, Plan, Rows
 from cambench.data.regions import load_regions
-from cambench.vocabulary import CambenchError, Dataset
+from cambench.vocabulary import CambenchError, Dataset, hidden
 
 LIMIT = 4 * 2**30
 CHUNK = 256
@@ -80,7 +80,7 @@ def uniform_size(dataset: Dataset) -> tuple[int, int] | None:
 
 def write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], load: Load) -> int | None:
     """Decode every row into a new file, then give it its name; the first row of another shape is returned instead."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = hidden(path)
     try:
         array = open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         reserve(temporary)

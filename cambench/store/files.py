@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, hidden
 
 FREE, ELSEWHERE = "free some space and repeat the command, it goes on", "choose another --results (or --out, --html)"
 REFUSED = {
@@ -49,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = hidden(path)
     with refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -74,10 +74,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     It lies one level deeper than `path`, where nobody looks for folders of its kind.
     Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    new, old = hidden / "new", hidden / "old"
+    aside = hidden(path)
+    new, old = aside / "new", aside / "old"
     with refusals(path):
         try:
+            shutil.rmtree(aside, ignore_errors=True)  # of a killed process with the same number
             new.mkdir(parents=True)
             yield new
             for file in (path for path in new.rglob("*") if path.is_file()):
@@ -87,7 +88,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 path.rename(old)
             new.rename(path)
         finally:
-            shutil.rmtree(hidden, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

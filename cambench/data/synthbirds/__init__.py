@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cambench.seeds import derive
-from cambench.vocabulary import CambenchError, DataError, UsageError
+from cambench.vocabulary import CambenchError, DataError, UsageError, hidden
 
 if TYPE_CHECKING:
     from cambench.data.synthbirds.picture import Picture
@@ -89,7 +88,7 @@ def _write_stand_ins(root: Path, settings: Settings) -> None:
 
 def _publish(dest: Path, settings: Settings, progress: Progress | None) -> None:
     """Write the set under a temporary name beside `dest`, then give it its name."""
-    temporary = dest.with_name(f".{dest.name}.{os.getpid()}.tmp")
+    temporary = hidden(dest)
     if temporary.exists():  # of a killed process with the same number
         shutil.rmtree(temporary)
     try:

@@ -6,7 +6,6 @@ segmentation model took a part for the whole. No mask is empty.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from cambench.seeds import derive
+from cambench.vocabulary import hidden
 
 FOLDER = "sam"
 MISSING = 0.5
@@ -26,7 +26,7 @@ def write(root: Path, seed: int) -> None:
 
     It is written under a temporary name and renamed, so a folder that exists is complete.
     """
-    temporary = root / f".{FOLDER}.{os.getpid()}.tmp"
+    temporary = hidden(root / FOLDER)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from cambench.stages.workplace import run_of
 from cambench.store.locks import at_work, only_writer
 from cambench.store.records import records_of, rows_path
 from cambench.store.runs import Run
-from cambench.vocabulary import CambenchError, UsageError, number_of
+from cambench.vocabulary import CambenchError, UsageError, hidden, number_of
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,4 @@ def remove(removal: Removal) -> None:
             if path.is_file() or path.is_symlink():  # of a link the link alone
                 path.unlink()
                 continue
-            hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            path.rename(hidden)
-            shutil.rmtree(hidden)
+            shutil.rmtree(path.rename(hidden(path)))

@@ -61,8 +61,8 @@ def evaluate(
             parts = Parts(path.with_suffix(".h5"), job_key(described), anew=again)
             record, rows = measure(metric, job, loaded, Asked(dataset, place, parts, anew))
             write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows), dataset.origin)
+            supersede(path, described)
             write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
-            supersede(path)
             parts.remove()
     if anew is not None:
         anew.add(path)
@@ -109,14 +109,15 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple
     return replace(record, seconds=round(time.monotonic() - began, 2)), rows
 
 
-def supersede(path: Path) -> None:
+def supersede(path: Path, described: dict[str, Any]) -> None:
     """Remove the records that a new one takes the place of: of the same run, images and settings, but of weights that are
     replaced, annotations that were changed, or a formula of another version.
+
+    Before it is written: a call that is killed between the two is made again, and no two count.
     """
-    written = read_record(path)
     for record in readable(sorted(path.parent.glob("*.json"))):
         other = record.path
-        if other != path and identity.lasting(record.job) == identity.lasting(written.job):
+        if other != path and identity.lasting(record.job) == identity.lasting(described):
             say(f"{other.name}: gives way to {path.name}: its weights, annotations or formula are no more")
             other.unlink()
             rows_path(other).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from cambench import data, models
 from cambench.stages import progress, workplace
 from cambench.stages.progress import say
 from cambench.stages.reproducing.plan import Job
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, StoppedError
 
 Act = Callable[[Job, workplace.Place], None]
 
@@ -69,9 +69,14 @@ def alone(work: Sequence[Job], act: Act, place: workplace.Place) -> dict[str, st
 
 
 def attempt(job: Job, act: Act, place: workplace.Place) -> str | None:
-    """Do a job; why it failed, in one line, or None. Only what a person can act on is a failure, a bug is not."""
+    """Do a job; why it failed, in one line, or None. Only what a person can act on is a failure, a bug is not.
+
+    Raises: StoppedError, with which the other jobs are not begun.
+    """
     try:
         act(job, place)
+    except StoppedError:
+        raise
     except CambenchError as e:
         reason = str(e)
     except torch.OutOfMemoryError as e:
@@ -113,7 +118,7 @@ class Worker:
         """End the process at once; it loses at most the epoch or chunk that it is at."""
         self.link.close()
         if self.job is not None:
-            self.process.terminate()
+            self.process.kill()  # it would finish its epoch before it heeds a SIGTERM
         self.process.join()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
@@ -27,7 +27,7 @@ from cambench.stages.training.lessons import Phase, split
 from cambench.stages.training.shared_epochs import keep
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
-from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, UsageError
+from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, StoppedError, UsageError
 
 CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where each look waits for the device
 ONE_VALUE = "Expected more than 1 value per channel"
@@ -66,10 +66,11 @@ class Loop:
         self.run.write_log(self.log)
         say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")
 
-    def train(self, phases: Sequence[Phase], held_out: Dataset | None) -> None:
+    def train(self, phases: Sequence[Phase], held_out: Dataset | None, terminated: Callable[[], bool]) -> None:
         """Train every epoch that is left, its phases one after another; each ends with a checkpoint.
 
-        An epoch's `lr` is the rate of the first parameter group in its last step.
+        An epoch's `lr` is the rate of the first parameter group in its last step. terminated: whether to stop between two.
+        Raises: StoppedError where it is, with an epoch left.
         """
         first = phases[0].lessons
         for epoch in range(self.epoch, self.recipe.train.epochs):
@@ -86,6 +87,9 @@ class Loop:
             self.check_state(epoch, values)
             self.finish(epoch, values)
             self.warn(first.dataset, held_out)
+            if terminated() and self.epoch < self.recipe.train.epochs:
+                done = f"after epoch {self.epoch} of {self.recipe.train.epochs}"
+                raise StoppedError(f"{self.run.name}: stopped by SIGTERM {done}; the same command goes on from there.")
         self.warn(first.dataset, held_out)  # a call that was killed may not have come to it
 
     def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:

@@ -31,6 +31,7 @@ from cambench.stages.training.new_run import checkpoints, described, folder, ope
 from cambench.stages.training.opening import Opened, check_file, check_weights, open_images
 from cambench.stages.training.own import declared, load_recipe
 from cambench.stages.training.shared_epochs import begin
+from cambench.stages.training.stopping import terminations
 from cambench.store.locks import only_writer
 from cambench.store.provenance import device_name
 from cambench.store.runs import Run, read_run
@@ -136,7 +137,8 @@ def carry_out(
     loop = Loop(run, recipe, network, seed=job.seed)
     first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
     phases = [remembered(first, network, recipe), *later_phases(first.lessons, objective, recipe)]
-    loop.train(phases, lessons.held_out)
+    with terminations() as terminated:
+        loop.train(phases, lessons.held_out, terminated)
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
     facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak, "checkpoints": checkpoints(run)}

@@ -1,0 +1,149 @@
+"""A kill, a full or broken disk, a lost answer at any change of a verb: done again, it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data.miniatures import own_folder
+from dying import FAULTS, Killed, artefacts, failing
+from own import SMALL
+
+from cambench.stages.housekeeping import packs
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.training.stopping import terminations
+from cambench.stages.training.train import TrainJob, train
+from cambench.stages.workplace import Place
+from cambench.store.runs import read_runs
+from cambench.vocabulary import CambenchError, StoppedError, hidden
+
+MOMENTS = int(os.environ.get("MOMENTS", "3"))
+"""At how many changes of each verb each fault befalls it; by hand, MOMENTS=1000 for every one."""
+
+
+def job(place: Place) -> TrainJob:
+    """Two small epochs."""
+    return TrainJob("ce", f"folder:{place.data / 'mine'}", "resnet8", overrides=[*SMALL[:2], "train.epochs=2", SMALL[3]])
+
+
+def sent(place: Place) -> None:
+    """A run is packed, and unpacked over nothing and over itself with fewer epochs."""
+    shutil.rmtree(place.results / "pack", ignore_errors=True)
+    packs.pack(read_runs(place.results)[0].name, place.results / "pack", place.results)
+    packs.unpack(place.results / "pack", place.results / "there")
+
+
+VERBS: dict[str, Callable[[Place], Any]] = {
+    "train": lambda place: train(job(place), place),
+    "explain": lambda place: works.explain_all(works.Works([]), [ExplainJob(batch_size=2)], place),
+    "eval": lambda place: works.evaluate_all(works.Works([]), [EvalJob("iauc", batch_size=2)], place),
+    "eval --again": lambda place: works.evaluate_all(works.Works([], again=True), [EvalJob("top1", batch_size=2)], place),
+    "pack, unpack": sent,
+}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Images, and a finished run that nobody writes to."""
+    root = tmp_path_factory.mktemp("begun")
+    own_folder(root / "mine", parts=("train", "val"))
+    place = Place(root, root / "results", "cpu")
+    train(job(place), place)
+    return place
+
+
+def fresh(verb: str, begun: Place, folder: Path) -> Place:
+    """A results root in which the verb has not begun."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if verb != "train":
+        shutil.copytree(begun.results, folder)
+    return Place(begun.data, folder, "cpu")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_fault_changes_nothing_in_the_end(
+    verb: str, fault: str, begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cambench.stages.measuring.explain.CHUNK", 4)
+    monkeypatch.setattr("cambench.stages.measuring.rows.COMMIT", 4)
+    place, act = fresh(verb, begun, tmp_path / "results"), VERBS[verb]
+    act(place)  # what the disk remembers of the images is there from now on
+    place = fresh(verb, begun, tmp_path / "results")
+    with failing(0, fault, monkeypatch) as changes:
+        act(place)
+    whole, count = artefacts(place.results), len(changes)
+    shift = list(VERBS).index(verb) + list(FAULTS).index(fault)
+    for moment in sorted({1 + (i * count // MOMENTS + shift) % count for i in range(min(MOMENTS, count))}):
+        place = fresh(verb, begun, tmp_path / "results")
+        with failing(moment, fault, monkeypatch):
+            befallen(act, place)
+        act(place)
+        assert artefacts(place.results) == whole, f"{fault} at change {moment} of {count}"
+
+
+def befallen(act: Callable[[Place], Any], place: Place) -> None:
+    """A verb that a fault befalls, or that does not heed it (a lock file that stays); what is said of it is said well."""
+    try:
+        act(place)
+    except Killed:
+        pass
+    except CambenchError as e:
+        assert "free some space" in str(e)
+    except OSError as e:
+        assert e.errno in (errno.EIO, errno.ESTALE, errno.ENOSPC)
+
+
+def test_a_training_that_is_told_to_end_saves_its_epoch(
+    begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cambench.stages.training.loop import Loop
+
+    place, before = Place(begun.data, tmp_path / "results", "cpu"), signal.getsignal(signal.SIGTERM)
+    learn = Loop.learn
+
+    def warned(self: Loop, *arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.setattr(Loop, "learn", learn)
+        learn(self, *arguments)
+
+    monkeypatch.setattr(Loop, "learn", warned)
+    with pytest.raises(StoppedError, match=r"stopped by SIGTERM after epoch 1 of 2; the same command goes on") as stopped:
+        train(job(place), place)
+    assert stopped.value.exit_code == 143 and signal.getsignal(signal.SIGTERM) == before
+    (run,) = read_runs(place.results)
+    assert (len(run.log()), run.finished) == (1, False)
+    whole = Place(begun.data, tmp_path / "whole", "cpu")
+    train(job(whole), whole)
+    train(job(place), place)
+    assert artefacts(place.results) == artefacts(whole.results)
+
+
+def test_a_thread_hears_no_signal() -> None:
+    heard: list[bool] = []
+
+    def ask() -> None:
+        with terminations() as terminated:
+            heard.append(terminated())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert heard == [False]
+
+
+def test_two_hosts_never_write_under_one_hidden_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for host in ("node1", "node2"):
+        monkeypatch.setattr("platform.node", lambda host=host: host)
+        names.add(hidden(Path("runs/last.pt")).name)
+    assert len(names) == 2 and all(name.startswith(".last.pt.") and name.endswith(".tmp") for name in names)
