@@ -57,6 +57,7 @@ class Objective:
     negatives: how many images of other classes it asks for beside each labelled one, through the same views.
     masks: whether it needs the regions of its view. multilabel: whether it learns all classes of an image, or one; None
     where any set will do. frozen: its step trains the classifier alone; the rest stays in eval mode and without gradient.
+    by_image: whether its loss is the mean of one an image that draws nothing, so that a batch in parts gives the same.
     then: the objective, without settings, whose pass over the images follows in every epoch.
     until_start: the objective whose steps, views and settings are also this one's, bit by bit, before the epoch
     `settings.start` of 200. passes: forward passes' worth an image of an epoch, or a function of the settings: 3 (forward,
@@ -74,6 +75,7 @@ class Objective:
     masks: bool = False
     multilabel: bool | None = False
     frozen: bool = False
+    by_image: bool = False
     then: str | None = None
     until_start: str | None = None
     passes: int | Callable[[Any], int] = 3
@@ -96,9 +98,15 @@ class Objective:
 
 INDEX: dict[str, Objective] = named(
     {
-        "ce": Objective(CROP, cross_entropy.Settings, cross_entropy.step, "CGC protocol §1.6"),
+        "ce": Objective(CROP, cross_entropy.Settings, cross_entropy.step, "CGC protocol §1.6", by_image=True),
         "classifier": Objective(
-            {"crop": PLAIN}, cross_entropy.Settings, cross_entropy.step, "ExCon protocol §1.6", frozen=True, passes=1
+            {"crop": PLAIN},
+            cross_entropy.Settings,
+            cross_entropy.step,
+            "ExCon protocol §1.6",
+            frozen=True,
+            by_image=True,
+            passes=1,
         ),
         "supcon": Objective(
             PAIR, supcon.Settings, supcon.step, "ExCon protocol §1.2–1.3, SupCon", then="classifier", passes=7
@@ -134,7 +142,12 @@ INDEX: dict[str, Objective] = named(
         "spg": Objective(CROP, spg.Settings, spg.step, "Zhang et al. 2018; WSOL benchmark (rivals protocol §4)", passes=4),
         "corm": Objective(CROP, corm.Settings, corm.step, "ContrastiveCAM protocol §1.2, baselines", masks=True),
         "bce": Objective(
-            CROP, cross_entropy.Settings, multilabel.bce_step, "ContrastiveCAM protocol §3, SBD", multilabel=True
+            CROP,
+            cross_entropy.Settings,
+            multilabel.bce_step,
+            "ContrastiveCAM protocol §3, SBD",
+            multilabel=True,
+            by_image=True,
         ),
         "segmentation": Objective(
             CROP,

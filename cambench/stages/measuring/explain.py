@@ -14,6 +14,7 @@ from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explanation
 from cambench.stages import identity, workplace
 from cambench.stages.images import make_view
+from cambench.stages.memory import Fitting
 from cambench.stages.network import Loaded
 from cambench.stages.progress import bar, say
 from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
@@ -132,12 +133,13 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []
     entry = find_explainer(job.explainer)
     ready = loaded.ready_for(entry)
+    explained = Fitting(ready.explain, job.explainer)
     if entry.layer.own is not None:
         say(f"{entry.name} explains layer {ready.layer}")
     with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
             classes = explained_classes(job, batch, loaded, dataset)
-            result = ready.explain(batch.image, job.target, classes, dataset)
+            result = explained(batch.image, job.target, classes, dataset)
             waiting.append(arrays(result, batch, dataset, entry.partial))
             if sum(len(w["target"]) for w in waiting) >= CHUNK:
                 commit(parts, waiting)

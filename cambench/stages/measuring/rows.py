@@ -24,6 +24,7 @@ from cambench.pixels import Normalisation
 from cambench.stages import workplace
 from cambench.stages.images import make_view
 from cambench.stages.measuring.masks import mask_batches
+from cambench.stages.memory import Fitting
 from cambench.stages.network import Loaded
 from cambench.store.heatmaps import Heatmaps
 from cambench.vocabulary import Box, Dataset, NotFiniteError, UsageError
@@ -165,7 +166,7 @@ def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Data
         "features": loaded.features,
         "differentiate": lambda: partial(input_gradients, loaded.model, target=job.target, precision=loaded.precision),
     }
-    return {name: make() for name, make in known.items() if name in wanted}
+    return {name: Fitting(make(), job.metric) for name, make in known.items() if name in wanted}
 
 
 def segmented(loaded: Loaded, image: Tensor) -> Tensor:

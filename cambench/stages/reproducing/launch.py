@@ -15,10 +15,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 import torch
-from rich.console import Console
 
 from cambench import data, models
 from cambench.stages import progress, workplace
+from cambench.stages.listing import Plain
 from cambench.stages.progress import say
 from cambench.stages.reproducing.plan import Job
 from cambench.vocabulary import CambenchError, StoppedError
@@ -176,7 +176,7 @@ def serve(link: Connection, act: Act, place: workplace.Place, environment: Mappi
     """A worker process: do the jobs that come through the link until it closes. Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)
-    progress.console = Console(stderr=True, force_terminal=False)  # bars of several processes would overwrite one another
+    progress.console = Plain(stderr=True, force_terminal=False)  # bars of several processes would overwrite one another
     models.keep_heap()
     with data.kept():
         while True:

@@ -21,9 +21,11 @@ from cambench.objectives import Step
 from cambench.objectives.network import Network, Terms, differentiate
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import divergence
+from cambench.stages.memory import shortage
 from cambench.stages.progress import Bar, bar, say
 from cambench.stages.training import optimiser
 from cambench.stages.training.lessons import Phase, split
+from cambench.stages.training.parts import more_parts
 from cambench.stages.training.shared_epochs import keep
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run
@@ -45,7 +47,7 @@ class Loop:
         self.run, self.recipe, self.network = run, recipe, network
         self.optimizer = optimiser.build(network.model, recipe.optimizer)
         self.log: list[dict[str, Any]] = []
-        self.epoch, self.best = 0, -1.0
+        self.epoch, self.best, self.accumulate = 0, -1.0, recipe.train.accumulate
         seeds.seed_all(seed, "global")
         self.resume()
 
@@ -143,7 +145,7 @@ class Loop:
         self.set_rate(epoch * lessons.steps + i, lessons.steps)
         self.optimizer.zero_grad(set_to_none=True)
         generator = seeds.generator(lessons.seed, "step", epoch, i)
-        for name, value in self.backward(phase.step, batch, generator).items():
+        for name, value in self.fitted(phase, batch, generator).items():
             totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
         if i == 0:
             self.started(phase, totals["loss"] / len(batch.rows), epoch)
@@ -151,10 +153,25 @@ class Loop:
         self.clip()
         self.optimizer.step()
 
+    def fitted(self, phase: Phase, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """`backward`, in twice as many parts where the device's memory does not suffice and the result stays the same.
+
+        Raises: CambenchError where it does not.
+        """
+        while True:
+            try:
+                return self.backward(phase.step, batch, generator)
+            except torch.OutOfMemoryError as e:
+                reason = shortage(e)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.accumulate = more_parts(
+                phase.name or self.recipe.objective, self.network.model, batch, self.accumulate, reason
+            )
+
     def backward(self, step: Step, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Accumulate the gradient of one batch, in `accumulate` parts; returns the batch's mean values."""
         sums: dict[str, Tensor] = {}
-        for part in split(batch, self.recipe.train.accumulate):
+        for part in split(batch, self.accumulate):
             share = len(part.rows) / len(batch.rows)
             for name, value in self.differentiated(step(self.network, part, generator), share, part).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value * share

@@ -1,0 +1,147 @@
+"""A device whose memory does not suffice: smaller batches, more parts, the same result; or one line. And no leak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from own import trained
+from torch import nn
+
+from cambench import objectives, seeds
+from cambench.explainers.explanation import Explanation
+from cambench.objectives.network import Network
+from cambench.recipes import load as recipes
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.memory import Fitting
+from cambench.stages.network import Loaded, Ready
+from cambench.stages.training.lessons import Lessons, Phase
+from cambench.stages.training.loop import Loop
+from cambench.stages.workplace import Place
+from cambench.store.heatmaps import read_heatmaps
+from cambench.store.records import read_columns, rows_path
+from cambench.store.runs import Run
+from cambench.vocabulary import Batch, CambenchError
+
+
+def short(function: Callable[..., Any], most: int) -> Callable[..., Any]:
+    """The function on a device with room for so many images; of a method, after its object."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        images = next(a for a in arguments if isinstance(a, torch.Tensor))
+        if len(images) > most:
+            raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {len(images)} GiB. GPU 0 has …\nmore")
+        return function(*arguments, **keywords)
+
+    return call
+
+
+def test_a_batch_is_halved_until_it_fits_and_stays_so(capfd: pytest.CaptureFixture[str]) -> None:
+    sizes: list[int] = []
+
+    def double(images: torch.Tensor, classes: torch.Tensor | None, target: str) -> Explanation:
+        sizes.append(len(images))
+        return Explanation(2 * images, images.flatten(1), images[:, 0, 0, 0].long() if classes is None else classes)
+
+    fitting, images = Fitting(short(double, 2), "grad-cam"), torch.arange(14.0).view(7, 2, 1, 1)
+    for _ in range(2):
+        made = fitting(images, torch.arange(7), target="logit")
+        assert torch.equal(made.maps, 2 * images) and torch.equal(made.logits, images.flatten(1))
+        assert made.classes.tolist() == list(range(7))
+    assert sizes == [1] * 14
+    said = capfd.readouterr().err.split("\n")
+    assert said[0].startswith("grad-cam: the device's memory does not suffice for 7 images (CUDA out of memory. Tried to")
+    assert said[1].endswith("going on with 1 image") and len(said) == 3
+    assert Fitting(double, "x")(images, None, "logit").classes.tolist() == [0, 2, 4, 6, 8, 10, 12]
+    with pytest.raises(CambenchError, match=r"grad-cam: the device's memory does not suffice for one image \(CUDA out of"):
+        Fitting(short(double, 0), "grad-cam")(images, None, target="logit")
+
+
+def test_maps_and_values_are_the_same_on_a_small_device(own: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(own)
+    there = Place(own.data, tmp_path / "there", "cpu")
+    (there.results).mkdir()
+    (there.results / "runs").symlink_to(own.results / "runs")
+    jobs = [EvalJob("iauc"), EvalJob("top1")]
+    whole = works.evaluate_all(works.Works([]), jobs, own)
+    monkeypatch.setattr(Ready, "explain", short(Ready.explain, 2))
+    monkeypatch.setattr(Loaded, "logits", short(Loaded.logits, 4))
+    small = works.evaluate_all(works.Works([]), jobs, there)
+    for a, b in zip(whole, small, strict=True):
+        x, y = (read_columns(rows_path(record.path)) for record in (a, b))
+        assert x.keys() == y.keys()
+        for name in x.keys() - {"id"}:
+            np.testing.assert_allclose(x[name], y[name], atol=1e-5)
+    paths = [works.explain_all(works.Works([]), [ExplainJob()], place)[0] for place in (own, there)]
+    first, second = (np.stack(read_heatmaps(path).maps) for path in paths)
+    np.testing.assert_allclose(first, second, atol=1e-5 * np.abs(first).max())
+
+
+def steps(folder: Path, model: nn.Module, objective: str, most: int) -> dict[str, torch.Tensor]:
+    """The gradients of one batch of 8 images on a device with room for so many."""
+    recipe = recipes.load(objective, "synthbirds")
+    loop = Loop(Run(folder), recipe, Network(model, "0", None), seed=0)
+    _, step = objectives.make(recipe.objective, recipe.objective_settings)
+    batch = Batch({"crop": torch.randn(8, 3, 8, 8)}, torch.randint(4, (8,)), tuple(range(8)))
+    model.forward = short(model.forward, most)  # type: ignore[method-assign]
+    phase = Phase(step, Lessons(None, {}, 8, 0))  # type: ignore[arg-type]
+    loop.fitted(phase, batch, seeds.generator("x"))
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def linear(*between: nn.Module) -> nn.Module:
+    """A small network with the same weights every time."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 6), *between, nn.Linear(6, 4))
+
+
+def test_a_training_step_takes_more_parts_where_they_give_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = steps(tmp_path, linear(nn.BatchNorm1d(6).eval()), "ce", 8)
+    torch.testing.assert_close(steps(tmp_path, linear(nn.BatchNorm1d(6).eval()), "ce", 2), whole)
+    said = capfd.readouterr().err
+    assert "going on with train.accumulate = 2, which gives the same" in said and "train.accumulate = 4" in said
+
+
+@pytest.mark.parametrize(
+    ("between", "objective", "most", "text"),
+    [
+        (
+            (nn.BatchNorm1d(6),),
+            "ce",
+            2,
+            "since a BatchNorm1d in training looks at all images of a pass: say --set train.acc",
+        ),
+        ((nn.Dropout(),), "ce", 2, "since a Dropout in training"),
+        ((), "cutmix", 2, "since the loss of cutmix looks at all images of a pass: say --set train.accumulate=2"),
+        ((), "ce", 0, r"a batch in 8 \(CUDA out of memory.*of 1 image"),
+    ],
+)
+def test_a_training_step_that_cannot_be_cut_up_says_why(
+    between: tuple[nn.Module, ...], objective: str, most: int, text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CambenchError, match=text):
+        steps(tmp_path, linear(*between), objective, most)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in objectives.INDEX.items() if entry.by_image])
+def test_losses_that_may_be_cut_up_may(name: str) -> None:
+    """The mean of an image's loss: a batch's is the mean of those of its images, whatever the generator."""
+    torch.manual_seed(0)
+    network = Network(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), "0", None)
+    view = next(iter(objectives.INDEX[name].views))
+    images, label, targets = torch.randn(4, 3, 2, 2), torch.tensor([0, 1, 2, 1]), torch.eye(3)[[0, 1, 2, 1]]
+    _, step = objectives.make(name, {})
+
+    def loss(rows: slice) -> torch.Tensor:
+        batch = Batch({view: images[rows]}, label[rows], tuple(range(4))[rows], targets=targets[rows])
+        return sum(term for term in step(network, batch, seeds.generator("any")))  # type: ignore[return-value]
+
+    torch.testing.assert_close(loss(slice(0, 4)), torch.stack([loss(slice(i, i + 1)) for i in range(4)]).mean())
