@@ -252,6 +252,26 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The images `start` to `stop` of a training step's whole batch: those of one of its passes that one process holds.
+
+    sizes: how many of the pass's images each process holds; () where every one holds them all, being more than they are.
+    weight: what a mean over the images here counts in the mean over the pass; part: what the pass counts in the step.
+    """
+
+    start: int
+    stop: int
+    sizes: tuple[int, ...]
+    weight: float
+    part: float
+
+    @property
+    def whole(self) -> int:
+        """The images of the pass, over all processes."""
+        return sum(self.sizes) or self.stop - self.start
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a training step or a metric receives: named views of the same N images, on the device.
 
@@ -262,6 +282,7 @@ class Batch:
     it shows none; None where the recipe asks for no masks.
     targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
     epoch, epochs: in training, which epoch it belongs to, counted from 1, and of how many; else 0.
+    shares: which images of the step's passes these are, one pass after another; () where one process has them all.
     """
 
     views: Mapping[str, Tensor]
@@ -273,6 +294,7 @@ class Batch:
     targets: Tensor | None = None
     epoch: int = 0
     epochs: int = 0
+    shares: tuple[Share, ...] = ()
 
     @property
     def image(self) -> Tensor:

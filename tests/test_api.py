@@ -24,8 +24,8 @@ from cambench.vocabulary import UsageError
 
 PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher", "cost", "power"}
 """How a command prints what a function returns, and an option of one value."""
-MODES = {"explain": {"overlay"}}
-"""An option that makes it another verb."""
+MODES = {"explain": {"overlay", "devices"}, "train": {"devices"}, "evaluate": {"devices"}}
+"""Options that make it another verb, or start it in several processes, which Python does by torchrun."""
 CPU: dict[str, Any] = {"device": "cpu", "workers": 0}
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import cambench
+from cambench import processes
 from cambench.cli import (
     add_run,
     catalogue,
@@ -96,13 +97,17 @@ def main() -> None:
     except CambenchError as e:
         if debug:
             raise
-        sys.stderr.write(f"error: {streams.one_line(str(e))}\n")
+        if processes.speaks(e):
+            sys.stderr.write(f"error: {streams.one_line(str(e))}\n")
         sys.exit(e.exit_code)
     except OSError as e:  # of a file that nobody met with a better word
         if debug:
             raise
-        sys.stderr.write(f"error: {streams.refusal(e)}\n")
+        if processes.speaks(e):
+            sys.stderr.write(f"error: {streams.refusal(e)}\n")
         sys.exit(1)
-    if code == INTERRUPTED:  # typer turns Ctrl-C into this
+    if code != INTERRUPTED:
+        processes.leave()
+    elif not processes.several():  # typer turns Ctrl-C into this; of several processes their launcher says it
         sys.stderr.write("interrupted; run the same command again, it goes on from here\n")
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 Data = Annotated[Path, typer.Option("--data-root", envvar="CAMBENCH_DATA", help="Where data sets lie.")]
 Results = Annotated[Path, typer.Option("--results", envvar="CAMBENCH_RESULTS", help="Where runs, heatmaps and records go.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Devices = Annotated[
+    int,
+    typer.Option("--devices", min=1, help="A process each; several machines by torchrun or srun."),
+]
 Workers = Annotated[int, typer.Option("--workers", min=-1, help="Decoding processes; -1 chooses.")]
 Download = Annotated[bool, typer.Option("--download", help="Allow torchvision to download its weights.")]
 RUNS = "Run names, prefixes or paths, torchvision:NAME, python:pkg.mod:function."
@@ -74,6 +79,19 @@ Html = Annotated[Path | None, typer.Option("--html", help="One self-contained pa
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 DATA, RESULTS = Path("datasets"), Path("results")
+
+
+def together(devices: int, place: Place) -> Place:
+    """The place of one of several processes; where none was started yet, they are started here and waited for.
+
+    Raises: CambenchError where one of them failed; SystemExit once they are done.
+    """
+    from cambench import processes
+    from cambench.stages import elastic
+
+    if devices > 1 and not processes.started():
+        raise SystemExit(elastic.launch(devices, place.device, sys.argv[1:]))
+    return elastic.together(place)
 
 
 def place(data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False) -> Place:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cambench import processes
 from cambench.cli import options as o
 
 
@@ -31,6 +32,7 @@ def train(
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
     device: o.Device = "auto",
+    devices: o.Devices = 1,
     workers: o.Workers = -1,
     download: o.Download = False,
     as_json: o.Json = False,
@@ -39,6 +41,7 @@ def train(
 
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
+    place = o.together(devices, o.place(data_root, results, device, workers, download))
     from cambench.recipes.presets import asked
     from cambench.stages.training.train import TrainJob, named_or_first, summary
     from cambench.stages.training.train import train as stage
@@ -46,6 +49,6 @@ def train(
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
     overrides = asked(presets or [], settings or [], shortcuts)
     job = TrainJob(method, dataset, arch, seed, named_or_first(classes, class_names or ()), weights, overrides, again=again)
-    run = stage(job, o.place(data_root, results, device, workers, download))
-    done = summary(run)
-    typer.echo(json.dumps(done) if as_json else run.name)
+    run = stage(job, place)
+    if processes.rank() == 0:
+        typer.echo(json.dumps(summary(run)) if as_json else run.name)

@@ -18,6 +18,9 @@ from cambench.data.views import View, normalise
 from cambench.geometry import full_size
 from cambench.vocabulary import Batch, Dataset, UsageError
 
+Positions = Sequence[Sequence[int]] | None
+"""Of each batch, the positions in it of the rows that are loaded; None for all."""
+
 
 def train_batches(
     dataset: Dataset,
@@ -33,17 +36,19 @@ def train_batches(
     start: int = 0,
     stop: int | None = None,
     masks: Masks | None = None,
+    held: Positions = None,
 ) -> Iterator[Batch]:
     """One epoch in the order that (seed, epoch) gives; each view's crop follows from (seed, epoch, view name, row).
 
     `start` skips so many batches and `stop` ends before a batch, without changing the others. `cache`: where small
     images of one size are kept decoded. `masks`: what `Batch.regions` carries; they may move a crop (`masks.focused`).
+    `held`: of each batch, the positions that are loaded at all.
     workers: None is min(8, cores). Raises: DataError naming an unreadable image.
     """
     batches = cut(shuffled(len(dataset), seed, epoch), batch_size)
     if drop_last and batches and len(batches[-1]) < batch_size:
         batches.pop()
-    plan = Plan(tuple(batches[start:stop]), dict(views), seed, epoch, masks)
+    plan = Plan(tuple(kept(batches[start:stop], held)), dict(views), seed, epoch, masks)
     return batches_of(dataset, plan, torch.device(device), workers, cache)
 
 
@@ -56,21 +61,33 @@ def eval_batches(
     workers: int | None = None,
     cache: Path | None = None,
     rows: Sequence[int] | None = None,
+    chunks: Sequence[Sequence[int]] | None = None,
 ) -> Iterator[Batch]:
     """The rows (None: all) in order through one view, as `Batch.image`; only images of equal output size share a batch.
 
+    chunks: the rows in parts, of which a batch never holds two.
     Raises: UsageError for a random view, DataError naming an unreadable image.
     """
     if view.random:
         raise UsageError(f"evaluation: expected a view without randomness, got {view.kind} with flip {view.flip}.")
-    rows = range(len(dataset)) if rows is None else rows
-    batches = cut(rows, batch_size) if view.kind != "full" else cut_by_size(dataset, rows, view.size, batch_size)
+    if chunks is None:
+        chunks = [range(len(dataset)) if rows is None else rows]
+    whole = view.kind == "full"
+    parts = (cut_by_size(dataset, c, view.size, batch_size) if whole else cut(c, batch_size) for c in chunks)
+    batches = [rows for part in parts for rows in part]
     return batches_of(dataset, Plan(tuple(batches), {"image": view}), torch.device(device), workers, cache)
 
 
 def shuffled(n: int, seed: int, epoch: int) -> list[int]:
     """The rows 0 to n − 1 in the order of an epoch."""
     return torch.randperm(n, generator=seeds.generator(seed, "order", epoch)).tolist()  # type: ignore[no-any-return]
+
+
+def kept(batches: Sequence[Rows], held: Positions) -> list[Rows]:
+    """Of every batch the rows that are loaded."""
+    if held is None:
+        return list(batches)
+    return [tuple(rows[i] for i in places) for rows, places in zip(batches, held, strict=True)]
 
 
 def cut(rows: Sequence[int], size: int) -> list[Rows]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from cambench import seeds
-from cambench.data.loader import batches_of, cut, shuffled
+from cambench.data.loader import Positions, batches_of, cut, kept, shuffled
 from cambench.data.plan import Plan
 from cambench.data.views import View
 from cambench.vocabulary import Batch, Dataset
@@ -45,14 +45,15 @@ def negative_batches(
     device: str | torch.device = "cpu",
     workers: int | None = None,
     cache: Path | None = None,
+    held: Positions = None,
 ) -> Iterator[Batch]:
-    """The negatives of every batch of `train_batches` with the same sizes and seed: `each` in turn for each of its images.
+    """The negatives of every batch of `train_batches` with the same sizes, seed and `held`: `each` in turn for each image.
 
     Every one gets a crop and flip of its own, also where an image is drawn twice.
     Raises: DataError naming an unreadable image.
     """
     own = seeds.derive(seed, "negatives")
-    batches = cut(shuffled(len(dataset), seed, epoch), batch_size)
+    batches = kept(cut(shuffled(len(dataset), seed, epoch), batch_size), held)
     beside = tuple(tuple(row * each + i for row in rows for i in range(each)) for rows in batches)
     plan = Plan(beside, dict(views), own, epoch)
     return batches_of(negatives(dataset, each, own, epoch), plan, torch.device(device), workers, cache)

@@ -25,11 +25,13 @@ def guide(attention: Tensor, high: float, low: float) -> Tensor:
     return ignored.masked_fill(above, 1.0).masked_fill(m < low, 0.0)
 
 
-def guided_loss(scores: Tensor, mask: Tensor) -> Tensor:
+def guided_loss(scores: Tensor, mask: Tensor, guided: Tensor | None = None) -> Tensor:
     """−t·log σ(z) − (1 − t)·log(1 − σ(z)), mean over the pixels of the whole batch that are not ignored; 0 where all are.
 
-    Source: as `guide`. scores z (N,H,W), mask t (N,H,W) -> () in nats.
+    Source: as `guide`. scores z (N,H,W), mask t (N,H,W), guided: the number of such pixels; where these images are a part
+    of the batch, as many of all as come upon them by their number -> () in nats.
     """
     known = (mask != IGNORED).to(scores)
     losses = binary_cross_entropy_with_logits(scores, mask.clamp(min=0), reduction="none")
-    return (losses * known).sum() / known.sum().clamp(min=1)
+    count = known.sum() if guided is None else guided
+    return (losses * known).sum() / torch.where(count > 0, count, 1)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from cambench import processes
 from cambench.models.cifar_resnet import CifarResNet
 from cambench.models.gap import family
 
@@ -28,7 +29,8 @@ def attention_dropout(features: Tensor, dropped: bool, threshold: float) -> Tens
 
 
 class AttentionDropout(nn.Module):
-    """`attention_dropout` in training, nothing in evaluation. One choice a batch, by torch's global generator as in dropout.
+    """`attention_dropout` in training, nothing in evaluation. One choice a batch, by torch's global generator as in dropout
+    (of several processes, that of process 0).
 
     drop_rate: the probability of the drop mask. Both numbers are the WSOL benchmark's defaults until the objective `adl`
     sets them. (N,K,h,w) -> (N,K,h,w).
@@ -42,7 +44,9 @@ class AttentionDropout(nn.Module):
         """The features, hidden or weighted."""
         if not self.training:
             return x
-        return attention_dropout(x, bool(torch.rand(()) < self.drop_rate), self.threshold)
+        drawn = torch.rand(())
+        processes.follow([drawn])
+        return attention_dropout(x, bool(drawn < self.drop_rate), self.threshold)
 
 
 def inserted(layers: nn.Module, after: Mapping[str, str]) -> nn.Sequential:

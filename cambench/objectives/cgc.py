@@ -13,6 +13,7 @@ from cambench import geometry
 from cambench.explainers.gradient_cam import differentiable_cam
 from cambench.losses.cgc import Anchor, consistency_maps, grouped_cgc_loss, paired_windows, positive_pair_loss
 from cambench.losses.cross_entropy import cross_entropy
+from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
@@ -57,22 +58,26 @@ def transforms(
 
 
 def consistency(
-    settings: Consistency, network: Network, query: Tensor, generator: torch.Generator
+    settings: Consistency, network: Network, batch: Batch, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """L_CGC of the queries x (N,3,H,W), and the logits (N,C) of x and of T(x).
+    """L_CGC of the batch's queries x (N,3,H,W), and the logits (N,C) of x and of T(x).
 
+    The groups of negatives are those of the whole batch, on however many processes it lies.
     Forward passes in the order x, T(x), which is the order in which running statistics see them. The heatmaps belong to the
     class that the network predicts on x, so no label is needed.
     """
+    query = batch.views["query"]
     size = (query.shape[2], query.shape[3])
-    for_image, for_map = transforms(len(query), size, settings.flip, generator)
+    drawn = transforms(shares.whole(batch), size, settings.flip, generator)
+    for_image, for_map = (shares.own(windows, batch) for windows in drawn)
     logits, activation = network.forward(query)
     changed_logits, changed_activation = network.forward(geometry.resample(query, for_image.to(query.device), size))
     classes = logits.argmax(1)
     of_changed = differentiable_cam(changed_activation, changed_logits, classes, network.head)
     of_query = differentiable_cam(activation, logits, classes, network.head)
     own = (settings.heatmap_size or size[0], settings.heatmap_size or size[1])
-    a, b = consistency_maps(of_changed, of_query, geometry.scaled(for_map, size, own), own)
+    pair = consistency_maps(of_changed, of_query, geometry.scaled(for_map, size, own), own)
+    a, b = (shares.gathered(maps, batch) for maps in pair)
     if settings.negatives == "contrastive":
         loss = grouped_cgc_loss(
             a,
@@ -98,7 +103,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
         of_crop = cross_entropy(network.logits(batch.views["crop"]), label)
         yield of_crop
         ce.append(of_crop.detach())
-    loss, logits, changed_logits = consistency(settings, network, batch.views["query"], generator)
+    loss, logits, changed_logits = consistency(settings, network, batch, generator)
     rest = cross_entropy(logits, label)
     if every:
         rest = rest + cross_entropy(changed_logits, label)

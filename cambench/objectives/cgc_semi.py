@@ -22,6 +22,6 @@ def step(settings: Consistency, network: Network, batch: Batch, generator: torch
     logits = network.logits(batch.views["crop"])
     ce = cross_entropy(logits, batch.label)
     yield ce
-    loss, _, _ = consistency(settings, network, batch.unlabelled.views["query"], generator)
+    loss, _, _ = consistency(settings, network, batch.unlabelled, generator)
     yield settings.weight * loss
     return {"ce": ce.detach(), "consistency": loss.detach(), "accuracy": accuracy(logits, batch.label)}

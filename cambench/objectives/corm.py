@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cambench.objectives import shares
 from cambench.objectives.cfce import regions_of
 from cambench.objectives.cross_entropy import classify
 from cambench.objectives.network import Network, Terms
@@ -38,6 +39,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     """
     image, regions = batch.views["crop"], regions_of(batch)
     if float(torch.rand((), generator=generator)) < settings.probability:
-        noise = settings.noise * torch.randn(image.shape, generator=generator).to(image)
+        drawn = torch.randn((shares.whole(batch), *image.shape[1:]), generator=generator)
+        noise = settings.noise * shares.own(drawn, batch).to(image)
         image = corrupted(image, regions == batch.label[:, None, None], noise, network.normalisation)
     return classify(network, image, batch.label)

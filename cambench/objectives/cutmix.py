@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cambench.losses.cross_entropy import cross_entropy
+from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy, classify
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
@@ -29,24 +30,31 @@ class Settings(Mixing):
 
 @dataclass(frozen=True)
 class Mix:
-    """What one batch mixes: image i gets a rectangle (rows `down`, columns `across`) of image order[i]; share: its area."""
+    """What one batch mixes: image i gets a rectangle (rows `down`, columns `across`) of image order[i] of the whole batch;
+    share: its area."""
 
     order: Tensor
     down: slice
     across: slice
     share: float
 
-    def paste(self, images: Tensor) -> Tensor:
-        """The mixed images (N,3,H,W), or the regions (N,H,W) of them."""
+    def paste(self, images: Tensor, batch: Batch) -> Tensor:
+        """The mixed images (N,3,H,W) of a batch, or the regions (N,H,W) of them."""
         mixed = images.clone()
-        mixed[..., self.down, self.across] = images[self.order][..., self.down, self.across]
+        pasted = shares.gathered(images[..., self.down, self.across], batch)
+        mixed[..., self.down, self.across] = pasted[self.order]
         return mixed
 
+    def labels(self, batch: Batch) -> Tensor:
+        """(N,) what the pasted rectangles are of."""
+        return shares.gathered(batch.label, batch)[self.order]
 
-def draw(image: Tensor, alpha: float, generator: torch.Generator) -> Mix:
+
+def draw(batch: Batch, alpha: float, generator: torch.Generator) -> Mix:
     """A random order of the images and one rectangle; its share is that of the pixels which it really covers."""
-    height, width = image.shape[2:]
-    order = torch.randperm(len(image), generator=generator).to(image.device)
+    height, width = batch.views["crop"].shape[2:]
+    order = torch.randperm(shares.whole(batch), generator=generator)
+    order = shares.own(order, batch).to(batch.label.device)
     down, across = rectangle((height, width), alpha, generator)
     return Mix(order, down, across, (down.stop - down.start) * (across.stop - across.start) / (height * width))
 
@@ -81,8 +89,8 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     if float(torch.rand((), generator=generator)) >= settings.probability:
         values = yield from classify(network, image, batch.label)
         return {"pasted": image.new_zeros(()), **values}
-    mix = draw(image, settings.alpha, generator)
-    logits = network.logits(mix.paste(image))
-    own, others = cross_entropy(logits, batch.label), cross_entropy(logits, batch.label[mix.order])
+    mix = draw(batch, settings.alpha, generator)
+    logits = network.logits(mix.paste(image, batch))
+    own, others = cross_entropy(logits, batch.label), cross_entropy(logits, mix.labels(batch))
     yield (1 - mix.share) * own + mix.share * others
     return {"pasted": image.new_tensor(mix.share), "accuracy": accuracy(logits, batch.label)}

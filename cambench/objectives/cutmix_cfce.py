@@ -34,10 +34,10 @@ def step(settings: Mixing, network: Network, batch: Batch, generator: torch.Gene
     Source: ContrastiveCAM eq. 73; Yun et al. 2019.
     """
     image, regions = batch.views["crop"], regions_of(batch)
-    mix = draw(image, settings.alpha, generator)
-    labels = torch.stack([batch.label, batch.label[mix.order]], 1)
-    maps, bias = network.class_maps(mix.paste(image))
+    mix = draw(batch, settings.alpha, generator)
+    labels = torch.stack([batch.label, mix.labels(batch)], 1)
+    maps, bias = network.class_maps(mix.paste(image, batch))
     shares = maps.new_tensor([1 - mix.share, mix.share]).expand(len(image), 2)
-    grid = grid_regions(mix.paste(regions), labels, (maps.shape[2], maps.shape[3]))
+    grid = grid_regions(mix.paste(regions, batch), labels, (maps.shape[2], maps.shape[3]))
     yield cutmix_cfce_loss(maps, labels, shares, grid, bias)
     return {"pasted": shares[:, 1].mean(), "accuracy": accuracy(logits(maps, bias), batch.label)}

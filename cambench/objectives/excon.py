@@ -12,6 +12,7 @@ from cambench import maps
 from cambench.explainers.batch import explain_batch
 from cambench.explainers.probe import evaluating
 from cambench.losses.excon import exconb_loss
+from cambench.objectives import shares
 from cambench.objectives.network import Network, Terms
 from cambench.objectives.supcon import Settings as Contrast
 from cambench.objectives.supcon import embed
@@ -90,8 +91,9 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
         background = parts[~right] if settings.background else background
         values["wrong_masked"] = (~right).float().mean()
     features = embed(network, [torch.cat([column, background]), torch.cat([other, background])])
-    n = len(batch.label)
+    n, sizes = len(batch.label), shares.sizes_of(len(background), batch)
+    views, away = shares.gathered(features[:n], batch), shares.gathered(features[n:], batch, sizes)
     ways: dict[str, Any] = {"mode": settings.contrast_mode, "background_anchor": settings.background_anchor}
-    kinds, temperatures = settings.kinds(batch.label), (settings.temperature, settings.base_temperature)
-    yield exconb_loss(features[:n], kinds, features[n:], *temperatures, **ways)
+    kinds = settings.kinds(shares.gathered(batch.label, batch))
+    yield exconb_loss(views, kinds, away, settings.temperature, settings.base_temperature, **ways)
     return values

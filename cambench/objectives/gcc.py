@@ -8,6 +8,7 @@ from pydantic import Field
 from cambench.explainers.gradient_cam import differentiable_cam
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.losses.gcc import composite, gcc_loss
+from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
@@ -29,7 +30,8 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
     image, label, beside = batch.views["crop"], batch.label, batch.negatives
     if beside is None or len(beside.rows) != 3 * len(batch.rows):
         raise UsageError(f"objective gcc: expected 3 negatives an image, got {0 if beside is None else len(beside.rows)}.")
-    quadrant = torch.randint(4, (len(image),), generator=generator).to(image.device)
+    drawn = torch.randint(4, (shares.whole(batch),), generator=generator)
+    quadrant = shares.own(drawn, batch).to(image.device)
     logits, activation = network.forward(image)
     of_image = differentiable_cam(activation, logits, label, network.head)
     logits_of_four, activation = network.forward(composite(image, beside.views["crop"], quadrant))

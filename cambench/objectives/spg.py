@@ -14,6 +14,7 @@ from cambench.losses.spg import IGNORED, guide, guided_loss
 from cambench.maps import min_max, resize, widened
 from cambench.models.heads import find_head
 from cambench.models.spg import guidance_of
+from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
@@ -66,7 +67,8 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
             guide(sure2, settings.high2, settings.low2),
             guide((sure1 + sure2) / 2, settings.high3, settings.low3),
         ]
-    of_branches = [guided_loss(scores, mask) for scores, mask in zip((b2, b1, c), masks, strict=True)]
+    counts = [shares.fair_part((mask != IGNORED).sum(), batch) for mask in masks]
+    of_branches = [guided_loss(*branch) for branch in zip((b2, b1, c), masks, counts, strict=True)]
     yield cross_entropy(logits, label) + torch.stack(of_branches).sum()
     constant = (attention.amax((1, 2)) == attention.amin((1, 2))).float().mean()
     guided = torch.stack([(mask != IGNORED).float().mean() for mask in masks])

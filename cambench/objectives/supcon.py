@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cambench.losses.supcon import Mode, supcon_loss
+from cambench.objectives import shares
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import Strict
 from cambench.vocabulary import Batch
@@ -42,7 +43,7 @@ def step(settings: Settings, network: Network, batch: Batch, generator: torch.Ge
 
     Source: ExCon eq. 2; order of the views, scaling: authors' code (ExCon protocol §1.2, §1.3).
     """
-    features = embed(network, [batch.views["first"], batch.views["second"]])
-    kinds, mode = settings.kinds(batch.label), settings.contrast_mode
+    features = shares.gathered(embed(network, [batch.views["first"], batch.views["second"]]), batch)
+    kinds, mode = settings.kinds(shares.gathered(batch.label, batch)), settings.contrast_mode
     yield supcon_loss(features, kinds, settings.temperature, settings.base_temperature, mode=mode)
     return {}

@@ -170,12 +170,16 @@ class Input(Settings):
         return normalisation_of(self.model_dump(include={"normalisation"}))
 
 
-class Train(Strict):
+class Train(Settings):
     """The loop. `accumulate` splits a batch into that many forward/backward passes; `validate` runs top-1 every epoch.
 
+    `batch_norm`: over what batch norms of a training on several processes average: the images of each `device`, as the
+    papers' data-parallel code, or of all (`global`).
     `keep`: epochs, of 200, after which the state is kept for trainings that are the same until then. No number depends on
     it: it is neither stored nor part of a run's identity.
     """
+
+    unsaid = {"batch_norm": "device"}
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -183,6 +187,7 @@ class Train(Strict):
     precision: Literal["float32", "bf16"]
     channels_last: bool
     validate_epochs: bool
+    batch_norm: Literal["device", "global"]
     keep: list[PositiveInt] = Field(exclude=True)
 
     @property

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from cambench import processes
+from cambench.store.locks import only_writer
 from cambench.store.runs import Run, find_run
 from cambench.vocabulary import UsageError
 
@@ -78,6 +81,11 @@ def device(wanted: str) -> str:
 def slug(text: str) -> str:
     """A name that is safe in a file name: letters, digits, dots and dashes."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-")
+
+
+def only_first_writes(target: Path) -> AbstractContextManager[None]:
+    """The lock on a file or folder, which process 0 holds for all of the job's."""
+    return nullcontext() if processes.rank() else only_writer(target)
 
 
 def run_of(spec: str, results: Path) -> Run:

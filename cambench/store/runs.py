@@ -61,6 +61,8 @@ class RunInfo:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     """`last` and `best` -> the hash of their weights."""
     device: str | None = None
+    processes: Sequence[int] = ()
+    """On how many its calls ran, one after another, where one of them had several."""
     seconds: float | None = None
     """Of training, all epochs."""
     peak_memory_bytes: int | None = None
@@ -76,7 +78,7 @@ class RunInfo:
             object.__setattr__(self, name, tuple(getattr(self, name) or ()))
 
 
-SEQUENCES = ("class_names", "partial", "deviations", "warnings", "base_warnings", "rounded_after")
+SEQUENCES = ("class_names", "partial", "deviations", "warnings", "base_warnings", "rounded_after", "processes")
 KNOWN = {f.name for f in fields(RunInfo)}
 
 
@@ -122,6 +124,18 @@ class Run:
         """Replace the log: a resumed run drops the lines after its checkpoint."""
         with atomic_path(self.path / "log.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(e, allow_nan=False) + "\n" for e in epochs))
+
+
+@dataclass(frozen=True)
+class Follower(Run):
+    """A run in the hands of a process that does not write it: its facts are known, its files are another's."""
+
+    def save(self, **changes: Any) -> Run:
+        """The changed run."""
+        return Follower(self.path, replace(self.info, **changes))
+
+    def write_log(self, epochs: list[dict[str, Any]]) -> None:
+        """Nothing."""
 
 
 def as_json(info: RunInfo) -> dict[str, Any]:

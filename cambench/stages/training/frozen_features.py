@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from cambench.data.loader import cut, eval_batches, shuffled
+from cambench import processes
+from cambench.data.loader import cut, eval_batches, kept, shuffled
 from cambench.explainers.probe import default_layer, gap_linear_head
 from cambench.models.heads import without_head
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages.progress import bar
-from cambench.stages.training.lessons import Lessons, Phase
+from cambench.stages.training.lessons import Lessons, Phase, positions
 from cambench.vocabulary import Batch
 
 
@@ -31,9 +33,12 @@ class Remembered(Lessons):
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, in the order in which their images would have come."""
         (name,) = self.views
-        for rows in cut(shuffled(len(self.dataset), self.seed, epoch), self.batch_size):
+        held = [mine for (mine, *_) in self.held()]
+        batches = kept(cut(shuffled(len(self.dataset), self.seed, epoch), self.batch_size), positions(held))
+        known: dict[str, Any] = {"epoch": epoch + 1, "epochs": self.epochs}
+        for rows, mine in zip(batches, held, strict=True):
             places = torch.tensor(rows, device=self.features.device)
-            yield Batch({name: self.features[places]}, self.label[places], rows, epoch=epoch + 1, epochs=self.epochs)
+            yield Batch({name: self.features[places]}, self.label[places], rows, shares=mine, **known)
 
 
 def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
@@ -59,14 +64,16 @@ def remembered(phase: Phase, network: Network, recipe: TrainingRecipe) -> Phase:
 
 @torch.no_grad()
 def encoded(lessons: Lessons, network: Network) -> Remembered:
-    """The lessons after one pass through the encoder in eval mode."""
+    """The lessons after one pass through the encoder in eval mode, each process its part of the images."""
     encoder = replace(network, model=without_head(network.model).eval())
     (view,) = lessons.views.values()
     features: list[Tensor] = []
     labels: list[Tensor] = []
     with bar("features", len(lessons.dataset)) as progress:
-        for batch in eval_batches(lessons.dataset, view, batch_size=lessons.batch_size, **lessons.source):
+        rows = processes.slice_of(len(lessons.dataset))
+        for batch in eval_batches(lessons.dataset, view, batch_size=lessons.batch_size, rows=rows, **lessons.source):
             features.append(encoder.logits(batch.image))
             labels.append(batch.label)
             progress.advance(len(batch.rows))
-    return Remembered(**vars(lessons), features=torch.cat(features), label=torch.cat(labels))
+    joined = processes.joined(torch.cat(features)), processes.joined(torch.cat(labels))
+    return Remembered(**vars(lessons), features=joined[0], label=joined[1])

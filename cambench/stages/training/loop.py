@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from cambench import seeds
+from cambench import processes, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import probe
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.models.heads import learner
-from cambench.objectives import Step
+from cambench.objectives import Step, shares
 from cambench.objectives.network import Network, Terms, differentiate
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import divergence
@@ -39,6 +39,8 @@ ONE_VALUE = "Expected more than 1 value per channel"
 class Loop:
     """One run's training. All state that matters is in the checkpoint: model, optimiser, epoch, best value, RNG states.
 
+    Of several processes each has all of it, computes its part of every batch, and takes the same step by the sum of the
+    gradients; process 0 alone writes. (torch's DDP cannot: a step differentiates several terms, CGC's twice.)
     There is one optimiser for all phases. It leaves out parameters without a gradient, so what only one phase trains has its
     momentum from that phase alone.
     """
@@ -47,9 +49,10 @@ class Loop:
         self.run, self.recipe, self.network = run, recipe, network
         self.optimizer = optimiser.build(network.model, recipe.optimizer)
         self.log: list[dict[str, Any]] = []
-        self.epoch, self.best, self.accumulate = 0, -1.0, recipe.train.accumulate
+        self.epoch, self.best, self.accumulate, self.seed = 0, -1.0, recipe.train.accumulate, seed
         seeds.seed_all(seed, "global")
         self.resume()
+        processes.follow([*network.model.state_dict().values()])
 
     def resume(self) -> None:
         """Continue from `last.pt`, where there is one."""
@@ -77,6 +80,8 @@ class Loop:
         first = phases[0].lessons
         for epoch in range(self.epoch, self.recipe.train.epochs):
             began = time.monotonic()
+            if processes.rank():  # what a network draws itself, as dropout; process 0 draws on from its checkpoint
+                seeds.seed_all(self.seed, "global", processes.rank(), epoch)
             values: dict[str, float] = {}
             for phase in phases:
                 prefix = f"{phase.name}_" if phase.name else ""
@@ -89,13 +94,15 @@ class Loop:
             self.check_state(epoch, values)
             self.finish(epoch, values)
             self.warn(first.dataset, held_out)
-            if terminated() and self.epoch < self.recipe.train.epochs:
+            if any(processes.summed(terminated())) and self.epoch < self.recipe.train.epochs:
                 done = f"after epoch {self.epoch} of {self.recipe.train.epochs}"
                 raise StoppedError(f"{self.run.name}: stopped by SIGTERM {done}; the same command goes on from there.")
         self.warn(first.dataset, held_out)  # a call that was killed may not have come to it
 
     def warn(self, dataset: Dataset, held_out: Dataset | None) -> None:
         """Say once what has gone wrong, and keep it in `run.json`, from where every record of the run takes it."""
+        if processes.rank():
+            return
         known = self.run.info.warnings
         warnings = divergence.warnings(self.run, dataset, held_out, epochs=self.recipe.train.epochs)
         for sentence in warnings:
@@ -113,6 +120,8 @@ class Loop:
         say(f"{self.run.name}: epoch {self.epoch}/{self.recipe.train.epochs}  {shown}")
         accuracy = values.get("validation_accuracy", -1.0)
         better, self.best = accuracy > self.best, max(self.best, accuracy)
+        if processes.rank():
+            return
         state = {
             "model": self.network.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -135,23 +144,24 @@ class Loop:
         with bar(label, n) as progress, learning(network, given.frozen or phase.frozen, given.frozen_bn):
             for i, batch in enumerate(lessons.epoch(epoch)):
                 self.learn(phase, batch, totals, epoch, i)
-                self.show(progress, totals, len(batch.rows))
+                self.show(progress, totals, shares.whole(batch))
         self.check(totals["loss"], epoch, 0)
         return {name: float(total) / n for name, total in totals.items()}
 
     def learn(self, phase: Phase, batch: Batch, totals: dict[str, Tensor], epoch: int, i: int) -> None:
         """Step i of an epoch: gradient and update of the weights; the batch's values, times its images, join the totals."""
-        lessons = phase.lessons
+        lessons, n = phase.lessons, shares.whole(batch)
         self.set_rate(epoch * lessons.steps + i, lessons.steps)
         self.optimizer.zero_grad(set_to_none=True)
         generator = seeds.generator(lessons.seed, "step", epoch, i)
         for name, value in self.fitted(phase, batch, generator).items():
-            totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * len(batch.rows)
+            totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value * n
         if i == 0:
-            self.started(phase, totals["loss"] / len(batch.rows), epoch)
+            self.started(phase, totals["loss"] / n, epoch)
         self.check(totals["loss"], epoch, i)
         self.clip()
         self.optimizer.step()
+        processes.follow([*self.network.model.buffers()])
 
     def fitted(self, phase: Phase, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """`backward`, in twice as many parts where the device's memory does not suffice and the result stays the same.
@@ -169,12 +179,14 @@ class Loop:
             )
 
     def backward(self, step: Step, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Accumulate the gradient of one batch, in `accumulate` parts; returns the batch's mean values."""
+        """Accumulate the gradient of one batch, in `accumulate` parts, of all processes; returns its mean values."""
         sums: dict[str, Tensor] = {}
         for part in split(batch, self.accumulate):
-            share = len(part.rows) / len(batch.rows)
+            share = part.shares[0].weight * part.shares[0].part if part.shares else len(part.rows) / len(batch.rows)
             for name, value in self.differentiated(step(self.network, part, generator), share, part).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value * share
+        gradients = [p.grad for p in self.network.model.parameters() if p.grad is not None]
+        processes.add_up([*gradients, *sums.values()])
         return sums
 
     def differentiated(self, terms: Terms, share: float, part: Batch) -> dict[str, Tensor]:
@@ -246,12 +258,14 @@ class Loop:
         view = View(kind=given.evaluation, size=given.size, resize=given.resize or None, **given.colours._asdict())
         right, loss = 0, 0.0
         with bar("validation", len(held_out)) as progress:
-            for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, **source):
+            rows = processes.slice_of(len(held_out))
+            for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, rows=rows, **source):
                 logits = self.network.logits(batch.image)
                 right += int((logits.argmax(1) == batch.label).sum())
                 loss += float(cross_entropy(logits, batch.label)) * len(batch.rows)
                 progress.advance(len(batch.rows))
-        return {"validation_accuracy": 100 * right / len(held_out), "validation_loss": loss / len(held_out)}
+        hits, total = processes.summed(right, loss)
+        return {"validation_accuracy": 100 * hits / len(held_out), "validation_loss": total / len(held_out)}
 
 
 @contextmanager

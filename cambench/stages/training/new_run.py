@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cambench import data, models, seeds
+from cambench import data, models, processes, seeds
 from cambench.data.episodes import Draw
 from cambench.models.source import source_of
 from cambench.recipes.schema import TrainingRecipe
@@ -22,7 +23,7 @@ from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.packs import inherited
 from cambench.store.provenance import versions
-from cambench.store.runs import Run, RunInfo, read_run
+from cambench.store.runs import Follower, Run, RunInfo, read_run
 
 if TYPE_CHECKING:
     from cambench.stages.training.train import TrainJob
@@ -102,6 +103,20 @@ def opened(path: Path, info: RunInfo, *, again: bool) -> Run:
     for folder in path.glob("epoch-*"):
         shutil.rmtree(folder)
     return Run(path, info).save()
+
+
+def shared(path: Path, make: Callable[[], Run]) -> Run:
+    """A run that process 0 makes and writes; the others follow, once it has."""
+    run = None if processes.rank() else make()
+    info = processes.agreed(run and run.info)
+    return Follower(path, info) if run is None else run
+
+
+def ran_on(run: Run) -> list[int]:
+    """On how many processes a run has been trained, one number after another; none where it was always one."""
+    known = list(run.info.processes)
+    now = processes.count()
+    return known if now == (known or [1])[-1] else [*known, now]
 
 
 def checkpoints(run: Run) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from cambench import processes
 from cambench.stages.progress import say
 
 
@@ -25,7 +26,8 @@ def terminations() -> Iterator[Callable[[], bool]]:
     def hear(number: int, frame: FrameType | None) -> None:
         heard.append(number)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        say("SIGTERM: stopping once this epoch is finished and its state is saved")
+        if processes.count() == 1:  # several say so in the end, with one voice
+            say("SIGTERM: stopping once this epoch is finished and its state is saved")
 
     before = signal.signal(signal.SIGTERM, hear)
     try:

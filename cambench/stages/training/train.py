@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from cambench import models, objectives, seeds
+from cambench import models, objectives, processes, seeds
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.calm import LATENT, has_head, latent_layer
 from cambench.explainers.probe import check_layer, default_layer, evaluating, gap_linear_head
 from cambench.models.backbones import PYTHON
+from cambench.models.global_norm import globalised
 from cambench.models.habits import first_pass
 from cambench.models.heads import learner
 from cambench.objectives import AUGMENTED, PLAIN, Objective
@@ -27,12 +28,11 @@ from cambench.stages.training.focus import departures, masks_of
 from cambench.stages.training.frozen_features import remembered
 from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
-from cambench.stages.training.new_run import checkpoints, described, folder, opened
+from cambench.stages.training.new_run import checkpoints, described, folder, opened, ran_on, shared
 from cambench.stages.training.opening import Opened, check_file, check_weights, open_images
 from cambench.stages.training.own import declared, load_recipe
 from cambench.stages.training.shared_epochs import begin
 from cambench.stages.training.stopping import terminations
-from cambench.store.locks import only_writer
 from cambench.store.provenance import device_name
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError, number_of
@@ -87,18 +87,22 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
     lessons = prepare_lessons(job, recipe, objective, images, place)
     info = described(job, recipe, lessons, weights)
     path = folder(info, place)
-    if (path / "run.json").exists() and not job.again and (run := read_run(path)).finished:
-        say(f"{run.name}: finished already ({run.path})")
-        return run
-    check_weights(job, recipe, place.download)
+    if processes.agreed((path / "run.json").exists() and not job.again and read_run(path).finished):
+        say(f"{path.name}: finished already ({path})")
+        return read_run(path)
+    with processes.in_turn():  # what the first fetches, the others find
+        check_weights(job, recipe, place.download)
     explained = explained_model(job, recipe, objective, lessons, place)
-    with only_writer(path):
+
+    def open_run() -> Run:
         run = opened(path, info, again=job.again)
+        return run if run.finished or job.again else begin(run, objective, recipe, place.results)
+
+    with workplace.only_first_writes(path):
+        run = shared(path, open_run)
         if run.finished:
             say(f"{run.name}: finished by another process meanwhile ({run.path})")
             return run
-        if not job.again:
-            run = begin(run, objective, recipe, place.results)
         return carry_out(run, job, recipe, lessons, place, explained=explained)
 
 
@@ -132,7 +136,7 @@ def carry_out(
     for sentence in departures(recipe):
         say(f"{run.name}: note: {sentence}")
     device = workplace.device(place.device)
-    run = run.save(layer=layer, device=device_name(device))
+    run = run.save(layer=layer, device=device_name(device), processes=ran_on(run))
     network = Network(prepare(model, recipe, device), layer, head, recipe.train.precision, recipe.input.colours)
     loop = Loop(run, recipe, network, seed=job.seed)
     first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
@@ -141,8 +145,8 @@ def carry_out(
         loop.train(phases, lessons.held_out, terminated)
     seconds = sum(epoch["seconds"] for epoch in loop.log)
     peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
-    facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak, "checkpoints": checkpoints(run)}
-    return loop.run.save(finished=True, **facts)
+    facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak}
+    return shared(run.path, lambda: loop.run.save(finished=True, checkpoints=checkpoints(run), **facts))
 
 
 def with_base(job: TrainJob, recipe: TrainingRecipe, place: workplace.Place) -> TrainJob:
@@ -172,6 +176,7 @@ def prepare_lessons(
         recipe.train.epochs,
         objective.negatives,
         images.held_out,
+        recipe.train.accumulate,
     )
 
 
@@ -234,6 +239,8 @@ def prepare(model: nn.Module, recipe: TrainingRecipe, device: str) -> nn.Module:
     """The model on its device and in its memory layout; if its trunk is frozen, the classifier alone takes gradients."""
     if recipe.model.frozen:
         learner(model.requires_grad_(False)).requires_grad_(True)
+    if recipe.train.batch_norm == "global" and processes.count() > 1:
+        globalised(model)
     layout = torch.channels_last if recipe.train.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
