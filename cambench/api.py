@@ -66,7 +66,7 @@ def train(
 ) -> Run:
     """Train a method on a data set, or go on with a run that was stopped. settings: `key=value` texts, as of `--set`."""
     from cambench.recipes.presets import asked
-    from cambench.stages import workplace
+    from cambench.stages import elastic, workplace
     from cambench.stages.training.train import TrainJob, named_or_first
     from cambench.stages.training.train import train as stage
 
@@ -74,7 +74,7 @@ def train(
     overrides = asked(names_of(presets), names_of(settings), shortcuts)
     classes_of_run = named_or_first(classes, names_of(class_names))
     job = TrainJob(method, dataset, arch, seed, classes_of_run, path_of(weights), overrides, again=again)
-    return stage(job, workplace.place(data_root, results, device, workers, download))
+    return stage(job, elastic.together(workplace.place(data_root, results, device, workers, download)))
 
 
 def explain(
@@ -105,14 +105,14 @@ def explain(
     download: bool = False,
 ) -> list[Path]:
     """The heatmap files of runs (none named: of every finished one), of `grad-cam` and `logit` where no other is named."""
-    from cambench.stages import workplace
+    from cambench.stages import elastic, workplace
     from cambench.stages.measuring import works
 
     prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
     given = workplace.given_input(input_size, mean, std)
     work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
     jobs = works.maps_of(work, names_of(explainer), names_of(target), classes=classes, view=view, batch_size=batch_size)
-    return works.explain_all(work, jobs, workplace.place(data_root, results, device, workers, download))
+    return works.explain_all(work, jobs, elastic.together(workplace.place(data_root, results, device, workers, download)))
 
 
 def evaluate(
@@ -145,7 +145,7 @@ def evaluate(
 
     Each metric is measured with each explainer and target that it looks at. A record whose `stored` is true was there.
     """
-    from cambench.stages import workplace
+    from cambench.stages import elastic, workplace
     from cambench.stages.measuring import works
     from cambench.stages.reporting.per_image import Records
 
@@ -153,7 +153,7 @@ def evaluate(
     given = workplace.given_input(input_size, mean, std)
     work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
     jobs = works.jobs_of(names_of(metric), names_of(explainer), names_of(target), batch_size)
-    place = workplace.place(data_root, results, device, workers, download)
+    place = elastic.together(workplace.place(data_root, results, device, workers, download))
     return Records(works.evaluate_all(work, jobs, place), place)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cambench import processes
 from cambench.cli import options as o
 from cambench.cli import streams
 from cambench.vocabulary import CambenchError
@@ -42,6 +43,7 @@ def evaluate(
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
     device: o.Device = "auto",
+    devices: o.Devices = 1,
     workers: o.Workers = -1,
     download: o.Download = False,
     as_json: o.Json = False,
@@ -53,6 +55,7 @@ def evaluate(
 
     Example: cambench eval --metric iauc --metric ch
     """
+    place = o.together(devices, o.place(data_root, results, device, workers, download))
     from cambench.stages.measuring import works
     from cambench.stages.workplace import given_input
 
@@ -61,11 +64,11 @@ def evaluate(
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
     refused: list[CambenchError] = []
-    records = works.evaluate_all(work, jobs, o.place(data_root, results, device, workers, download), refused)
-    if records:
+    records = works.evaluate_all(work, jobs, place, refused)
+    if records and processes.rank() == 0:
         show(records, as_json)
     errors = list({str(e): e for e in refused}.values())
-    for error in errors[:-1]:
+    for error in errors[:-1] if processes.rank() == 0 else ():
         sys.stderr.write(f"error: {streams.one_line(str(error))}\n")
     if errors:
         raise errors[-1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cambench import processes
 from cambench.cli import options as o
 from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
@@ -23,7 +24,7 @@ View = Annotated[str, typer.Option("--view", help="resize-center-crop, resize (d
 Overlay = Annotated[
     Path | None, typer.Option("--overlay", metavar="FOLDER", help="Explain loose pictures; one PNG each goes here.")
 ]
-OF_SETS = frozenset({"class_sets", "classes", "dataset", "split", "limit", "map_classes", "again"})
+OF_SETS = frozenset({"devices", "class_sets", "classes", "dataset", "split", "limit", "map_classes", "again"})
 """Options of images of a data set; loose pictures have none of it, and their predicted class is explained."""
 
 
@@ -52,6 +53,7 @@ def explain(
     data_root: o.Data = o.DATA,
     results: o.Results = o.RESULTS,
     device: o.Device = "auto",
+    devices: o.Devices = 1,
     workers: o.Workers = -1,
     download: o.Download = False,
     as_json: o.Json = False,
@@ -69,7 +71,7 @@ def explain(
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
-    place = o.place(data_root, results, device, workers, download)
+    place = o.together(devices, o.place(data_root, results, device, workers, download))
     if overlay is not None:
         from cambench.stages.reporting.overlay import OverlayJob
 
@@ -80,7 +82,8 @@ def explain(
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.maps_of(work, explainer or [], target or [], classes=classes, view=view, batch_size=batch_size)
     files = [str(path) for path in works.explain_all(work, jobs, place)]
-    typer.echo(json.dumps(files) if as_json else "\n".join(files))
+    if processes.rank() == 0:
+        typer.echo(json.dumps(files) if as_json else "\n".join(files))
 
 
 def explain_pictures(job: OverlayJob, words: list[str], prepared: dict[str, Any], place: Place) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,9 @@ Arrays = Mapping[str, NDArray[np.generic]]
 class Parts:
     """The chunks of one job beside its target file, valid only for the job key they were written for.
 
-    A part is named by its first row and how many rows it holds; they follow one another without a gap or an overlap.
+    A part is named by its first row and how many rows it holds; several processes write them in any order.
     anew: whatever is there counts for nothing.
-    Raises: CambenchError where they do not.
+    Raises: CambenchError where two of them overlap.
     """
 
     def __init__(self, target: Path, key: str, *, anew: bool = False) -> None:
@@ -35,37 +35,56 @@ class Parts:
         if not stamp.exists():
             write_json(stamp, key)
         self.files = sorted(self.folder.glob("part-*.npz"))
-        self.rows = 0
+        self.missing(0)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(rows_of(file)[1] for file in self.files)
+
+    def missing(self, n: int) -> list[int]:
+        """Which of the rows 0 to n − 1 no part holds."""
+        rows: list[int] = []
+        end = 0
         for file in self.files:
             start, count = rows_of(file)
-            if start != self.rows:
-                raise self.disorder(f"a part from row {self.rows} on, got {file.name}")
-            self.rows += count
+            if start < end:
+                raise self.disorder(f"a part from row {end} on, got {file.name}")
+            rows += range(end, start)
+            end = start + count
+        return [row for row in [*rows, *range(end, n)] if row < n]
 
     def disorder(self, expected: str) -> CambenchError:
-        """The error where the parts are not those of one writer."""
+        """The error where the parts are not those of one job's processes."""
         mend = "delete that folder and run again, with one process only where the system has no locks."
         return CambenchError(f"{self.folder}: expected {expected}; {mend}")
 
-    def append(self, rows: int, arrays: Arrays) -> None:
-        """Commit the next `rows` rows.
+    def file_of(self, chunk: range) -> Path:
+        """Where the rows of a chunk lie."""
+        return self.folder / f"part-{chunk.start:09d}-{len(chunk)}.npz"
 
-        Raises: CambenchError where the folder holds a part from that row on, which another process wrote.
+    def write(self, chunk: range, arrays: Arrays) -> None:
+        """Commit the rows of a chunk.
+
+        Raises: CambenchError where the folder holds a part from its first row on, which another process wrote.
         """
-        path = self.folder / f"part-{self.rows:09d}-{rows}.npz"
-        there = sorted(self.folder.glob("part-*.npz"))
-        if there != self.files:
-            raise self.disorder(f"the {len(self.files)} parts of this process, got {len(there)}")
-        with atomic_buffer(path) as buffer:
+        for there in self.folder.glob(f"part-{chunk.start:09d}-*.npz"):
+            raise self.disorder(f"no part from row {chunk.start} on, got {there.name}")
+        with atomic_buffer(self.file_of(chunk)) as buffer:
             np.savez(buffer, allow_pickle=False, **arrays)
-        self.files.append(path)
-        self.rows += rows
+
+    def add(self, chunks: Iterable[range]) -> None:
+        """Count chunks as written, by whichever process: a folder that is shared may be listed late."""
+        self.files = sorted([*self.files, *(self.file_of(chunk) for chunk in chunks)])
 
     def read(self) -> dict[str, NDArray[np.generic]]:
-        """All rows so far, each array joined along its first axis.
+        """All rows, each array joined along its first axis.
 
-        Raises: CambenchError naming a damaged part.
+        Raises: CambenchError naming a damaged part, or the first row that none holds.
         """
+        gaps = self.missing(sum(rows_of(self.files[-1])) if self.files else 0)
+        if gaps:
+            raise self.disorder(f"a part from row {gaps[0]} on, got none")
         chunks: list[dict[str, NDArray[np.generic]]] = []
         for path in self.files:
             try:
@@ -84,3 +103,17 @@ def rows_of(path: Path) -> tuple[int, int]:
     """(first row, number of rows) of a part, by its name."""
     _, start, count = path.stem.split("-")
     return int(start), int(count)
+
+
+def stride(least: int, batch: int) -> int:
+    """How many rows a chunk has: whole batches, at least so many."""
+    return -(-least // batch) * batch
+
+
+def chunks(missing: list[int], length: int, period: int | None = None) -> list[range]:
+    """Missing rows in chunks of consecutive ones, the same for any who share them out: they end at every `length` rows,
+    counted anew from every multiple of the period.
+    """
+    begins = [row % (period or length) % length == 0 for row in missing]
+    ends = [i for i, row in enumerate(missing) if i == 0 or row != missing[i - 1] + 1 or begins[i]]
+    return [range(missing[a], missing[b - 1] + 1) for a, b in zip(ends, [*ends[1:], len(missing)], strict=True)]

@@ -34,12 +34,12 @@ from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
 verb, data, results = sys.argv[1:]
 explain.CHUNK = rows.COMMIT = 16
-append = Parts.append
-def once(self, count, arrays):
-    append(self, count, arrays)
+write = Parts.write
+def once(self, chunk, arrays):
+    write(self, chunk, arrays)
     if ("heatmaps" in str(self.folder)) == (verb == "explain"):
         os.kill(os.getpid(), signal.SIGKILL)
-Parts.append = once
+Parts.write = once
 place = Place(Path(data), Path(results), "cpu")
 if verb == "explain":
     works.explain_all(works.Works(["synthbirds-cgc"]), [explain.ExplainJob(batch_size=8)], place)

@@ -29,13 +29,13 @@ from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
 data, results, when = sys.argv[1:]
 explain.CHUNK = 2
-append = Parts.append
-def once(self, count, arrays):
-    append(self, count, arrays)
-    if when == "stop" and self.rows == 2:
+write = Parts.write
+def once(self, chunk, arrays):
+    write(self, chunk, arrays)
+    if when == "stop" and chunk.start == 0:
         print("stopped", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
-Parts.append = once
+Parts.write = once
 works.explain_all(works.Works([]), [explain.ExplainJob(batch_size=2)], Place(Path(data), Path(results), "cpu"))
 """
 

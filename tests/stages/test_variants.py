@@ -192,12 +192,12 @@ from cambench.stages.workplace import Place
 from cambench.store.parts import Parts
 next(option for option in metrics.INDEX["iauc"].options if option.name == "batch-norms").choices["train"] = (8, 16)
 rows.COMMIT = 8
-append = Parts.append
-def thrice(self, count, arrays):
-    append(self, count, arrays)
-    if self.rows >= 24:
+write = Parts.write
+def thrice(self, chunk, arrays):
+    write(self, chunk, arrays)
+    if chunk.stop >= 24:
         os.kill(os.getpid(), signal.SIGKILL)
-Parts.append = thrice
+Parts.write = thrice
 works.evaluate_all(works.Works(["synthbirds-ce"]), [rows.EvalJob("iauc-train-bn", batch_size=8)],
                    Place(Path(sys.argv[1]), Path(sys.argv[2]), "cpu"))
 """

@@ -48,7 +48,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
             save_checkpoint(tmp_path / "big.pt", {"model": torch.zeros(10_000)})
         parts = Parts(tmp_path / "maps.h5", "k")
         with pytest.raises(CambenchError, match="free some space"):
-            parts.append(100, {"values": np.zeros(10_000, dtype=np.float32)})
+            parts.write(range(100), {"values": np.zeros(10_000, dtype=np.float32)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert read_json(kept) == {"finished": True}
@@ -64,33 +64,31 @@ def test_equal_jobs_have_equal_keys_and_others_do_not() -> None:
 def test_parts_go_on_where_they_stopped_and_forget_another_job(tmp_path: Path) -> None:
     target = tmp_path / "maps.h5"
     first = Parts(target, "job")
-    first.append(2, {"x": np.array([0, 1])})
-    first.append(1, {"x": np.array([2])})
+    first.write(range(2), {"x": np.array([0, 1])})
+    first.write(range(4, 5), {"x": np.array([4])})
     again = Parts(target, "job")
-    assert again.rows == 3
-    again.append(2, {"x": np.array([3, 4])})
+    assert again.rows == 3 and again.missing(7) == [2, 3, 5, 6]
+    with pytest.raises(CambenchError, match="expected a part from row 2 on, got none"):
+        again.read()
+    first.write(range(2, 4), {"x": np.array([2, 3])})
+    again.add([range(2, 4)])
     assert again.read()["x"].tolist() == [0, 1, 2, 3, 4]
     assert Parts(target, "other job").rows == 0
 
 
 def test_parts_of_two_writers_are_noticed(tmp_path: Path) -> None:
-    """Rows that overlap, rows that lack, and a part that another process wrote meanwhile."""
+    """Rows that overlap, and a part that another process wrote meanwhile."""
     target = tmp_path / "maps.h5"
     first, second = Parts(target, "job"), Parts(target, "job")
-    first.append(2, {"x": np.arange(2)})
-    with pytest.raises(CambenchError, match=r"expected the 0 parts of this process, got 1; delete that folder"):
-        second.append(3, {"x": np.arange(3)})
-    part = first.files[0]
-    for name, said in (
-        ("part-000000001-2.npz", "a part from row 2 on, got part-000000001"),
-        ("part-000000004-2.npz", "a part from row 2 on, got part-000000004"),
-    ):
-        (part.parent / name).write_bytes(part.read_bytes())
-        with pytest.raises(CambenchError, match=f"maps.h5.parts: expected {said}"):
-            Parts(target, "job")
-        assert Parts(target, "another").rows == 0, "another job's are forgotten"
-        first = Parts(target, "job")
-        first.append(2, {"x": np.arange(2)})
+    first.write(range(2), {"x": np.arange(2)})
+    with pytest.raises(CambenchError, match=r"expected no part from row 0 on, got part-000000000-2.npz; delete that folder"):
+        second.write(range(3), {"x": np.arange(3)})
+    part = first.file_of(range(2))
+    (part.parent / "part-000000001-2.npz").write_bytes(part.read_bytes())
+    with pytest.raises(CambenchError, match=r"maps.h5.parts: expected a part from row 2 on, got part-000000001"):
+        Parts(target, "job")
+    assert Parts(target, "another").rows == 0, "another job's are forgotten"
+    Parts(target, "job").write(range(2), {"x": np.arange(2)})
     (part.parent / "part-000000001-2.npz").write_bytes(part.read_bytes())
     assert Parts(target, "job", anew=True).rows == 0
 
@@ -122,7 +120,8 @@ def test_what_an_older_version_wrote_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     parts = Parts(tmp_path / "maps.h5", "job")
-    parts.append(2, {"x": np.arange(2)})
+    parts.write(range(2), {"x": np.arange(2)})
+    parts.add([range(2)])
     parts.files[0].write_bytes(parts.files[0].read_bytes()[:40])
     with pytest.raises(CambenchError, match=r"part-000000000-2\.npz: damaged"):
         parts.read()

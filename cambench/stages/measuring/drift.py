@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def drifting_rows(
     assert metric.maps.train_bn is not None
     batch_size, chunk_size = metric.maps.train_bn
     network = drifting(loaded, loaded.layer_of(find_explainer(job.explainer)))
-    view, rows = make_view(metric.input.view, loaded, metric.input.scale), [*work.before, *work.rows]
+    view, rows = make_view(metric.input.view, loaded, metric.input.scale), [*work.before, *chain(*work.chunks)]
     for start in range(0, len(rows), chunk_size):
         chunk = rows[start : start + chunk_size]
         with torch.random.fork_rng(
@@ -46,8 +47,8 @@ def drifting_rows(
         ):  # dropout, if there is any
             torch.manual_seed(seeds.derive(metric.draws, start))
             raw = train_mode_maps(replace(job, batch_size=batch_size), network, view, work, chunk)
-        todo = chunk[max(0, len(work.before) - start) :]
-        for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, rows=todo, **network.source(work.place)):
+        todo = [rows for rows in work.chunks if rows[0] in chunk]
+        for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, chunks=todo, **network.source(work.place)):
             stack = torch.stack([raw[row] for row in batch.rows]).to(loaded.device)
             heatmap = maps.apply(stack, metric.maps.steps, (batch.image.shape[2], batch.image.shape[3]))
             values = metric.measure(predict=network.logits, image=batch.image, heatmap=heatmap, label=batch.label)

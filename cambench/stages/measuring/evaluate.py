@@ -10,28 +10,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from cambench import metrics, seeds
+from cambench import metrics, processes, seeds
 from cambench.data.folder import BOX_COLUMNS
 from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, region_source
 from cambench.explainers import find_explainer
 from cambench.explainers.entry import Explainer
-from cambench.metrics import Metric, statistics
+from cambench.metrics import Metric
 from cambench.stages import identity, workplace
 from cambench.stages.class_sets import check_sets
+from cambench.stages.measuring import rows as row_by_row
 from cambench.stages.measuring.drift import drifting_rows
-from cambench.stages.measuring.explain import ExplainJob, explain, locate
+from cambench.stages.measuring.explain import ExplainJob, explain, locate, opened_parts
 from cambench.stages.measuring.pair_rows import pair_rows
+from cambench.stages.measuring.record import make_record, training
 from cambench.stages.measuring.rows import EvalJob, Work, collect, image_rows, mask_rows
 from cambench.stages.network import Loaded
 from cambench.stages.pairs import check_cues, pair_name
 from cambench.stages.progress import bar, say
 from cambench.store.heatmaps import Heatmaps
 from cambench.store.keys import job_key
-from cambench.store.locks import only_writer
-from cambench.store.parts import Parts
-from cambench.store.provenance import device_name, versions
+from cambench.store.parts import Parts, chunks, stride
 from cambench.store.records import Record, read_record, readable, rows_path, write_record, write_rows
 from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
 
@@ -53,17 +52,22 @@ def evaluate(
     check(metric, job, dataset)
     path, described = locate_record(job, metric, loaded, dataset, place)
     again = anew is not None and path not in anew
-    if path.exists() and not again:
+    if processes.agreed(path.exists() and not again):
         return replace(read_record(path), stored=anew is None)
-    with only_writer(path):
-        stored = path.exists() and not again
+    with workplace.only_first_writes(path):
+        stored = processes.agreed(path.exists() and not again)
         if not stored:
-            parts = Parts(path.with_suffix(".h5"), job_key(described), anew=again)
-            record, rows = measure(metric, job, loaded, Asked(dataset, place, parts, anew))
-            write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows), dataset.origin)
-            supersede(path, described)
-            write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
-            parts.remove()
+            parts = opened_parts(path.with_suffix(".h5"), job_key(described), anew=again)
+            began, asked = time.monotonic(), Asked(dataset, place, parts, anew)
+            left = measure(metric, job, loaded, asked)
+            with processes.as_one():
+                if not processes.rank():
+                    record, rows = summarised(metric, job, loaded, asked, left)
+                    record = replace(record, seconds=round(time.monotonic() - began, 2))
+                    write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows), dataset.origin)
+                    supersede(path, described)
+                    write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
+                    parts.remove()
     if anew is not None:
         anew.add(path)
     return replace(read_record(path), stored=stored)
@@ -85,28 +89,42 @@ def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
     return ExplainJob(job.explainer, job.target, "label", seen.view, seen.scale, job.batch_size, seen.raw)
 
 
-def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple[Record, dict[str, Any]]:
-    """The record of a metric without its identity, and its rows: what is left of the images is measured.
+Left = dict[str, set[int]]
+"""Why rows count for nothing -> which."""
 
-    Raises: CambenchError where the rows are not those of the images.
+
+def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> Left:
+    """Measure what is left of the images, each process some chunks of them. -> the rows that are left out.
+
+    A metric over pairs of classes, and one whose network drifts from image to image, is process 0's alone.
     """
-    began, dataset, parts, place = time.monotonic(), asked.dataset, asked.parts, asked.place
+    dataset, parts, place = asked.dataset, asked.parts, asked.place
     shown = metric.explains and metric.maps.train_bn is None
     heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.anew) if shown else None
     left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
-    if metric.rows.pairs and not parts.rows:
-        rows = pair_rows(metric, job, loaded, dataset, place)
-        parts.append(len(rows["row"]), rows)
-    elif not metric.rows.pairs:
-        every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
-        work = Work(dataset, heatmaps, every[parts.rows :], place, every[: parts.rows])
-        measure_images(metric, job, loaded, work, parts)
-    rows = parts.read()
+    with processes.as_one():
+        if not metric.rows.pairs:
+            every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
+            measure_images(metric, job, loaded, Work(dataset, heatmaps, [], place, every), parts)
+        elif not processes.rank() and not parts.rows:
+            rows = pair_rows(metric, job, loaded, dataset, place)
+            whole = range(len(rows["row"]))
+            parts.write(whole, rows)
+            parts.add([whole])
+    return left
+
+
+def summarised(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked, left: Left) -> tuple[Record, dict[str, Any]]:
+    """The record of a metric without its identity, and its rows.
+
+    Raises: CambenchError where the rows are not those of the images.
+    """
+    rows = asked.parts.read()
     if len(set(rows["row"].tolist())) != len(rows["row"]):
-        raise parts.disorder(f"each image once, got {len(rows['row'])} rows of {len(set(rows['row'].tolist()))}")
-    record = make_record(job, metric, loaded, dataset, rows)
+        raise asked.parts.disorder(f"each image once, got {len(rows['row'])} rows of {len(set(rows['row'].tolist()))}")
+    record = make_record(job, metric, loaded, asked.dataset, rows)
     record.counts.update({reason: len(images) for reason, images in left.items()})
-    return replace(record, seconds=round(time.monotonic() - began, 2)), rows
+    return record, rows
 
 
 def supersede(path: Path, described: dict[str, Any]) -> None:
@@ -124,12 +142,20 @@ def supersede(path: Path, described: dict[str, Any]) -> None:
 
 
 def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, parts: Parts) -> None:
-    """Measure what is left of the images, and commit it about 256 at a time."""
+    """Measure what is left of the images, and commit it about 256 at a time. work: as if all were measured."""
     measured = drifting_rows if metric.maps.train_bn else mask_rows if metric.at_annotation else image_rows
-    with bar(f"{metric.name}", len(work.rows)) as progress:
-        for rows in collect(measured(metric, job, loaded, work), work.dataset):
-            parts.append(len(rows["row"]), rows)
-            progress.advance(len(rows["row"]))
+    every, drifts = work.before, metric.maps.train_bn
+    length = stride(row_by_row.COMMIT, metric.rows.group or job.batch_size)
+    missing = chunks(processes.agreed(parts.missing(len(every))), length, drifts and drifts[1])
+    mine = processes.dealt(missing) if not drifts else missing if not processes.rank() else []
+    if mine:
+        work = replace(work, chunks=[[every[i] for i in chunk] for chunk in mine], before=every[: mine[0].start])
+        with bar(f"{metric.name}", sum(map(len, mine))) as progress:
+            pieces = collect(measured(metric, job, loaded, work), work.dataset, map(len, mine))
+            for chunk, rows in zip(mine, pieces, strict=True):
+                parts.write(chunk, rows)
+                progress.advance(len(chunk))
+    parts.add(missing)
 
 
 def ids(metric: Metric, dataset: Dataset, rows: Mapping[str, Any]) -> list[str]:
@@ -219,69 +245,3 @@ def left_out(metric: Metric, entry: Explainer, heatmaps: Heatmaps | None, datase
             f"{metric.name} of {entry.name}: expected an image to measure, got none of {len(dataset)}: {counted}."
         )
     return left
-
-
-def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, rows: dict[str, Any]) -> Record:
-    """Mean, standard error and 95 % bootstrap interval of every variant, with all that must stand beside them."""
-    info, pairs, leaves_out = loaded.run.info, metric.rows.pairs, metric.rows.leaves_out
-    columns = {name: torch.from_numpy(np.asarray(column)) for name, column in rows.items()}
-    counted = columns.get("counted", torch.ones(len(columns["row"]), dtype=torch.bool))
-    if not bool(counted.any()):
-        raise CambenchError(
-            f"{metric.name}: expected {'a pair' if pairs else 'an image'} to measure, got none of {len(counted)} "
-            f"({leaves_out}); no value."
-        )
-    kept = {name: column[counted] for name, column in columns.items()}
-    looks, entry = metric.looks, find_explainer(job.explainer)
-    return Record(
-        run=loaded.run.name,
-        dataset=dataset.name,
-        split=dataset.split,
-        method=info.method,
-        arch=info.arch,
-        seed=info.seed,
-        metric=metric.name,
-        values=statistics.summarise(metric, kept, lambda: seeds.generator("bootstrap")),
-        explainer=entry.name if looks else None,
-        target=job.target if looks else None,
-        layer=loaded.layer_of(entry) if looks and entry.space != "input" else None,
-        comparable=bool(info.comparable) and dataset.comparable,
-        partial=tuple(dict.fromkeys([*info.partial, *dataset.notes, *mask_notes(metric, dataset)])),
-        deviations=tuple(dict.fromkeys([*info.deviations, *loaded.notes])),
-        warnings=tuple(info.warnings),
-        counts=counts_of(metric, len(dataset), columns, counted),
-        device=device_name(loaded.device),
-        precision=loaded.precision,
-        checkpoint=loaded.checkpoint,
-        options={"metric": dict(metric.values), **({"explainer": dict(entry.values)} if looks else {})},
-        versions=versions(),
-    )
-
-
-def counts_of(metric: Metric, images: int, columns: Mapping[str, Tensor], counted: Tensor) -> dict[str, int]:
-    """How many images (or pairs) were left out, do not count, or bear a metric's marks."""
-    pairs, leaves_out = metric.rows.pairs, metric.rows.leaves_out
-    counts = {} if pairs else {"images left out": images - len(columns["row"])}
-    if leaves_out:
-        counts[f"{'pairs' if pairs else 'images'} that do not count ({leaves_out})"] = int((~counted).sum())
-    counts.update({name: int(columns[name][counted].sum()) for name in metric.tallies})
-    if "zero" in columns:
-        counts["heatmaps without a positive value"] = int(columns["zero"].sum())
-    return counts
-
-
-def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:
-    """What must stand beside a number that looks at masks which are none."""
-    return ["masks are filled bounding boxes"] if metric.regions and region_source(dataset) == BOXES else []
-
-
-def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
-    """The training recipe with the data it saw and the data it is measured on: what two seeds must share to be averaged.
-
-    Where a seed draws its images, the seeds share what is drawn from.
-    """
-    info = loaded.run.info
-    recipe, seen = info.recipe, info.data
-    saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
-    given = {name: value for name, value in (("given", info.given), ("input", info.input)) if value}
-    return {**recipe, **given, "weights": info.weights, "data": {**recipe.get("data", {}), **saw}}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cambench import processes
 from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
 from cambench.explainers.explanation import Explanation
@@ -19,8 +20,7 @@ from cambench.stages.network import Loaded
 from cambench.stages.progress import bar, say
 from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
-from cambench.store.locks import only_writer
-from cambench.store.parts import Parts
+from cambench.store.parts import Parts, chunks, stride
 from cambench.vocabulary import Batch, CambenchError, Dataset, number_of
 
 
@@ -50,22 +50,31 @@ def explain(
     """
     path, described = locate(job, loaded, dataset, place)
     again = anew is not None and path not in anew
-    if path.exists() and not again:
+    if processes.agreed(path.exists() and not again):
         return whole(path, described, dataset)
-    with only_writer(path):
-        if path.exists() and not again:
+    with workplace.only_first_writes(path):
+        if processes.agreed(path.exists() and not again):
             return whole(path, described, dataset)
-        parts = Parts(path, job_key(described), anew=again)
+        parts = opened_parts(path, job_key(described), anew=again)
         if parts.rows:
             say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
-        compute(job, loaded, dataset, place, parts)
-        made = parts.read()
-        check_ids(path, [i.decode() for i in made["id"].tolist()], dataset)
-        write_heatmaps(path, described, dataset.origin, made)
-        parts.remove()
+        with processes.as_one():
+            compute(job, loaded, dataset, place, parts)
+        with processes.as_one():
+            if not processes.rank():
+                made = parts.read()
+                check_ids(path, [i.decode() for i in made["id"].tolist()], dataset)
+                write_heatmaps(path, described, dataset.origin, made)
+                parts.remove()
     if anew is not None:
         anew.add(path)
     return read_heatmaps(path)
+
+
+def opened_parts(target: Path, key: str, anew: bool) -> Parts:
+    """The parts of a job; of several processes the first sees to the folder."""
+    with processes.in_turn():
+        return Parts(target, key, anew=anew and not processes.rank())
 
 
 def whole(path: Path, described: dict[str, Any], dataset: Dataset) -> Heatmaps:
@@ -126,26 +135,29 @@ def explained_classes(job: ExplainJob, batch: Batch, loaded: Loaded, dataset: Da
 
 
 def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, parts: Parts) -> None:
-    """Explain the images that no part holds yet, and commit them about 256 at a time."""
+    """Explain the images that no part holds yet, and commit them about 256 at a time; each process does some chunks."""
     view = make_view(job.view, loaded, job.scale, raw=job.raw)
     loaded.check_size(view.size)
-    rows = range(parts.rows, len(dataset))
+    missing = chunks(processes.agreed(parts.missing(len(dataset))), stride(CHUNK, job.batch_size))
+    mine = processes.dealt(missing)
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []
+    left = iter(mine)
+    chunk = next(left, range(0))
     entry = find_explainer(job.explainer)
     ready = loaded.ready_for(entry)
     explained = Fitting(ready.explain, job.explainer)
     if entry.layer.own is not None:
         say(f"{entry.name} explains layer {ready.layer}")
-    with bar(f"{job.explainer} {job.target}", len(rows)) as progress:
-        for batch in eval_batches(dataset, view, batch_size=job.batch_size, rows=rows, **loaded.source(place)):
+    with bar(f"{job.explainer} {job.target}", sum(map(len, mine))) as progress:
+        for batch in eval_batches(dataset, view, batch_size=job.batch_size, chunks=mine, **loaded.source(place)):
             classes = explained_classes(job, batch, loaded, dataset)
             result = explained(batch.image, job.target, classes, dataset)
             waiting.append(arrays(result, batch, dataset, entry.partial))
-            if sum(len(w["target"]) for w in waiting) >= CHUNK:
-                commit(parts, waiting)
+            if sum(len(w["target"]) for w in waiting) == len(chunk):
+                parts.write(chunk, {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]})
+                waiting, chunk = [], next(left, range(0))
             progress.advance(len(batch.rows))
-    if waiting:
-        commit(parts, waiting)
+    parts.add(missing)
 
 
 def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = False) -> dict[str, np.ndarray[Any, Any]]:
@@ -168,10 +180,3 @@ def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = 
         "logits": logits,
         "id": np.array([dataset.samples[r].id.encode() for r in batch.rows]),
     }
-
-
-def commit(parts: Parts, waiting: list[dict[str, np.ndarray[Any, Any]]]) -> None:
-    """Write the waiting batches as one part."""
-    joined = {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
-    parts.append(len(joined["target"]), joined)
-    waiting.clear()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,14 @@ class EvalJob:
 
 @dataclass(frozen=True)
 class Work:
-    """What is left to measure: the data, its heatmaps, the rows, the roots; `before` are the rows that are measured."""
+    """What is left to measure: the data, its heatmaps, the rows in chunks, the roots; `before` are those that are measured.
+
+    No batch holds rows of two chunks.
+    """
 
     dataset: Dataset
     heatmaps: Heatmaps | None
-    rows: list[int]
+    chunks: list[list[int]]
     place: workplace.Place
     before: list[int]
 
@@ -71,7 +75,7 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     if "centroids" in wanted:
         offered["centroids"] = class_centroids(loaded, view, work, size)
     source_of_masks = region_source(work.dataset) or ""
-    for batch in eval_batches(work.dataset, view, batch_size=size, rows=work.rows, **loaded.source(work.place)):
+    for batch in eval_batches(work.dataset, view, batch_size=size, chunks=work.chunks, **loaded.source(work.place)):
         offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
         offers["normalisation"] = Normalisation(view.mean, view.std)
@@ -129,7 +133,8 @@ def regions_of(metric: Metric, dataset: Dataset, rows: tuple[int, ...], view: Vi
 
 def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
     """Rows of a metric that compares maps with annotated regions."""
-    for rows, size, masks in mask_batches(work.dataset, work.rows, metric.variants, job.batch_size):
+    batches = (mask_batches(work.dataset, chunk, metric.variants, job.batch_size) for chunk in work.chunks)
+    for rows, size, masks in chain.from_iterable(batches):
         heatmap = work.applied(metric, rows, size, loaded.device)
         assert work.heatmaps is not None
         columns: Rows = {"row": np.array(rows), "zero": np.array([not (work.heatmaps.maps[r] > 0).any() for r in rows])}
@@ -138,9 +143,11 @@ def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Itera
         yield columns
 
 
-def collect(batches: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
-    """Join batches into pieces of about 256 rows, refusing a value that is not finite."""
+def collect(batches: Iterator[Rows], dataset: Dataset, sizes: Iterable[int]) -> Iterator[Rows]:
+    """Join batches into pieces of these sizes, refusing a value that is not finite."""
     waiting: list[Rows] = []
+    left = iter(sizes)
+    size = next(left, 0)
     for rows in batches:
         counted = rows.get("counted", np.ones(len(rows["row"]), dtype=bool))
         for name, column in rows.items():
@@ -149,11 +156,9 @@ def collect(batches: Iterator[Rows], dataset: Dataset) -> Iterator[Rows]:
                 image = dataset.samples[int(rows["row"][bad.argmax()])].id
                 raise NotFiniteError(f"{image}: expected a finite value, got {column[bad.argmax()]} ({name or 'value'}).")
         waiting.append(rows)
-        if sum(len(w["row"]) for w in waiting) >= COMMIT:
+        if sum(len(w["row"]) for w in waiting) == size:
             yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
-            waiting = []
-    if waiting:
-        yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
+            waiting, size = [], next(left, 0)
 
 
 def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Dataset) -> dict[str, Callable[..., Tensor]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cambench import processes
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages import workplace
@@ -86,8 +87,12 @@ def none_finished(runs: Sequence[Run], results: Path) -> str:
 
 def opened(work: Works, place: workplace.Place) -> Iterator[Loaded]:
     """Every run's network, in the order of their names."""
-    for run in chosen(work, place):
-        yield load_network(run, place, layer=work.layer, precision=work.precision, checkpoint=work.checkpoint)
+    with processes.in_turn():
+        runs = chosen(work, place)
+    for run in runs:
+        with processes.in_turn():  # what the first fetches, the others find
+            loaded = load_network(run, place, layer=work.layer, precision=work.precision, checkpoint=work.checkpoint)
+        yield loaded
 
 
 def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], list[Made]]) -> list[Made]:
