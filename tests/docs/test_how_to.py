@@ -1,4 +1,4 @@
-"""Every how-to page is done as it stands, in a copy of the repository: so many files as it says, and what it tries works."""
+"""Every page on adding something is done as it stands, in a copy of the repository: so many files; what it tries works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+PAGES = sorted((ROOT / "docs" / "how-to").glob("add-*.md"))
 STEP = re.compile(r"^\*\*\d\. `(?P<file>[^`]+)`\*\*(?P<how>[^\n]*)\n\n```\w+\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 NUMBERS = {"One file": 1, "two files": 2, "Three files": 3, "Four files": 4}
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "runs", "heatmaps", "records", ".*_cache", "__pycache__")
