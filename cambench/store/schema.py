@@ -19,6 +19,7 @@ RUN = 2
 HEATMAPS = 2
 RECORD = 2
 """2: the contents of images and annotations, the source of a network and the versions of formulas are in every identity."""
+JOB = 1
 
 
 def check(path: Path, written: Any, current: int, what: str, mend: str) -> None:
