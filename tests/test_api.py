@@ -22,8 +22,10 @@ from cambench.store.records import read_record
 from cambench.store.runs import Run
 from cambench.vocabulary import UsageError
 
-PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "launcher", "cost", "power"}
+PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "status", "cost", "power"}
 """How a command prints what a function returns, and an option of one value."""
+ENGINES = {"launcher", "address", "partition", "time"}
+"""Where the command has its jobs done, beyond this process."""
 MODES = {"explain": {"overlay", "devices"}, "train": {"devices"}, "evaluate": {"devices"}}
 """Options that make it another verb, or start it in several processes, which Python does by torchrun."""
 CPU: dict[str, Any] = {"device": "cpu", "workers": 0}
@@ -55,7 +57,7 @@ def test_names_and_defaults_are_those_of_the_command_line(verb: str) -> None:
     (command,) = [c.callback for c in app.registered_commands if c.name == verb]
     assert command is not None
     typed = inspect.signature(command).parameters
-    assert set(own) == set(typed) - PRINTED - MODES.get(verb, set())
+    assert set(own) == set(typed) - PRINTED - ENGINES - MODES.get(verb, set())
     for name in set(own) - {"data_root", "results"}:
         assert plain(own[name].default) == plain(typed[name].default), name
     for name, parameter in own.items():

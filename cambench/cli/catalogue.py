@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,8 +11,9 @@ import typer
 from cambench.cli import options as o
 from cambench.stages.housekeeping.catalogue import CATALOGUES, catalogue
 from cambench.stages.reporting.figures.index import INDEX
+from cambench.stages.reproducing import states
 
-KINDS = (*CATALOGUES, "figures", "runs")
+KINDS = (*CATALOGUES, "figures", "runs", "jobs")
 
 HIDDEN = {"runs": ("method", "dataset", "arch", "seed", "kind")}
 """Kind -> the facts that a person reads off the name, and a machine in --json."""
@@ -35,7 +37,7 @@ def ls(
         facts = page.page(kind, name)
         typer.echo(json.dumps(facts) if as_json else "\n".join(page.lines(facts)))
         return
-    rows = catalogue(kind, results, {"figures": figures})
+    rows = catalogue(kind, results, {"figures": figures, "jobs": partial(states.rows, results)})
     if as_json:
         typer.echo(json.dumps(rows))
     else:

@@ -41,7 +41,15 @@ Search = Annotated[
     int | None, typer.Option("--search", min=1, help="Choose settings by N draws a network, where the paper does (30).")
 ]
 Weights = Annotated[Path | None, typer.Option("--weights", help="The checkpoint for recipes that begin from one.")]
-Launcher = Annotated[str, typer.Option("--launcher", help="local: one worker a visible device.")]
+Status = Annotated[bool, typer.Option("--status", help="Only say how far it is, and where its jobs are.")]
+Launcher = Annotated[str, typer.Option("--launcher", help="local: one worker a visible device; ray; slurm.")]
+Address = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the ray cluster; else the one here.")
+]
+Partition = Annotated[str | None, typer.Option("--partition", help="Of Slurm; else its usual one.")]
+Time = Annotated[
+    str | None, typer.Option("--time", help="After which Slurm requeues a job, which goes on; as Slurm's own; else 4:00:00.")
+]
 
 
 PLANNED = frozenset({"verbose", "device_there"})
@@ -65,6 +73,10 @@ def reproduce(
     ranges: o.Ranges = None,
     weights: Weights = None,
     launcher: Launcher = "local",
+    address: Address = None,
+    partition: Partition = None,
+    time: Time = None,
+    status: Status = False,
     latex: o.Latex = False,
     markdown: o.Markdown = False,
     csv: o.Csv = False,
@@ -80,9 +92,8 @@ def reproduce(
     Example: cambench reproduce cgc/6 --on synthbirds. Exit code 1 where a cell lacks something; its footnote says why.
     """
     every = frozenset(parameter.name or "" for parameter in context.command.params)
-    refuse_unused(
-        context, "--dry-run" if dry_run else "reproduce", {"--dry-run": every - FORMS, "reproduce": every - PLANNED}
-    )
+    modes = {"--dry-run": every - FORMS - {"status"}, "--status": every - FORMS - PLANNED, "reproduce": every - PLANNED}
+    refuse_unused(context, "--dry-run" if dry_run else "--status" if status else "reproduce", modes)
     form = one_format(latex, markdown, csv, html)
     if bool(tables) == bool(claims):
         raise UsageError(
@@ -90,13 +101,13 @@ def reproduce(
         )
     if claims and (rows or columns):
         raise UsageError("--claims: --rows and --columns are for tables; leave them out.")
-    if launcher != "local":
-        raise UsageError(f"--launcher {launcher}: expected local, the only one there is.")
     from cambench.stages.reporting.choice import Choice
     from cambench.stages.reproducing import reproduce as stage
-    from cambench.stages.reproducing.outline import print_plan
+    from cambench.stages.reproducing.launchers import launcher as launcher_of
+    from cambench.stages.reproducing.outline import print_plan, print_status
     from cambench.stages.reproducing.plan import Wish
 
+    launch = launcher_of(launcher, address=address, partition=partition, time=time)
     place = o.place(data_root, results, device, workers, download)
     choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())
     wish = Wish(on, seeds, tuple(settings or ()), weights, search, tuple(ranges or ()))
@@ -104,7 +115,10 @@ def reproduce(
     if dry_run:
         print_plan(plan, place, verbose=verbose, device=device_there)
         return
-    made, whole = stage.reproduce(plan, place)
+    if status:
+        print_status(plan, place)
+        return
+    made, whole = stage.reproduce(plan, place, launch)
     if claims:
         from cambench.stages.reporting.claims import judgements, show_claims
 

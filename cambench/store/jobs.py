@@ -14,7 +14,7 @@ from typing import Any, Literal
 from cambench.store import schema
 from cambench.store.files import atomic_path, json_text, read_json, write_json
 from cambench.store.locks import held, only_writer
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, StoppedError
 
 State = Literal["queued", "running", "stopped", "finished", "failed"]
 """`queued`: Slurm has it. `stopped`: it was begun and nobody is at it; the next call goes on."""
@@ -127,10 +127,9 @@ def at_work(results: Path, job: JobState) -> Iterator[None]:
         write_state(results, state)
         try:
             yield
-        except CambenchError as e:
-            write_state(results, replace(state, state="failed", ended=time.time(), reason=str(e)))
-            raise
-        except BaseException:
-            write_state(results, replace(state, state="stopped", ended=time.time()))
+        except BaseException as e:
+            failed = isinstance(e, CambenchError) and not isinstance(e, StoppedError)
+            how = {"state": "failed", "reason": str(e)} if failed else {"state": "stopped"}
+            write_state(results, replace(state, ended=time.time(), **how))
             raise
         write_state(results, replace(state, state="finished", ended=time.time()))

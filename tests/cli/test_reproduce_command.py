@@ -13,6 +13,8 @@ import pytest
 from interrupts import hear_interrupts
 from typed import Said, Typed
 
+from cambench.data import synthbirds
+
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "input.size=32", "--set", "train.batch_size=8", "--workers", "0"]
 
@@ -44,8 +46,6 @@ def reproduce(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sa
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with tiny data."""
-    from cambench.data import synthbirds
-
     root = tmp_path_factory.mktemp("reproduce")
     synthbirds.make(root / "data" / "synthbirds", classes=4, per_class=4, test_per_class=4, size=32)
     return root
@@ -127,7 +127,7 @@ def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(reproduce: Ca
     (["cgc/66"], "Did you mean cgc/6"),
     (["cgc/6", "--rows", "CGD"], "unknown row 'CGD'. Did you mean cgc"),
     (["cgc/6", "--on", "birds"], "Did you mean synthbirds"),
-    (["cgc/6", "--launcher", "slurm"], "expected local"),
+    (["cgc/6", "--launcher", "slurn"], "Did you mean slurm"),
     (["cgc/6", "--latex", "--csv"], "one at a time"),
     (["cgc/6", "--device", "cuda:9", "--on", "synthbirds"], "not available here"),
     ([], "expected TABLE... or --claims CLAIM"),
@@ -138,6 +138,19 @@ def test_what_is_typed_wrong_is_one_line_and_code_2(
     done = reproduce(tmp_path, *arguments)
     assert done.code == 2 and said in done.err, done.err
     assert "Traceback" not in done.err
+
+
+def test_the_status_says_how_far_it_is_and_where_each_job_is(reproduce: Callable[..., Said], tmp_path: Path) -> None:
+    arguments = ["cgc/6", "--on", "synthbirds", "--rows", "CGC", "--seeds", "1", *TINY]
+    synthbirds.make(tmp_path / "data" / "synthbirds", classes=2, per_class=2, test_per_class=2, size=32)
+    begun = reproduce(tmp_path, *arguments, "--status")
+    assert (begun.code, begun.out) == (0, "Plan of cgc/6 on synthbirds: 2 jobs: 2 to do\n")
+    failed = reproduce(tmp_path, *arguments, "--set", "optimizer.lr=1e30", "--set", "schedule.warmup_epochs=0")
+    status = reproduce(
+        tmp_path, *arguments, "--set", "optimizer.lr=1e30", "--set", "schedule.warmup_epochs=0", "--status"
+    ).out
+    assert failed.code == 1 and "failed" in status and "expected a finite loss" in " ".join(status.split())
+    assert "--status: --csv is not used here" in reproduce(tmp_path, *arguments, "--status", "--csv").err
 
 
 def test_an_interrupt_is_code_130_and_the_next_call_goes_on(reproduce: Callable[..., Said], birds: Path) -> None:

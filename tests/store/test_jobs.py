@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cambench.store.jobs import JobState, at_work, enqueue, folder, forget, read_state, read_states, write_state
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, StoppedError
 
 JOB = JobState(key="ab12", title="train ce", launcher="local", owner="ab12")
 KILLED = """
@@ -48,7 +48,9 @@ def test_an_error_is_the_reason_and_an_interrupt_is_none(tmp_path: Path) -> None
     assert facts(tmp_path) == ("failed", 1, "it does not want to.")
     with pytest.raises(KeyboardInterrupt), at_work(tmp_path, JOB):
         raise KeyboardInterrupt
-    assert facts(tmp_path) == ("stopped", 2, "")
+    with pytest.raises(StoppedError), at_work(tmp_path, JOB):
+        raise StoppedError("it was asked to.")
+    assert facts(tmp_path) == ("stopped", 3, "")
 
 
 def test_what_is_queued_never_covers_what_has_begun(tmp_path: Path) -> None:

@@ -14,7 +14,14 @@ from cambench.stages.housekeeping.data import present
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import read_runs
 
-OPTIONAL = {"sklearn": "plots", "segment_anything": "sam", "captum": "peers", "torchcam": "peers"}
+OPTIONAL = {
+    "sklearn": "plots",
+    "segment_anything": "sam",
+    "captum": "peers",
+    "torchcam": "peers",
+    "ray": "ray",
+    "submitit": "slurm",
+}
 """Package -> the extra that installs it."""
 
 Row = dict[str, str]

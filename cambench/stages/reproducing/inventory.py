@@ -18,7 +18,7 @@ from cambench.stages.reproducing.lacks import files_lack, images, unknown, weigh
 from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.reproducing.plan import Job, Network
 from cambench.stages.reproducing.roles import DRAW
-from cambench.stages.training.shared_epochs import beginning, keeper, last_shared
+from cambench.stages.training.shared_epochs import beginning, keeper, kept, last_shared
 from cambench.stages.workplace import Place, slug
 from cambench.store.keys import file_hash
 from cambench.store.records import Record, records_of
@@ -197,8 +197,28 @@ def taken_over(job: Job, jobs: Sequence[Job], place: Place) -> float:
     trained = (other for other in jobs if other.measurement is None and other.state != "unknown")
     if any(keeps(other.network, other.left) for other in trained):
         return epoch / epochs
+    return 0.0 if keeping(network, place) is None else epoch / epochs
+
+
+def keeping(network: Network, place: Place) -> Run | None:
+    """The run that keeps the first epochs of a training that `follows`, for it to take over."""
+    recipe = network.recipe
     known = described(network, images(network.dataset, "train", place.data))
-    return 0.0 if keeper(known, objective, epoch, place.results) is None else epoch / epochs
+    return keeper(known, objectives.find_objective(recipe.objective).until_start or "", last_shared(recipe), place.results)
+
+
+def begins_from(job: Job, place: Place) -> list[Path]:
+    """The files and folders from which a job begins or goes on: its own run, those before it, kept epochs of another."""
+    paths, network = list[Path](), job.network
+    run = find_network(network, place)
+    if run is not None:
+        paths += [place.results / kind / run.name for kind in ("runs", "heatmaps", "records")]
+    elif network.follows and (other := keeping(network, place)) is not None:
+        paths += [other.path / "run.json", kept(other, last_shared(network.recipe))]
+    while (before := network.base) is not None:
+        run, network = find_network(before, place), before
+        paths += [] if run is None else [run.path]
+    return paths
 
 
 def planned(network: Network, data: str) -> dict[str, Any]:

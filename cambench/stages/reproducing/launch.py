@@ -21,9 +21,12 @@ from cambench.stages import progress, workplace
 from cambench.stages.listing import Plain
 from cambench.stages.progress import say
 from cambench.stages.reproducing.plan import Job
+from cambench.store.jobs import JobState, at_work
 from cambench.vocabulary import CambenchError, StoppedError
 
 Act = Callable[[Job, workplace.Place], None]
+Launch = Callable[[Sequence[Job], Act, workplace.Place], dict[str, str]]
+"""Jobs, what does one, where -> key -> why it failed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ def visible(wanted: str) -> list[Device]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     ids = [i.strip() for i in named.split(",") if i.strip()] or [str(i) for i in range(torch.cuda.device_count())]
     return [Device("cuda", (("CUDA_VISIBLE_DEVICES", i),)) for i in ids[: torch.cuda.device_count()]]
+
+
+def local(work: Sequence[Job], act: Act, place: workplace.Place) -> dict[str, str]:
+    """Launch on every device of this machine that the place names."""
+    return launch(work, act, place, visible(place.device))
 
 
 def launch(work: Sequence[Job], act: Act, place: workplace.Place, devices: Sequence[Device]) -> dict[str, str]:
@@ -68,23 +76,37 @@ def alone(work: Sequence[Job], act: Act, place: workplace.Place) -> dict[str, st
     return failed
 
 
-def attempt(job: Job, act: Act, place: workplace.Place) -> str | None:
+def state_of(job: Job, launcher: str, *, owner: str = "", slurm: str = "") -> JobState:
+    """What is known of a job before it is begun. owner: the lock that says that somebody is at it, if it is not its own."""
+    return JobState(key=job.key, title=job.title, launcher=launcher, owner=owner or job.key, slurm=slurm)
+
+
+def attempt(job: Job, act: Act, place: workplace.Place, state: JobState | None = None) -> str | None:
     """Do a job; why it failed, in one line, or None. Only what a person can act on is a failure, a bug is not.
 
     Raises: StoppedError, with which the other jobs are not begun.
     """
     try:
-        act(job, place)
+        with at_work(place.results, state or state_of(job, "local")):
+            do(job, act, place)
     except StoppedError:
         raise
     except CambenchError as e:
-        reason = str(e)
+        say(f"failed: {job.title}: {e}")
+        return str(e)
+    return None
+
+
+def do(job: Job, act: Act, place: workplace.Place) -> None:
+    """Do a job.
+
+    Raises: CambenchError as `act`, and where the device's memory does not suffice.
+    """
+    try:
+        act(job, place)
     except torch.OutOfMemoryError as e:
-        reason = f"the device's memory does not suffice ({str(e).splitlines()[0][:120]}); try --set train.accumulate=4."
-    else:
-        return None
-    say(f"failed: {job.title}: {reason}")
-    return reason
+        first = str(e).splitlines()[0][:120]
+        raise CambenchError(f"the device's memory does not suffice ({first}); try --set train.accumulate=4.") from e
 
 
 class Worker:

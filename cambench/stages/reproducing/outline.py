@@ -10,10 +10,12 @@ from rich.table import Table as RichTable
 from cambench.recipes.part import published_only
 from cambench.recipes.tables import TableRecipe, natural
 from cambench.report.tables.measure import listed
-from cambench.stages.listing import output
+from cambench.stages.listing import output, print_rows
 from cambench.stages.reproducing.cost import Estimate, Known, estimate, total
 from cambench.stages.reproducing.plan import Job
 from cambench.stages.reproducing.reproduce import Plan
+from cambench.stages.reproducing.states import row_of
+from cambench.stages.reproducing.states import states as known_states
 from cambench.stages.workplace import Place
 
 STATES = {
@@ -47,16 +49,29 @@ def print_plan(plan: Plan, place: Place, *, verbose: bool = False, device: str |
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def print_status(plan: Plan, place: Place) -> None:
+    """How far the plan is, and of each job that is begun, queued or failed where and since when."""
+    states = {state.key: state for state in known_states(place.results)}
+    output().print(f"{names_of(plan)}: {counted(plan.jobs)}", style="bold", highlight=False, markup=False, soft_wrap=True)
+    left = [job for job in plan.jobs if job.state != "finished" and job.key in states]
+    if left:
+        print_rows([{**row_of(states[job.key]), "far": job.detail} for job in left])
+
+
 def total_of(plan: Plan, estimates: Mapping[str, Estimate]) -> str:
     """`Plan of cgc/6 on synthbirds: 12 jobs: 12 to do; 5,904 images, 9 s, 5.6 MB of disk`; finished jobs take nothing."""
+    takes = total([estimates[job.key] for job in plan.jobs if job.state not in ("finished", "unknown")])
+    rest = f"; {takes.images:,} images, {duration(takes.seconds)}, {size(takes.bytes)} of disk" if takes.images else ""
+    return f"{names_of(plan)}: {counted(plan.jobs)}{rest}"
+
+
+def names_of(plan: Plan) -> str:
+    """`Plan of cgc/6 on synthbirds`; a paper of many tables by its own name."""
     papers: dict[str, list[str]] = {}
     for table in plan.tables:
         papers.setdefault(table.id.partition("/")[0], []).append(table.id)
     names = ", ".join(f"{paper} ({len(ids)} tables)" if len(ids) > 3 else ", ".join(ids) for paper, ids in papers.items())
-    on = next((f" on {table.stand_in}" for table in plan.tables if table.stand_in), "")
-    takes = total([estimates[job.key] for job in plan.jobs if job.state not in ("finished", "unknown")])
-    rest = f"; {takes.images:,} images, {duration(takes.seconds)}, {size(takes.bytes)} of disk" if takes.images else ""
-    return f"Plan of {names}{on}: {counted(plan.jobs)}{rest}"
+    return f"Plan of {names}{next((f' on {table.stand_in}' for table in plan.tables if table.stand_in), '')}"
 
 
 def counted(jobs: Sequence[Job]) -> str:

@@ -19,7 +19,7 @@ from cambench.stages.progress import say
 from cambench.stages.reporting.choice import Choice, recipes
 from cambench.stages.reproducing.inventory import at_hand, find_network, settle, taken_over
 from cambench.stages.reproducing.lacks import asked_of, images, split_of, training
-from cambench.stages.reproducing.launch import launch, visible
+from cambench.stages.reproducing.launch import Launch, local
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
 from cambench.stages.reproducing.roles import DRAW, OPEN
 from cambench.stages.reproducing.searches import Searches, searches_of
@@ -69,14 +69,14 @@ def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
     return Plan(tables, jobs, searches, partial(make_plan, choice, wish, place))
 
 
-def searched(plan: Plan, place: Place) -> Plan:
+def searched(plan: Plan, place: Place, launch: Launch) -> Plan:
     """The plan after its searches: their draws trained and measured, and the cells' jobs those of the best ones.
 
     A search of which a draw could not be done stays open, and its cells say why.
     """
     assert plan.remake is not None
     draws = [job for job in plan.left if job.network.role == DRAW]
-    failed = do(draws, plan, place)
+    failed = do(draws, plan, place, launch)
     after = plan.remake()
     assert after.searches is not None
     after.searches.keep()
@@ -88,18 +88,18 @@ def searched(plan: Plan, place: Place) -> Plan:
     return after
 
 
-def do(left: Sequence[Job], plan: Plan, place: Place) -> dict[str, str]:
-    """Do jobs of a plan, one worker a device. -> key -> why it failed."""
+def do(left: Sequence[Job], plan: Plan, place: Place, launch: Launch) -> dict[str, str]:
+    """Do jobs of a plan. -> key -> why it failed."""
     if not left:
         return {}
     say(f"{len(left)} of {len(plan.jobs)} jobs to do")
-    return launch(left, perform, place, visible(place.device))
+    return launch(left, perform, place)
 
 
-def reproduce(plan: Plan, place: Place) -> tuple[list[Table], bool]:
+def reproduce(plan: Plan, place: Place, launch: Launch = local) -> tuple[list[Table], bool]:
     """Do what is left, searches first. -> the tables with what was measured, and whether no cell lacks anything."""
-    plan = plan if plan.searches is None else searched(plan, place)
-    failed = do(plan.left, plan, place)
+    plan = plan if plan.searches is None else searched(plan, place, launch)
+    failed = do(plan.left, plan, place, launch)
     return tables(plan, failed, place), not failed and not any(job.reasons for job in plan.jobs)
 
 
