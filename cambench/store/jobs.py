@@ -128,8 +128,9 @@ def at_work(results: Path, job: JobState) -> Iterator[None]:
         try:
             yield
         except BaseException as e:
-            failed = isinstance(e, CambenchError) and not isinstance(e, StoppedError)
-            how = {"state": "failed", "reason": str(e)} if failed else {"state": "stopped"}
-            write_state(results, replace(state, ended=time.time(), **how))
+            ended = replace(state, state="stopped", ended=time.time())
+            if isinstance(e, CambenchError) and not isinstance(e, StoppedError):
+                ended = replace(ended, state="failed", reason=str(e))
+            write_state(results, ended)
             raise
         write_state(results, replace(state, state="finished", ended=time.time()))
