@@ -63,6 +63,7 @@ def train(
     device: str = "auto",
     workers: int = -1,
     download: bool = False,
+    deterministic: bool = False,
 ) -> Run:
     """Train a method on a data set, or go on with a run that was stopped. settings: `key=value` texts, as of `--set`."""
     from cambench.recipes.presets import asked
@@ -74,7 +75,7 @@ def train(
     overrides = asked(names_of(presets), names_of(settings), shortcuts)
     classes_of_run = named_or_first(classes, names_of(class_names))
     job = TrainJob(method, dataset, arch, seed, classes_of_run, path_of(weights), overrides, again=again)
-    return stage(job, elastic.together(workplace.place(data_root, results, device, workers, download)))
+    return stage(job, elastic.together(workplace.place(data_root, results, device, workers, download, deterministic)))
 
 
 def explain(
@@ -103,6 +104,7 @@ def explain(
     device: str = "auto",
     workers: int = -1,
     download: bool = False,
+    deterministic: bool = False,
 ) -> list[Path]:
     """The heatmap files of runs (none named: of every finished one), of `grad-cam` and `logit` where no other is named."""
     from cambench.stages import elastic, workplace
@@ -112,7 +114,9 @@ def explain(
     given = workplace.given_input(input_size, mean, std)
     work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
     jobs = works.maps_of(work, names_of(explainer), names_of(target), classes=classes, view=view, batch_size=batch_size)
-    return works.explain_all(work, jobs, elastic.together(workplace.place(data_root, results, device, workers, download)))
+    return works.explain_all(
+        work, jobs, elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
+    )
 
 
 def evaluate(
@@ -140,6 +144,7 @@ def evaluate(
     device: str = "auto",
     workers: int = -1,
     download: bool = False,
+    deterministic: bool = False,
 ) -> Records:
     """The records of metrics for runs (none named: for every finished one); missing heatmaps are made.
 
@@ -153,7 +158,7 @@ def evaluate(
     given = workplace.given_input(input_size, mean, std)
     work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
     jobs = works.jobs_of(names_of(metric), names_of(explainer), names_of(target), batch_size)
-    place = elastic.together(workplace.place(data_root, results, device, workers, download))
+    place = elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
     return Records(works.evaluate_all(work, jobs, place), place)
 
 
@@ -247,6 +252,7 @@ def reproduce(
     device: str = "auto",
     workers: int = -1,
     download: bool = False,
+    deterministic: bool = False,
 ) -> Tables:
     """Train and measure whatever papers' tables still lack -> the tables; a footnote says what a cell lacks, and why.
 
@@ -260,7 +266,7 @@ def reproduce(
     from cambench.stages.reproducing.outline import print_plan
     from cambench.stages.reproducing.plan import Wish
 
-    place = workplace.place(data_root, results, device, workers, download)
+    place = workplace.place(data_root, results, device, workers, download, deterministic)
     choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch, names_of(claims))
     wish = Wish(on, seeds, tuple(names_of(settings)), path_of(weights), search, tuple(names_of(ranges)))
     plan = stage.make_plan(choice, wish, place)

@@ -46,6 +46,7 @@ def evaluate(
     devices: o.Devices = 1,
     workers: o.Workers = -1,
     download: o.Download = False,
+    deterministic: o.Deterministic = False,
     as_json: o.Json = False,
 ) -> None:
     """Measure metrics of finished runs (of all that lack them, where no RUN is named); makes missing heatmaps itself.
@@ -55,7 +56,7 @@ def evaluate(
 
     Example: cambench eval --metric iauc --metric ch
     """
-    place = o.together(devices, o.place(data_root, results, device, workers, download))
+    place = o.together(devices, o.place(data_root, results, device, workers, download, deterministic))
     from cambench.stages.measuring import works
     from cambench.stages.workplace import given_input
 

@@ -24,7 +24,9 @@ View = Annotated[str, typer.Option("--view", help="resize-center-crop, resize (d
 Overlay = Annotated[
     Path | None, typer.Option("--overlay", metavar="FOLDER", help="Explain loose pictures; one PNG each goes here.")
 ]
-OF_SETS = frozenset({"devices", "class_sets", "classes", "dataset", "split", "limit", "map_classes", "again"})
+OF_SETS = frozenset(
+    {"devices", "class_sets", "classes", "dataset", "split", "limit", "map_classes", "again", "deterministic"}
+)
 """Options of images of a data set; loose pictures have none of it, and their predicted class is explained."""
 
 
@@ -56,6 +58,7 @@ def explain(
     devices: o.Devices = 1,
     workers: o.Workers = -1,
     download: o.Download = False,
+    deterministic: o.Deterministic = False,
     as_json: o.Json = False,
 ) -> None:
     """Write heatmaps of finished runs (of all that lack them, where no RUN is named); or explain loose pictures.
@@ -71,7 +74,7 @@ def explain(
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
-    place = o.together(devices, o.place(data_root, results, device, workers, download))
+    place = o.together(devices, o.place(data_root, results, device, workers, download, deterministic))
     if overlay is not None:
         from cambench.stages.reporting.overlay import OverlayJob
 

@@ -19,6 +19,9 @@ Devices = Annotated[
     typer.Option("--devices", min=1, help="A process each; several machines by torchrun or srun."),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=-1, help="Decoding processes; -1 chooses.")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="Bit-equal reruns on one device; slower, refuses what cannot be.")
+]
 Download = Annotated[bool, typer.Option("--download", help="Allow torchvision to download its weights.")]
 RUNS = "Run names, prefixes or paths, torchvision:NAME, python:pkg.mod:function."
 Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=RUNS)]
@@ -94,10 +97,12 @@ def together(devices: int, place: Place) -> Place:
     return elastic.together(place)
 
 
-def place(data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False) -> Place:
+def place(
+    data: Path, results: Path, device: str = "auto", workers: int = -1, download: bool = False, deterministic: bool = False
+) -> Place:
     """The roots, the device and the workers of a command."""
     from cambench.models.memory import keep_heap
     from cambench.stages import workplace
 
     keep_heap()
-    return workplace.place(data, results, device, workers, download)
+    return workplace.place(data, results, device, workers, download, deterministic)

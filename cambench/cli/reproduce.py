@@ -86,6 +86,7 @@ def reproduce(
     device: o.Device = "auto",
     workers: o.Workers = -1,
     download: o.Download = False,
+    deterministic: o.Deterministic = False,
 ) -> None:
     """Train and measure whatever a paper's table still lacks, and print it beside the published numbers.
 
@@ -108,7 +109,7 @@ def reproduce(
     from cambench.stages.reproducing.plan import Wish
 
     launch = launcher_of(launcher, address=address, partition=partition, time=time)
-    place = o.place(data_root, results, device, workers, download)
+    place = o.place(data_root, results, device, workers, download, deterministic)
     choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())
     wish = Wish(on, seeds, tuple(settings or ()), weights, search, tuple(ranges or ()))
     plan = stage.make_plan(choice, wish, place)

@@ -35,13 +35,14 @@ def train(
     devices: o.Devices = 1,
     workers: o.Workers = -1,
     download: o.Download = False,
+    deterministic: o.Deterministic = False,
     as_json: o.Json = False,
 ) -> None:
     """Train a method on a data set, or go on with a run that was stopped.
 
     Example: cambench train cgc --dataset cub --arch resnet50 --seed 0
     """
-    place = o.together(devices, o.place(data_root, results, device, workers, download))
+    place = o.together(devices, o.place(data_root, results, device, workers, download, deterministic))
     from cambench.recipes.presets import asked
     from cambench.stages.training.train import TrainJob, named_or_first, summary
     from cambench.stages.training.train import train as stage

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from cambench import processes
 from cambench.store.locks import only_writer
 from cambench.store.runs import Run, find_run
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import CambenchError, UsageError
 
 GIVEN = ("torchvision:", "python:")
 """How the name of a given network begins."""
@@ -22,13 +22,17 @@ EXPLAINER, TARGET = "grad-cam", "logit"
 
 @dataclass(frozen=True)
 class Place:
-    """Where and on what a command runs: data root, results root, device, loader workers, network access."""
+    """Where and on what a command runs: data root, results root, device, loader workers, network access.
+
+    deterministic: whether it shall give the same bits again, by torch's deterministic algorithms alone.
+    """
 
     data: Path = Path("datasets")
     results: Path = Path("results")
     device: str = "auto"
     workers: int = 0
     download: bool = False
+    deterministic: bool = False
 
 
 def place(
@@ -37,6 +41,7 @@ def place(
     device: str = "auto",
     workers: int = -1,
     download: bool = False,
+    deterministic: bool = False,
 ) -> Place:
     """The place of a verb. Roots that are None: those of the environment, else `datasets` and `results`.
 
@@ -44,7 +49,35 @@ def place(
     """
     data = data or os.environ.get("CAMBENCH_DATA", "datasets")
     results = results or os.environ.get("CAMBENCH_RESULTS", "results")
-    return Place(Path(data), Path(results), device, min(8, os.cpu_count() or 1) if workers < 0 else workers, download)
+    count = min(8, os.cpu_count() or 1) if workers < 0 else workers
+    return Place(Path(data), Path(results), device, count, download, deterministic)
+
+
+@contextmanager
+def determinism(place: Place) -> Iterator[None]:
+    """Where the place asks for it, torch takes its deterministic algorithms alone within the block.
+
+    Raises: CambenchError for an operation that has none on the device.
+    """
+    if not place.deterministic:
+        yield
+        return
+    import torch
+
+    before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    except RuntimeError as e:
+        if "deterministic" not in str(e):
+            raise
+        reason = str(e).partition(". ")[0].splitlines()[0]
+        raise CambenchError(f"--deterministic: {reason}; leave the option out, or use --device cpu.") from e
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def given_input(size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None) -> dict[str, object]:

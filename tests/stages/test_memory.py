@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from own import trained
+from data.miniatures import own_folder
+from own import SMALL, trained
 from torch import nn
 
 from cambench import objectives, seeds
@@ -21,8 +23,10 @@ from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.memory import Fitting
 from cambench.stages.network import Loaded, Ready
+from cambench.stages.progress import Bar
 from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
+from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import read_columns, rows_path
@@ -145,3 +149,31 @@ def test_losses_that_may_be_cut_up_may(name: str) -> None:
         return sum(term for term in step(network, batch, seeds.generator("any")))  # type: ignore[return-value]
 
     torch.testing.assert_close(loss(slice(0, 4)), torch.stack([loss(slice(i, i + 1)) for i in range(4)]).mean())
+
+
+def resident() -> float:
+    """Megabytes of this process that lie in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+def test_memory_stays_flat_over_two_hundred_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each verb, one image a batch: 140 batches more take no more memory."""
+    own_folder(tmp_path / "mine", parts=("train", "val"), per_class=67)
+    place, sizes = Place(tmp_path, tmp_path / "results", "cpu"), dict[str, list[float]]()
+    advance = Bar.advance
+
+    def measured(self: Bar, n: int, values: str = "") -> None:
+        sizes.setdefault(self.title, []).append(resident())
+        advance(self, n, values)
+
+    monkeypatch.setattr(Bar, "advance", measured)
+    monkeypatch.setattr("cambench.stages.measuring.rows.COMMIT", 1)
+    one = [*SMALL[:3], "train.batch_size=1", "train.validate_epochs=true"]
+    train(TrainJob("ce", f"folder:{tmp_path / 'mine'}", "resnet8", overrides=one), place)
+    works.explain_all(works.Works([]), [ExplainJob("gradient", batch_size=1)], place)
+    works.evaluate_all(works.Works([]), [EvalJob("infidelity", batch_size=1)], place)
+    assert len(sizes) >= 4 and all(len(found) == 201 for found in sizes.values()), {k: len(v) for k, v in sizes.items()}
+    for title, found in sizes.items():
+        assert max(found[-20:]) - max(found[40:61]) < 6, f"{title}: {found[60]:.0f} MB, then {found[-1]:.0f} MB"

@@ -103,7 +103,8 @@ def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], l
         dataset = open_data(loaded, place, *asked, map_classes=work.map_classes)
         images = number_of(len(dataset), "image")
         say(f"{loaded.run.name} on {dataset.name} {dataset.split}: {images}, layer {loaded.layer}, {loaded.device}")
-        made += act(loaded, dataset)
+        with workplace.determinism(place):
+            made += act(loaded, dataset)
     return made
 
 

@@ -103,7 +103,8 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
         if run.finished:
             say(f"{run.name}: finished by another process meanwhile ({run.path})")
             return run
-        return carry_out(run, job, recipe, lessons, place, explained=explained)
+        with workplace.determinism(place):
+            return carry_out(run, job, recipe, lessons, place, explained=explained)
 
 
 Explained = tuple[nn.Module, str, nn.Linear | None]
