@@ -111,12 +111,10 @@ def explain(
     from cambench.stages.measuring import works
 
     prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
-    given = workplace.given_input(input_size, mean, std)
-    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
+    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, workplace.given_input(input_size, mean, std))
     jobs = works.maps_of(work, names_of(explainer), names_of(target), classes=classes, view=view, batch_size=batch_size)
-    return works.explain_all(
-        work, jobs, elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
-    )
+    place = elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
+    return works.explain_all(work, jobs, place)
 
 
 def evaluate(
@@ -155,8 +153,7 @@ def evaluate(
     from cambench.stages.reporting.per_image import Records
 
     prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
-    given = workplace.given_input(input_size, mean, std)
-    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, given)
+    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, workplace.given_input(input_size, mean, std))
     jobs = works.jobs_of(names_of(metric), names_of(explainer), names_of(target), batch_size)
     place = elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
     return Records(works.evaluate_all(work, jobs, place), place)
@@ -182,8 +179,7 @@ def records(
     from cambench.stages.reporting.per_image import stored
     from cambench.stages.reporting.selection import Selection
 
-    shown = Selection(names_of(metric), names_of(explainer))
-    return stored(runs_of(runs), shown, workplace.place(data_root, results))
+    return stored(runs_of(runs), Selection(names_of(metric), names_of(explainer)), workplace.place(data_root, results))
 
 
 def report(
@@ -299,7 +295,6 @@ def compare(
     from cambench.stages import workplace
     from cambench.stages.reporting import paired as stage
 
-    wanted = (names_of(metric), names_of(explainer), names_of(target))
     runs, place = runs_of([a] if b is None else [a, b]), workplace.place(results=results)
-    names, comparisons = stage.compare(runs, *wanted, place.results)
+    names, comparisons = stage.compare(runs, names_of(metric), names_of(explainer), names_of(target), place.results)
     return pd.DataFrame(tidy(comparisons, *names))
