@@ -252,37 +252,16 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Share:
-    """The images `start` to `stop` of a training step's whole batch: those of one of its passes that one process holds.
-
-    sizes: how many of the pass's images each process holds; () where every one holds them all, being more than they are.
-    weight: what a mean over the images here counts in the mean over the pass; part: what the pass counts in the step.
-    """
-
-    start: int
-    stop: int
-    sizes: tuple[int, ...]
-    weight: float
-    part: float
-
-    @property
-    def whole(self) -> int:
-        """The images of the pass, over all processes."""
-        return sum(self.sizes) or self.stop - self.start
-
-
-@dataclass(frozen=True)
 class Batch:
     """What a training step or a metric receives: named views of the same N images, on the device.
 
     views: name -> (N,3,H,W) float32, normalised; label: (N,) int64; rows: positions in the data set's samples.
     unlabelled: other images for the same step, whose labels are -1; None where the objective asks for none.
     negatives: images of other classes, as many in turn for each of the N; None where the objective asks for none.
-    regions: (N,H,W) int64 at the resolution of the one view that carries masks: the class that each pixel shows, −1 where
-    it shows none; None where the recipe asks for no masks.
+    regions: (N,H,W) int64 in the pixels of the view that carries masks: the class that each shows, −1 for none; else None.
     targets: (N,C) float32, 1 for every class that is right, where the data set is multi-label; else None.
     epoch, epochs: in training, which epoch it belongs to, counted from 1, and of how many; else 0.
-    shares: which images of the step's passes these are, one pass after another; () where one process has them all.
+    shares: which images these are of the step's passes, an `objectives.shares.Share` each; () where one process has all.
     """
 
     views: Mapping[str, Tensor]
@@ -294,7 +273,7 @@ class Batch:
     targets: Tensor | None = None
     epoch: int = 0
     epochs: int = 0
-    shares: tuple[Share, ...] = ()
+    shares: tuple[Any, ...] = ()
 
     @property
     def image(self) -> Tensor:

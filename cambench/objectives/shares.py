@@ -7,7 +7,7 @@ of single images needs nothing of this. One that compares images gathers them, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -15,9 +15,29 @@ from torch import Tensor
 
 from cambench import processes
 from cambench.geometry import Windows
-from cambench.vocabulary import Batch, Share
+from cambench.vocabulary import Batch
 
 Rows = TypeVar("Rows", Tensor, Windows)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The images `start` to `stop` of a training step's whole batch: those of one of its passes that one process holds.
+
+    sizes: how many of the pass's images each process holds; () where every one holds them all, being more than they are.
+    weight: what a mean over the images here counts in the mean over the pass; part: what the pass counts in the step.
+    """
+
+    start: int
+    stop: int
+    sizes: tuple[int, ...]
+    weight: float
+    part: float
+
+    @property
+    def whole(self) -> int:
+        """The images of the pass, over all processes."""
+        return sum(self.sizes) or self.stop - self.start
 
 
 def layout(n: int, passes: int) -> tuple[Share, ...]:

@@ -73,8 +73,12 @@ def outcome(codes: dict[int, int], devices: int) -> int:
     said = [code for code in codes.values() if code > 0 and code != processes.LostError.exit_code]
     if said:
         return said[0]
-    killed = [(rank, f"ended by {signal.Signals(-code).name}") for rank, code in sorted(codes.items()) if code < 0]
-    rank, end = killed[0] if killed else (min(codes), "lost the others")
+    killed = [(code == -signal.SIGTERM, rank, signal.Signals(-code).name) for rank, code in codes.items() if code < 0]
+    if killed:  # the launcher ends the others by SIGTERM
+        _, rank, name = min(killed)
+        end = f"ended by {name}"
+    else:
+        rank, end = min(codes), "lost the others"
     raise CambenchError(
         f"process {rank} of {devices}: {end}; what is finished is kept, and the same command goes on from there."
     )

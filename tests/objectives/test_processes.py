@@ -20,11 +20,11 @@ from cambench import processes, seeds
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.models.global_norm import globalised
 from cambench.objectives import INDEX, make
-from cambench.objectives.shares import layout
+from cambench.objectives.shares import Share, layout
 from cambench.recipes.load import METHODS, word
 from cambench.stages.training.lessons import positions
 from cambench.stages.training.loop import Loop, learning
-from cambench.vocabulary import Batch, Share
+from cambench.vocabulary import Batch
 
 N, OTHERS = 7, 5
 ONE = {word(method, "objective"): method for method in reversed(list(METHODS)) if method != "exconb"}

@@ -15,7 +15,8 @@ from cambench.data.negatives import negative_batches
 from cambench.data.plan import Masks
 from cambench.data.views import View
 from cambench.objectives import Step, shares
-from cambench.vocabulary import Batch, Dataset, Share
+from cambench.objectives.shares import Share
+from cambench.vocabulary import Batch, Dataset
 
 
 @dataclass(frozen=True)
