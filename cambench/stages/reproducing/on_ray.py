@@ -144,10 +144,11 @@ def outcomes(ray: Any, work: Sequence[Job], refs: Mapping[str, Any]) -> dict[str
 
 
 def lost(ray: Any, error: Any) -> str:
-    """Why a job failed whose task gave no answer. A bug is raised."""
-    if isinstance(error, ray.exceptions.RayTaskError) and not isinstance(error.cause, ray.exceptions.RayError):
-        if isinstance(error.cause, CambenchError):
-            return str(error.cause)
+    """Why a job failed whose task gave no answer. A bug is raised, and so is what a machine cannot read of its task."""
+    kinds = ray.exceptions
+    cause = error.cause if isinstance(error, kinds.RayTaskError) else error
+    if isinstance(cause, CambenchError):
+        return str(cause)
+    if isinstance(cause, kinds.RaySystemError) or not isinstance(cause, kinds.RayError):
         raise error
-    first = str(error).strip().splitlines()[0][:160]
-    return f"its process or machine was lost {1 + RETRIES} times ({first}); run the command again."
+    return f"its process or machine was lost {1 + RETRIES} times ({type(cause).__name__}); run the command again."
