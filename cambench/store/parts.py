@@ -116,4 +116,4 @@ def chunks(missing: list[int], length: int, period: int | None = None) -> list[r
     """
     begins = [row % (period or length) % length == 0 for row in missing]
     ends = [i for i, row in enumerate(missing) if i == 0 or row != missing[i - 1] + 1 or begins[i]]
-    return [range(missing[a], missing[b - 1] + 1) for a, b in zip(ends, [*ends[1:], len(missing)], strict=True)]
+    return [range(missing[a], missing[b - 1] + 1) for a, b in zip(ends, [*ends, len(missing)][1:], strict=True)]

@@ -85,7 +85,7 @@ def test_a_box_is_half_open_scaled_and_clipped() -> None:
 
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"x\.jpg: expected an image"):
+    with pytest.raises(DataError, match=r"x\.jpg: expected a readable image"):
         drawing.read_image(tmp_path / "x.jpg")
     with pytest.raises(CambenchError, match=r"expected an array \(H,W,3\)"):
         drawing.read_image(np.zeros((3, 4, 4), np.uint8))

