@@ -92,9 +92,10 @@ def fair_part(number: Tensor, batch: Batch) -> Tensor:
     share = batch.shares[0] if batch.shares else None
     if share is None or not share.sizes:
         return number
-    total = number.detach().clone()
+    total: Tensor = number.detach().clone()
     processes.add_up([total])
-    return total * share.weight
+    part: Tensor = total * share.weight
+    return part
 
 
 def sizes_of(n: int, batch: Batch) -> list[int] | None:
