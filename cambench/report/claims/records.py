@@ -23,6 +23,12 @@ ALIKE = ("train", "optimizer", "schedule", "input")
 """Those in which methods that are compared should be alike."""
 
 
+def has_top1(record: Record) -> bool:
+    """Whether an image of the record's data set has one label, so that accuracy says how well its network was trained."""
+    entry = INDEX.get(canonical(record.dataset))
+    return entry is None or entry.task != "multi-label"
+
+
 @dataclass(frozen=True, order=True)
 class Where:
     """The data set and architecture on which a claim is judged; of an explanation, the method of the network too."""

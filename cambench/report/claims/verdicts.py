@@ -12,7 +12,17 @@ from cambench.metrics.hierarchical import LEAST, Effect, Interval, seeds_needed
 from cambench.recipes.claims import Claim, Part
 from cambench.recipes.tables import Select
 from cambench.report.claims.effects import Read, Trained, effect
-from cambench.report.claims.records import Group, Where, is_elsewhere, moved, selects_of, side_by_side, wheres, words
+from cambench.report.claims.records import (
+    Group,
+    Where,
+    has_top1,
+    is_elsewhere,
+    moved,
+    selects_of,
+    side_by_side,
+    wheres,
+    words,
+)
 from cambench.report.tables.select import variant_of
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError
@@ -230,10 +240,15 @@ def lacking(claim: Claim, part: Part, groups: Sequence[Group], records: Sequence
         return [f"{'one seed' if seeds == 1 else f'{seeds} seeds'}: a claim about training needs {LEAST}"]
     if part.quantity != "metric" or len(groups) < 2 or groups[0][0].method == groups[1][0].method:
         return []
-    first, second = (mean_top1(group, records) for group in groups[:2])
-    if groups[0][0].metric == "top1" or first is None or second is None or first >= second - BELOW:
+    if claim.about != "training" or groups[0][0].metric == "top1" or not has_top1(groups[0][0]):
         return []
     names = groups[0][0].method, groups[1][0].method
+    first, second = (mean_top1(group, records) for group in groups[:2])
+    if first is None or second is None:
+        absent = " and ".join(name for name, value in zip(names, (first, second), strict=True) if value is None)
+        return [f"top-1 of {absent} is not measured, which says whether a recipe is at fault"]
+    if first >= second - BELOW:
+        return []
     return [f"{names[0]} trains to {first:.1f} % of top-1, {names[1]} to {second:.1f} %: its recipe is at fault first"]
 
 

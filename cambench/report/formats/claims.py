@@ -102,7 +102,7 @@ def drawn(finding: Finding | None) -> Line:
     images = f" × {effect.images:,}" if effect.images else ""
     return {
         "compared": compared(finding),
-        "difference": cell.signed(effect.difference),
+        "difference": (cell.signed if finding.second else cell.number)(effect.difference),
         "95 %": ends(effect.interval, cell),
         "over seeds": ends(effect.over_seeds, cell),
         "n": f"{len(finding.seeds)}{images}",

@@ -18,6 +18,9 @@ from cambench.report.claims.records import Where, moved
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
+TOP1 = {"metric": "top1", "variant": None, "explainer": None, "target": None, "layer": None}
+"""What of a selection makes it that of the same networks' accuracy."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -104,6 +107,8 @@ def table_of(paper: str, on: str | None, rows: list[Line]) -> TableRecipe:
 def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> list[Line]:
     """One line a measurement that a claim looks at, on its own first data set or on another.
 
+    Where trainings of several methods are compared, top-1 of each too, which says whether a recipe is at fault.
+
     layer: explained in place of the last stage, by explainers that look at a layer, where the claim is about explanations.
     """
     if on is None:
@@ -113,9 +118,11 @@ def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> li
         own, network = of_task(entry, claim.on[0], data.called(on)), arch or entry.arch or claim.arch
     if claim.bound and canonical(own) not in map(canonical, claim.on):
         return []
+    sides = [moved(s, claim, Where(own, network, s.method or "")) for one in claim.parts for s in claim.sides(one)]
+    if claim.about == "training" and data.resolve(own)[0].task != "multi-label" and len({s.method for s in sides}) > 1:
+        sides += [s.model_copy(update=TOP1) for s in sides]
     made = []
-    for select in (side for one in claim.parts for side in claim.sides(one)):
-        here = moved(select, claim, Where(own, network, select.method or ""))
+    for here in sides:
         if layer and claim.about == "explanation" and find_explainer(here.explainer or "grad-cam").space != "input":
             here = here.model_copy(update={"layer": layer})
         label = " ".join(f"{value}" for value in here.model_dump(exclude_none=True, exclude={"settings"}).values())
