@@ -1,7 +1,8 @@
 """The source of a `python:` network: a hash of its module's file and of the files beside it that it imports.
 
 What counts: the module, the modules of its own package, and, where it lies in a plain folder, other modules of that folder
-that it imports, directly or through one another. Of packages installed elsewhere the recorded versions say enough.
+that it imports, directly or through one another. Of packages installed elsewhere, and of cambench itself beyond the
+network's own module, the recorded versions say enough.
 The imports are read, not run, so the hash does not depend on what else a process has imported.
 """
 
@@ -20,6 +21,7 @@ from cambench.models.backbones import PYTHON
 from cambench.models.python import import_module
 from cambench.vocabulary import UsageError
 
+OURS = __name__.partition(".")[0]
 BEFORE: dict[str, str] = {}
 """Module -> the digest of its source, last taken before it was imported."""
 
@@ -38,7 +40,8 @@ def source_of(arch: str) -> str | None:
     waiting = [name]
     while waiting:
         for module, path in files_of(waiting.pop(), root):
-            if module in files or (alone and module.partition(".")[0] != name.partition(".")[0]):
+            first = module.partition(".")[0]
+            if module in files or (alone and first != name.partition(".")[0]) or (first == OURS and module != name):
                 continue
             files[module] = path
             waiting += imports(module, path)
