@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -52,6 +54,15 @@ def test_installed_packages_count_alone_and_nothing_is_imported(here: Path) -> N
     assert source_of("python:mynet:build") and "mynet" not in sys.modules
     assert source_of("python:h5py.h5f:open") is not None
     assert set(sys.modules) - before <= {"mynet"}
+
+
+def test_of_cambench_itself_the_networks_own_module_counts_alone() -> None:
+    name = "cambench.models.efficientnet_lite0"
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None
+    content = Path(spec.origin).read_bytes()
+    alone = hashlib.blake2b(f"{name} {len(content)} ".encode() + content, digest_size=8).hexdigest()
+    assert source_of(f"python:{name}:build") == alone
 
 
 def test_an_edit_after_the_import_is_noticed(here: Path) -> None:
