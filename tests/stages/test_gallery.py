@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cambench.stages.reporting.gallery import Shown, common, labelled_runs, of_classes
+from cambench.data import augment
+from cambench.data.views import KINDS, RANDOM
+from cambench.stages.reporting.gallery import VIEWS, Shown, common, labelled_runs, of_classes
 from cambench.store.heatmaps import Heatmaps
 from cambench.store.runs import Run, RunInfo
 from cambench.vocabulary import Dataset, Sample
@@ -51,3 +53,7 @@ def test_settings_of_one_method_are_told_apart_and_one_setting_is_not() -> None:
     labels = [label.replace("\N{NO-BREAK SPACE}", " ") for _, label in labelled_runs(runs)]
     assert labels == ["cgc (epochs 6) resnet18", "cgc (epochs 18) resnet18", "cgc (epochs 18) resnet18"]
     assert [label for _, label in labelled_runs(runs[1:])] == ["cgc resnet18"] * 2
+
+
+def test_every_view_in_which_maps_are_made_has_a_rank() -> None:
+    assert set(VIEWS) == {kind for kind in KINDS if kind not in RANDOM and kind not in augment.INDEX}

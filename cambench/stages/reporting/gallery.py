@@ -27,7 +27,7 @@ IMAGES = "{} images, chosen by their place in the list alone: the first of each 
 ENDS = "The last two were chosen for their heatmaps: where these differ most, and where they agree most."
 DIFFER = "Here the heatmaps differ most: {:.0f} % of the heat is common to all, the least of {}"
 AGREE = "Here the heatmaps agree most: {:.0f} % of the heat is common to all, the most of {}"
-VIEWS = ("resize-center-crop", "full", "resize")  # which view's maps to show, best first
+VIEWS = ("resize-center-crop", "squash-center-crop", "full", "resize")  # which view's maps to show, best first
 
 
 @dataclass(frozen=True)
