@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cambench.vocabulary import CambenchError, UsageError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Thing = TypeVar("Thing")
@@ -191,8 +192,14 @@ def joined(x: Tensor) -> Tensor:
         return x
     import torch
 
-    lengths = exchanged(torch.tensor([len(x)], device=x.device), [1] * count())
-    return torch.cat(exchanged(x.detach(), [int(n) for n in lengths]))
+    return torch.cat(exchanged(x.detach(), numbers_of(len(x), x.device)))
+
+
+def numbers_of(n: int, device: torch.device) -> list[int]:
+    """The number n of every process. device: that on which they exchange tensors."""
+    import torch
+
+    return [int(number) for number in exchanged(torch.tensor([n], device=device), [1] * count())]
 
 
 def exchanged(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:

@@ -62,13 +62,18 @@ def whole(batch: Batch) -> int:
     return sum(share.whole for share in batch.shares) or len(batch.rows)
 
 
+def shared(batch: Batch) -> Share | None:
+    """What is here of a pass whose images lie on several processes; None where they are all here."""
+    return batch.shares[0] if batch.shares and batch.shares[0].sizes else None
+
+
 def own(drawn: Rows, batch: Batch) -> Rows:
     """Of what was drawn for all images of a pass, one after another, that of the images here."""
-    if not batch.shares or not batch.shares[0].sizes:
+    share = shared(batch)
+    if share is None:
         return drawn
-    sizes = batch.shares[0].sizes
-    start = sum(sizes[: processes.rank()])
-    return drawn[start : start + sizes[processes.rank()]]
+    start = sum(share.sizes[: processes.rank()])
+    return drawn[start : start + share.sizes[processes.rank()]]
 
 
 def gathered(x: Tensor, batch: Batch, sizes: Sequence[int] | None = None) -> Tensor:
@@ -78,8 +83,8 @@ def gathered(x: Tensor, batch: Batch, sizes: Sequence[int] | None = None) -> Ten
     times, so that the processes' gradients add up to that of L, of any order, without a message in the backward pass.
     x (n,…), sizes: the n of each process, else those of its images -> (Σ sizes,…).
     """
-    share = batch.shares[0] if batch.shares else None
-    if share is None or not share.sizes:
+    share = shared(batch)
+    if share is None:
         return x
     parts = list(processes.exchanged(x.detach(), share.sizes if sizes is None else sizes))
     if x.requires_grad:
@@ -89,8 +94,8 @@ def gathered(x: Tensor, batch: Batch, sizes: Sequence[int] | None = None) -> Ten
 
 def fair_part(number: Tensor, batch: Batch) -> Tensor:
     """Of a number that is counted in all images of a pass, what comes upon those here by how many they are."""
-    share = batch.shares[0] if batch.shares else None
-    if share is None or not share.sizes:
+    share = shared(batch)
+    if share is None:
         return number
     total: Tensor = number.detach().clone()
     processes.add_up([total])
@@ -100,10 +105,7 @@ def fair_part(number: Tensor, batch: Batch) -> Tensor:
 
 def sizes_of(n: int, batch: Batch) -> list[int] | None:
     """The numbers n of every process; None where its images are all here."""
-    if not batch.shares or not batch.shares[0].sizes:
-        return None
-    device = batch.label.device
-    return [int(size) for size in processes.exchanged(torch.tensor([n], device=device), [1] * processes.count())]
+    return None if shared(batch) is None else processes.numbers_of(n, batch.label.device)
 
 
 def weighted_as(batch: Batch, other: Batch) -> Batch:

@@ -70,9 +70,9 @@ def outcome(codes: dict[int, int], devices: int) -> int:
 
     Raises: CambenchError where none of them could say why.
     """
-    said = [code for code in codes.values() if code > 0 and code != processes.LostError.exit_code]
-    if said:
-        return said[0]
+    explained = [code for code in codes.values() if code > 0 and code != processes.LostError.exit_code]
+    if explained:
+        return explained[0]
     killed = [(code == -signal.SIGTERM, rank, signal.Signals(-code).name) for rank, code in codes.items() if code < 0]
     if killed:  # the launcher ends the others by SIGTERM
         _, rank, name = min(killed)
