@@ -1,0 +1,1 @@
+"""The entries of explainers, a module a family. Nothing here imports torch."""
