@@ -15,7 +15,7 @@ from typed import Typed
 
 from cambench import __version__
 from cambench.data import synthbirds
-from cambench.stages.housekeeping.doctor import OPTIONAL
+from cambench.extras import EXTRAS
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -176,4 +176,4 @@ def test_doctor_says_what_is_here(typed: Typed, places: Path) -> None:
 
 def test_doctor_names_extras_that_exist() -> None:
     extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
-    assert set(OPTIONAL.values()) == set(extras) - {"test"}
+    assert set(EXTRAS.values()) == set(extras) - {"test"}

@@ -200,6 +200,7 @@ def test_what_cannot_be_drawn_is_said(there: Place, tmp_path: Path, monkeypatch:
     with pytest.raises(UsageError, match="figure contrast: no option 'checkpoint'"):
         draw("contrast", out, there, RUNS[:1], checkpoint="best")
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    with pytest.raises(UsageError, match=r"expected scikit-learn for the t-SNE.*pip install 'cambench\[plots\]'"):
+    text = r"figure embedding: expected the package sklearn.manifold, found none; pip install 'cambench\[plots\]'\."
+    with pytest.raises(UsageError, match=text):
         draw("embedding", out, there, RUNS)
     assert not list(tmp_path.iterdir())

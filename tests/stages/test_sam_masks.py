@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from cambench import data
 from cambench.cli import app
 from cambench.data.regions import load_regions
-from cambench.stages.housekeeping import sam_masks
 from cambench.stages.housekeeping.data import make
 from cambench.vocabulary import CambenchError, DataError, UsageError
 
@@ -58,7 +57,6 @@ def package(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     module = ModuleType("segment_anything")
     module.SamPredictor, module.sam_model_registry = Predictor, {"vit_h": build}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "segment_anything", module)
-    monkeypatch.setattr(sam_masks, "find_spec", lambda name: name)
     return asked
 
 
@@ -113,8 +111,8 @@ def test_what_is_missing_is_said_with_where_to_get_it(
             make("sam-masks", None, root, options)
     with pytest.raises(UsageError, match="make synthbirds: it takes no --sam; leave it out"):
         make("synthbirds", root / "b", root, {"sam": "vit-h"})
-    monkeypatch.setattr(sam_masks, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"package segment-anything, found none; pip install 'cambench\[sam\]', or masks"):
+    monkeypatch.setitem(sys.modules, "segment_anything", None)
+    with pytest.raises(UsageError, match=r"package segment_anything, found none; pip install 'cambench\[sam\]', or masks"):
         make("sam-masks", None, root, {"dataset": "pets"})
     with pytest.raises(DataError, match="imagenet: expected"):
         make("sam-masks", None, root, {"dataset": "imagenet", "sam": "python:os.path:join"})

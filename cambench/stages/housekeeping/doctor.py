@@ -7,22 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cambench import data, explainers, metrics
+from cambench.extras import EXTRAS
 from cambench.lookup import package
 from cambench.recipes.load import METHODS
 from cambench.stages import workplace
 from cambench.stages.housekeeping.data import present
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import read_runs
-
-OPTIONAL = {
-    "sklearn": "plots",
-    "segment_anything": "sam",
-    "captum": "peers",
-    "torchcam": "peers",
-    "ray": "ray",
-    "submitit": "slurm",
-}
-"""Package -> the extra that installs it."""
 
 Row = dict[str, str]
 
@@ -39,7 +30,7 @@ def examine(data_root: Path, results: Path, *, quick: bool = False) -> list[Row]
         rows += [("root", "runs", f"{len(runs)}, {sum(r.finished for r in runs)} finished")]
     rows += [
         ("optional", f"{name} [{extra}]", "installed" if find_spec(name) else "not installed")
-        for name, extra in OPTIONAL.items()
+        for name, extra in EXTRAS.items()
     ]
     rows += [
         ("plug-in", f"{catalogue.kind} {name}", ", ".join(map(package, points)))

@@ -7,7 +7,6 @@ as the only prompt, of the masks that it offers the one whose predicted IoU is h
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from cambench import data
 from cambench.data import decode
 from cambench.data.masks import SAM
 from cambench.data.regions import png_of
+from cambench.extras import needed
 from cambench.lookup import canonical, nearest
 from cambench.models.backbones import PYTHON
 from cambench.models.python import find_function
@@ -31,7 +31,6 @@ Segment = Callable[[NDArray[np.uint8]], NDArray[Any]]
 MODELS = {"vit-h": "sam_vit_h_4b8939.pth", "vit-l": "sam_vit_l_0b3195.pth", "vit-b": "sam_vit_b_01ec64.pth"}
 """Model -> the file of its released weights."""
 RELEASED = "https://dl.fbaipublicfiles.com/segment_anything"
-PACKAGE = "segment_anything"
 ASKED = "cambench data make sam-masks"
 
 
@@ -83,8 +82,7 @@ def segmenter(sam: str, weights: Path | None, device: str) -> Segment:
     if name not in MODELS:
         raise UsageError(f"{ASKED} --sam: {nearest(sam, (*MODELS, 'python:MODULE:FUNCTION'), 'model')}")
     own = "or masks of your own: a PNG of each image's stem, not 0 on the object; or --sam python:MODULE:FUNCTION"
-    if find_spec(PACKAGE) is None:
-        raise UsageError(f"{ASKED}: expected the package segment-anything, found none; pip install 'cambench[sam]', {own}.")
+    needed("segment_anything", ASKED, own)
     if weights is None or not weights.is_file():
         got = "none" if weights is None else f"no file at {weights}"
         raise UsageError(f"{ASKED}: expected --weights {MODELS[name]} ({RELEASED}/{MODELS[name]}), got {got}; {own}.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
-from types import ModuleType
 
+from cambench.extras import needed
 from cambench.lookup import find
 from cambench.stages.reproducing.launch import Launch, local
 from cambench.stages.reproducing.plan import Job
@@ -31,25 +30,12 @@ def launcher(name: str, **options: str | None) -> Launch:
     if name == "ray":
         from cambench.stages.reproducing import on_ray
 
-        return partial(on_ray.launch, needed("ray", name), address=given.get("address"))
+        return partial(on_ray.launch, needed("ray", f"--launcher {name}"), address=given.get("address"))
     if name == "slurm":
         from cambench.stages.reproducing import on_slurm
 
-        return on_slurm.launcher(needed("submitit", name), **given)
+        return on_slurm.launcher(needed("submitit", f"--launcher {name}"), **given)
     return local
-
-
-def needed(package: str, extra: str) -> ModuleType:
-    """The package of a launcher, which is imported for it alone.
-
-    Raises: UsageError naming the extra that installs it.
-    """
-    try:
-        return import_module(package)
-    except ModuleNotFoundError as e:
-        raise UsageError(
-            f"--launcher {extra}: expected the package {package}, found none; pip install 'cambench[{extra}]'."
-        ) from e
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.explainers import find_explainer
+from cambench.extras import needed
 from cambench.metrics import find_metric
 from cambench.metrics.faithfulness.drop_increase import of_class
 from cambench.metrics.faithfulness.embedding import KEPT, centroids, relative, twin
@@ -83,18 +84,13 @@ def find_tsne() -> Tsne:
 
     Raises: UsageError where scikit-learn is not installed.
     """
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError as e:
-        raise UsageError(
-            f"figure {KIND}: expected scikit-learn for the t-SNE, found none; install it: pip install 'cambench[plots]'."
-        ) from e
+    manifold = needed("sklearn.manifold", f"figure {KIND}")
 
-    def tsne(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float64]:
-        places = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed).fit_transform(features)
-        return np.asarray(places, dtype=np.float64)
+    def places(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float64]:
+        tsne = manifold.TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
+        return np.asarray(tsne.fit_transform(features), dtype=np.float64)
 
-    return tsne
+    return places
 
 
 def opened(runs: Sequence[str], dataset: str | None, checkpoint: str, place: Place) -> tuple[list[Scene], str]:
