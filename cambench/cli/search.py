@@ -30,6 +30,7 @@ def search(
     device: o.Device = "auto",
     workers: o.Workers = -1,
     download: o.Download = False,
+    deterministic: o.Deterministic = False,
     as_json: o.Json = False,
 ) -> None:
     """Train a method with many settings drawn from its recipe's ranges and say which are best; what is there is kept.
@@ -45,7 +46,7 @@ def search(
     overrides = asked(presets or [], settings or [], {"train.epochs": epochs})
     training = TrainJob(method, dataset, arch, seed, weights=weights, overrides=overrides)
     job = SearchJob(training, metric, draws, ranges or (), split, explainer, target)
-    drawn, best = stage(job, o.place(data_root, results, device, workers, download))
+    drawn, best = stage(job, o.place(data_root, results, device, workers, download, deterministic))
     rows = listed(drawn, best)
     if as_json:
         typer.echo(json.dumps(rows))

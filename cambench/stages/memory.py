@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ def shortage(error: torch.OutOfMemoryError) -> str:
 class Fitting:
     """A function of a batch's images (N,…), in as few pieces as the device's memory allows; each image's answer is its own.
 
-    Arguments that are tensors of N rows are cut with the images. The answer is a tensor of N rows, or a dataclass of them.
+    Arguments that are tensors or lists of N rows are cut with the images. The answer is a tensor of N rows, or a dataclass
+    or mapping of them.
     """
 
     def __init__(self, function: Callable[..., Any], what: str) -> None:
@@ -55,7 +56,8 @@ class Fitting:
             return self.function(*arguments, **keywords)
 
         def cut(value: Any) -> Any:
-            return value[rows] if isinstance(value, Tensor) and value.ndim and len(value) == n else value
+            of_rows = (isinstance(value, Tensor) and value.ndim > 0) or isinstance(value, list)
+            return value[rows] if of_rows and len(value) == n else value
 
         return self.function(*map(cut, arguments), **{name: cut(value) for name, value in keywords.items()})
 
@@ -67,4 +69,6 @@ def joined(pieces: Sequence[Any]) -> Any:
         return first
     if is_dataclass(first):
         return type(first)(*(torch.cat([getattr(p, f.name) for p in pieces]) for f in fields(first)))  # type: ignore[misc]
+    if isinstance(first, Mapping):
+        return {name: torch.cat([p[name] for p in pieces]) for name in first}
     return torch.cat(list(pieces))

@@ -54,24 +54,28 @@ def place(
 
 
 @contextmanager
-def determinism(place: Place) -> Iterator[None]:
-    """Where the place asks for it, torch takes its deterministic algorithms alone within the block.
+def computing(place: Place) -> Iterator[None]:
+    """A block in which the place's device computes: by torch's deterministic algorithms alone, where that is asked for.
 
-    Raises: CambenchError for an operation that has none on the device.
+    Raises: CambenchError where its memory does not suffice; for an operation that has no deterministic algorithm there.
     """
-    if not place.deterministic:
-        yield
-        return
     import torch
 
+    from cambench.stages.memory import shortage
+
     before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+    if place.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
     try:
         yield
+    except torch.OutOfMemoryError as e:
+        raise CambenchError(
+            f"the device's memory does not suffice ({shortage(e)}); take smaller batches, or --device cpu."
+        ) from e
     except RuntimeError as e:
-        if "deterministic" not in str(e):
+        if not place.deterministic or "deterministic" not in str(e):
             raise
         reason = str(e).partition(". ")[0].splitlines()[0]
         raise CambenchError(f"--deterministic: {reason}; leave the option out, or use --device cpu.") from e

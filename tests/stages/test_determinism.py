@@ -15,9 +15,10 @@ from typed import Typed
 
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.network import Loaded
 from cambench.stages.training.loop import Loop
 from cambench.stages.training.train import TrainJob, train
-from cambench.stages.workplace import Place, determinism
+from cambench.stages.workplace import Place, computing
 from cambench.store.heatmaps import read_heatmaps
 from cambench.vocabulary import CambenchError
 
@@ -49,10 +50,10 @@ def test_an_operation_that_cannot_be_is_one_line(own: Place) -> None:
         replace(own, deterministic=True),
         r"^--deterministic: upsample_backward_cuda .* you set it; leave the option",
     )
-    with pytest.raises(CambenchError, match=said), determinism(place):
+    with pytest.raises(CambenchError, match=said), computing(place):
         raise RuntimeError(text)
     assert not torch.are_deterministic_algorithms_enabled()
-    with pytest.raises(RuntimeError, match="another"), determinism(place):
+    with pytest.raises(RuntimeError, match="another"), computing(place):
         raise RuntimeError("another")
 
 
@@ -67,6 +68,21 @@ def test_it_is_typed(typed: Typed, own: Place, monkeypatch: pytest.MonkeyPatch) 
     for option in ([], ["--deterministic"]):
         assert typed("explain", "--results", own.results, *option).code == 0
     assert asked == [False, True]
+
+
+def test_a_search_measures_deterministically_too(typed: Typed, own: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever calls the stage: `evaluate` itself sees to it, as `explain` and `train` do."""
+    states, logits = [], Loaded.logits
+
+    def watched(self: Loaded, image: torch.Tensor) -> torch.Tensor:
+        states.append(torch.are_deterministic_algorithms_enabled())
+        return logits(self, image)
+
+    monkeypatch.setattr(Loaded, "logits", watched)
+    small = [word for text in SMALL for word in ("--set", text)]
+    words = ["ce", "-d", f"folder:{own.data / 'mine'}", "--arch", "resnet8", "-m", "top1", "--draws", 1, *small]
+    said = typed("search", *words, "--range", "optimizer.lr=1e-3..1e-2", "--results", own.results, "--deterministic")
+    assert said.code == 0 and set(states) == {True}, said.err
 
 
 def test_without_it_numbers_agree_within_the_tolerance(own: Place, tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,14 +23,14 @@ from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
-from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.rows import EvalJob, measuring
 from cambench.stages.memory import Fitting
 from cambench.stages.network import Loaded, Ready
 from cambench.stages.progress import Bar
 from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
 from cambench.stages.training.train import TrainJob, train
-from cambench.stages.workplace import Place
+from cambench.stages.workplace import Place, computing
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import read_columns, rows_path
 from cambench.store.runs import Run
@@ -85,6 +88,51 @@ def test_maps_and_values_are_the_same_on_a_small_device(own: Place, tmp_path: Pa
     paths = [works.explain_all(works.Works([]), [ExplainJob()], place)[0] for place in (own, there)]
     first, second = (np.stack(read_heatmaps(path).maps) for path in paths)
     np.testing.assert_allclose(first, second, atol=1e-5 * np.abs(first).max())
+
+
+def test_a_metric_whose_own_tensors_are_too_large_is_given_fewer_images(capfd: pytest.CaptureFixture[str]) -> None:
+    """What it draws for an image stays the image's; what is drawn for a batch, or measured in groups, is left as it is."""
+
+    def measure(room: int, image: torch.Tensor, generators: Any, generator: Any = None) -> dict[str, torch.Tensor]:
+        noise = torch.stack([torch.rand(3, generator=generator) for generator in generators])
+        return {"": short(lambda images: noise * images[:, None], room)(image), "label": image > 2}
+
+    def rows(room: int, wanted: tuple[str, ...] = ("image", "generators"), group: int | None = None) -> Any:
+        facts = {"rows": SimpleNamespace(group=group), "draws": "x", "measure": partial(measure, room)}
+        return measuring(SimpleNamespace(**facts), EvalJob("noisy"), wanted)(torch.arange(5.0), [3, 4, 5, 6, 7])  # type: ignore[arg-type]
+
+    whole, small = rows(5), rows(2)
+    assert whole.keys() == small.keys() and all(torch.equal(whole[name], small[name]) for name in whole)
+    assert "noisy: the device's memory does not suffice for 5 images" in capfd.readouterr().err
+    for fixed in ({"wanted": ("image", "generators", "generator")}, {"group": 5}):
+        with pytest.raises(torch.OutOfMemoryError):
+            rows(2, **fixed)  # type: ignore[arg-type]
+
+
+def test_classes_and_validation_fit_too(own: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best of several right classes before its map is made, and a training's validation."""
+    validating, logits = [*SMALL, "train.validate_epochs=true"], Network.logits
+    job = TrainJob("ce", f"folder:{own.data / 'mine'}", "resnet8", overrides=validating)
+    there = replace(own, results=tmp_path / "there")
+    monkeypatch.setattr("cambench.stages.measuring.explain.meant", lambda *_: "best-of-set")
+    whole, values = train(job, own), read_heatmaps(works.explain_all(works.Works([]), [ExplainJob()], own)[0])
+
+    def validated(self: Network, images: torch.Tensor) -> torch.Tensor:
+        return (short(logits, 1) if torch.is_inference_mode_enabled() else logits)(self, images)
+
+    monkeypatch.setattr(Network, "logits", validated)
+    monkeypatch.setattr(Loaded, "logits", short(Loaded.logits, 1))
+    small = train(job, there)
+    (path,) = works.explain_all(works.Works([]), [ExplainJob()], there)
+    assert read_heatmaps(path).target.tolist() == values.target.tolist()
+    for name in ("validation_accuracy", "validation_loss"):
+        assert small.log()[0][name] == pytest.approx(whole.log()[0][name])
+
+
+def test_what_cannot_be_cut_is_one_line(own: Place) -> None:
+    text = r"^the device's memory does not suffice \(CUDA out of memory. Tried to allocate 9 GiB\); take smaller batches"
+    with pytest.raises(CambenchError, match=text), computing(own):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB. GPU 0 has …\nmore")
 
 
 def steps(folder: Path, model: nn.Module, objective: str, most: int) -> dict[str, torch.Tensor]:

@@ -102,7 +102,7 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> Left:
     shown = metric.explains and metric.maps.train_bn is None
     heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.anew) if shown else None
     left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
-    with processes.as_one():
+    with processes.as_one(), workplace.computing(place):
         if not metric.rows.pairs:
             every = [row for row in order(metric, dataset) if not any(row in rows for rows in left.values())]
             measure_images(metric, job, loaded, Work(dataset, heatmaps, [], place, every), parts)

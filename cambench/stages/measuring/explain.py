@@ -58,7 +58,7 @@ def explain(
         parts = opened_parts(path, job_key(described), anew=again)
         if parts.rows:
             say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
-        with processes.as_one():
+        with processes.as_one(), workplace.computing(place):
             compute(job, loaded, dataset, place, parts)
         with processes.as_one():
             if not processes.rank():
@@ -124,13 +124,13 @@ def meant(job: ExplainJob, dataset: Dataset) -> str:
     return "best-of-set" if several else job.classes
 
 
-def explained_classes(job: ExplainJob, batch: Batch, loaded: Loaded, dataset: Dataset) -> torch.Tensor | None:
-    """The classes (N,) to explain, None for each image's best."""
+def explained_classes(job: ExplainJob, batch: Batch, logits: Fitting, dataset: Dataset) -> torch.Tensor | None:
+    """The classes (N,) to explain, None for each image's best. logits: images (N,3,H,W) -> (N,C)."""
     kind = meant(job, dataset)
     if kind != "best-of-set":
         return batch.label if kind == "label" else None
     sets = [torch.tensor(dataset.samples[row].right) for row in batch.rows]
-    best = [right[logits[right].argmax()] for right, logits in zip(sets, loaded.logits(batch.image).cpu(), strict=True)]
+    best = [right[y[right].argmax()] for right, y in zip(sets, logits(batch.image).cpu(), strict=True)]
     return torch.stack(best).to(batch.label.device)
 
 
@@ -145,12 +145,12 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.
     chunk = next(left, range(0))
     entry = find_explainer(job.explainer)
     ready = loaded.ready_for(entry)
-    explained = Fitting(ready.explain, job.explainer)
+    explained, logits = Fitting(ready.explain, job.explainer), Fitting(loaded.logits, job.explainer)
     if entry.layer.own is not None:
         say(f"{entry.name} explains layer {ready.layer}")
     with bar(f"{job.explainer} {job.target}", sum(map(len, mine))) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, chunks=mine, **loaded.source(place)):
-            classes = explained_classes(job, batch, loaded, dataset)
+            classes = explained_classes(job, batch, logits, dataset)
             result = explained(batch.image, job.target, classes, dataset)
             waiting.append(arrays(result, batch, dataset, entry.partial))
             if sum(len(w["target"]) for w in waiting) == len(chunk):

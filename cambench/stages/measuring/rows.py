@@ -74,15 +74,11 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
     offered: dict[str, Any] = dict(functions(job, loaded, wanted, work.dataset))
     if "centroids" in wanted:
         offered["centroids"] = class_centroids(loaded, view, work, size)
-    source_of_masks = region_source(work.dataset) or ""
+    source_of_masks, measure = region_source(work.dataset) or "", measuring(metric, job, wanted)
     for batch in eval_batches(work.dataset, view, batch_size=size, chunks=work.chunks, **loaded.source(work.place)):
-        offers: dict[str, Any] = {"image": batch.image, "label": batch.label, **offered}
+        offers: dict[str, Any] = {"label": batch.label, **offered}
         offers["labels"] = [work.dataset.samples[row].right for row in batch.rows]
         offers["normalisation"] = Normalisation(view.mean, view.std)
-        if "generator" in wanted:
-            offers["generator"] = seeds.generator(metric.draws, "rows", *batch.rows)
-        if "generators" in wanted:
-            offers["generators"] = [seeds.generator(metric.draws, "row", row) for row in batch.rows]
         if metric.explains:
             shape = (batch.image.shape[2], batch.image.shape[3])
             offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)
@@ -93,9 +89,26 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         if {"mask", "regions"} & set(wanted):
             regions = regions_of(metric, work.dataset, batch.rows, view, source_of_masks).to(loaded.device)
             offers |= {"regions": regions, "mask": regions == batch.label[:, None, None]}
-        measured = metric.measure(**{name: offers[name] for name in wanted})
+        measured = measure(batch.image, list(batch.rows), **offers)
         columns = measured if isinstance(measured, Mapping) else {metric.variants[0]: measured}
         yield {"row": np.array(batch.rows), **{name: as_column(column) for name, column in columns.items()}}
+
+
+def measuring(metric: Metric, job: EvalJob, wanted: Sequence[str]) -> Callable[..., Any]:
+    """The metric's `measure`, of images (N,3,H,W), the list of their rows and what else is offered.
+
+    Where the device's memory does not suffice it is given fewer images, unless what it draws is drawn for the batch.
+    """
+
+    def measure(image: Tensor, rows: list[int], **offers: Any) -> Any:
+        offers["image"] = image
+        if "generator" in wanted:
+            offers["generator"] = seeds.generator(metric.draws, "rows", *rows)
+        if "generators" in wanted:
+            offers["generators"] = [seeds.generator(metric.draws, "row", row) for row in rows]
+        return metric.measure(**{name: offers[name] for name in wanted})
+
+    return measure if metric.rows.group or "generator" in wanted else Fitting(measure, job.metric)
 
 
 def class_centroids(loaded: Loaded, view: View, work: Work, size: int) -> Centroids:
@@ -105,7 +118,7 @@ def class_centroids(loaded: Loaded, view: View, work: Work, size: int) -> Centro
     """
     if work.dataset.multilabel:
         raise UsageError(f"centroids: expected one label an image, got {work.dataset.name} with several.")
-    features, source = loaded.features(), loaded.source(work.place)
+    features, source = Fitting(loaded.features(), "centroids"), loaded.source(work.place)
     batches = eval_batches(work.dataset, view, batch_size=size, **source)
     return centroids((features(batch.image), batch.label) for batch in batches)
 

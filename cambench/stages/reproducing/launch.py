@@ -88,25 +88,13 @@ def attempt(job: Job, act: Act, place: workplace.Place, state: JobState | None =
     """
     try:
         with at_work(place.results, state or state_of(job, "local")):
-            do(job, act, place)
+            act(job, place)
     except StoppedError:
         raise
     except CambenchError as e:
         say(f"failed: {job.title}: {e}")
         return str(e)
     return None
-
-
-def do(job: Job, act: Act, place: workplace.Place) -> None:
-    """Do a job.
-
-    Raises: CambenchError as `act`, and where the device's memory does not suffice.
-    """
-    try:
-        act(job, place)
-    except torch.OutOfMemoryError as e:
-        first = str(e).splitlines()[0][:120]
-        raise CambenchError(f"the device's memory does not suffice ({first}); try --set train.accumulate=4.") from e
 
 
 class Worker:

@@ -21,7 +21,7 @@ from cambench.objectives import Step, shares
 from cambench.objectives.network import Network, Terms, differentiate
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import divergence
-from cambench.stages.memory import shortage
+from cambench.stages.memory import Fitting, shortage
 from cambench.stages.progress import Bar, bar, say
 from cambench.stages.training import optimiser
 from cambench.stages.training.lessons import Phase, split
@@ -256,11 +256,11 @@ class Loop:
         """Top-1 in percent and mean cross-entropy on the evaluation split, un-augmented."""
         recipe, given = self.recipe, self.recipe.input
         view = View(kind=given.evaluation, size=given.size, resize=given.resize or None, **given.colours._asdict())
-        right, loss = 0, 0.0
+        right, loss, predict = 0, 0.0, Fitting(self.network.logits, "validation")
         with bar("validation", len(held_out)) as progress:
             rows = processes.slice_of(len(held_out))
             for batch in eval_batches(held_out, view, batch_size=recipe.train.batch_size, rows=rows, **source):
-                logits = self.network.logits(batch.image)
+                logits = predict(batch.image)
                 right += int((logits.argmax(1) == batch.label).sum())
                 loss += float(cross_entropy(logits, batch.label)) * len(batch.rows)
                 progress.advance(len(batch.rows))

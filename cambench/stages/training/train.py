@@ -103,7 +103,7 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
         if run.finished:
             say(f"{run.name}: finished by another process meanwhile ({run.path})")
             return run
-        with workplace.determinism(place):
+        with workplace.computing(place):
             return carry_out(run, job, recipe, lessons, place, explained=explained)
 
 
