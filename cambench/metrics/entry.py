@@ -90,6 +90,8 @@ class Rows:
     """The names of its values, ("",) of a single one. With several, rows are {column: (N, …)}, the variants among them."""
     mean: Callable[..., dict[str, float]] | None = None
     """columns -> {variant: value}, where values are no means of rows over images."""
+    averages: bool = False
+    """Whether `mean` gives the same for one row, the columns' means over images: then a bootstrap copies no rows."""
     spread: Callable[..., Any] | None = None
     """columns -> {variant: rows}, where a variant is the mean of a part of the rows."""
     group: int | None = None

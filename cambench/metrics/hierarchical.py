@@ -29,8 +29,8 @@ POWER = 0.8
 AT_ONCE = 4_000_000
 
 Interval = tuple[float, float]
-Statistic = Callable[[Tensor], float]
-"""Rows of images (n,), drawn with repetition -> the difference of the two networks of one seed on them."""
+Statistic = Callable[[Tensor], Sequence[float]]
+"""Rows of images (D,n), drawn with repetition -> the difference of the two networks of one seed on each of the D draws."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,12 @@ def of_statistics(values: Sequence[Statistic], images: int, generator: torch.Gen
 
     images: N, the same for every seed. Raises: CambenchError for a value that is not finite.
     """
-    whole = torch.arange(images)
-    by_seed = tuple(value(whole) for value in values)
+    whole = torch.arange(images)[None]
+    by_seed = tuple(value(whole)[0] for value in values)
     if images == 1:
         return Effect(by_seed, images, None, student(by_seed))
-    drawn = [torch.randint(images, (images,), generator=generator) for _ in range(draws)]
-    means = torch.tensor([[value(rows) for value in values] for rows in drawn], dtype=torch.float64)
+    drawn = torch.stack([torch.randint(images, (images,), generator=generator) for _ in range(draws)])
+    means = torch.tensor([value(drawn) for value in values], dtype=torch.float64).T
     return of_draws(by_seed, images, means, generator)
 
 

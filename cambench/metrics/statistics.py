@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,26 +53,45 @@ def resampled(
     generator: torch.Generator,
     draws: int = 400,
     level: float = 0.95,
+    *,
+    averages: bool = False,
 ) -> dict[str, tuple[float, tuple[float, float]] | tuple[None, None]]:
     """Name -> bootstrap standard error and percentile interval of a statistic that is no mean, over resamples of the images.
 
-    Source: Efron & Tibshirani 1993, §6.2 and §13.3. columns: name -> rows (N, …) on the CPU. None for a single row.
+    Source: Efron & Tibshirani 1993, §6.2 and §13.3. columns: name -> rows (N, …) on the CPU; averages: as
+    `drawn_columns`. None for a single row.
     """
     n = len(next(iter(columns.values())))
     if n == 1:
         return dict.fromkeys(statistic(columns), (None, None))
     drawn_values: dict[str, list[float]] = {}
-    for _ in range(draws):
-        rows = torch.randint(n, (n,), generator=generator)
-        for name, value in statistic({k: column[rows] for k, column in columns.items()}).items():
+    drawn = torch.stack([torch.randint(n, (n,), generator=generator) for _ in range(draws)])
+    for resample in drawn_columns(columns, drawn, averages):
+        for name, value in statistic(resample).items():
             drawn_values.setdefault(name, []).append(value)
     tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     spread: dict[str, tuple[float, tuple[float, float]] | tuple[None, None]] = {}
     for name, values in drawn_values.items():
-        drawn = check_rows(torch.tensor(values, dtype=torch.float64))
-        low, high = torch.quantile(drawn, tail).tolist()
-        spread[name] = (float(drawn.std(correction=1)), (low, high))
+        means = check_rows(torch.tensor(values, dtype=torch.float64))
+        low, high = torch.quantile(means, tail).tolist()
+        spread[name] = (float(means.std(correction=1)), (low, high))
     return spread
+
+
+def drawn_columns(columns: Mapping[str, Tensor], drawn: Tensor, averages: bool) -> Iterator[dict[str, Tensor]]:
+    """The columns of each draw of images: name -> rows (N, …), drawn (D,N) of them -> D times name -> (N, …).
+
+    averages: of each draw one row (1, …), Σ_n count_n·row_n / N in float64, all of them by one product.
+    """
+    if not averages:
+        yield from ({name: column[rows] for name, column in columns.items()} for rows in drawn)
+        return
+    counts = torch.zeros(drawn.shape, dtype=torch.float64).scatter_add_(
+        1, drawn, torch.ones(drawn.shape, dtype=torch.float64)
+    )
+    sums = {name: counts @ column.double().reshape(len(column), -1) for name, column in columns.items()}
+    for i, n in enumerate(counts.sum(1)):
+        yield {name: (sums[name][i] / n).reshape(1, *column.shape[1:]) for name, column in columns.items()}
 
 
 def standard_error(rows: Tensor) -> float | None:
@@ -199,7 +218,7 @@ def summarise(metric: Metric, columns: Mapping[str, Tensor], generator: Callable
             for variant, rows in scaled_rows.items()
         }
     values, n, scale = metric.rows.mean(columns), len(next(iter(columns.values()))), metric.printing.scale
-    spread = resampled(metric.rows.mean, columns, generator())
+    spread = resampled(metric.rows.mean, columns, generator(), averages=metric.rows.averages)
     return {v: scaled(Value(values[v], n, *spread[v]), scale) for v in metric.variants if v in values}
 
 

@@ -10,7 +10,7 @@ import torch
 from reference import hierarchical as twin
 
 from cambench import seeds
-from cambench.metrics import statistics
+from cambench.metrics import INDEX, statistics
 from cambench.metrics.hierarchical import (
     LEAST,
     Effect,
@@ -22,6 +22,7 @@ from cambench.metrics.hierarchical import (
     students_p,
     students_power,
 )
+from cambench.metrics.statistics import drawn_columns
 from cambench.vocabulary import CambenchError
 
 NAN = float("nan")
@@ -117,10 +118,10 @@ def test_a_statistic_that_is_no_mean_is_drawn_with_its_images() -> None:
     table = [np.random.default_rng(s).normal(1, 1, 50) for s in range(3)]
     means = of_rows(torch.from_numpy(np.stack(table)), generator(), draws=400)
     tensors = [torch.from_numpy(row) for row in table]
-    effect = of_statistics([lambda drawn, row=row: float(row[drawn].mean()) for row in tensors], 50, generator())
+    effect = of_statistics([lambda drawn, row=row: row[drawn].mean(1).tolist() for row in tensors], 50, generator())
     assert effect.by_seed == pytest.approx(means.by_seed) and effect.over_seeds == pytest.approx(means.over_seeds)
     assert effect.interval == pytest.approx(means.interval, abs=0.15)
-    alone = of_statistics([lambda drawn: 2.0], 1, generator())
+    alone = of_statistics([lambda drawn: [2.0]], 1, generator())
     assert alone.interval is None and alone.p() is None, "one image has no interval"
 
 
@@ -138,3 +139,23 @@ def test_seeds_that_would_decide() -> None:
     assert seeds_needed(Effect((1.0, 1.0, 1.0), 5, None, None, image_error=0.4)) is None, "1 < 2.8·0.4: images lack"
     assert seeds_needed(Effect((1.0, 1.0, 1.0), 5, None, None, image_error=0.3)) == LEAST
     assert seeds_needed(Effect((1.0,), 5, None, None)) == LEAST
+
+
+@pytest.mark.parametrize("name", sorted(name for name, metric in INDEX.items() if metric.rows.averages))
+def test_draws_of_averages_are_draws_of_rows(name: str) -> None:
+    numbers = np.random.default_rng(3)
+    columns = {
+        "max-box-acc": {d: torch.from_numpy(numbers.random((12, 40)) < 0.6) for d in ("0.3", "0.5", "0.7")},
+        "px-ap": {
+            k: torch.from_numpy(numbers.integers(0, 3, (12, 30)) * (numbers.random(30) < 0.7))
+            for k in ("positive", "negative")
+        },
+    }[name]
+    columns["label"] = torch.from_numpy(numbers.integers(0, 5, 12))
+    drawn = torch.from_numpy(numbers.integers(0, 12, (9, 12)))
+    mean = INDEX[name].rows.mean
+    assert mean is not None
+    by_rows, by_averages = ([mean(own) for own in drawn_columns(columns, drawn, averages)] for averages in (False, True))
+    assert len(by_rows) == len(by_averages) == 9
+    for own, other in zip(by_rows, by_averages, strict=True):
+        assert own == pytest.approx(other, rel=1e-12)

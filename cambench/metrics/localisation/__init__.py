@@ -81,7 +81,7 @@ INDEX: dict[str, Metric] = {
         asks="How often does a box drawn around the heat fit the object?",
         input=Input("resize"),
         maps=RESIZES["by-explainer"],
-        rows=Rows(local("max_box_acc:variants"), mean=local("max_box_acc:mean")),
+        rows=Rows(local("max_box_acc:variants"), mean=local("max_box_acc:mean"), averages=True),
         options=(
             RESIZE,
             NORMALISE,
@@ -108,7 +108,7 @@ INDEX: dict[str, Metric] = {
         asks="How well do hot pixels tell the object from its surroundings?",
         input=Input("resize"),
         maps=RESIZES["by-explainer"],
-        rows=Rows(mean=local("px_ap:mean")),
+        rows=Rows(mean=local("px_ap:mean"), averages=True),
         options=(RESIZE, NORMALISE),
         aliases={"px-ap-bilinear": "resize=bilinear", "pixel-average-precision": ""},
     ),

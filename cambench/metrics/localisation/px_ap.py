@@ -54,7 +54,7 @@ def mean(columns: Mapping[str, Tensor]) -> dict[str, float]:
     Raises: CambenchError where no pixel is the object's.
     """
     positive, negative = (columns[name].sum(0) for name in ("positive", "negative"))
-    if not int(positive.sum()):
+    if not bool(positive.any()):
         raise CambenchError("px-ap: expected a pixel of an object that falls in a bin, got none.")
     return {"": float(average_precision(positive, negative))}
 
@@ -66,6 +66,6 @@ def average_precision(positive: Tensor, negative: Tensor) -> Tensor:
     """
     positive, negative = (counts.flip(-1).cumsum(-1).double() for counts in (positive, negative))
     total = positive + negative
-    precision = torch.where(total > 0, positive / total.clamp(min=1), 0.0)
+    precision = torch.where(total > 0, positive / torch.where(total > 0, total, 1), 0.0)
     recall = positive / positive[..., -1:]
     return (precision[..., 1:] * recall.diff(dim=-1)).sum(-1)

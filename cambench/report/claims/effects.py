@@ -12,6 +12,7 @@ from torch import Tensor
 from cambench import seeds
 from cambench.metrics import Metric, find_metric, hierarchical
 from cambench.metrics.hierarchical import Effect
+from cambench.metrics.statistics import drawn_columns
 from cambench.recipes.claims import Part
 from cambench.report.claims.records import Group
 from cambench.report.tables.paired import aligned, check_data
@@ -89,10 +90,10 @@ def differences(columns: Sequence[Sequence[Columns]], variants: Sequence[str], m
     return made
 
 
-def on_images(part: Part, metric: Metric, variants: Sequence[str], columns: Sequence[Columns], rows: Tensor) -> float:
-    """The difference of values that are no means of rows, on the rows of some images."""
-    drawn = [{name: column[rows] for name, column in own.values.items()} for own in columns]
-    return combined(part, [value(metric, variant, own) for variant, own in zip(variants, drawn, strict=True)])
+def on_images(part: Part, metric: Metric, variants: Sequence[str], columns: Sequence[Columns], drawn: Tensor) -> list[float]:
+    """The difference of values that are no means of rows, on the rows (D,N) of each draw of images."""
+    draws = zip(*(drawn_columns(own.values, drawn, metric.rows.averages) for own in columns), strict=True)
+    return [combined(part, [value(metric, v, own) for v, own in zip(variants, sides, strict=True)]) for sides in draws]
 
 
 def value(metric: Metric, variant: str, columns: Mapping[str, Tensor]) -> float:
