@@ -20,6 +20,8 @@ from cambench.lookup import Catalogue, canonical, check, nearest
 from cambench.vocabulary import UsageError
 
 Value = bool | int | float | str | tuple[float, ...]
+CHANNELS = 2048
+"""Channels of a ResNet-50's last stage."""
 E = TypeVar("E", bound="Entry")
 T = TypeVar("T")
 
@@ -139,7 +141,8 @@ class Entry:
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other name -> the options that it stands for, "" for none."""
     cost: int | Callable[..., int] = 1
-    """Forward passes an image that it takes, one of them for a map: a number, or a function of the options and of `size`."""
+    """Forward passes an image that it takes, one of them for a map: a number, or a function of the options, of the images'
+    `size` and of the explained layer's `channels`."""
     version: int = 1
     """Raise it when a formula or protocol changes, so that values change: what an older version made counts no longer."""
     name: str = ""
@@ -177,12 +180,19 @@ class Entry:
 
     @property
     def passes(self) -> int:
-        """Forward passes an image at the papers' size, 224 px."""
+        """Forward passes an image at the papers' size, 224 px, and at the last stage of a ResNet-50."""
         return self.passes_at(224)
 
-    def passes_at(self, size: int) -> int:
-        """Forward passes an image whose sides have `size` pixels."""
-        return self.cost if isinstance(self.cost, int) else Function(self.cost, {"size": size})()
+    def passes_at(self, size: int, channels: int = CHANNELS) -> int:
+        """Forward passes an image whose sides have `size` pixels, and whose explained layer has so many channels."""
+        return self.cost if isinstance(self.cost, int) else Function(self.cost, {"size": size, "channels": channels})()
+
+    @property
+    def costs(self) -> str:
+        """What it takes, in words."""
+        counts = not isinstance(self.cost, int) and "channels" in inspect.signature(self.cost).parameters
+        of_layer = f" where the layer has {CHANNELS:,} channels" if counts else ""
+        return f"{self.passes:,} forward pass{'' if self.passes == 1 else 'es'} an image{of_layer}"
 
     @property
     def values(self) -> dict[str, Value]:

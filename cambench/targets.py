@@ -28,8 +28,9 @@ POOLS = ("pool=sum", "pool=mean")
 class Target:
     """One target: `rule(logits (N,C), classes (N,)) -> v (N,C)`; None where the name carries an argument (`versus:K`).
 
-    anew: S is a function of the input, whose v is its gradient in the logits at every point that an explainer visits; where
-    it is False, v weighs the explanations of the classes and stays that of the image. Source: Wang & Wang 2022, eq. 1.
+    value: (logits (N,C), classes (N,)) -> S (N,), where S is a function of the input, whose v is its gradient in the logits
+    at every point that an explainer visits. Without it v weighs the explanations of the classes, stays that of the image,
+    and S = Σ_c v_c·y_c. Source: Wang & Wang 2022, eq. 1.
     """
 
     name: str
@@ -37,7 +38,12 @@ class Target:
     source: str
     rule: Callable[[Tensor, Tensor], Tensor] | None = None
     argument: str = ""
-    anew: bool = False
+    value: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    @property
+    def anew(self) -> bool:
+        """Whether v is taken anew at every point."""
+        return self.value is not None
 
 
 def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subsets: ClassSets | None = None) -> Tensor:
@@ -59,6 +65,15 @@ def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subse
         return subset(y, t, *family(argument), subsets)
     assert entry.rule is not None
     return entry.rule(y, t)
+
+
+def scalar(logits: Tensor, name: str, v: Tensor, classes: Tensor) -> Tensor:
+    """S of the target `name` at other images of the same classes: logits (B,C), the images' v (B,C), classes (B,) -> (B,).
+
+    Σ_c v_c·y_c, but the function itself (`Target.value`) of a target that is one.
+    """
+    value = find_target(name)[0].value
+    return (v * logits).sum(1) if value is None else value(logits, classes)
 
 
 def find_target(name: str) -> tuple[Target, str]:
@@ -102,6 +117,21 @@ def log_probability(y: Tensor, t: Tensor) -> Tensor:
 def probability(y: Tensor, t: Tensor) -> Tensor:
     """v = p_t·(e_t − p) = p_t·(1 − p_t)·v_weighted, the gradient of p_t."""
     return y.softmax(1).gather(1, t[:, None]) * log_probability(y, t)
+
+
+def of_probability(y: Tensor, t: Tensor) -> Tensor:
+    """S = p_t."""
+    return of_log_probability(y, t).exp()
+
+
+def of_log_probability(y: Tensor, t: Tensor) -> Tensor:
+    """S = log p_t."""
+    return y.log_softmax(1).gather(1, t[:, None])[:, 0]
+
+
+def of_log_odds(y: Tensor, t: Tensor) -> Tensor:
+    """S = log(p_t/(1 − p_t)) = y_t − logsumexp_{s≠t} y_s."""
+    return y.gather(1, t[:, None])[:, 0] - others(y, t).logsumexp(1)
 
 
 def mean(y: Tensor, t: Tensor) -> Tensor:
@@ -170,12 +200,12 @@ def check_classes(classes: Tensor, shape: torch.Size) -> Tensor:
 WANG = "Wang & Wang 2022"
 INDEX: dict[str, Target] = {
     "logit": Target("logit", "e_t", "the convention of every CAM paper", logit),
-    "probability": Target("probability", "p_t·(e_t − p)", f"{WANG} Prop. 2", probability, anew=True),
+    "probability": Target("probability", "p_t·(e_t − p)", f"{WANG} Prop. 2", probability, value=of_probability),
     "log-probability": Target(
-        "log-probability", "e_t − p", f"{WANG} Prop. 2, after the logarithm", log_probability, anew=True
+        "log-probability", "e_t − p", f"{WANG} Prop. 2, after the logarithm", log_probability, value=of_log_probability
     ),
     "log-odds": Target(
-        "log-odds", "e_t − Σ_{s≠t} α_s e_s (equal to weighted at one point)", f"{WANG} eq. 1", weighted, anew=True
+        "log-odds", "e_t − Σ_{s≠t} α_s e_s (equal to weighted at one point)", f"{WANG} eq. 1", weighted, value=of_log_odds
     ),
     "mean": Target("mean", "e_t − 1/(C−1)·Σ_{s≠t} e_s", f"{WANG} §3.3", mean),
     "max": Target("max", "e_t − e_{s*}, s* the best other class", f"{WANG} §3.3", best_other),

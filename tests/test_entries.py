@@ -75,7 +75,8 @@ def test_a_metric_that_cannot_work_is_refused_when_it_is_made(facts: dict[str, A
         ({"rule": lambda activation: activation}, "a rule of 2 arguments in the space layer, got 1"),
         ({"space": "head"}, "a rule of 3 arguments in the space head, got 2"),
         ({"space": "network"}, "layer.prepare in the space network alone, got network"),
-        ({"space": "pixels"}, "space layer, head, input, control, network, latent, got pixels"),
+        ({"space": "pixels"}, "space layer, head, input, masked, control, network, latent, got pixels"),
+        ({"space": "masked"}, "something hidden in the space masked alone, got masked"),
         ({"around": Around(max)}, "points around the image in the space input, got layer"),
         ({"space": "input", "closed": "mean"}, "a closed form in the space layer, got input"),
     ],
@@ -90,4 +91,6 @@ def test_an_explainer_that_cannot_work_is_refused_when_it_is_made(facts: dict[st
 def test_every_metric_that_is_built_in_can_work() -> None:
     assert [text for metric in METRICS.built_in.values() for holds, text in workable(metric) if not holds] == []
     for entry in EXPLAINERS.built_in.values():
-        Explainer(rule=entry.rule.__wrapped__, space=entry.space, layer=entry.layer, summary="s", source="s")
+        Explainer(
+            rule=entry.rule.__wrapped__, space=entry.space, layer=entry.layer, hiding=entry.hiding, summary="s", source="s"
+        )

@@ -39,7 +39,7 @@ def explain_batch(
     Raises: UsageError for unknown names or shapes, CambenchError for logits that are not finite.
     """
     entry = find_explainer(explainer)
-    if layer is None and entry.space != "input":
+    if layer is None and entry.at_layer:
         layer = layer_of(entry, model, images[:1])
     return answer(model, images, Query(entry, layer, head, target, subsets, precision, training), classes)
 
@@ -104,9 +104,9 @@ def place(
 ) -> tuple[str | None, nn.Linear | Prepared | None]:
     """The layer to explain, and its GAP + linear head, if it has one, or what the explainer prepares of the network.
 
-    Nothing for the space of the input.
+    Nothing for an explainer that looks at no layer.
     """
-    if entry.space == "input":
+    if not entry.at_layer:
         return None, None
     layer = layer or layer_of(entry, model, images[:1])
     if entry.layer.prepare is None:

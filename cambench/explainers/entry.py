@@ -12,7 +12,7 @@ from cambench.options import Entry, Function
 if TYPE_CHECKING:
     from torch import Tensor
 
-Space = Literal["layer", "head", "input", "control", "network", "latent"]
+Space = Literal["layer", "head", "input", "masked", "control", "network", "latent"]
 
 
 class Prepared:
@@ -44,6 +44,16 @@ class Around:
 
 
 @dataclass(frozen=True)
+class Hiding:
+    """What is hidden of the images, in the space `masked`."""
+
+    masks: Callable[..., Any]
+    """images (N,3,H,W), and where `layer` its activation (N,K,h,w) -> the masks of every image (`masks.Masks`)."""
+    layer: bool = False
+    """Whether the masks are made of a layer's activation."""
+
+
+@dataclass(frozen=True)
 class Explainer(Entry):
     """One explainer: a rule that gives maps (N,h,w), raw and signed, at their native grid."""
 
@@ -61,6 +71,12 @@ class Explainer(Entry):
     """An image may have no map (NaN, or nothing positive): metrics of maps leave it out and count it."""
     layer: Layer = Layer()
     around: Around | None = None
+    hiding: Hiding | None = None
+
+    @property
+    def at_layer(self) -> bool:
+        """Whether it looks at a layer, which a command may name."""
+        return self.space != "input" and (self.hiding is None or self.hiding.layer)
 
     def facts(self) -> Iterator[tuple[bool, str]]:
         """As `Entry.facts`; a rule that is named by its place is not imported for it."""
@@ -68,8 +84,10 @@ class Explainer(Entry):
         prepared = self.layer.prepare is not None
         yield prepared == (self.space == "network"), f"layer.prepare in the space network alone, got {self.space}"
         yield self.around is None or self.space == "input", f"points around the image in the space input, got {self.space}"
+        hides = self.hiding is not None
+        yield hides == (self.space == "masked"), f"something hidden in the space masked alone, got {self.space}"
         yield self.closed is None or self.space == "layer", f"a closed form in the space layer, got {self.space}"
         if not isinstance(self.rule, Function):
             taken = [p for p in signature(self.rule).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-            count = 3 if self.space == "head" else 2
+            count = 3 if self.space in ("head", "masked") else 2
             yield len(taken) == count, f"a rule of {count} arguments in the space {self.space}, got {len(taken)}"

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.entry import Explainer, Prepared, Space
 from cambench.explainers.gradients import differentiated, input_gradient
+from cambench.explainers.masks import scores
 from cambench.explainers.probe import Probe, evaluating, frozen
 from cambench.explainers.probing.outputs import logits_of
 from cambench.maps import widened
-from cambench.targets import ClassSets, coefficients, find_target
+from cambench.targets import ClassSets, coefficients, find_target, scalar
 from cambench.vocabulary import NotFiniteError, UsageError
 
 PRECISIONS = {"float32": False, "bf16": True}
@@ -154,10 +155,35 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
         return around.pool(rule(widened(images), widened(g)) for g in gradients), logits
 
 
+def of_masked(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(masks, scores of the masked images (N,M), scores of the images (N,)): forward passes alone, without a graph.
+
+    The scores are those of one S: the image's classes, and its coefficients v of a contrast, as in `of_points`.
+    Raises: UsageError for a network in train mode, whose batch norms would mix the masked images.
+    """
+    hiding, forward = query.explainer.hiding, partial(predict, model, precision=query.precision)
+    if query.training:
+        raise UsageError(f"{query.explainer.name}: expected a network in eval mode, got one in train mode.")
+    assert hiding is not None
+    with torch.no_grad():
+        if hiding.layer:
+            with Probe(model, named(query.layer)) as probe:
+                logits = forward(images)
+                masks = hiding.masks(images, probe.activation.detach())
+        else:
+            logits, masks = forward(images), hiding.masks(images)
+        explained = logits.argmax(1) if classes is None else classes.to(logits.device).long()
+        v = query.coefficients(logits, explained)
+        score = partial(scalar, name=query.target)
+        of_masks = scores(masks, lambda shown, n: score(forward(shown), v=v[n], classes=explained[n]))
+        return query.explainer.rule(masks, of_masks, score(logits, v=v, classes=explained)), logits
+
+
 SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Tensor, Tensor]]] = {
     "layer": of_layer,
     "head": of_head,
     "input": of_input,
+    "masked": of_masked,
     "control": of_control,
     "latent": of_latent,
     "network": of_network,

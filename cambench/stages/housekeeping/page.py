@@ -34,6 +34,7 @@ def own(entry: Entry) -> dict[str, Any]:
         return {**facts, "unit": f"{entry.printing.unit}, {better}", "formula": formula(entry.measure)}
     assert isinstance(entry, Explainer)
     around = [] if entry.around is None else [entry.around.points, entry.around.pool]
+    around += [] if entry.hiding is None else [entry.hiding.masks]
     return {"space": entry.space, "unit": entry.unit, "formula": formula(entry.rule, *around)}
 
 
@@ -52,7 +53,7 @@ def shared(entry: Entry) -> dict[str, Any]:
         },
         "aliases": {alias: words for alias, words in entry.aliases.items() if words},
         "also": [alias for alias, words in entry.aliases.items() if not words],
-        "cost": f"{entry.passes} forward pass{'' if entry.passes == 1 else 'es'} an image",
+        "cost": entry.costs,
         "tables": [table for table in table_files() if uses(table, entry)],
     }
 

@@ -123,7 +123,7 @@ def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> li
         sides += [s.model_copy(update=TOP1) for s in sides]
     made = []
     for here in sides:
-        if layer and claim.about == "explanation" and find_explainer(here.explainer or "grad-cam").space != "input":
+        if layer and claim.about == "explanation" and find_explainer(here.explainer or "grad-cam").at_layer:
             here = here.model_copy(update={"layer": layer})
         label = " ".join(f"{value}" for value in here.model_dump(exclude_none=True, exclude={"settings"}).values())
         settings = ", ".join(f"{key}={value}" for key, value in here.settings.items())

@@ -52,11 +52,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one image through a network: operations of a forward pass; its weights; the last convolutional grid's cells."""
+    """Of one image through a network: operations of a forward pass; its weights; cells and channels of the last grid."""
 
     operations: float
     weights: int
     grid: int
+    channels: int
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,9 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
     count = classes(what.dataset, root)
     cost = forward(arch, size, surgery, count)
     area = metric.input.scale**2 * (FULL if metric.input.view == "full" else 1)
-    explained = find_explainer(what.explainer or "grad-cam").passes if metric.explains or metric.rows.pairs else 1
-    times = metric.passes_at(round(size * metric.input.scale)) - 1 + explained
+    seen, entry = round(size * metric.input.scale), find_explainer(what.explainer or "grad-cam")
+    explained = entry.passes_at(seen, cost.channels) if metric.explains or metric.rows.pairs else 1
+    times = metric.passes_at(seen) - 1 + explained
     rate, basis = known.on.device.rate(FLOAT32)
     measured = known.measuring(what, arch, size)
     seconds = n / measured[0] if measured else cost.operations * area * times * n / rate
@@ -239,11 +241,11 @@ def measured_images(network: Network, what: Measurement, root: Path) -> int:
 @cache
 def forward(arch: str, size: int, surgery: tuple[str, ...], count: int) -> Cost:
     """One image through the network, counted without computing anything (a `python:` network is really run)."""
-    grids: list[int] = []
+    grids: list[torch.Size] = []
 
     def watch(module: torch.nn.Module, given: object, output: object) -> None:
         if isinstance(output, torch.Tensor) and output.dim() == 4 and output.shape[-1] > 1:
-            grids.append(output.shape[-2] * output.shape[-1])
+            grids.append(output.shape)
 
     with torch.device("cpu" if arch.startswith("python:") else "meta"), torch.no_grad():
         network = models.build(arch, count, surgery=surgery, head="replace").eval()
@@ -252,7 +254,8 @@ def forward(arch: str, size: int, surgery: tuple[str, ...], count: int) -> Cost:
         with first_pass(arch, size), FlopCounterMode(display=False) as counter:
             network(torch.zeros(1, 3, size, size))
     weights = sum(p.numel() for p in network.parameters())
-    return Cost(float(counter.get_total_flops()), weights, grids[-1] if grids else 1)
+    _, channels, height, width = grids[-1] if grids else (1, 1, 1, 1)
+    return Cost(float(counter.get_total_flops()), weights, height * width, channels)
 
 
 def total(estimates: Sequence[Estimate]) -> Estimate:

@@ -141,7 +141,7 @@ def signed(scenes: Sequence[Scene], rows: Sequence[tuple[Row, dict[str, Any]]], 
     rows: each with what it shows, for a machine. chosen: which images these are, in words.
     """
     first, infos = scenes[0], {shown.loaded.run.name: shown.loaded.run.info for shown in scenes}
-    layer = "" if first.ready.entry.space == "input" else f", layer {first.ready.layer}"
+    layer = f", layer {first.ready.layer}" if first.ready.entry.at_layer else ""
     alone = f"Run {next(iter(infos))}, {first.ready.entry.name}{layer}"
     runs = alone if len(scenes) == 1 else f"Runs: {', '.join(infos)}"
     outlines = meaning.outlines if any(row.mask is not None for row, _ in rows) else ""
