@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, conv2d, interpolate, pad
 
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import CambenchError, UsageError
 
 EPSILON = 1e-8
 
@@ -181,6 +181,15 @@ BLUR = "blur-"
 def known_step(step: str) -> bool:
     """Whether there is a step of this name."""
     return step in STEPS or step in RESIZES or (step.startswith(BLUR) and step.removeprefix(BLUR).isdecimal())
+
+
+def within_unit(maps: Tensor, metric: str) -> Tensor:
+    """The maps themselves. Raises: CambenchError, naming the metric, for maps that leave [0, 1] or hold NaN."""
+    low, high = float(maps.min()), float(maps.max())
+    if not (low >= 0 and high <= 1):
+        got = f"values from {low} to {high}; apply the entry's map steps"
+        raise CambenchError(f"{metric}: expected maps in [0, 1], got {got}.")
+    return maps
 
 
 def apply(maps: Tensor, steps: Sequence[str], size: tuple[int, int]) -> Tensor:

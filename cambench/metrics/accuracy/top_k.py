@@ -38,6 +38,10 @@ def top1_any(predict: Predict, image: Tensor, labels: Sequence[tuple[int, ...]])
 
 def hits(predict: Predict, image: Tensor, label: Tensor, k: int) -> Tensor:
     """1 where the label is among the k best classes: (N,) float64."""
-    logits = checked(predict(image), "accuracy")
+    return among_best(checked(predict(image), "accuracy"), label, k)
+
+
+def among_best(logits: Tensor, label: Tensor, k: int) -> Tensor:
+    """1 where the label is among the k best of the logits (N,C): (N,) float64."""
     best = logits.topk(min(k, logits.shape[1]), dim=1).indices
     return (best == label.to(best.device)[:, None]).any(1).double()

@@ -1,4 +1,4 @@
-"""From annotated boxes to a mask of pixels."""
+"""From annotated boxes to a mask of pixels, and whether a heatmap lies on it pixel for pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cambench.vocabulary import Box, BoxConvention, UsageError
+from cambench.vocabulary import Box, BoxConvention, CambenchError, UsageError
 
 Mode = Literal["official", "correct"]
 
@@ -46,3 +46,10 @@ def edges(convention: BoxConvention) -> tuple[int, int]:
     if convention == "half-open":
         return 0, 0
     raise UsageError(f"box convention: expected inclusive, half-open or one-based, got {convention!r}.")
+
+
+def same_shape(heatmap: Tensor, mask: Tensor, metric: str) -> None:
+    """Raises: CambenchError, naming the metric, unless heatmap and mask are both (N,H,W)."""
+    if heatmap.shape != mask.shape or heatmap.ndim != 3:
+        got = f"{tuple(heatmap.shape)} and {tuple(mask.shape)}"
+        raise CambenchError(f"{metric}: expected heatmap and mask of one shape, got {got}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cambench.metrics.localisation.boxes import same_shape
 from cambench.vocabulary import CambenchError
 
 
@@ -16,10 +17,7 @@ def measure(heatmap: Tensor, mask: Tensor) -> Tensor:
     with the mask's share of the area.
     Raises: CambenchError for shapes that differ, or heatmaps that are not finite or have no positive mass.
     """
-    if heatmap.shape != mask.shape or heatmap.ndim != 3:
-        raise CambenchError(
-            f"content heatmap: expected heatmap and mask of one shape, got {tuple(heatmap.shape)} and {tuple(mask.shape)}."
-        )
+    same_shape(heatmap, mask, "content heatmap")
     total = heatmap.sum((1, 2), dtype=torch.float64)
     if not bool(((total > 0) & torch.isfinite(total)).all()):
         bad = float(total[~((total > 0) & torch.isfinite(total))][0])

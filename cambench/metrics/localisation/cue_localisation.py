@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from cambench.maps import within_unit
 from cambench.metrics.localisation import CALM, DIFFERENCE, px_ap
 from cambench.metrics.localisation.px_ap import Scale
 
@@ -55,7 +56,7 @@ def exact(heatmap: Tensor, mask: Tensor) -> dict[str, Tensor]:
     -> {"positive": (N,16258) int64, "negative": (N,16258) int64}, the last bin empty, as there is none above 1.
     Raises: CambenchError for maps that leave [0,1].
     """
-    px_ap.check_range(heatmap)
+    within_unit(heatmap, "cue-localisation")
     place = (heatmap.float().abs().contiguous().view(torch.int32) >> SHORTENED).cpu()  # abs: −0 has other bits
 
     def counts(cue: Tensor) -> Tensor:

@@ -7,8 +7,10 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from cambench.maps import within_unit
 from cambench.vocabulary import Box, CambenchError
 
 THRESHOLDS = np.arange(0, 1, 0.001)
@@ -28,15 +30,18 @@ def measure(
     heatmap (N,H,W) in [0,1], float64; box: N lists of (x0, y0, x1, y1) in the map's pixels -> {"δ": (N,1000) bool}.
     Raises: CambenchError for maps that leave [0,1] or an image without a box.
     """
-    low, high = float(heatmap.min()), float(heatmap.max())
-    if not (low >= 0 and high <= 1):
-        raise CambenchError(f"max-box-acc: expected maps in [0, 1], got values from {low} to {high}; scale them by min-max.")
-    rows = np.stack([curve(m, b, contours) for m, b in zip(heatmap.double().cpu().numpy(), box, strict=True)])
+    known = within_unit(heatmap, "max-box-acc").double().cpu()
+    rows = np.stack([curve(m, b, contours) for m, b in zip(known.numpy(), box, strict=True)])
     return {name: torch.from_numpy(rows >= least) for name, least in zip(names(iou), iou, strict=True)}
 
 
-def curve(heatmap: np.ndarray, box: Sequence[Box], contours: Contours = "all") -> np.ndarray:  # type: ignore[type-arg]
-    """The best IoU at each of the 1,000 thresholds: map (H,W) float64 in [0,1] -> (1000,) float64."""
+def curve(
+    heatmap: NDArray[np.float64],
+    box: Sequence[Box],
+    contours: Contours = "all",
+    thresholds: NDArray[np.float64] = THRESHOLDS,
+) -> NDArray[np.float64]:
+    """The best IoU at each of the thresholds: map (H,W) in [0,1], thresholds (T,) -> (T,)."""
     from cambench.metrics.localisation.contour_boxes import best_ious  # numba takes half a second to import
     from cambench.metrics.localisation.largest_contour import largest_ious
 
@@ -46,8 +51,8 @@ def curve(heatmap: np.ndarray, box: Sequence[Box], contours: Contours = "all") -
     top = int(quantised.max())
     if top:
         levels = (best_ious if contours == "all" else largest_ious)(quantised, truth)
-        return levels[(THRESHOLDS * top).astype(np.int64)]
-    return np.full(len(THRESHOLDS), max(inclusive_iou((0, 0, 0, 0), b) for b in truth.tolist()))
+        return levels[(thresholds * top).astype(np.int64)]
+    return np.full(len(thresholds), max(inclusive_iou((0, 0, 0, 0), b) for b in truth.tolist()))
 
 
 def inclusive_iou(a: Sequence[int], b: Sequence[int]) -> float:

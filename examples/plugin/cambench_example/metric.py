@@ -3,19 +3,22 @@
 from torch import Tensor
 
 from cambench.metrics.entry import Maps, Metric, Printing, Rows
+from cambench.options import Option
 
 
-def measure(heatmap: Tensor, mask: Tensor) -> Tensor:
-    """1 where the hottest pixel (the first of several) lies in the label's boxes, else 0: (N,H,W), (N,H,W) bool -> (N,)."""
-    return mask.flatten(1).gather(1, heatmap.flatten(1).argmax(1, keepdim=True))[:, 0].float()
+def measure(heatmap: Tensor, mask: Tensor, *, k: int = 100) -> Tensor:
+    """The share of the k hottest pixels that lie in the label's boxes: (N,H,W), (N,H,W) bool -> (N,) in 0..1."""
+    hottest = heatmap.flatten(1).topk(min(k, heatmap[0].numel())).indices
+    return mask.flatten(1).gather(1, hottest).float().mean(1)
 
 
-POINTING_GAME = Metric(
+TOP_K_INTERSECTION = Metric(
     measure,
     Printing("%", scale=100),
-    summary="share of images whose hottest pixel lies inside the boxes of the ground-truth class",
-    source="the pointing game (Zhang et al. 2016), without tolerance",
+    summary="share of the hottest pixels that lie inside the boxes of the ground-truth class",
+    source="top-k intersection (Theiner et al. 2022)",
     maps=Maps(("resize",)),
     rows=Rows(("correct",)),  # how boxes become pixels: cambench.metrics.localisation.boxes
-    aliases={"pointing": ""},
+    options=(Option("k", 100, "how many pixels", least=1),),
+    aliases={"tki": ""},
 )
