@@ -66,6 +66,8 @@ class Maps:
     """A step in place of the last one, whatever the explainer; "" for none."""
     blur: int = 1
     """Pixels a side of a Gaussian blur among `steps`, behind the resizing; 1 is none."""
+    classes: Literal["label", "prediction"] = "label"
+    """Which class of an image they explain: the ground truth's, or the network's best."""
     explainer: str = ANY
     """The only one, where the protocol fixes one; `any`; or `none`: the value depends on no map."""
     train_bn: tuple[int, int] | None = None

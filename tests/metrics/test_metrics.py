@@ -107,6 +107,8 @@ def test_directions_and_protocol_constants() -> None:
         "top1-tile",
         "remove-and-classify",
         "infidelity",
+        "average-drop",
+        "complexity",
     }
     assert {n for n, m in INDEX.items() if m.printing.better == "down"} == lower
     assert (INDEX["ch"].input, INDEX["ch"].variants) == (Input("full", 2.0), ("official", "correct"))

@@ -85,8 +85,8 @@ class Asked:
 
 def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
     """The maps that a metric looks at."""
-    seen = metric.input
-    return ExplainJob(job.explainer, job.target, "label", seen.view, seen.scale, job.batch_size, seen.raw)
+    seen, classes = metric.input, metric.maps.classes
+    return ExplainJob(job.explainer, job.target, classes, seen.view, seen.scale, job.batch_size, seen.raw)
 
 
 Left = dict[str, set[int]]
