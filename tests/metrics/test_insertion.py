@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cambench.metrics import find_metric
 from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.faithfulness import deletion, insertion
+from cambench.metrics.faithfulness.baselines import BASELINES, baseline, blur_line, blurred
 from cambench.metrics.faithfulness.perturbation import Way, area, curve, pieces, ranks, step_count
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -22,7 +23,8 @@ METRICS = {"insertion": insertion, "deletion": deletion}
 
 def trace(metric: ModuleType, predict: Predict, image: Tensor, heatmap: Tensor, label: Tensor, **way: Any) -> Tensor:
     """The curve s_0 … s_S of insertion or deletion."""
-    return curve(predict, metric.ends(image), heatmap, label, Way(**way), whole=int(metric is insertion))
+    ends = (blurred(image), image) if metric is insertion else (image, torch.zeros_like(image))
+    return curve(predict, ends, heatmap, label, Way(**way), whole=int(metric is insertion))
 
 
 LABEL = torch.tensor([0, 1, 2, 3])
@@ -75,15 +77,45 @@ def test_rows_and_start_are_options(name: str, kind: str) -> None:
     for words in ["rows=3", *(f"rows=3,{s}" for s in start)]:
         found[words] = find_metric(f"{name}:{words}").measure(net, image, heatmap, LABEL)
         for i in range(4):
-            expected = twin.curve(net, image[i].numpy(), heatmap[i].numpy(), kind, 3, words.partition("start=")[2] or "blur")
+            expected = twin.curve(net, image[i].numpy(), heatmap[i].numpy(), kind, 3, words.partition("start=")[2])
             assert float(found[words][i]) == pytest.approx(twin.auc(expected), abs=1e-12)
     if start:
         assert torch.equal(found["rows=3"], found["rows=3,start=blur"])
         assert not torch.allclose(found["rows=3"], found["rows=3,start=zero"], rtol=1e-3)
 
 
+MEAN, STD = [0.5, 0.4, 0.3], [0.25, 0.2, 0.5]
+
+
+@pytest.mark.parametrize(("name", "option"), [("insertion", "start"), ("deletion", "end")])
+@pytest.mark.parametrize("nothing", BASELINES)
+def test_every_baseline_matches_its_twin(name: str, option: str, nothing: str) -> None:
+    net, (image, heatmap) = network(), problem(9, 6, 2)
+    metric = find_metric(f"{name}:{option}={nothing},rows=2")
+    asked = {"predict": net, "image": image, "heatmap": heatmap, "label": LABEL[:2], "normalisation": (MEAN, STD)}
+    areas = metric.measure(**asked, generators=[torch.Generator().manual_seed(i) for i in (5, 6)])
+    for i in range(2):
+        drawn = torch.rand(3, 9, 6, generator=torch.Generator().manual_seed(5 + i)).numpy()
+        left = twin.nothing(nothing, image[i].numpy(), MEAN, STD, drawn)
+        expected = twin.curve(net, image[i].numpy(), heatmap[i].numpy(), name, 2, left=left)
+        assert float(areas[i]) == pytest.approx(twin.auc(expected), rel=1e-9)
+    usual = {"insertion": "blur", "deletion": "zero"}[name]
+    assert metric.chosen.get(option, usual) == nothing
+
+
+def test_noise_of_an_image_does_not_depend_on_its_batch() -> None:
+    image, seeds = problem(5, 4, 3)[0].float(), [3, 4, 5]
+    whole = baseline("noise", image, [torch.Generator().manual_seed(s) for s in seeds], (MEAN, STD))
+    alone = [
+        baseline("noise", image[i : i + 1], [torch.Generator().manual_seed(s)], (MEAN, STD)) for i, s in enumerate(seeds)
+    ]
+    assert torch.equal(whole, torch.cat(alone)) and not torch.equal(whole[0], whole[1])
+    with pytest.raises(CambenchError, match="noise: expected a generator for each of 3 images, got 0"):
+        baseline("noise", image, [], (MEAN, STD))
+
+
 def test_the_kernel_is_nearly_flat_and_sums_to_one() -> None:
-    line = np.array(insertion.blur_line())
+    line = np.array(blur_line())
     kernel = np.outer(line, line)
     np.testing.assert_allclose(kernel, twin.kernel(), rtol=1e-12)
     assert kernel.sum() == pytest.approx(1, abs=1e-12)
@@ -92,9 +124,9 @@ def test_the_kernel_is_nearly_flat_and_sums_to_one() -> None:
 
 def test_the_blur_is_a_convolution_with_zeros_outside() -> None:
     image, _ = problem()
-    blurred = insertion.blurred(image)
-    np.testing.assert_allclose(blurred[1].numpy(), twin.blur(image[1].numpy()), atol=1e-13)
-    ones = insertion.blurred(torch.ones(1, 3, 30, 30))
+    soft = blurred(image)
+    np.testing.assert_allclose(soft[1].numpy(), twin.blur(image[1].numpy()), atol=1e-13)
+    ones = blurred(torch.ones(1, 3, 30, 30))
     assert float(ones[0, 0, 15, 15]) == pytest.approx(1, abs=1e-6)
     assert 0.2 < float(ones[0, 0, 0, 0]) < 0.35  # 36 of 121 taps
 

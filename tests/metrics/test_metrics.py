@@ -92,7 +92,8 @@ def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
         assert metric.looks or not metric.maps.steps
         known = {*maps.STEPS, *maps.RESIZES, *([cue_localisation.DIFFERENCE] if metric.rows.pairs else [])}
         assert set(metric.maps.steps) <= known and metric.variants
-    assert needs(INDEX["iauc"]) == needs(INDEX["dauc"]) == ("predict", "image", "heatmap", "label")
+    shown = ("predict", "image", "heatmap", "label", "generators", "normalisation")
+    assert needs(INDEX["iauc"]) == needs(INDEX["dauc"]) == shown
     assert needs(INDEX["ch"]) == ("heatmap", "mask")
     assert needs(INDEX["cgc-loss"]) == ("image", "explain", "predict", "generator")
 

@@ -45,13 +45,16 @@ def pictures(name: str, normalisation: Normalisation) -> tuple[list[Tensor], dic
         "generators": [torch.Generator().manual_seed(i) for i in range(3)],
         "differentiate": lambda x, classes: to_pixels(x, *normalisation) - 0.5,
         "normalisation": normalisation,
+        "heatmap": torch.rand(3, 12, 12, generator=g),
     }
     found = metrics.find_metric(name).measure(**{n: offers[n] for n in metrics.needs(metrics.find_metric(name))})
     return seen, found if isinstance(found, dict) else {"": found}
 
 
 @pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("name", [*OF_REGIONS, "gradient-sign", "gradient-sign-printed"])
+@pytest.mark.parametrize(
+    "name", [*OF_REGIONS, "gradient-sign", "gradient-sign-printed", "iauc:start=noise", "dauc:end=black"]
+)
 def test_a_network_is_shown_the_same_pixels(name: str, other: str) -> None:
     (usual, columns), (seen, found) = pictures(name, DEFAULT), pictures(name, NORMALISATIONS[other])
     assert len(usual) == len(seen) and columns.keys() == found.keys()
@@ -63,4 +66,4 @@ def test_a_network_is_shown_the_same_pixels(name: str, other: str) -> None:
 
 def test_every_metric_that_edits_pixels_asks_for_the_normalisation() -> None:
     asking = {name for name, metric in metrics.INDEX.items() if "normalisation" in metrics.needs(metric)}
-    assert asking == {*OF_REGIONS, "gradient-sign", "infidelity"}
+    assert asking == {*OF_REGIONS, "gradient-sign", "infidelity", "iauc", "dauc"}

@@ -13,6 +13,8 @@ PERTURBED = Maps(("relu", "resize", "min-max-epsilon"))
 RESIZED = ("resize",)
 ROWS = Option("rows", 8, "rows of pixels a step, 8 of 224 in the paper", least=1)
 TRACK = Option("track", "predicted", "the class whose probability is followed", choices=("predicted", "label"))
+BASELINES = ("blur", "zero", "black", "white", "mean", "noise")
+NOTHING = "a blur, zeros, which are the data's mean colour (both of RISE), black, white, the image's mean colour, noise"
 
 SQUARES = {
     "probability": Printing("p²", better="down", decimals=5),
@@ -41,8 +43,8 @@ INDEX: dict[str, Metric] = {
             Option(
                 "start",
                 "blur",
-                "what pixels are inserted into: the blurred image, or zeros, the mean colour (both of RISE)",
-                choices=("blur", "zero"),
+                f"what pixels are inserted into: {NOTHING}",
+                choices=BASELINES,
             ),
             Option(
                 "batch-norms",
@@ -68,7 +70,11 @@ INDEX: dict[str, Metric] = {
         asks="With the hottest pixels taken away first, how long does the network stay sure?",
         input=Input("resize"),
         maps=PERTURBED,
-        options=(ROWS, TRACK),
+        options=(
+            ROWS,
+            TRACK,
+            Option("end", "zero", f"what deleted pixels become: {NOTHING}", choices=BASELINES),
+        ),
         aliases={"deletion-auc": "", "deletion": ""},
         cost=steps,
     ),

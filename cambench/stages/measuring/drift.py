@@ -22,6 +22,7 @@ from cambench import maps, metrics, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
 from cambench.explainers import find_explainer
+from cambench.pixels import Normalisation
 from cambench.stages.images import make_view
 from cambench.stages.network import Loaded, Ready
 
@@ -51,7 +52,9 @@ def drifting_rows(
         for batch in eval_batches(work.dataset, view, batch_size=job.batch_size, chunks=todo, **network.source(work.place)):
             stack = torch.stack([raw[row] for row in batch.rows]).to(loaded.device)
             heatmap = maps.apply(stack, metric.maps.steps, (batch.image.shape[2], batch.image.shape[3]))
-            values = metric.measure(predict=network.logits, image=batch.image, heatmap=heatmap, label=batch.label)
+            offers = {"predict": network.logits, "image": batch.image, "heatmap": heatmap, "label": batch.label}
+            offers["generators"] = [seeds.generator(metric.draws, "row", row) for row in batch.rows]
+            values = metric.measure(**offers, normalisation=Normalisation(view.mean, view.std))
             yield {"row": np.array(batch.rows), metric.variants[0]: values.double().cpu().numpy()}
 
 
