@@ -34,6 +34,7 @@ ARGUMENTS: dict[str, str] = {
     "label": "(N,) int64, ground-truth class",
     "labels": "list of N tuples of classes, each of which is right",
     "heatmap": "(N,H,W) float32, after the metric's own map steps",
+    "explained": "(N,) int64, the class that the heatmap explains: the label, of several the one that scores highest",
     "mask": "(N,H,W) bool, ground-truth region of the label at the heatmap's resolution, or at the image's",
     "regions": "(N,H,W) int64 at the image's resolution: the class that each pixel shows, −1 none, −2 ignored",
     "box": "list of N lists of boxes in the pixels of the input",
@@ -160,10 +161,7 @@ def listed(names: Iterable[object], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class Value:
-    """A value over n images: value and standard error in the metric's unit, `interval` a 95 % bootstrap interval.
-
-    A single image has no spread: both are None.
-    """
+    """A value over n images, in the metric's unit; its standard error and 95 % bootstrap interval, None of one image."""
 
     value: float
     n: int

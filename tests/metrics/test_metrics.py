@@ -90,6 +90,7 @@ def test_metrics_ask_only_for_the_words_of_the_vocabulary() -> None:
         assert set(needs(metric)) <= set(ARGUMENTS), name
         assert metric.explains == ("heatmap" in needs(metric) and not metric.rows.pairs) <= bool(metric.maps.steps)
         assert metric.looks or not metric.maps.steps
+        assert not [n for n in metric.variants if any(m.startswith(f"{n}/") for m in metric.variants)], "rows are in groups"
         known = {*maps.STEPS, *maps.RESIZES, *([cue_localisation.DIFFERENCE] if metric.rows.pairs else [])}
         assert set(metric.maps.steps) <= known and metric.variants
     shown = ("predict", "image", "heatmap", "label", "generators", "normalisation")

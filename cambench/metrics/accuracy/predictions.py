@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cambench.vocabulary import NotFiniteError
+from cambench.vocabulary import CambenchError, NotFiniteError
 
 Predict = Callable[[Tensor], Tensor]
 """image (N,3,H,W) -> logits (N,C)."""
@@ -27,3 +27,13 @@ def checked(x: Tensor, what: str) -> Tensor:
             f"{what}: expected finite values, got NaN or infinity in {bad} of {len(x)} rows; check the weights."
         )
     return x
+
+
+def fitted(heatmap: Tensor, image: Tensor) -> Tensor:
+    """The heatmap (N,H,W) of images (N,3,H,W), on their device.
+
+    Raises: CambenchError for another shape, NotFiniteError where it is not finite.
+    """
+    if heatmap.shape != (len(image), *image.shape[2:]):
+        raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
+    return checked(heatmap, "heatmap").to(image.device)

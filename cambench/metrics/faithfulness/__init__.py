@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from cambench.metrics.entry import Input, Maps, Metric, Printing, Rows
+from cambench.metrics.faithfulness import beside
 from cambench.options import Option, inside
 
 local = inside(__name__)
@@ -205,4 +206,5 @@ INDEX: dict[str, Metric] = {
         aliases={"infidelity-small": "images=50,draws=100"},
         cost=lambda *, draws=1000, captum_draws=10: 2 * draws + captum_draws + 2,
     ),
+    **beside.INDEX,
 }

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from cambench.maps import widened
-from cambench.metrics.accuracy.predictions import Predict, checked
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.metrics.accuracy.predictions import Predict, checked, fitted
+from cambench.vocabulary import UsageError
 
 ROWS_A_STEP = 8
 Track = Literal["predicted", "label"]
@@ -63,11 +63,10 @@ def curve(predict: Predict, ends: tuple[Tensor, Tensor], heatmap: Tensor, label:
     Raises: CambenchError for shapes that do not fit, logits or heatmaps that are not finite.
     """
     (start, end), image, chunk = ends, ends[whole], way.chunk
-    if heatmap.shape != (len(image), *image.shape[2:]):
-        raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
+    heatmap = fitted(heatmap, image)
     logits = checked(torch.cat([widened(predict(part)) for part in torch.split(image, chunk)]), "logits of whole images")
     known = logits.argmax(1) if way.track == "predicted" else label.to(logits.device)
-    rank, steps, pixels = ranks(heatmap.to(image.device)), step_count(image.shape[2], way.rows), way.rows * image.shape[3]
+    rank, steps, pixels = ranks(heatmap), step_count(image.shape[2], way.rows), way.rows * image.shape[3]
     scores = logits.new_empty(len(image), steps)
     for rows, columns in pieces(len(image), steps, chunk):
         limit = (torch.arange(columns.start, columns.stop, device=rank.device) + (1 - whole)) * pixels

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from cambench.maps import gaussian_blur
-from cambench.metrics.accuracy.predictions import Predict, checked
+from cambench.metrics.accuracy.predictions import Predict, checked, fitted
 from cambench.metrics.faithfulness.perturbation import places
 from cambench.metrics.faithfulness.relative_probability import channel_mean
-from cambench.vocabulary import CambenchError
 
 PERCENT = (10, 30, 50, 70, 90)
 BLUR_SIZE, BLUR_SIGMA = 31, 15.0
@@ -37,10 +36,8 @@ def measure(
     (N,H,W), label (N,), N generators -> {"k": (N,) bool, "k-random": (N,) bool}. Ten forward passes an image.
     Raises: CambenchError for shapes that do not fit, heatmaps or logits that are not finite.
     """
-    if heatmap.shape != (len(image), *image.shape[2:]):
-        raise CambenchError(f"expected a heatmap (N,H,W) for images {tuple(image.shape)}, got {tuple(heatmap.shape)}.")
     filled = FILLS[fill](image)
-    salient = ranks(checked(heatmap, "heatmap").to(image.device))
+    salient = ranks(fitted(heatmap, image))
     hits = {}
     for k in percent:
         count = int(k * salient[0].numel() // 100)

@@ -64,6 +64,11 @@ class Work:
         stacks = [torch.cat(raw)] if len({m.shape for m in raw}) == 1 else raw
         return torch.cat([maps.apply(stack.to(device), metric.maps.steps, size) for stack in stacks])
 
+    def explained(self, rows: tuple[int, ...], device: str) -> Tensor:
+        """The classes (N,) that the heatmaps of the rows explain."""
+        assert self.heatmaps is not None
+        return torch.from_numpy(self.heatmaps.target[list(rows)]).long().to(device)
+
 
 def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iterator[Rows]:
     """Rows of a metric that looks at the network's input."""
@@ -82,6 +87,7 @@ def image_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Iter
         if metric.explains:
             shape = (batch.image.shape[2], batch.image.shape[3])
             offers["heatmap"] = work.applied(metric, batch.rows, shape, loaded.device)
+            offers["explained"] = work.explained(batch.rows, loaded.device)
         if "box" in wanted:
             offers["box"] = [
                 scaled_boxes(work.dataset, row, (batch.image.shape[2], batch.image.shape[3])) for row in batch.rows
