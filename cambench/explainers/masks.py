@@ -41,7 +41,7 @@ class Masks:
         """Σ_m w_m·M_m of each image: (N,M) -> (N,H,W), summed in the same order whatever the batch."""
         sums = torch.zeros_like(self.images[:, 0], dtype=weights.dtype)
         for n in range(len(sums)):
-            for m in torch.arange(self.count, device=weights.device).split(AT_ONCE):
+            for m in torch.split(torch.arange(self.count, device=weights.device), AT_ONCE):
                 sums[n] += torch.einsum("m,mhw->hw", weights[n, m], self.make(torch.full_like(m, n), m))
         return sums
 
@@ -62,7 +62,7 @@ def scores(masks: Masks, score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """
     total, device = len(masks.images) * masks.count, masks.images.device
     pieces = []
-    for pair in torch.arange(total, device=device).split(AT_ONCE):
+    for pair in torch.split(torch.arange(total, device=device), AT_ONCE):
         n, m = pair // masks.count, pair % masks.count
         pieces.append(score(masks.masked(n, m), n))
     every = torch.cat(pieces).view(len(masks.images), masks.count)
@@ -78,7 +78,7 @@ def score_cam(shown: ChannelMasks, scores: Tensor, whole: Tensor) -> Tensor:
     Source: Wang et al. 2020, eq. 3 to 5; what the increase is counted from changes nothing in the softmax. One mask a
     channel; of SS-CAM and IS-CAM several.
     """
-    increase = (scores - whole[:, None]).unflatten(1, (shown.activation.shape[1], -1)).mean(2)
+    increase = (scores - whole[:, None]).reshape(len(scores), shown.activation.shape[1], -1).mean(2)
     return weighted_sums(shown.activation, increase.softmax(1)[:, None])[:, 0]
 
 

@@ -86,13 +86,13 @@ def line(like: Tensor) -> Tensor:
 def finer(coarse: Tensor, like: Tensor) -> Tensor:
     """Bilinear, to the grid of `like`."""
     wide = conv_transpose2d(coarse.flatten(0, 1)[:, None], line(like), stride=2, padding=1)
-    return wide[:, 0].unflatten(0, coarse.shape[:2])[:, :, : like.shape[2], : like.shape[3]]
+    return wide[:, 0].reshape(*coarse.shape[:2], *wide.shape[2:])[:, :, : like.shape[2], : like.shape[3]]
 
 
 def coarser(x: Tensor) -> Tensor:
     """The transpose of `finer`."""
     small = conv2d(even(x, 0.0).flatten(0, 1)[:, None], line(x), stride=2, padding=1)
-    return small[:, 0].unflatten(0, x.shape[:2])
+    return small[:, 0].reshape(*x.shape[:2], *small.shape[2:])
 
 
 def solution(grids: list[Level], right: Tensor) -> Tensor:
