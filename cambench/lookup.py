@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from cambench.vocabulary import UsageError, listed
@@ -19,6 +20,17 @@ log = logging.getLogger("cambench.lookup")
 def canonical(name: str) -> str:
     """The kebab-case form of a name: `grad_cam` and `Grad-CAM` are `grad-cam`."""
     return name.strip().lower().replace("_", "-")
+
+
+def network_name(arch: str) -> str:
+    """What a network is called where there is little room, without where it comes from.
+
+    `torchvision:resnet50` resnet50, `python:pkg.vit:small` small, `python:pkg.vit:build` vit, `hf:models/vit` vit.
+    """
+    source, _, name = arch.rpartition(":")
+    if source.startswith("python:"):
+        return PurePosixPath(source.removeprefix("python:").replace(".", "/")).name if name in ("build", "make") else name
+    return PurePosixPath(name).name
 
 
 MOST = 120

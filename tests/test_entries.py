@@ -11,6 +11,7 @@ from torch import Tensor
 from cambench.data import DatasetEntry
 from cambench.explainers import INDEX as EXPLAINERS
 from cambench.explainers.entry import Around, Explainer
+from cambench.lookup import network_name
 from cambench.metrics import INDEX as METRICS
 from cambench.metrics.entry import Maps, Metric, Printing, Rows, workable
 from cambench.options import Option
@@ -94,3 +95,15 @@ def test_every_metric_that_is_built_in_can_work() -> None:
         Explainer(
             rule=entry.rule.__wrapped__, space=entry.space, layer=entry.layer, hiding=entry.hiding, summary="s", source="s"
         )
+
+
+def test_a_network_has_a_short_name() -> None:
+    names = {
+        "torchvision:resnet50": "resnet50",
+        "resnet8": "resnet8",
+        "python:pkg.vit:build": "vit",
+        "python:pkg.vit:small": "small",
+        "timm:vit_small": "vit_small",
+        "hf:models/google/vit": "vit",
+    }
+    assert {arch: network_name(arch) for arch in names} == names

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from cambench.lookup import canonical
+from cambench.lookup import canonical, network_name
 from cambench.recipes.tables import Line, Select, TableRecipe
 
 EPISODE = "episode"
@@ -67,7 +67,7 @@ def replaced(
     names = {canonical(name): others.get(canonical(name), dataset) for name in datasets(recipe)}
     names |= {canonical(name): metric for name, metric in recipe.cheaper.items()}
     if arch:
-        names |= {canonical(s.arch.removeprefix("torchvision:")): arch for s in selects(recipe) if s.arch}
+        names |= {canonical(s.arch.removeprefix("torchvision:")): network_name(arch) for s in selects(recipe) if s.arch}
     return names
 
 

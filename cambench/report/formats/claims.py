@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cambench.lookup import network_name
 from cambench.metrics.hierarchical import Interval
 from cambench.recipes.claims import Claim
 from cambench.report.claims.records import Where
@@ -44,9 +45,7 @@ def section(judgements: Sequence[Judgement]) -> Claims | None:
 
 def network(where: Where) -> str:
     """The architecture, short, and of an explanation the method that it was trained by."""
-    module, _, function = where.arch.rpartition(":")
-    arch = where.arch if not module else module.rpartition(".")[2] if function in ("build", "make") else function
-    return " ".join(filter(None, (arch, where.method)))
+    return " ".join(filter(None, (network_name(where.arch), where.method)))
 
 
 def place(judgement: Judgement) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cambench.data.index import INDEX
+from cambench.lookup import network_name
 from cambench.report.tables.measure import listed
 from cambench.store.runs import RunInfo
 from cambench.vocabulary import number_of
@@ -58,7 +59,7 @@ def of_dataset(runs: Sequence[RunInfo]) -> Trained:
         repeated = f"{number_of(len(seeds), 'seed')}: {listed(seeds)}"
         wrong = [f"seed {run.seed}: {sentence}" for run in own for sentence in run.warnings]
         methods.append(Method(name, str(own[0].recipe.get("summary", "")), repeated, wrong))
-    first, archs = runs[0], sorted({run.arch.partition(":")[2] or run.arch for run in runs})
+    first, archs = runs[0], sorted({network_name(run.arch) for run in runs})
     classes, images = len(first.class_names or ()), first.data.get("images", 0)
     return Trained(
         first.dataset,

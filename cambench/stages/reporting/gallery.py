@@ -13,6 +13,7 @@ import torch
 from cambench import maps
 from cambench.data.regions import boxes_in_view
 from cambench.data.views import in_words
+from cambench.lookup import network_name
 from cambench.pixels import Normalisation
 from cambench.report.formats.html import Gallery, GalleryRow, Prediction
 from cambench.report.tables.varied import labelled, varied
@@ -136,8 +137,7 @@ def labelled_runs(runs: Sequence[Run]) -> list[tuple[Run, str]]:
         for same in alike.values()
         for run, differ in zip(same, varied([run.info.recipe for run in same]), strict=True)
     }
-    archs = {run.name: run.info.arch.removeprefix("torchvision:").removeprefix("python:") for run in runs}
-    return [(run, f"{labelled(run.info.method, words[run.name])} {archs[run.name]}") for run in runs]
+    return [(run, f"{labelled(run.info.method, words[run.name])} {network_name(run.info.arch)}") for run in runs]
 
 
 def first_seeds(every: Sequence[Shown]) -> list[Shown]:

@@ -21,6 +21,7 @@ from cambench.data.regions import has_region, region_source, regions_in_view, wi
 from cambench.data.views import View, in_words
 from cambench.explainers import Explainer
 from cambench.geometry import Windows, resample
+from cambench.lookup import network_name
 from cambench.pixels import to_pixels
 from cambench.report import Table
 from cambench.report.figures.panels import Row, panels
@@ -116,8 +117,7 @@ def labelled(scenes: Sequence[Scene]) -> tuple[list[Scene], str]:
     names = []
     for shown in scenes:
         info = shown.loaded.run.info
-        arch = info.arch.removeprefix("torchvision:").removeprefix("python:")
-        names.append(f"{info.method} {arch} s{info.seed} {shown.ready.entry.name}")
+        names.append(f"{info.method} {network_name(info.arch)} s{info.seed} {shown.ready.entry.name}")
     short, shared = without_common(names)
     return [replace(shown, label=short[name]) for shown, name in zip(scenes, names, strict=True)], shared
 
