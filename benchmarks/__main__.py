@@ -1,5 +1,5 @@
-"""`python -m benchmarks [NAME…]`: explain, insertion, heatmaps, cgc-step, training-steps, costs, loader, boxes,
-augment, startup; all without a name.
+"""`python -m benchmarks [NAME…]`: explain, insertion, masks, heatmaps, cgc-step, training-steps, costs, loader,
+boxes, augment, startup; all without a name.
 
 `python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name.
 """
@@ -19,6 +19,7 @@ from cambench.models import keep_heap
 BENCHMARKS = (
     "explain",
     "insertion",
+    "masks",
     "heatmaps",
     "cgc-step",
     "training-steps",

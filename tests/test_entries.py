@@ -76,8 +76,12 @@ def test_a_metric_that_cannot_work_is_refused_when_it_is_made(facts: dict[str, A
         ({"rule": lambda activation: activation}, "a rule of 2 arguments in the space layer, got 1"),
         ({"space": "head"}, "a rule of 3 arguments in the space head, got 2"),
         ({"space": "network"}, "layer.prepare in the space network alone, got network"),
-        ({"space": "pixels"}, "space layer, head, input, masked, control, network, latent, got pixels"),
+        (
+            {"space": "pixels"},
+            "space layer, head, input, input-and-layer, masked, search, control, network, latent, got pixels",
+        ),
         ({"space": "masked"}, "something hidden in the space masked alone, got masked"),
+        ({"relu": of_masks}, "ReLUs of its own in a gradient at the images alone, got layer"),
         ({"around": Around(max)}, "points around the image in the space input, got layer"),
         ({"space": "input", "closed": "mean"}, "a closed form in the space layer, got input"),
     ],

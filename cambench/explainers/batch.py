@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from cambench.explainers import Explainer, find_explainer
 from cambench.explainers.entry import Prepared
-from cambench.explainers.explanation import Explanation, Query, answer, every_class, predict
+from cambench.explainers.explanation import Explanation, Query, answer, every_class
+from cambench.explainers.forward import predict
 from cambench.explainers.gradients import input_gradient
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
 from cambench.targets import ClassSets, coefficients

@@ -12,7 +12,7 @@ from cambench.options import Entry, Function
 if TYPE_CHECKING:
     from torch import Tensor
 
-Space = Literal["layer", "head", "input", "masked", "control", "network", "latent"]
+Space = Literal["layer", "head", "input", "input-and-layer", "masked", "search", "control", "network", "latent"]
 
 
 class Prepared:
@@ -72,17 +72,21 @@ class Explainer(Entry):
     layer: Layer = Layer()
     around: Around | None = None
     hiding: Hiding | None = None
+    relu: Callable[..., Tensor] | None = None
+    """(whether a ReLU was open, gradient of its output) -> gradient of its input, in the place of its own derivative."""
 
     @property
     def at_layer(self) -> bool:
         """Whether it looks at a layer, which a command may name."""
-        return self.space != "input" and (self.hiding is None or self.hiding.layer)
+        return self.space not in ("input", "search") and (self.hiding is None or self.hiding.layer)
 
     def facts(self) -> Iterator[tuple[bool, str]]:
         """As `Entry.facts`; a rule that is named by its place is not imported for it."""
         yield self.space in get_args(Space), f"space {', '.join(get_args(Space))}, got {self.space}"
         prepared = self.layer.prepare is not None
         yield prepared == (self.space == "network"), f"layer.prepare in the space network alone, got {self.space}"
+        of_pixels = self.space == "input-and-layer" or (self.space == "input" and self.around is None)
+        yield self.relu is None or of_pixels, f"ReLUs of its own in a gradient at the images alone, got {self.space}"
         yield self.around is None or self.space == "input", f"points around the image in the space input, got {self.space}"
         hides = self.hiding is not None
         yield hides == (self.space == "masked"), f"something hidden in the space masked alone, got {self.space}"

@@ -7,24 +7,23 @@ Any other head: only the head is differentiated, the trunk runs without a graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cambench.explainers import find_explainer
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.entry import Explainer, Prepared, Space
+from cambench.explainers.forward import named, predict
 from cambench.explainers.gradients import differentiated, input_gradient
-from cambench.explainers.masks import scores
 from cambench.explainers.probe import Probe, evaluating, frozen
-from cambench.explainers.probing.outputs import logits_of
+from cambench.explainers.rectifiers import rectifying
+from cambench.explainers.tried import of_masked, of_search
 from cambench.maps import widened
-from cambench.targets import ClassSets, coefficients, find_target, scalar
-from cambench.vocabulary import NotFiniteError, UsageError
-
-PRECISIONS = {"float32": False, "bf16": True}
+from cambench.targets import ClassSets, coefficients, find_target
+from cambench.vocabulary import UsageError
 
 
 @dataclass(frozen=True)
@@ -130,10 +129,23 @@ def of_input(model: nn.Module, images: Tensor, query: Query, classes: Tensor | N
     """rule(images (N,3,H,W), gradient (N,3,H,W)): a whole backward pass, without gradients of parameters."""
     if query.explainer.around is not None:
         return of_points(model, images, query, classes)
-    with torch.enable_grad(), frozen(model):
-        forward, v = partial(predict, model, precision=query.precision), partial(query.coefficients, classes=classes)
+    gradient, logits = pixel_gradient(model, images, query, classes)
+    return query.explainer.rule(widened(images), gradient), logits
+
+
+def pixel_gradient(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """∂S/∂x (N,3,H,W), through ReLUs as the explainer has them pass it, and the logits."""
+    forward, v = partial(predict, model, precision=query.precision), partial(query.coefficients, classes=classes)
+    with torch.enable_grad(), frozen(model), rectifying(query.explainer.relu, query.explainer.name):
         gradient, logits = input_gradient(forward, images, v)
-    return query.explainer.rule(widened(images), widened(gradient)), logits
+    return widened(gradient), logits
+
+
+def of_both(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(gradient of the input (N,3,H,W), Grad-CAM's raw map at the layer (N,h,w)), of the same target."""
+    cam, logits = of_layer(model, images, replace(query, explainer=find_explainer("grad-cam")), classes)
+    gradient, _ = pixel_gradient(model, images, query, logits.argmax(1) if classes is None else classes)
+    return query.explainer.rule(gradient, cam), logits
 
 
 def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -155,35 +167,13 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
         return around.pool(rule(widened(images), widened(g)) for g in gradients), logits
 
 
-def of_masked(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-    """rule(masks, scores of the masked images (N,M), scores of the images (N,)): forward passes alone, without a graph.
-
-    The scores are those of one S: the image's classes, and its coefficients v of a contrast, as in `of_points`.
-    Raises: UsageError for a network in train mode, whose batch norms would mix the masked images.
-    """
-    hiding, forward = query.explainer.hiding, partial(predict, model, precision=query.precision)
-    if query.training:
-        raise UsageError(f"{query.explainer.name}: expected a network in eval mode, got one in train mode.")
-    assert hiding is not None
-    with torch.no_grad():
-        if hiding.layer:
-            with Probe(model, named(query.layer)) as probe:
-                logits = forward(images)
-                masks = hiding.masks(images, probe.activation.detach())
-        else:
-            logits, masks = forward(images), hiding.masks(images)
-        explained = logits.argmax(1) if classes is None else classes.to(logits.device).long()
-        v = query.coefficients(logits, explained)
-        score = partial(scalar, name=query.target)
-        of_masks = scores(masks, lambda shown, n: score(forward(shown), v=v[n], classes=explained[n]))
-        return query.explainer.rule(masks, of_masks, score(logits, v=v, classes=explained)), logits
-
-
 SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Tensor, Tensor]]] = {
     "layer": of_layer,
     "head": of_head,
     "input": of_input,
+    "input-and-layer": of_both,
     "masked": of_masked,
+    "search": of_search,
     "control": of_control,
     "latent": of_latent,
     "network": of_network,
@@ -238,27 +228,3 @@ def weighing(query: Query, head: nn.Linear, activation: Tensor) -> tuple[Tensor,
     bias = weights.new_zeros(len(weights)) if head.bias is None else widened(head.bias.detach())
     parts = {"mean": cells, "channel-mean": cells * activation.shape[1]}
     return weights / parts.get(query.explainer.closed or "", 1), bias
-
-
-def predict(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> Tensor:
-    """Logits (N,C) in at least float32; `bf16` runs the model under autocast.
-
-    Raises: UsageError for an unknown precision or an output that is not (N,C), NotFiniteError where it is not finite.
-    """
-    if precision not in PRECISIONS:
-        raise UsageError(f"expected precision {' or '.join(PRECISIONS)}, got {precision!r}.")
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
-        logits = logits_of(model(images))
-    if not bool(torch.isfinite(logits).all()):
-        bad = int((~torch.isfinite(logits)).any(1).sum())
-        raise NotFiniteError(
-            f"expected finite logits, got NaN or infinity for {bad} of {len(logits)} images; check the weights."
-        )
-    return widened(logits)
-
-
-def named(layer: str | None) -> str:
-    """The layer's name. Raises: UsageError where an explainer of a layer is asked without one."""
-    if layer is None:
-        raise UsageError("this explainer needs a layer; name one, or let default_layer choose.")
-    return layer

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from cambench.explainers.explanation import Query, answer, every_class, named, predict
+from cambench.explainers.explanation import Query, answer, every_class
+from cambench.explainers.forward import named, predict
 from cambench.explainers.probe import Probe, evaluating
 
 

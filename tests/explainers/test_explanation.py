@@ -19,7 +19,7 @@ from cambench.vocabulary import CambenchError, UsageError
 LAYER_EXPLAINERS = ["grad-cam", "hires-cam", "cam"]
 HEADS = ["gap-linear", "inplace-relu", "residual", "two-layers", "max", "norm"]
 PAIRS = [("cam", "gap-linear"), *((name, head) for name in ("grad-cam", "hires-cam", twin.MEAN) for head in HEADS)]
-SMALLER = {"rise": "rise:masks=70", "ss-cam": "ss-cam:samples=2"}
+SMALLER = {"rise": "rise:masks=70", "ss-cam": "ss-cam:samples=2", "extremal-perturbation": "extremal-perturbation:steps=3"}
 """What asks about thousands of masked images."""
 TARGETS = ["logit", "weighted", "probability", "mean", "max", "versus:second", "reconstructed"]
 

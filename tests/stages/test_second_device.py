@@ -32,6 +32,7 @@ SMALLER = {
     "rise": "rise:masks=8",
     "ss-cam": "ss-cam:samples=1",
     "is-cam": "is-cam:samples=1",
+    "extremal-perturbation": "extremal-perturbation:steps=2",
 }
 """What takes a thousand draws, or more images than there are."""
 FITTING = ("cfce", "ce", "calm-em", "acol", "bce", "segment-frozen")

@@ -1,4 +1,4 @@
-"""The network's answers about masked images: no gradient anywhere, many forward passes."""
+"""The network's answers about masked images: many forward passes, and a gradient only in the search for a mask."""
 
 from __future__ import annotations
 
@@ -97,5 +97,17 @@ INDEX: dict[str, Explainer] = {
             Option("p", 0.5, "probability that a cell shows the image", least=0.001, most=1.0),
         ),
         cost=lambda *, masks=8000: masks + 1,
+    ),
+    "extremal-perturbation": Explainer(
+        local("extremal:extremal_perturbation"),
+        "search",
+        unit="none",
+        summary="the smooth mask of a given area, blurred outside, that keeps the score highest, found by gradient descent",
+        source="Fong et al. 2019, eq. 2–9; the bumps' width and the step size are ours",
+        options=(
+            Option("area", 0.1, "share of the image that the mask shows", least=0.0, most=1.0),
+            Option("steps", 800, "steps of the descent, each a forward and a backward pass", least=1),
+        ),
+        cost=lambda *, steps=800: 3 * steps + 1,
     ),
 }

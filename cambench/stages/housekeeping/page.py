@@ -35,6 +35,7 @@ def own(entry: Entry) -> dict[str, Any]:
     assert isinstance(entry, Explainer)
     around = [] if entry.around is None else [entry.around.points, entry.around.pool]
     around += [] if entry.hiding is None else [entry.hiding.masks]
+    around += [] if entry.relu is None else [entry.relu]
     return {"space": entry.space, "unit": entry.unit, "formula": formula(entry.rule, *around)}
 
 
