@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cambench.stages.reproducing.states import rows
 from cambench.store.jobs import JobState, at_work, enqueue, folder, forget, read_state, read_states, write_state
 from cambench.vocabulary import CambenchError, StoppedError
 
@@ -16,6 +18,7 @@ JOB = JobState(key="ab12", title="train ce", launcher="local", owner="ab12")
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from cambench.stages.reproducing.states import rows
 from cambench.store.jobs import JobState, at_work
 with at_work(Path(sys.argv[1]), JobState(key="ab12", title="train ce", launcher="local", owner="ab12")):
     print("running", flush=True)
@@ -40,6 +43,17 @@ def test_a_job_is_running_only_while_somebody_is_at_it(tmp_path: Path) -> None:
     with at_work(tmp_path, JOB):
         pass
     assert facts(tmp_path) == ("finished", 2, "")
+
+
+def test_a_clock_that_goes_back_is_no_negative_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([5e8, 4e8, 3e8, 2e8, 1e8])
+    monkeypatch.setattr(time, "time", lambda: next(ticks))
+    with at_work(tmp_path, JOB):
+        assert read_state(tmp_path, "ab12") is not None
+    assert facts(tmp_path) == ("finished", 1, "")
+    ((row,), state) = rows(tmp_path), read_state(tmp_path, "ab12")
+    assert state is not None and (state.began, state.ended) == (5e8, 4e8)
+    assert row["took"] == "0 s" and row["state"] == "finished"
 
 
 def test_an_error_is_the_reason_and_an_interrupt_is_none(tmp_path: Path) -> None:
