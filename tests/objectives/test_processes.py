@@ -22,8 +22,9 @@ from cambench.models.global_norm import globalised
 from cambench.objectives import INDEX, make
 from cambench.objectives.shares import Share, layout
 from cambench.recipes.load import METHODS, word
-from cambench.stages.training.lessons import positions
+from cambench.stages.training.lessons import Phase, positions
 from cambench.stages.training.loop import Loop, learning
+from cambench.store.runs import Run
 from cambench.vocabulary import Batch
 
 N, OTHERS = 7, 5
@@ -33,6 +34,8 @@ SIMPLE = ("ce", "cfce", "calm-em", "acol", "bce")
 """Methods whose loss is of single images and that draw nothing: a pass of them is what a process computes."""
 COUPLED = ("cgc", "cgc-semi", "exconb", "spg", "cutmix")
 """Methods whose images depend on one another: what a pass is of must not depend on the processes."""
+ADAM = {"name": "adam", "lr": 1e-3, "clip": 1.0}
+"""Of synthbirds' recipes."""
 SETTINGS = {"cgc": {"group": 4}, "cgc-semi": {"group": 3}, "cutmix": {"probability": 1.0}, "corm": {"probability": 1.0}}
 Result = dict[str, Tensor]
 
@@ -152,6 +155,42 @@ def test_a_step_on_two_processes_is_that_of_one(method: str, norms: str, walks: 
             scale = float(value.abs().max().clamp(min=1e-3))
             assert float((member[name] - value).abs().max()) <= 1e-6 * scale, name
     assert all(torch.equal(pair[0][name], pair[1][name]) for name in alone)
+
+
+def epoch(norms: str, folder: Path) -> Result:
+    """The weights after an epoch of Adam from random ones, each batch another. norms: as of `step`."""
+    made = case("ce")
+    network = deepcopy(made.network)
+    model = globalised(network.model) if norms == "global" else network.model
+    recipe = made.recipe.model_copy(update={"optimizer": made.recipe.optimizer.model_copy(update=ADAM)})
+    loop = Loop(Run(folder / f"{norms}-{processes.rank()}-of-{processes.count()}"), recipe, network, seed=0)
+    phase = Phase(make("ce", {})[1], SimpleNamespace(seed=0, steps=8))  # type: ignore[arg-type]
+    with learning(model, False):
+        for module in model.modules():
+            if norms == "frozen" and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        for i in range(phase.lessons.steps):
+            views = {name: noise(images.shape, f"{name} {i}") for name, images in made.batch.views.items()}
+            batch = replace(made.batch, views=views, label=(torch.arange(N) + i) % 3)
+            loop.learn(phase, here(batch, 1), {}, 0, i)
+    return dict(model.state_dict())
+
+
+def epochs(folder: Path) -> dict[str, Result]:
+    """With frozen batch norms, and with global ones."""
+    return {norms: epoch(norms, folder) for norms in ("frozen", "global")}
+
+
+def test_an_epoch_on_two_processes_ends_where_that_of_one_does(tmp_path: Path) -> None:
+    """In double precision: what differs in single precision is rounding that Adam's first steps enlarge, not another sum."""
+    case("ce")
+    alone, (first, second) = epochs(tmp_path), together(tmp_path / "pair", epochs, tmp_path)
+    for norms, weights in alone.items():
+        begun = case("ce").network.model.state_dict()
+        assert max(float((weights[name] - begun[name]).abs().max()) for name in begun) > 1e-3, "it has learnt"
+        for name, value in weights.items():
+            assert torch.equal(first[norms][name], second[norms][name]), name
+            assert float((first[norms][name] - value).abs().max()) <= 1e-10, f"{norms} {name}"
 
 
 def few() -> Result:
