@@ -39,8 +39,9 @@ FAULTS: dict[str, Callable[[], BaseException]] = {
     "disk full": refusing(errno.ENOSPC),
     "disk broken": refusing(errno.EIO),
     "answer lost": refusing(errno.ESTALE),
+    "interrupted": KeyboardInterrupt,
 }
-"""`answer lost`: a rename over NFS that was done, of which the client hears that it failed."""
+"""`answer lost`: a rename over NFS that was done, of which the client hears that it failed. `interrupted`: by Ctrl-C."""
 
 
 @contextmanager

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
-import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from data.miniatures import own_folder
 from dying import FAULTS, Killed, artefacts, failing
-from own import SMALL
+from verbs import VERBS, begin, fresh, job
 
-from cambench.stages.housekeeping import packs
-from cambench.stages.measuring import works
-from cambench.stages.measuring.explain import ExplainJob
-from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.housekeeping.catalogue import row_of
 from cambench.stages.training.stopping import terminations
-from cambench.stages.training.train import TrainJob, train
+from cambench.stages.training.train import train
 from cambench.stages.workplace import Place
 from cambench.store.runs import read_runs
 from cambench.vocabulary import CambenchError, StoppedError, hidden
@@ -30,43 +27,10 @@ MOMENTS = int(os.environ.get("MOMENTS", "3"))
 """At how many changes of each verb each fault befalls it; by hand, MOMENTS=1000 for every one."""
 
 
-def job(place: Place) -> TrainJob:
-    """Two small epochs."""
-    return TrainJob("ce", f"folder:{place.data / 'mine'}", "resnet8", overrides=[*SMALL[:2], "train.epochs=2", SMALL[3]])
-
-
-def sent(place: Place) -> None:
-    """A run is packed, and unpacked over nothing and over itself with fewer epochs."""
-    shutil.rmtree(place.results / "pack", ignore_errors=True)
-    packs.pack(read_runs(place.results)[0].name, place.results / "pack", place.results)
-    packs.unpack(place.results / "pack", place.results / "there")
-
-
-VERBS: dict[str, Callable[[Place], Any]] = {
-    "train": lambda place: train(job(place), place),
-    "explain": lambda place: works.explain_all(works.Works([]), [ExplainJob(batch_size=2)], place),
-    "eval": lambda place: works.evaluate_all(works.Works([]), [EvalJob("iauc", batch_size=2)], place),
-    "eval --again": lambda place: works.evaluate_all(works.Works([], again=True), [EvalJob("top1", batch_size=2)], place),
-    "pack, unpack": sent,
-}
-
-
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Images, and a finished run that nobody writes to."""
-    root = tmp_path_factory.mktemp("begun")
-    own_folder(root / "mine", parts=("train", "val"))
-    place = Place(root, root / "results", "cpu")
-    train(job(place), place)
-    return place
-
-
-def fresh(verb: str, begun: Place, folder: Path) -> Place:
-    """A results root in which the verb has not begun."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if verb != "train":
-        shutil.copytree(begun.results, folder)
-    return Place(begun.data, folder, "cpu")
+    return begin(tmp_path_factory.mktemp("begun"))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -91,11 +55,36 @@ def test_a_fault_changes_nothing_in_the_end(
         assert artefacts(place.results) == whole, f"{fault} at change {moment} of {count}"
 
 
+@pytest.mark.parametrize("verb", ["train", "explain", "eval"])
+def test_a_clock_that_jumps_changes_nothing(
+    verb: str, begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed half-way, gone on with where every file is of a year to come and the clock of 1970 goes backwards."""
+    monkeypatch.setattr("cambench.stages.measuring.explain.CHUNK", 4)
+    monkeypatch.setattr("cambench.stages.measuring.rows.COMMIT", 4)
+    act, place = VERBS[verb], fresh(verb, begun, tmp_path / "results")
+    with failing(0, "killed", monkeypatch) as changes:
+        act(place)
+    whole, place = artefacts(place.results), fresh(verb, begun, tmp_path / "results")
+    with failing(len(changes) // 2, "killed", monkeypatch):
+        befallen(act, place)
+    for n, file in enumerate(sorted(place.results.rglob("*"), reverse=True)):
+        os.utime(file, (4e9 - n, 4e9 - n))
+    ticks = itertools.count(10**6, -1)
+    monkeypatch.setattr(time, "time", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "time_ns", lambda: next(ticks) * 10**9)
+    act(place)
+    assert artefacts(place.results) == whole
+    (run,) = read_runs(place.results)
+    assert all(line["seconds"] >= 0 for line in run.log())
+    assert row_of(run)["state"].startswith("finished")
+
+
 def befallen(act: Callable[[Place], Any], place: Place) -> None:
     """A verb that a fault befalls, or that does not heed it (a lock file that stays); what is said of it is said well."""
     try:
         act(place)
-    except Killed:
+    except (Killed, KeyboardInterrupt):
         pass
     except CambenchError as e:
         assert "free some space" in str(e)
