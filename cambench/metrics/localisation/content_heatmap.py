@@ -12,9 +12,9 @@ from cambench.vocabulary import CambenchError
 def measure(heatmap: Tensor, mask: Tensor) -> Tensor:
     """CH = Σ_p mask_p·M_p / Σ_p M_p.
 
-    Source: CGC §4, authors' code. heatmap (N,H,W), non-negative, after the index entry's steps; mask (N,H,W) bool at the
-    same resolution -> (N,) fractions in float64. A heatmap that was zero is uniform after `sum-to-one-epsilon` and counts
-    with the mask's share of the area.
+    Source: CGC §4, authors' code; the energy-based pointing game of Wang et al. 2020 (Score-CAM) is this fraction, too.
+    heatmap (N,H,W), non-negative, after the index entry's steps; mask (N,H,W) bool at the same resolution -> (N,) fractions
+    in float64. A heatmap that was zero is uniform after `sum-to-one-epsilon` and counts with the mask's share of the area.
     Raises: CambenchError for shapes that differ, or heatmaps that are not finite or have no positive mass.
     """
     same_shape(heatmap, mask, "content heatmap")

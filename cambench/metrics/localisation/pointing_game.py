@@ -18,7 +18,7 @@ def measure(heatmap: Tensor, mask: Tensor, *, tolerance: float = TOLERANCE) -> T
 
     Source: Zhang et al. 2018, §4.1. The mask is the union of the class's boxes, so that any of several objects is hit. Of n
     equally high pixels each counts 1/n, which the paper leaves open: a constant map scores the share of the picture that is
-    on an object or near one. The paper means hits over the images of each class, then over classes; here all images count
+    on an object or near one. The paper takes the mean over each class's images, then over classes; here all images count
     alike. heatmap (N,H,W), signed, mask (N,H,W) bool, at the resolution of the annotation -> (N,) float64 in 0..1; a mask
     without a pixel is never hit.
     Raises: CambenchError for shapes that differ, or heatmaps that are not finite.
