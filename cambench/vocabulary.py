@@ -45,6 +45,7 @@ ARGUMENTS: dict[str, str] = {
     "features": "function: image (N,3,H,W) -> what the linear classifier is fed with (N,d) float32",
     "centroids": "mean features of each class over all images of the split, and how far they lie apart",
     "differentiate": "function: image (N,3,H,W), classes (N,) -> ∂S/∂image (N,3,H,W) of the job's target",
+    "randomised": "function: image (N,3,H,W), classes (N,), count, cascading -> raw maps (N,1+blocks,h,w), its own first",
     "generator": "torch.Generator on the CPU, seeded for this batch",
     "normalisation": "mean and std (3 numbers each) with which pixels of [0,1] became the input",
     "generators": "list of N torch.Generators on the CPU, each seeded for its image, whatever the batch",

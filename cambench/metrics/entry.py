@@ -18,7 +18,7 @@ Names = tuple[str, ...] | Callable[..., tuple[str, ...]]
 ANY, NONE = "any", "none"
 MODES = ("official", "correct")
 """How annotated boxes become pixels (`localisation.boxes`)."""
-MAPS = {"heatmap", "explain", "class_maps", "differentiate"}
+MAPS = {"heatmap", "explain", "class_maps", "differentiate", "randomised"}
 """Arguments that come from an explainer."""
 
 
@@ -177,7 +177,7 @@ class Metric(Entry):
     @property
     def targeted(self) -> bool:
         """Whether the value depends on the target that is explained."""
-        return bool({"heatmap", "explain", "differentiate"} & set(needs(self)))
+        return bool((MAPS - {"class_maps"}) & set(needs(self)))
 
 
 def workable(metric: Metric) -> Iterator[tuple[bool, str]]:

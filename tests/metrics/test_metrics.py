@@ -111,6 +111,8 @@ def test_directions_and_protocol_constants() -> None:
         "infidelity",
         "average-drop",
         "complexity",
+        "sensitivity-max",
+        "randomisation",
     }
     assert {n for n, m in INDEX.items() if m.printing.better == "down"} == lower
     assert (INDEX["ch"].input, INDEX["ch"].variants) == (Input("full", 2.0), ("official", "correct"))

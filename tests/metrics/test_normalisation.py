@@ -66,4 +66,4 @@ def test_a_network_is_shown_the_same_pixels(name: str, other: str) -> None:
 
 def test_every_metric_that_edits_pixels_asks_for_the_normalisation() -> None:
     asking = {name for name, metric in metrics.INDEX.items() if "normalisation" in metrics.needs(metric)}
-    assert asking == {*OF_REGIONS, "gradient-sign", "infidelity", "iauc", "dauc", "road"}
+    assert asking == {*OF_REGIONS, "gradient-sign", "infidelity", "iauc", "dauc", "road", "sensitivity-max"}

@@ -169,7 +169,7 @@ def takes(function: Callable[..., Any], option: Option) -> bool:
 @pytest.mark.parametrize("name", metrics.INDEX)
 def test_a_metric_looks_at_maps_as_its_arguments_say(name: str) -> None:
     metric = metrics.INDEX[name]
-    asked = {"heatmap", "explain", "class_maps", "differentiate"} & set(needs(metric))
+    asked = {"heatmap", "explain", "class_maps", "differentiate", "randomised"} & set(needs(metric))
     assert (metric.maps.explainer != NONE) == bool(asked)
     assert metric.passes >= 1 and metric.printing.headline in ("", *metric.variants)
 

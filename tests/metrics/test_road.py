@@ -53,7 +53,7 @@ def test_road_matches_its_twin(of: str) -> None:
             shown = twin.imputed(asked["image"][i].numpy(), gone)
             for c, y, x in np.ndindex(3, H, W):
                 shown[c, y, x] += gone[y, x] * 0.01 / NORMALISATION.std[c] * float(noise[c, y, x])
-            p = torch.softmax(net(torch.from_numpy(shown)[None])[0], 0)
+            p = torch.softmax(net(torch.from_numpy(shown)[None])[0].detach(), 0)
             scores[name] = float(p[known]) if of == "probability" else float(int(p.argmax()) == known)
         assert [float(columns[name][i]) for name in names] == pytest.approx([scores[name] for name in names], rel=1e-6)
         morf, lerf = (sum(scores[f"{k}/{order}"] for k in (10, 50, 90)) / 3 for order in ("morf", "lerf"))

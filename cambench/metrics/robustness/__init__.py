@@ -1,4 +1,4 @@
-"""How much does a heatmap change when the picture does?"""
+"""How much does a heatmap change when the picture, or the network, does?"""
 
 from __future__ import annotations
 
@@ -26,5 +26,44 @@ INDEX: dict[str, Metric] = {
             ),
         ),
         cost=4,
-    )
+    ),
+    "sensitivity-max": Metric(
+        local("sensitivity_max:measure"),
+        Printing("ratio", better="down", decimals=3),
+        summary="how far the heatmap moves at most where the image is disturbed a little, as a share of its own length",
+        source="Yeh et al. 2019, Definition 3; divided by the map's length as in its reference code",
+        asks="How much does the heatmap change when the picture is disturbed a little?",
+        maps=Maps(),
+        rows=Rows(leaves_out="map zero everywhere"),
+        options=(
+            Option("samples", 50, "random disturbances an image (reference code)", least=1),
+            Option("radius", 0.2, "the largest disturbance, in pixels of [0,1] (reference code)", least=0.0),
+        ),
+        aliases={"max-sensitivity": ""},
+        cost=lambda *, samples=50: 1 + samples,
+    ),
+    "randomisation": Metric(
+        local("randomisation:measure"),
+        Printing("similarity", better="down", decimals=3),
+        summary="how alike the heatmaps of the network and of the network with randomised layers are, mean over the layers",
+        source="Adebayo et al. 2018, §4",
+        asks="Does the heatmap stay as it is when the network forgets what it learned?",
+        maps=Maps(),
+        rows=Rows(
+            local("randomisation:VARIANTS"),
+            leaves_out="map the same everywhere",
+            tallies=("randomised maps that are the same everywhere",),
+        ),
+        options=(
+            Option(
+                "mode",
+                "cascading",
+                "layers are randomised from the output down and stay so, or independently, one block at a time",
+                choices=("cascading", "independent"),
+            ),
+            Option("blocks", 10, "blocks of consecutive layers that are randomised together, our choice", least=1),
+        ),
+        aliases={"randomization": "", "sanity-check": ""},
+        cost=lambda *, blocks=10: 1 + blocks,
+    ),
 }

@@ -25,6 +25,7 @@ from cambench.pixels import Normalisation
 from cambench.stages import workplace
 from cambench.stages.images import make_view
 from cambench.stages.measuring.masks import mask_batches
+from cambench.stages.measuring.randomised import randomised_maps
 from cambench.stages.memory import Fitting
 from cambench.stages.network import Loaded
 from cambench.store.heatmaps import Heatmaps
@@ -188,6 +189,7 @@ def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Data
         "class_maps": lambda: partial(all_class_maps, loaded.model, layer=loaded.layer, head=loaded.head),
         "segment": lambda: partial(segmented, loaded),
         "features": loaded.features,
+        "randomised": lambda: randomised_maps(job, loaded, dataset),
         "differentiate": lambda: partial(input_gradients, loaded.model, target=job.target, precision=loaded.precision),
     }
     return {name: Fitting(make(), job.metric) for name, make in known.items() if name in wanted}
