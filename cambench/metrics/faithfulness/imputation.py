@@ -13,8 +13,6 @@ from torch.nn.functional import conv2d, conv_transpose2d, max_pool2d, pad
 from cambench.maps import widened
 from cambench.vocabulary import CambenchError
 
-WEIGHTS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
-"""Of the eight neighbours: 1/6 beside, above and below, 1/12 across a corner. Source: Rong et al. 2022, authors' code."""
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 """Of the error's energy norm, as a share of that of the first guess, which is 0."""
 MOST = 500
@@ -29,8 +27,9 @@ Level = tuple[Tensor, Tensor]
 def imputed(image: Tensor, removed: Tensor) -> Tensor:
     """Removed pixels as the solution of Σ_q w_pq·(x_p − x_q) = 0 over the neighbours q within the image, all at once.
 
-    Source: Rong et al. 2022, §5 (linear imputation without its noise); at the border the weights inside count alone, as in
-    the authors' code. image (N,K,H,W), removed (N,H,W) bool -> (N,K,H,W), other pixels as they are.
+    w: 1/6 beside, above and below, 1/12 across a corner; at the border those inside count alone. Source: Rong et al. 2022,
+    §5 (linear imputation without its noise), authors' code. image (N,K,H,W), removed (N,H,W) bool -> (N,K,H,W), other
+    pixels as they are.
     Raises: CambenchError where an image has no pixel left.
     """
     if bool(removed.flatten(1).all(1).any()):
@@ -41,9 +40,13 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
 
 
 def neighbours(x: Tensor) -> Tensor:
-    """Σ_q w_pq·x_q over the eight neighbours within the image: (N,K,H,W) -> same shape."""
-    kernel = x.new_tensor(WEIGHTS)[None, None]
-    return conv2d(x.flatten(0, 1)[:, None], kernel, padding=1).view_as(x)
+    """Σ_q w_pq·x_q over the eight neighbours within the image, ((1,2,1)ᵀ(1,2,1) − 4δ)/12: (N,K,H,W) -> same shape.
+
+    Sums of shifted images, since a convolution may round to ten bits on a GPU.
+    """
+    wide = pad(x, (1, 1, 1, 1))
+    down = wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]
+    return (down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:] - 4 * x) / 12
 
 
 def levels(unknown: Tensor) -> list[Level]:
@@ -86,13 +89,13 @@ def line(like: Tensor) -> Tensor:
 def finer(coarse: Tensor, like: Tensor) -> Tensor:
     """Bilinear, to the grid of `like`."""
     wide = conv_transpose2d(coarse.flatten(0, 1)[:, None], line(like), stride=2, padding=1)
-    return wide[:, 0].reshape(*coarse.shape[:2], *wide.shape[2:])[:, :, : like.shape[2], : like.shape[3]]
+    return wide.reshape(*coarse.shape[:2], *wide.shape[2:])[:, :, : like.shape[2], : like.shape[3]]
 
 
 def coarser(x: Tensor) -> Tensor:
     """The transpose of `finer`."""
     small = conv2d(even(x, 0.0).flatten(0, 1)[:, None], line(x), stride=2, padding=1)
-    return small[:, 0].reshape(*x.shape[:2], *small.shape[2:])
+    return small.reshape(*x.shape[:2], *small.shape[2:])
 
 
 def solution(grids: list[Level], right: Tensor) -> Tensor:

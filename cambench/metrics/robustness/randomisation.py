@@ -61,7 +61,7 @@ def ordered(own: Tensor, others: Tensor) -> Tensor:
 
 def alike(raw: Tensor, size: tuple[int, int]) -> Tensor:
     """SSIM of the first of raw maps (N,1 + B,h,w) with the others, after the steps `STEPS`: (N,B) float64."""
-    scaled = maps.apply(raw.flatten(0, 1).double(), STEPS, size).unflatten(0, raw.shape[:2])
+    scaled = maps.apply(raw.flatten(0, 1).double(), STEPS, size).view(*raw.shape[:2], *size)
     own = scaled[:, :1].expand_as(scaled[:, 1:])
     return ssim(own.flatten(0, 1), scaled[:, 1:].flatten(0, 1)).view(len(raw), -1)
 
