@@ -69,7 +69,9 @@ def tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     left, right = np.triu_indices(a.shape[1], 1)
     signs_a, signs_b = (np.sign(ranked[:, left] - ranked[:, right]) for ranked in (a, b))
     ties = np.sqrt(np.abs(signs_a).sum(1) * np.abs(signs_b).sum(1))
-    return np.divide((signs_a * signs_b).sum(1), ties, out=np.full(len(a), np.nan), where=ties > 0)
+    agreement: NDArray[np.float64] = np.full(len(a), np.nan)
+    np.divide((signs_a * signs_b).sum(1), ties, out=agreement, where=ties > 0)
+    return agreement
 
 
 def alike(differ: NDArray[np.bool_]) -> list[tuple[int, ...]]:
