@@ -12,7 +12,7 @@ import cambench
 
 PACKAGE = Path(cambench.__file__).parent
 LEVELS = [
-    {"vocabulary", "lookup", "extras", "seeds", "geometry", "maps", "pixels", "contrastive", "processes"},
+    {"vocabulary", "lookup", "extras", "functions", "seeds", "geometry", "maps", "pixels", "contrastive", "processes"},
     {"losses", "targets", "options"},
     {"explainers", "metrics"},
     {"models", "data", "recipes", "store"},

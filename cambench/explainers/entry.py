@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from cambench.options import Entry, Function
+from cambench.functions import Function
+from cambench.options import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor

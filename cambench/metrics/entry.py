@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from cambench.options import Entry, Function
+from cambench.functions import Function
+from cambench.options import Entry
 from cambench.vocabulary import ARGUMENTS
 
 Direction = Literal["up", "down", "none"]

@@ -15,10 +15,11 @@ import torch
 from cambench import explainers, metrics
 from cambench.explainers import find_explainer
 from cambench.explainers.batch import explain
+from cambench.functions import Function
 from cambench.lookup import Catalogue
 from cambench.metrics import find_metric, needs
 from cambench.metrics.entry import NONE
-from cambench.options import Entry, Function, Option, bound, find, parse, sentence, set_at, written
+from cambench.options import Entry, Option, bound, find, parse, sentence, set_at, written
 from cambench.stages import identity
 from cambench.vocabulary import UsageError
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from cambench.explainers import Explainer, find_explainer
+from cambench.functions import Function
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
-from cambench.options import Entry, Function, written
+from cambench.options import Entry, written
 from cambench.recipes.tables import Select, cells, load_table, table_files
 from cambench.vocabulary import UsageError
 
