@@ -37,7 +37,7 @@ def mask_of(kernel: Tensor, nodes: Tensor) -> Tensor:
 def area_loss(mask: Tensor, area: float) -> Tensor:
     """The mean square of what a sorted mask is off (1 − a)·P zeros and a·P ones."""
     shown = round(area * len(mask))
-    ordered = sorted(mask.unbind(), key=float)
+    ordered = sorted(mask.unbind(), key=lambda one: float(one.detach()))
     off = [m - (1.0 if i >= len(mask) - shown else 0.0) for i, m in enumerate(ordered)]
     return sum((one * one for one in off), start=torch.zeros(())) / len(mask)
 
