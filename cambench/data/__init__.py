@@ -18,7 +18,7 @@ from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
 from cambench.data.index import INDEX
 from cambench.data.reading import kept, once
-from cambench.data.subsets import describe, first_images, some_classes
+from cambench.data.subsets import describe, even_images, first_images, some_classes
 from cambench.vocabulary import DataError, Dataset, UsageError
 
 __all__ = [
@@ -120,13 +120,14 @@ def load(
     *,
     classes: int | Sequence[str] | None = None,
     limit: int | None = None,
+    evenly: int | None = None,
     draw: episodes.Draw | None = None,
 ) -> Dataset:
     """One split, as its reader finds it; `eval` is the set's evaluation split.
 
-    `classes` keeps the first so many classes, or those of the names, `limit` then the first so many images in file order;
-    both leave a note, as does a number of images that is not the official one. `draw`: what a seed draws from the set
-    (`data.episodes`).
+    `classes` keeps the first so many classes, or those of the names, `limit` then the first so many images in file order,
+    `evenly` so many from the first to the last; each leaves a note, as does a number of images that is not the official one.
+    `draw`: what a seed draws from the set (`data.episodes`).
     Raises: UsageError for an unknown set or split, DataError where the data is missing or not what its layout promises.
     """
     entry, _ = resolve(name)
@@ -137,7 +138,8 @@ def load(
     dataset = read(split) if draw is None else episodes.load(draw, split, read, splits(name, root), entry.labelled)
     origin = {"spec": settled(name), "split": dataset.split, "classes": classes, "limit": limit}
     drawn = {} if draw is None else {"draw": asdict(draw)}
-    return replace(first_images(dataset, limit), origin={**origin, **drawn})
+    spread = {} if evenly is None else {"evenly": evenly}
+    return replace(even_images(first_images(dataset, limit), evenly), origin={**origin, **spread, **drawn})
 
 
 def reload(origin: Mapping[str, Any], root: Path) -> Dataset:

@@ -65,6 +65,23 @@ def first_images(dataset: Dataset, n: int | None) -> Dataset:
     return replace(dataset, samples=dataset.samples[:n], notes=(*dataset.notes, f"first {n} of {total} images"))
 
 
+def spaced(rows: Sequence[int], n: int) -> list[int]:
+    """At most n of the rows, evenly spaced from the first to the last; file order goes class by class in most sets."""
+    n = min(n, len(rows))
+    return [rows[round(i * (len(rows) - 1) / max(n - 1, 1))] for i in range(n)]
+
+
+def even_images(dataset: Dataset, n: int | None) -> Dataset:
+    """n evenly spaced images in file order, with a note; None or all of them leaves the set as it is."""
+    total = len(dataset)
+    if n is None or n >= total:
+        return dataset
+    if n < 1:
+        raise UsageError(f"{dataset.name}: expected at least 1 image, got {n}.")
+    samples = tuple(dataset.samples[row] for row in spaced(range(total), n))
+    return replace(dataset, samples=samples, notes=(*dataset.notes, f"{n} of {total} images, evenly spaced"))
+
+
 def describe(dataset: Dataset) -> dict[str, int | str]:
     """Counts of a loaded split, for a person: images, classes, boxes, parts, segmentations, and what must be noted."""
     per_class = [0] * len(dataset.classes)

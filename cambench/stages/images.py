@@ -27,13 +27,14 @@ def open_data(
     sets: Path | None = None,
     *,
     map_classes: bool = False,
+    evenly: int | None = None,
 ) -> Dataset:
     """The split on which a run is explained or evaluated (`open_split`), its classes those of the network's outputs.
 
     sets: a file of class sets, one family more.
     Raises: as `open_split`; UsageError where the network has another number of outputs.
     """
-    images = open_split(loaded.run, place.data, dataset, split, limit, map_classes=map_classes)
+    images = open_split(loaded.run, place.data, dataset, split, limit, map_classes=map_classes, evenly=evenly)
     outputs = count_outputs(loaded)
     if outputs != len(images.classes):
         raise wrong_count(images, outputs, loaded.run.name)
@@ -41,7 +42,14 @@ def open_data(
 
 
 def open_split(
-    run: Run, root: Path, dataset: str | None, split: str, limit: int | None = None, *, map_classes: bool = False
+    run: Run,
+    root: Path,
+    dataset: str | None,
+    split: str,
+    limit: int | None = None,
+    *,
+    map_classes: bool = False,
+    evenly: int | None = None,
 ) -> Dataset:
     """A split as a run numbers its classes: of the run's own data set unless another is named.
 
@@ -55,7 +63,7 @@ def open_split(
     spec = data.settled(spec)
     mine = own if spec == own.get("spec") else {}
     draw = episodes.from_dict(mine.get("draw"))
-    images = data.load(spec, split, root, classes=mine.get("classes"), limit=limit, draw=draw)
+    images = data.load(spec, split, root, classes=mine.get("classes"), limit=limit, evenly=evenly, draw=draw)
     names = run.info.class_names
     return matched(images, names, run.name, some=map_classes) if names else images
 

@@ -74,6 +74,20 @@ def test_classes_and_limit_leave_notes(tmp_path: Path) -> None:
             data.load("cub", "train", tmp_path, **wrong)
 
 
+def test_evenly_spaced_images_reach_from_the_first_to_the_last(tmp_path: Path) -> None:
+    cub(tmp_path)
+    whole = data.load("cub", "train", tmp_path)
+    part = data.load("cub", "train", tmp_path, evenly=3)
+    assert (
+        part.samples == tuple(whole.samples[row] for row in (0, 2, 5)) and part.notes[-1] == "3 of 6 images, evenly spaced"
+    )
+    again = data.reload(part.origin, tmp_path)
+    assert (again.samples, again.notes, again.origin) == (part.samples, part.notes, part.origin)
+    assert data.load("cub", "train", tmp_path, evenly=6).samples == whole.samples
+    with pytest.raises(UsageError, match="expected at least 1 image, got 0"):
+        data.load("cub", "train", tmp_path, evenly=0)
+
+
 def test_what_only_looks_like_a_set_is_never_taken_for_it(tmp_path: Path) -> None:
     """CUB's photographs are no synthbirds and synthbirds no CUB: numbers of one alone may stand beside a paper's."""
     photographs = cub(tmp_path)

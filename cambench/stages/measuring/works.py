@@ -31,7 +31,7 @@ class Works:
     """Which runs (none named: every finished one), on which data, how the network is prepared.
 
     map_classes: whether some classes in common, by name, are enough. again: make everything anew, whatever is there.
-    input: what the command says of a given network's input.
+    input: what the command says of a given network's input. limit, evenly: the first so many images, so many evenly spaced.
     """
 
     runs: Sequence[str]
@@ -46,6 +46,7 @@ class Works:
     map_classes: bool = False
     again: bool = False
     input: Mapping[str, Any] = field(default_factory=dict)
+    evenly: int | None = None
 
 
 def chosen(work: Works, place: workplace.Place) -> list[Run]:
@@ -100,7 +101,7 @@ def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], l
     made = []
     for loaded in opened(work, place):
         asked = (work.dataset, work.split, work.limit, work.class_sets)
-        dataset = open_data(loaded, place, *asked, map_classes=work.map_classes)
+        dataset = open_data(loaded, place, *asked, map_classes=work.map_classes, evenly=work.evenly)
         images = number_of(len(dataset), "image")
         say(f"{loaded.run.name} on {dataset.name} {dataset.split}: {images}, layer {loaded.layer}, {loaded.device}")
         made += act(loaded, dataset)

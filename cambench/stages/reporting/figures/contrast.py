@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cambench.data.subsets import spaced
 from cambench.explainers import find_explainer
 from cambench.maps import resize_corners
 from cambench.metrics.accuracy.predictions import Predict
@@ -31,7 +32,6 @@ from cambench.stages.reporting.figures.scene import (
     networks,
     scene,
     signed,
-    spaced,
 )
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError

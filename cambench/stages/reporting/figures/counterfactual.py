@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cambench.data import cues
+from cambench.data.subsets import spaced
 from cambench.explainers import find_explainer
 from cambench.explainers.calm import has_head
 from cambench.explainers.entry import Explainer
@@ -20,7 +21,7 @@ from cambench.metrics.localisation.cue_localisation import COUNTS
 from cambench.report.figures.panels import Group, Panel, Row
 from cambench.stages.network import Loaded
 from cambench.stages.pairs import Look, check_cues, differences, looks_of, pairs_of
-from cambench.stages.reporting.figures.scene import Drawn, Meaning, Scene, labelled, networks, scene, signed, spaced
+from cambench.stages.reporting.figures.scene import Drawn, Meaning, Scene, labelled, networks, scene, signed
 from cambench.stages.workplace import Place
 from cambench.vocabulary import Dataset, UsageError
 

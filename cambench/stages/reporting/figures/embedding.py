@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambench import maps
+from cambench.data.subsets import spaced
 from cambench.explainers import find_explainer
 from cambench.extras import needed
 from cambench.metrics import find_metric
@@ -26,7 +27,7 @@ from cambench.report.figures.embedding import Cloud, Sample
 from cambench.report.figures.plots import sentences
 from cambench.stages.network import CHECKPOINTS
 from cambench.stages.progress import bar
-from cambench.stages.reporting.figures.scene import Drawn, Scene, labelled, networks, scene, spaced
+from cambench.stages.reporting.figures.scene import Drawn, Scene, labelled, networks, scene
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 

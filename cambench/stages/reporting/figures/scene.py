@@ -18,6 +18,7 @@ from cambench import data
 from cambench.data import decode
 from cambench.data.loader import eval_batches
 from cambench.data.regions import has_region, region_source, regions_in_view, window_of
+from cambench.data.subsets import spaced
 from cambench.data.views import View, in_words
 from cambench.explainers import Explainer
 from cambench.geometry import Windows, resample
@@ -168,12 +169,6 @@ def chance(p: float) -> str:
 def plain(name: str) -> str:
     """A class's name in words."""
     return name.replace("_", " ")
-
-
-def spaced(rows: Sequence[int], n: int) -> list[int]:
-    """At most n of the rows, evenly spaced from the first to the last; file order goes class by class in most sets."""
-    n = min(n, len(rows))
-    return [rows[round(i * (len(rows) - 1) / max(n - 1, 1))] for i in range(n)]
 
 
 def evenly(dataset: Dataset, n: int) -> tuple[list[int], str]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from cambench.data.subsets import labels_of
+from cambench.data.subsets import labels_of, spaced
 from cambench.report.figures.panels import Group, Panel, Row
 from cambench.stages.reporting.figures.contrast import ORDINALS, READ, Best, best_of, facts, opened, row_of, signed_map
-from cambench.stages.reporting.figures.scene import Drawn, Meaning, Scene, evenly, headings, signed, spaced
+from cambench.stages.reporting.figures.scene import Drawn, Meaning, Scene, evenly, headings, signed
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
