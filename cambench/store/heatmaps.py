@@ -27,7 +27,10 @@ MEND = "make it again with `cambench explain`, or delete it."
 
 @dataclass(frozen=True)
 class Heatmaps:
-    """A heatmap file read whole: maps (list of N arrays (h,w)), target, prediction (N,), logits (N,C), ids, the job."""
+    """A heatmap file read whole: maps (list of N arrays (h,w)), target, prediction (N,), logits (N,C), ids, the job.
+
+    seconds: an image, of making them, where this call made some; it is not in the file.
+    """
 
     maps: list[NDArray[np.float32]]
     target: NDArray[np.int32]
@@ -36,6 +39,7 @@ class Heatmaps:
     ids: list[str]
     job: dict[str, Any]
     origin: dict[str, Any]
+    seconds: float | None = None
 
 
 class Maps(Mapping[str, NDArray[np.float32]]):

@@ -51,7 +51,7 @@ class Record:
     `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
     weights are, `last` or `best`. `options`: those of the metric and the explainer with their values, defaults among them.
     `path` and `stored` are not in the file: which file it is, and whether the command that
-    asked for it found it there.
+    asked for it found it there. `explaining`: seconds an image of making its heatmaps, None where they were there.
     """
 
     run: str
@@ -71,6 +71,7 @@ class Record:
     warnings: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    explaining: float | None = None
     device: str = "cpu"
     precision: str = "float32"
     checkpoint: str = "last"

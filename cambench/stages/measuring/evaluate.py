@@ -59,11 +59,11 @@ def evaluate(
         if not stored:
             parts = opened_parts(path.with_suffix(".h5"), job_key(described), anew=again)
             began, asked = time.monotonic(), Asked(dataset, place, parts, anew)
-            left = measure(metric, job, loaded, asked)
+            left, explaining = measure(metric, job, loaded, asked)
             with processes.as_one():
                 if not processes.rank():
                     record, rows = summarised(metric, job, loaded, asked, left)
-                    record = replace(record, seconds=round(time.monotonic() - began, 2))
+                    record = replace(record, seconds=round(time.monotonic() - began, 2), explaining=explaining)
                     write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows), dataset.origin)
                     supersede(path, described)
                     write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
@@ -93,8 +93,9 @@ Left = dict[str, set[int]]
 """Why rows count for nothing -> which."""
 
 
-def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> Left:
-    """Measure what is left of the images, each process some chunks of them. -> the rows that are left out.
+def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple[Left, float | None]:
+    """Measure what is left of the images, each process some chunks of them. -> the rows that are left out, and the seconds
+    an image of making its heatmaps, None where they were there.
 
     A metric over pairs of classes, and one whose network drifts from image to image, is process 0's alone.
     """
@@ -111,7 +112,7 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> Left:
             whole = range(len(rows["row"]))
             parts.write(whole, rows)
             parts.add([whole])
-    return left
+    return left, None if heatmaps is None else heatmaps.seconds
 
 
 def summarised(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked, left: Left) -> tuple[Record, dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import statistics
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def explain(
         if parts.rows:
             say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
         with processes.as_one(), workplace.computing(place):
-            compute(job, loaded, dataset, place, parts)
+            seconds = compute(job, loaded, dataset, place, parts)
         with processes.as_one():
             if not processes.rank():
                 made = parts.read()
@@ -68,7 +70,7 @@ def explain(
                 parts.remove()
     if anew is not None:
         anew.add(path)
-    return read_heatmaps(path)
+    return replace(read_heatmaps(path), seconds=seconds)
 
 
 def opened_parts(target: Path, key: str, anew: bool) -> Parts:
@@ -134,13 +136,17 @@ def explained_classes(job: ExplainJob, batch: Batch, logits: Fitting, dataset: D
     return torch.stack(best).to(batch.label.device)
 
 
-def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, parts: Parts) -> None:
-    """Explain the images that no part holds yet, and commit them about 256 at a time; each process does some chunks."""
+def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, parts: Parts) -> float | None:
+    """Explain the images that no part holds yet, and commit them about 256 at a time; each process does some chunks.
+
+    -> the seconds an image of explaining alone, the median over this process's batches; None where it had none.
+    """
     view = make_view(job.view, loaded, job.scale, raw=job.raw)
     loaded.check_size(view.size)
     missing = chunks(processes.agreed(parts.missing(len(dataset))), stride(CHUNK, job.batch_size))
     mine = processes.dealt(missing)
     waiting: list[dict[str, np.ndarray[Any, Any]]] = []
+    seconds: list[float] = []
     left = iter(mine)
     chunk = next(left, range(0))
     entry = find_explainer(job.explainer)
@@ -151,13 +157,15 @@ def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.
     with bar(f"{job.explainer} {job.target}", sum(map(len, mine))) as progress:
         for batch in eval_batches(dataset, view, batch_size=job.batch_size, chunks=mine, **loaded.source(place)):
             classes = explained_classes(job, batch, logits, dataset)
-            result = explained(batch.image, job.target, classes, dataset)
-            waiting.append(arrays(result, batch, dataset, entry.partial))
+            began = time.perf_counter()
+            waiting.append(arrays(explained(batch.image, job.target, classes, dataset), batch, dataset, entry.partial))
+            seconds.append((time.perf_counter() - began) / len(batch.rows))
             if sum(len(w["target"]) for w in waiting) == len(chunk):
                 parts.write(chunk, {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]})
                 waiting, chunk = [], next(left, range(0))
             progress.advance(len(batch.rows))
     parts.add(missing)
+    return statistics.median(seconds) if seconds else None
 
 
 def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = False) -> dict[str, np.ndarray[Any, Any]]:
