@@ -22,6 +22,7 @@ from cambench.cli import (
     explain,
     figure,
     old,
+    rank,
     remove,
     report,
     reproduce,
@@ -51,6 +52,7 @@ app.command("report", cls=Command)(report.report)
 app.add_typer(figure.app, name="figure")
 app.command("compare", cls=Command)(compare.compare)
 app.command("claims", cls=Command)(claims.claims)
+app.command("rank", cls=Command)(rank.rank)
 app.command("reproduce", cls=Command)(reproduce.reproduce)
 app.command("search", cls=Command)(search.search)
 app.command("pack", cls=Command)(travel.pack)

@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {
     "images": Annotated[int, typer.Option("--images", min=1, help="How many images.")],
     "explainer": Explainer,
     "explainers": Annotated[
-        list[str] | None, typer.Option("--explainer", "-e", help="Beside each run's own; may be given several times.")
+        list[str] | None, typer.Option("--explainer", "-e", help="See cambench ls explainers; may be given several times.")
     ],
     "target": Annotated[str | None, typer.Option("--target", "-t", help="See cambench ls targets.")],
     "classes": Annotated[
@@ -39,6 +39,7 @@ OPTIONS: dict[str, Any] = {
     "levels": Annotated[int, typer.Option("--levels", min=2, help="Sets from a class to all classes, at most.")],
     "checkpoint": o.Checkpoint,
     "metric": Annotated[str, typer.Option("--metric", "-m", help="A metric with a value an image.")],
+    "metrics": Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")],
     "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its headline.")],
     "on": Annotated[str | None, typer.Option("--on", metavar="DATASET", help="The table on this data instead of its own.")],
     "arch": Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -71,6 +73,14 @@ def save(figure: Figure, path: Path) -> None:
     ending = form(path)
     with rc_context({"pdf.fonttype": 42}), atomic_buffer(path) as buffer:  # TrueType: journals refuse Type 3
         figure.savefig(buffer, format=ending, dpi=DPI, metadata=METADATA[ending])
+
+
+def svg_uri(figure: Figure) -> str:
+    """A figure as an SVG inside a URI, the same from day to day."""
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "cambench"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:

@@ -73,10 +73,14 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows. `quantities`: keys of the training log to plot. `provenance`: name -> value, at the foot."""
+    """What the page shows. `quantities`: keys of the training log to plot. `provenance`: name -> value, at the foot.
+
+    `diagrams`: above the tables.
+    """
 
     title: str
     tables: Sequence[Table] = ()
+    diagrams: Sequence[Picture] = ()
     curves: Sequence[Curve] = ()
     galleries: Sequence[Gallery] = ()
     headlines: Sequence[Headline] = ()

@@ -19,7 +19,7 @@ ESCAPES = {
     "—": r"\textemdash{}", "–": r"\textendash{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$",
     "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$",
     "…": r"\dots{}", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$", "σ": r"$\sigma$",
-    "τ": r"$\tau$", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "‖": r"$\Vert$", "§": r"\S{}",
+    "τ": r"$\tau$", "χ": r"$\chi$", "š": r"\v{s}", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "‖": r"$\Vert$", "§": r"\S{}",
     "²": r"$^2$", "ℓ": r"$\ell$", "≠": r"$\ne$", "ε": r"$\varepsilon$", "μ": r"$\mu$",
     "∂": r"$\partial$", "“": "``", "”": "''", "‘": "`", "’": "'",
 }  # fmt: skip

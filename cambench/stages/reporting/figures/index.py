@@ -89,6 +89,12 @@ INDEX: dict[str, Kind] = {
     "convergence": Kind(
         "convergence", "[RUN]...", "accuracy and loss over the epochs, mean ± std over seeds", {"dataset": None}
     ),
+    "critical-difference": Kind(
+        "critical_difference",
+        "[RUN]...",
+        "mean ranks of explainers over images and metrics, and which of them do not differ",
+        {"metrics": (), "explainers": (), "dataset": None},
+    ),
     "embedding": Kind("embedding", "RUN...", "features of images and their masks, by t-SNE", {**FEW, "checkpoint": "last"}),
 }
 

@@ -1,0 +1,104 @@
+"""Records → sources: what was measured of one network on one set of images, and of all that what can be ranked together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cambench import metrics
+from cambench.lookup import canonical
+from cambench.metrics import Metric, find_metric
+from cambench.report.tables.paired import Side
+from cambench.report.tables.select import LAST, MEASURED_ON, preference, setting
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network on a split. sides: (explainer, metric) -> the record that has the values.
+
+    The explainer's name has its target where the ranked ones have several, and its layer where it was measured at several.
+    """
+
+    run: str
+    dataset: str
+    split: str
+    sides: Mapping[tuple[str, str], Side]
+
+    @property
+    def where(self) -> str:
+        """The images: `synthbirds test`."""
+        return f"{self.dataset} {self.split}"
+
+
+def headline(metric: Metric) -> str:
+    """The variant that is ranked: the one that stands for all, or the first."""
+    return metric.printing.headline or metric.variants[0]
+
+
+def unrankable(metric: Metric) -> str:
+    """Why a metric cannot rank explainers image by image; "" where it can."""
+    if not metric.looks:
+        return "looks at no heatmap"
+    if metric.fixed:
+        return f"always measures {metric.fixed}"
+    if metric.rows.pairs:
+        return "its rows are pairs of classes, not images"
+    if metric.rows.mean is not None or metric.rows.spread is not None:
+        return "has one value over all images, none of each"
+    return "neither more nor less is better" if metric.direction(headline(metric)) == "none" else ""
+
+
+def sources(sides: Iterable[Side]) -> list[Source]:
+    """One a network and split, of the last epoch; of several versions or parts of a split the one with most measurements.
+
+    sides: of records that look at heatmaps.
+    """
+    versions: dict[tuple[str, str, str], dict[str, list[Side]]] = {}
+    kept = [side for side in sides if side.record.checkpoint == LAST]
+    for side in kept:
+        record = side.record
+        seen = versions.setdefault((record.run, record.dataset, record.split), {})
+        seen.setdefault(str(setting(record, f"data.{MEASURED_ON}")), []).append(side)
+    targets = len({side.record.target for side in kept}) > 1
+    made = [(key, max((named(own, targets) for own in seen.values()), key=size)) for key, seen in versions.items()]
+    return [Source(*key, own) for key, own in sorted(made, key=lambda one: one[0])]
+
+
+def size(sides: Mapping[tuple[str, str], Side]) -> tuple[int, int]:
+    """How many measurements, and of how many images at most."""
+    return len(sides), max(value.n for side in sides.values() for value in side.record.values.values())
+
+
+def named(sides: Sequence[Side], targets: bool) -> dict[tuple[str, str], Side]:
+    """(explainer, metric) -> the preferred of a source's records. targets: whether names have the target."""
+    layers: dict[tuple[str | None, str | None], set[str | None]] = {}
+    for side in sides:
+        layers.setdefault((side.record.explainer, side.record.target), set()).add(side.record.layer)
+    made: dict[tuple[str, str], Side] = {}
+    for side in sorted(sides, key=lambda side: preference([side.record])):
+        record = side.record
+        several = len(layers[record.explainer, record.target]) > 1
+        words = (record.explainer, record.target if targets else "", f"at {record.layer}" if several else "")
+        made.setdefault((" ".join(filter(None, words)), canonical(record.metric)), side)
+    return made
+
+
+def complete(own: Sequence[Source]) -> tuple[list[str], list[str], list[str]]:
+    """Explainers and metrics of which every pair is measured in every source, and the sentences on what is left out.
+
+    What lacks the largest share is left out first, a metric before an explainer.
+    """
+    pairs = {pair for source in own for pair in source.sides}
+    explainers = list(dict.fromkeys(explainer for source in own for explainer, _ in source.sides))
+    names = sorted(
+        {metric for _, metric in pairs}, key=lambda name: (metrics.INDEX.names.index(find_metric(name).key), name)
+    )
+    left, whole = list[str](), " of every network" if len(own) > 1 else ""
+    while holes := [(e, m) for e in explainers for m in names if any((e, m) not in source.sides for source in own)]:
+        lacks = [(sum(m == name for _, m in holes) / len(explainers), 1, name) for name in names]
+        lacks += [(sum(e == name for e, _ in holes) / len(names), 0, name) for name in explainers]
+        _, metric, worst = max(lacks, key=lambda one: one[:2])
+        others = [e for e, m in holes if m == worst] if metric else [m for e, m in holes if e == worst]
+        left.append(f"Left out: {worst}, not measured{whole} {'with' if metric else 'by'} {', '.join(others)}.")
+        (names if metric else explainers).remove(worst)
+    return explainers, names, left

@@ -1,0 +1,180 @@
+"""A ranking as tables: the explainers in order, every pair of them, every pair of metrics; and the sentences beneath."""
+
+from __future__ import annotations
+
+import statistics
+import string
+from collections.abc import Sequence
+
+from cambench.explainers import find_explainer
+from cambench.report.ranking.ranking import Agreement, Pair, Ranking, agreements, groups, pairs
+from cambench.report.tables.measure import LAYER, troubles, with_options
+from cambench.report.tables.model import Cell, Column, Measured, Row, Table
+from cambench.report.tables.paired import probability
+from cambench.store.records import Record
+from cambench.vocabulary import number_of
+
+DECIMALS = 2
+AGREE = (
+    "In an image: Kendall's τ_b of the explainers' ranks in the two metrics, mean over the images in which both tell some "
+    "apart, with its 95 % bootstrap interval; 1: the same order, 0: unrelated, −1: the reverse.",
+    "Of the mean ranks: the same of the explainers' mean ranks over all images; — where a metric tells none apart.",
+)
+PAIRS = (
+    "A − B: difference of the mean ranks, below zero where A is better; 95 % bootstrap interval over the images.",
+    "p: Wilcoxon's signed-rank test over the images, two-sided; Holm: corrected for all pairs.",
+)
+
+
+def tables(ranking: Ranking) -> list[Table]:
+    """All three; the pairs of metrics where there are several."""
+    compared, agreed = pairs(ranking), agreements(ranking)
+    made = [standings(ranking, compared), of_pairs(ranking, compared)]
+    return [*made, of_metrics(ranking, agreed)] if agreed else made
+
+
+def standings(ranking: Ranking, compared: Sequence[Pair]) -> Table:
+    """A row an explainer, best first: mean rank, rank in each metric, cost; letters that those share which do not differ."""
+    letters = lettered(groups(ranking, compared), len(ranking.explainers))
+    n, costs = ranking.blocks.shape[0], [cost(ranking, name) for name in ranking.explainers]
+    rows = [
+        Row(
+            (name, letters[j]),
+            (
+                cell(float(ranking.means[j]), n, ranking.intervals[j]),
+                *(cell(float(own[j]), ranking.ranked(m)) for m, own in enumerate(ranking.of_metrics)),
+                Cell(1, None if costs[j][0] is None else measured(1000 * costs[j][0])),
+                Cell(0, measured(costs[j][1])),
+            ),
+        )
+        for j, name in enumerate(ranking.explainers)
+    ]
+    columns = [Column(("mean rank",), "", "down"), *(Column((name,), "", "down") for name in ranking.metrics)]
+    return Table(
+        id=f"rank {ranking.where}",
+        title=f"{number_of(len(rows), 'explainer')}, {number_of(len(ranking.metrics), 'metric')}, {number_of(n, 'image')}",
+        row_headers=("Explainer", "Alike"),
+        columns=(*columns, Column(("time",), "ms", "down"), Column(("passes",), "", "down")),
+        rows=tuple(rows),
+        banner=troubles([[record for _, record in ranking.records]]),
+        notes=notes(ranking),
+    )
+
+
+def cell(value: float, n: int, interval: tuple[float, float] | None = None) -> Cell:
+    """A number over n images."""
+    return Cell(DECIMALS, Measured(value, (value,), (), (n,), interval=interval))
+
+
+def measured(value: float) -> Measured:
+    """A number over nothing."""
+    return Measured(value, (value,), (), ())
+
+
+def lettered(sets: Sequence[Sequence[int]], k: int) -> list[str]:
+    """The letters of each of k explainers, one a set that it is in: `a`, `ab`; after z come a1, b1 …"""
+    names = [
+        letter + (str(turn) if turn else "") for turn in range(len(sets) // 26 + 1) for letter in string.ascii_lowercase
+    ]
+    return ["".join(name for name, own in zip(names, sets, strict=False) if j in own) for j in range(k)]
+
+
+def cost(ranking: Ranking, name: str) -> tuple[float | None, int]:
+    """Seconds an image that making the heatmaps took, None where no record says; forward passes an image of the entry.
+
+    The seconds are of the metric for which most explainers have them, and their mean over the networks.
+    """
+    timed = [(e, record) for e, record in ranking.records if record.explaining is not None]
+    whose = {record.metric: {e for e, other in timed if other.metric == record.metric} for _, record in timed}
+    metric = max(whose, key=lambda one: len(whose[one]), default="")
+    seconds = [record.explaining for e, record in timed if e == name and record.metric == metric]
+    passes = next(find_explainer(record.explainer or "").passes for e, record in ranking.records if e == name)
+    return statistics.fmean(one for one in seconds if one is not None) if seconds else None, passes
+
+
+def notes(ranking: Ranking) -> tuple[str, ...]:
+    """What the numbers are, what the tests say, what is left out, and what the records say of themselves."""
+    n, k = ranking.blocks.shape
+    records = [record for _, record in ranking.records]
+    said = [sentence for r in records for sentence in (*r.partial, *r.deviations, *with_options(r), *layer(r), *weights(r))]
+    timed = dict.fromkeys(f"{r.device}, {r.precision}" for r in records if r.explaining is not None)
+    return (
+        "Mean rank: in each image the explainers are ranked by each metric, 1 the best, equal values sharing their places; "
+        "the mean over the metrics, each of equal weight, then over the images; 95 % bootstrap interval over the images.",
+        *tested(ranking),
+        f"Alike: two that share a letter do not differ at 5 %: Wilcoxon's signed-rank test over the {n:,} images, corrected "
+        f"by Holm for {number_of(k * (k - 1) // 2, 'pair')}.",
+        *(
+            [f"Time: milliseconds an image of making its heatmap, reading aside, on {'; '.join(timed)}."]
+            if timed
+            else []
+        ),
+        "Passes: forward passes an image, a backward pass counting as two.",
+        *ranking.left,
+        *ranking.missing,
+        f"Networks: {', '.join(dict.fromkeys(r.run for r in records))}.",
+        *dict.fromkeys(f"{sentence.rstrip('.')}." for sentence in said),
+    )
+
+
+def tested(ranking: Ranking) -> list[str]:
+    """The sentences on the test of all explainers at once and on the distance that its diagram shows."""
+    k = len(ranking.explainers)
+    if ranking.friedman is None:
+        return []
+    chi2, p = ranking.friedman
+    return [
+        f"Friedman's test of the images' mean ranks, that all are alike: χ²({k - 1}) = {chi2:.1f}, p = {probability(p)}.",
+        f"Nemenyi's critical distance (Demšar 2006) for {len(ranking.blocks):,} images: {ranking.critical_distance:.2f}; "
+        "it supposes one ranking an image, and a mean over several metrics spreads less.",
+    ]
+
+
+def layer(record: Record) -> list[str]:
+    """The explained layer, in words."""
+    return [] if record.layer is None else [f"{LAYER}{record.layer}"]
+
+
+def weights(record: Record) -> list[str]:
+    """The precision, where it is not the usual one."""
+    return [] if record.precision == "float32" else [f"Precision: {record.precision}"]
+
+
+def of_pairs(ranking: Ranking, compared: Sequence[Pair]) -> Table:
+    """A row a pair of explainers: the difference of their mean ranks, and the test."""
+    n = ranking.blocks.shape[0]
+    return Table(
+        id=f"rank {ranking.where}, explainers",
+        title="which of them differ",
+        row_headers=("A", "B"),
+        columns=(Column(("A − B",)), Column(("p",)), Column(("Holm",))),
+        rows=tuple(
+            Row(
+                (pair.a, pair.b),
+                (cell(pair.difference, n, pair.interval), *(Cell(4, measured(p)) for p in (pair.p, pair.p_holm))),
+            )
+            for pair in compared
+        ),
+        notes=PAIRS,
+    )
+
+
+def of_metrics(ranking: Ranking, agreed: Sequence[Agreement]) -> Table:
+    """A row a pair of metrics, those that agree least first."""
+    return Table(
+        id=f"rank {ranking.where}, metrics",
+        title="do they put the explainers in one order",
+        row_headers=("Metric", "and"),
+        columns=(Column(("in an image",), "τ"), Column(("of the mean ranks",), "τ")),
+        rows=tuple(
+            Row(
+                (one.a, one.b),
+                (
+                    Cell(DECIMALS) if one.tau is None else cell(one.tau, one.n, one.interval),
+                    Cell(DECIMALS, None if one.of_means is None else measured(one.of_means)),
+                ),
+            )
+            for one in agreed
+        ),
+        notes=AGREE,
+    )

@@ -1,0 +1,116 @@
+"""Rank: explainers × metrics from the records at hand, in order and with what tells them apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from cambench import data
+from cambench.explainers import find_explainer
+from cambench.lookup import canonical
+from cambench.metrics import find_metric
+from cambench.report import Table
+from cambench.report.figures.critical_difference import critical_difference
+from cambench.report.figures.plots import svg_uri
+from cambench.report.formats.html import Page, Picture, html
+from cambench.report.ranking import tables
+from cambench.report.ranking.blocks import rank
+from cambench.report.ranking.ranking import Ranking, groups, pairs
+from cambench.report.ranking.sources import sources, unrankable
+from cambench.report.tables.paired import Side
+from cambench.report.tables.select import has_metric
+from cambench.stages.reporting.report import print_tables, render
+from cambench.stages.workplace import Place, run_of
+from cambench.store.files import write_text
+from cambench.store.provenance import versions
+from cambench.store.records import Record, read_records, read_rows, rows_path
+from cambench.store.runs import find_seeds
+from cambench.vocabulary import UsageError
+
+TITLE = "Which explainer ranks best?"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Of which runs, metrics, explainers, targets and data; none named is all. split: `eval` is any."""
+
+    runs: Sequence[str] = ()
+    metrics: Sequence[str] = ()
+    explainers: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    dataset: str | None = None
+    split: str = "eval"
+
+    def holds(self, record: Record, runs: set[str]) -> bool:
+        """Whether a record is meant. runs: their names."""
+        return (
+            (not self.runs or record.run in runs)
+            and (not self.metrics or record.metric in {find_metric(name).name for name in self.metrics})
+            and (not self.explainers or record.explainer in {find_explainer(name).name for name in self.explainers})
+            and (not self.targets or canonical(record.target or "") in map(canonical, self.targets))
+            and (self.dataset is None or canonical(record.dataset) == canonical(data.called(self.dataset)))
+            and self.split in ("eval", record.split)
+        )
+
+
+def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
+    """The records that are meant and can be ranked, and the sentences on metrics that cannot.
+
+    Raises: UsageError for an unknown name, or where nothing of it is measured.
+    """
+    named = {run.name for name in wanted.runs for run in find_seeds(name, place.results) or [run_of(name, place.results)]}
+    records = [r for r in read_records(place.results) if has_metric(r) and wanted.holds(r, named)]
+    metrics, left = rankable(dict.fromkeys(record.metric for record in records))
+    kept = [record for record in records if record.metric in metrics]
+    if not kept:
+        reason = f" but {' '.join(left)}" if left else ""
+        raise UsageError(
+            f"rank: expected records of explainers under {place.results / 'records'}, got none of it{reason}; measure what "
+            "lacks with --preset quick, or with `cambench eval`."
+        )
+    return kept, left
+
+
+def rankable(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The metrics that rank explainers image by image, as their entries are called, and a sentence on each other."""
+    entries = [find_metric(name) for name in names]
+    left = [f"Left out: {metric.name}, {reason}." for metric in entries if (reason := unrankable(metric))]
+    return [metric.name for metric in entries if not unrankable(metric)], left
+
+
+def rankings(records: Sequence[Record], left: Sequence[str] = ()) -> list[Ranking]:
+    """One a data set and split; where there are several, one of all their images at the end. left: what is left out already.
+
+    Raises: UsageError for fewer than two explainers or five images.
+    """
+    every = sources(Side(record, partial(read_rows, rows_path(record.path))) for record in records)
+    places = list(dict.fromkeys(source.where for source in every))
+    made = [rank(where, [source for source in every if source.where == where]) for where in places]
+    made += [rank(" and ".join(places), every)] if len(places) > 1 else []
+    return [replace(ranking, left=(*left, *ranking.left)) for ranking in made]
+
+
+def show(made: Sequence[Ranking], form: str, page: Path | None) -> None:
+    """The tables on stdout, or the page with its diagrams and its path. For a person the pairs of explainers are letters."""
+    every = [tables.tables(ranking) for ranking in made]
+    brief = [table for own in every for table in (own[0], *own[2:])]
+    if page is not None:
+        write_text(page, html(page_of(made, [table for own in every for table in own])))
+        sys.stdout.write(f"{page}\n")
+    elif form == "terminal":
+        print_tables(brief)
+    else:
+        shown = [table for own in every for table in own] if form in ("csv", "json") else brief
+        sys.stdout.write(render(shown, form))
+
+
+def page_of(made: Sequence[Ranking], shown: Sequence[Table]) -> Page:
+    """The page: a diagram a ranking above all tables."""
+    diagrams = [
+        Picture(svg_uri(critical_difference(r, groups(r, pairs(r)))), f"Critical-difference diagram of {r.where}", r.where)
+        for r in made
+    ]
+    return Page(title=TITLE, tables=shown, diagrams=diagrams, provenance=versions())
