@@ -104,11 +104,7 @@ def notes(ranking: Ranking) -> tuple[str, ...]:
         *tested(ranking),
         f"Alike: two that share a letter do not differ at 5 %: Wilcoxon's signed-rank test over the {n:,} images, corrected "
         f"by Holm for {number_of(k * (k - 1) // 2, 'pair')}.",
-        *(
-            [f"Time: milliseconds an image of making its heatmap, reading aside, on {'; '.join(timed)}."]
-            if timed
-            else []
-        ),
+        *([f"Time: milliseconds an image of making its heatmap, reading aside, on {'; '.join(timed)}."] if timed else []),
         "Passes: forward passes an image, a backward pass counting as two.",
         *ranking.left,
         *ranking.missing,
