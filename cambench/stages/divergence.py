@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from cambench.store.runs import Run, read_run
+from cambench.store.runs import TRAINING, Run, read_run
 from cambench.vocabulary import Dataset
 
 TIMES = 10.0
@@ -29,7 +29,7 @@ ERRORS = 3.0
 """Standard errors above chance that an accuracy must exceed."""
 GENTLER = "Lower the rate (--set optimizer.lr=…), clip the gradient (--set optimizer.clip=1) or lengthen the warm-up."
 STOPPED = "Stopped where it was not finite: "
-LOSS, ACCURACY, DECISIONS, VALIDATION = "loss", "accuracy", "decisions", "validation_accuracy"
+LOSS, VALIDATION = "loss", "validation_accuracy"
 VALIDATION_LOSS = f"validation_{LOSS}"
 
 
@@ -57,13 +57,12 @@ def at_chance(last: Mapping[str, Any], dataset: Dataset, held_out: Dataset | Non
     """The sentence about a training whose last epoch is no better than a constant answer; None for one that learnt."""
     for name, value in last.items():
         measured = held_out if name == VALIDATION else dataset
-        if measured is None or not (name in (DECISIONS, VALIDATION) or name.endswith(ACCURACY)) or name == "pixel_accuracy":
+        if measured is None or not (name == VALIDATION or name.startswith(TRAINING)) or name.endswith("pixel_accuracy"):
             continue
-        share = value / 100 if name == VALIDATION else value
         p, n = constant(measured)
-        if share <= p + ERRORS * math.sqrt(p * (1 - p) / n):
-            shown = name.replace("_", " ") if name != ACCURACY else "training accuracy"
-            return f"Ended at chance: {shown} {100 * share:.3g} % where a constant answer gets {100 * p:.3g} %"
+        if value / 100 <= p + ERRORS * math.sqrt(p * (1 - p) / n):
+            shown = name.replace("_", " ")
+            return f"Ended at chance: {shown} {value:.3g} % where a constant answer gets {100 * p:.3g} %"
     return None
 
 

@@ -17,6 +17,20 @@ from cambench.vocabulary import CambenchError, UsageError
 MEND = "train it again (a given network: name it again), or delete the folder."
 
 
+TRAINING, VALIDATION = "training_", "validation_"
+
+
+def in_percent(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Logged values with the shares of right answers in percent: `accuracy` 0.93 becomes `training_accuracy` 93.
+
+    An objective gives shares, and so do the logs of older versions; names that begin with `training_` or `validation_` are
+    in percent already.
+    """
+    shares = [name for name in values if name.endswith(("accuracy", "decisions"))]
+    old = {name for name in shares if not name.startswith((TRAINING, VALIDATION))}
+    return {f"{TRAINING}{name}" if name in old else name: 100 * v if name in old else v for name, v in values.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What `run.json` says of a run. A fact that a run has not, as a given network's log, is at its default."""
@@ -109,15 +123,15 @@ class Run:
         return Run(self.path, info)
 
     def log(self) -> list[dict[str, Any]]:
-        """The epochs trained so far, one dict each.
+        """The epochs trained so far, one dict each; accuracies in percent, whatever version wrote them.
 
-        Raises: CambenchError naming the line that is not JSON.
+        Raises: CambenchError where a line is no JSON object.
         """
         path = self.path / "log.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         try:
-            return [json.loads(line) for line in lines]
-        except json.JSONDecodeError as e:
+            return [in_percent(dict(json.loads(line))) for line in lines]
+        except (TypeError, ValueError) as e:
             raise CambenchError(f"{path}: expected one JSON object a line, got {e}; delete the last line.") from e
 
     def write_log(self, epochs: list[dict[str, Any]]) -> None:

@@ -46,7 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     entries = [Entry("70.00"), Entry("80.00", best=True, better=True, sentence=f"much {SCRIPT}")]
     found = Headline(SCRIPT, SCRIPT, [asked], [("ce", entries[:1]), (SCRIPT, entries[1:])], "ce")
     about = Trained(SCRIPT, "", "4 classes", "8 images", SCRIPT, [Method(SCRIPT, SCRIPT, "1 seed: 0", [SCRIPT])])
-    log = [{"epoch": e, "loss": 2.0 / e, "accuracy": None if e == 2 else 0.1 * e} for e in (1, 2, 3)]
+    log = [{"epoch": e, "loss": 2.0 / e, "training_accuracy": None if e == 2 else 10 * e} for e in (1, 2, 3)]
     curves = [Curve(f"run {SCRIPT}", f"ce {SCRIPT}", log, SCRIPT), Curve("r2", "cgc", log, SCRIPT)]
     return html(Page(f"Report {SCRIPT}", [SAMPLE], curves, [shown], [found], [about], provenance={"path": SCRIPT, "&": "x"}))
 

@@ -83,11 +83,14 @@ def test_chance_is_what_the_best_constant_answer_gets() -> None:
 @pytest.mark.parametrize(
     ("last", "found"),
     [
-        ({"accuracy": 0.15}, "training accuracy 15 % where a constant answer gets 10 %"),
-        ({"accuracy": 0.16}, None),
-        ({"classifier_accuracy": 0.1}, "classifier accuracy 10 %"),
-        ({"accuracy": 0.9, "validation_accuracy": 10.0}, "validation accuracy 10 % where a constant answer gets 10 %"),
-        ({"pixel_accuracy": 0.1, "loss": 1.0, "lr": 0.05}, None),
+        ({"training_accuracy": 15.0}, "training accuracy 15 % where a constant answer gets 10 %"),
+        ({"training_accuracy": 16.0}, None),
+        ({"training_classifier_accuracy": 10.0}, "training classifier accuracy 10 %"),
+        (
+            {"training_accuracy": 90.0, "validation_accuracy": 10.0},
+            "validation accuracy 10 % where a constant answer gets 10 %",
+        ),
+        ({"training_pixel_accuracy": 10.0, "loss": 1.0, "lr": 0.05}, None),
     ],
 )
 def test_an_accuracy_within_three_standard_errors_of_chance_has_learnt_nothing(last: dict, found: str | None) -> None:
@@ -101,8 +104,8 @@ def test_decisions_of_several_labels_are_judged_by_no_and_yes() -> None:
     p, n = constant(several)
     assert (p, n) == pytest.approx(((40 + 3 * 30) / 160, 160))
     margin = 3 * math.sqrt(p * (1 - p) / n)
-    assert at_chance({"decisions": p + margin - 0.01}, several, None) is not None
-    assert at_chance({"decisions": p + margin + 0.01}, several, None) is None
+    assert at_chance({"training_decisions": 100 * (p + margin) - 1}, several, None) is not None
+    assert at_chance({"training_decisions": 100 * (p + margin) + 1}, several, None) is None
 
 
 def test_a_run_that_diverges_says_so_in_its_epoch_and_under_every_number(

@@ -39,7 +39,7 @@ def test_supcon_ori_begins_from_supcons_encoder_with_a_new_classifier(birds: Pat
 def test_every_method_goes_through_small(method: str, birds: Path, tmp_path: Path) -> None:
     run = train(TrainJob(method, "synthbirds", overrides=SMALL), Place(birds, tmp_path, "cpu"))
     log = run.log()
-    wanted = {"loss", "classifier_loss", "classifier_accuracy", "validation_accuracy", "validation_loss"}
+    wanted = {"loss", "classifier_loss", "training_classifier_accuracy", "validation_accuracy", "validation_loss"}
     assert len(log) == 2 and all(wanted <= set(line) for line in log)
     assert [("wrong_masked" in line) for line in log] == [method != "supcon"] * 2, "start = 100 of 200 is the 1st of 2"
     assert run.info.layer == "layer2.0.conv2"

@@ -92,7 +92,9 @@ def test_two_phases_are_two_trainings_with_an_optimiser_each(place: Place, tmp_p
     assert all(torch.equal(value, began[k]) for k, value in net.projection.state_dict().items()), "no gradient, no decay"
     log = run.log()
     assert [line["epoch"] for line in log] == [1, 2, 3] and all(p.requires_grad for p in net.parameters())
-    assert {"loss", "classifier_loss", "classifier_accuracy", "validation_accuracy", "validation_loss"} <= set(log[0])
+    assert {"loss", "classifier_loss", "training_classifier_accuracy", "validation_accuracy", "validation_loss"} <= set(
+        log[0]
+    )
     assert log[2]["classifier_loss"] < log[0]["classifier_loss"]
 
 

@@ -217,6 +217,33 @@ def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
+def test_a_log_of_an_older_version_is_read_in_percent(tmp_path: Path) -> None:
+    run = Run(tmp_path / "runs" / "old").save()
+    old = {
+        "epoch": 1,
+        "loss": 0.5,
+        "accuracy": 0.25,
+        "classifier_accuracy": 1.0,
+        "decisions": 0.5,
+        "validation_accuracy": 0.9,
+    }
+    run.write_log([old])
+    new = {
+        "epoch": 1,
+        "loss": 0.5,
+        "training_accuracy": 25.0,
+        "training_classifier_accuracy": 100.0,
+        "training_decisions": 50.0,
+        "validation_accuracy": 0.9,
+    }
+    assert run.log() == [new]
+    run.write_log(run.log())
+    assert run.log() == [new]
+    (run.path / "log.jsonl").write_text("[1]\n")
+    with pytest.raises(CambenchError, match="expected one JSON object a line"):
+        run.log()
+
+
 def test_runs_are_found_by_name_prefix_and_path(tmp_path: Path) -> None:
     for name in ("cub-cgc-resnet50-s0-aaaa", "cub-ce-resnet50-s0-bbbb"):
         Run(tmp_path / "runs" / name).save(finished=True)

@@ -64,7 +64,7 @@ def svg(curves: Sequence[Curve], quantity: str, colours: dict[str, int]) -> Mark
 
     marks = [tick_y(place(xs[0], y), y, ys) for y in ys] + [tick_x(place(x, ys[0]), x) for x in xs]
     drawn = [polyline(curve, [place(*point) for point in points], colours[curve.label]) for curve, points in lines]
-    name = escape(quantity.replace("_", " "))
+    name = escape(quantity.replace("_", " ") + (" (%)" if quantity.endswith("accuracy") else ""))
     return Markup(
         '<svg class="plot" viewBox="0 0 {w} {h}" role="img" aria-label="{name} over epochs">'
         '<text class="name" x="{left}" y="16">{name}</text>{marks}{lines}'

@@ -23,7 +23,7 @@ from cambench.report.tables.varied import SPACE
 from cambench.vocabulary import Box
 
 THUMBNAIL = 288
-QUANTITIES = ("loss", "accuracy", "top1")
+QUANTITIES = ("loss", "training_accuracy")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from cambench.store.provenance import versions
 from cambench.store.records import read_records, read_rows, rows_path
 from cambench.store.runs import read_runs
 
-QUANTITIES = ("loss", "accuracy", "validation_accuracy", "consistency")
+QUANTITIES = ("loss", "training_accuracy", "validation_accuracy", "consistency")
 TITLE = "Do the heatmaps show what they should?"
 
 

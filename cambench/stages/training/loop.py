@@ -28,7 +28,7 @@ from cambench.stages.training.lessons import Phase, split
 from cambench.stages.training.parts import more_parts
 from cambench.stages.training.shared_epochs import keep
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
-from cambench.store.runs import Run
+from cambench.store.runs import Run, in_percent
 from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, StoppedError, UsageError
 
 CHECK_EVERY = 20  # steps between two looks at the loss on an accelerator, where each look waits for the device
@@ -85,7 +85,7 @@ class Loop:
             values: dict[str, float] = {}
             for phase in phases:
                 prefix = f"{phase.name}_" if phase.name else ""
-                values |= {prefix + name: value for name, value in self.train_epoch(epoch, phase).items()}
+                values |= in_percent({prefix + name: v for name, v in self.train_epoch(epoch, phase).items()})
             values["lr"] = self.optimizer.param_groups[0]["lr"]
             seconds = time.monotonic() - began
             values |= {"seconds": round(seconds, 2), "images_per_second": round(first.images / seconds, 1)}
@@ -248,8 +248,8 @@ class Loop:
     def show(self, progress: Bar, totals: dict[str, Tensor], n: int) -> None:
         """Advance the bar; read the values off the device only when the bar is drawn."""
         done = progress.done + n
-        values = "  ".join(f"{k} {float(v) / done:.4g}" for k, v in totals.items()) if progress.due() else ""
-        progress.advance(n, values)
+        means = in_percent({name: float(total) / done for name, total in totals.items()}) if progress.due() else {}
+        progress.advance(n, "  ".join(f"{name} {mean:.4g}" for name, mean in means.items()))
 
     @torch.inference_mode()
     def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> dict[str, float]:
