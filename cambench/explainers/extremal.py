@@ -32,7 +32,7 @@ def extremal_perturbation(
 ) -> Tensor:
     """m_a = argmax_m S(m ⊗ x) − λ·R_a(m), between 0 and 1, after 800 steps.
 
-    Source: Fong et al. 2019, eq. 4; SGD with momentum 0.9 and λ = 300, doubled twice, as there. Nodes start at ½, and the
+    Source: Fong et al. 2019, §3; SGD with momentum 0.9 and λ = 300, doubled twice, as there. Nodes start at ½, and the
     first step looks at S alone: until then all cells are equal, and sorting them would favour one side. images (N,3,H,W),
     score: images like them -> S (N,) with its graph -> (N,h,w), h·w the cells.
     """
@@ -55,7 +55,7 @@ def extremal_perturbation(
 def area_loss(mask: Tensor, area: float) -> Tensor:
     """R_a(m) = mean_i (sort(m)_i − r_i)², r: (1 − a) of zeros, then a of ones: 0 where a share a is shown, the rest hidden.
 
-    Source: Fong et al. 2019, eq. 3; the mean in place of the sum, so that λ suits any size. (N,P) -> (N,).
+    Source: Fong et al. 2019, §3; the mean in place of the sum, so that λ suits any size. (N,P) -> (N,).
     """
     shown = round(area * mask.shape[1])
     template = torch.arange(mask.shape[1], device=mask.device) >= mask.shape[1] - shown
@@ -63,14 +63,14 @@ def area_loss(mask: Tensor, area: float) -> Tensor:
 
 
 def smooth_maximum(values: Tensor) -> Tensor:
-    """Σ_v f_v·e^{f_v/T} / Σ_v e^{f_v/T}, T = 1/20, over the last dimension. Source: Fong et al. 2019, eq. 8."""
+    """Σ_v f_v·e^{f_v/T} / Σ_v e^{f_v/T}, T = 1/20, over the last dimension. Source: Fong et al. 2019, §3."""
     return (values * (values / TEMPERATURE).softmax(-1)).sum(-1)
 
 
 def kernel(images: Tensor) -> Tensor:
     """k(u − v) = exp(−¼·max(0, ‖u − v‖/σ − 1)²) of every cell u and node v: 1 within σ of a node.
 
-    Source: Fong et al. 2019, §3.4. images (N,3,H,W) -> (cells, nodes).
+    Source: Fong et al. 2019, §3. images (N,3,H,W) -> (cells, nodes).
     """
     sides, sigma = (images.shape[2], images.shape[3]), RADIUS * min(images.shape[2:])
     squares = []
@@ -96,7 +96,7 @@ def middles(side: int, count: int) -> Tensor:
 def blurs(images: Tensor) -> Tensor:
     """The images under Gaussians of σ_max·(1 − l/8), l = 0 … 8, the last sharp: (N,3,H,W) -> (9,N,3,H,W).
 
-    Each pixel is the mean of the image's pixels weighed by exp(−‖u − v‖²/2σ²). Source: Fong et al. 2019, §3.3.
+    Each pixel is the mean of the image's pixels weighed by exp(−‖u − v‖²/2σ²). Source: Fong et al. 2019, §3.
     """
     largest = BLUR * min(images.shape[2:])
     levels = []
@@ -116,7 +116,7 @@ def gaussian(side: int, sigma: float, like: Tensor) -> Tensor:
 def perturbed(pyramid: Tensor, mask: Tensor) -> Tensor:
     """m ⊗ x: each pixel blurred by σ_max·(1 − m), linear between the two next levels.
 
-    Source: Fong et al. 2019, §3.3. pyramid (9,N,3,H,W), mask (N,H,W) -> (N,3,H,W).
+    Source: Fong et al. 2019, §3. pyramid (9,N,3,H,W), mask (N,H,W) -> (N,3,H,W).
     """
     place = mask[:, None] * LEVELS
     weights = [(1 - (place - level).abs()).clamp(min=0) for level in range(LEVELS + 1)]

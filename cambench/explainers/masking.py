@@ -24,7 +24,7 @@ Baseline = Literal["zero", "mean"]
 def channels(images: Tensor, activation: Tensor) -> ChannelMasks:
     """M_k = minmax(U(A_k)), U bilinear to the image's size; a constant channel hides everything.
 
-    Source: Wang et al. 2020, Score-CAM eq. 2 and §3.2. images (N,3,H,W), activation (N,K,h,w) -> K masks.
+    Source: Wang et al. 2020, Score-CAM §3. images (N,3,H,W), activation (N,K,h,w) -> K masks.
     """
     images, size = widened(images), (images.shape[2], images.shape[3])
 

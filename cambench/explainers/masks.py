@@ -75,7 +75,7 @@ def scores(masks: Masks, score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
 def score_cam(shown: ChannelMasks, scores: Tensor, whole: Tensor) -> Tensor:
     """Score-CAM without its ReLU: Σ_k α_k·A_k, α = softmax_k of the mean increase S_m − S over the masks of channel k.
 
-    Source: Wang et al. 2020, eq. 3 to 5; what the increase is counted from changes nothing in the softmax. One mask a
+    Source: Wang et al. 2020, Score-CAM §3; what the increase is counted from changes nothing in the softmax. One mask a
     channel; of SS-CAM and IS-CAM several.
     """
     increase = (scores - whole[:, None]).reshape(len(scores), shown.activation.shape[1], -1).mean(2)

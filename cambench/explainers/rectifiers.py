@@ -36,14 +36,14 @@ OTHERS = {
 
 
 def guided(is_open: Tensor, gradient: Tensor) -> Tensor:
-    """1[a > 0]·max(0, R): what a ReLU let through, where it speaks for the class. Source: Springenberg et al. 2015, §3.4."""
+    """1[a > 0]·max(0, R): what a ReLU let through, where it speaks for the class. Source: Springenberg et al. 2015, §4."""
     return gradient.clamp(min=0) * is_open
 
 
 def deconvnet(is_open: Tensor, gradient: Tensor) -> Tensor:
     """max(0, R): rectified on the way back as on the way there, wherever the ReLU was open.
 
-    Source: Zeiler & Fergus 2014, §2.1, in the terms of Springenberg et al. 2015, §3.4. Where a max pool sends it follows
+    Source: Zeiler & Fergus 2014, §2.1, in the terms of Springenberg et al. 2015, §4. Where a max pool sends it follows
     from the image, as there.
     """
     return gradient.clamp(min=0)

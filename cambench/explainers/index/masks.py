@@ -25,15 +25,17 @@ INDEX: dict[str, Explainer] = {
     "score-cam": Explainer(
         local("masks:score_cam"),
         "masked",
+        unit="activations",
         hiding=Hiding(local("masking:channels"), layer=True),
         summary="each channel weighed by the score of the image that it masks, softmax over the channels; no ReLU here",
-        source="Wang et al. 2020, Score-CAM eq. 2–5",
+        source="Wang et al. 2020, Score-CAM §3",
         aliases={"scorecam": ""},
         cost=lambda *, channels=CHANNELS: of_channels(channels=channels),
     ),
     "ss-cam": Explainer(
         local("masks:score_cam"),
         "masked",
+        unit="activations",
         hiding=Hiding(local("masking:smoothed"), layer=True),
         summary="Score-CAM whose channels are weighed by the mean score under noisy copies of their mask",
         source="Wang et al. 2020, SS-CAM; n, σ and where the noise is added as in torchcam",
@@ -47,6 +49,7 @@ INDEX: dict[str, Explainer] = {
     "is-cam": Explainer(
         local("masks:score_cam"),
         "masked",
+        unit="activations",
         hiding=Hiding(local("masking:integrated"), layer=True),
         summary="Score-CAM whose channels are weighed by the mean score along a path to their mask and beyond",
         source="Naidu et al. 2020, IS-CAM; the path as in torchcam",
@@ -103,7 +106,7 @@ INDEX: dict[str, Explainer] = {
         "search",
         unit="none",
         summary="the smooth mask of a given area, blurred outside, that keeps the score highest, found by gradient descent",
-        source="Fong et al. 2019, eq. 2–9; the bumps' width and the step size are ours",
+        source="Fong et al. 2019, §3; the bumps' width and the step size are ours",
         options=(
             Option("area", 0.1, "share of the image that the mask shows", least=0.0, most=1.0),
             Option("steps", 800, "steps of the descent, each a forward and a backward pass", least=1),
