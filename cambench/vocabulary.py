@@ -182,7 +182,7 @@ class Dataset:
     `notes` are sentences that must accompany every number measured on it (a part of the classes, synthetic images, …).
     `origin` says how to load it again (spec, split, classes, limit, draw); it is no part of its identity.
     `comparable` is False where a published number may never stand beside a measured one.
-    `banner` is the number of rows at the bottom of every image that are no picture (a credit line); decoding removes them.
+    `banner`: rows at the bottom of every image that decoding removes (a credit line), or `data.decode.UPRIGHT` instead.
     `segments` is the kind of the samples' segmentation files, a key of `data.decode.SEGMENTATIONS`, or `instances`.
     `multilabel`: whether an image may hold several classes at once, all listed in `Sample.labels`.
     `pool` is the larger set from which a seed drew these samples; None for a split that is everyone's.

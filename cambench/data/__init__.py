@@ -108,9 +108,9 @@ def splits(name: str, root: Path) -> tuple[str, ...]:
     entry, _ = resolve(name)
     if entry.splits:
         return entry.splits
-    from cambench.data import folder_splits
+    from cambench.data import folder
 
-    return folder_splits.splits(locate(name, root))
+    return folder.splits(locate(name, root))
 
 
 def load(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cambench.data import arrays
 from cambench.data.cub import attribute_names
 from cambench.data.regions import BOXES, SEGMENTATION, png_of
 from cambench.vocabulary import Dataset, Sample
@@ -59,11 +60,16 @@ def numbers(sample: Sample, kind: str) -> Iterator[Any]:
         yield sample.parts
 
 
+def holder(path: Path) -> Path:
+    """The file of a mask: its own, or the one of many masks (`coco`)."""
+    return path.parent if arrays.inside(path) else path
+
+
 def files_of(sample: Sample, kind: str) -> list[Path]:
     """The files of an image's annotation."""
     drawn = [sample.segmentation, *sample.instances, sample.ignore]
     if kind == SEGMENTATION:
-        return [path for path in drawn if path is not None]
+        return [holder(path) for path in drawn if path is not None]
     if kind == BOXES:
-        return [sample.segmentation] if sample.segmentation is not None and not sample.boxes else []
+        return [holder(sample.segmentation)] if sample.segmentation is not None and not sample.boxes else []
     return [] if kind in (PARTS, ATTRIBUTES) else [png_of(sample, kind)]

@@ -86,7 +86,7 @@ def wrong_count(dataset: Dataset, outputs: int, network: str) -> UsageError:
             row = ",".join(unused.get(column.strip().lower(), "unused") for column in header)
             mend = f"add the row `{row}` to {path}"
         else:
-            folder = dataset.samples[0].path.relative_to(dataset.root).parts[0 if dataset.split == "all" else 1]
+            folder = dataset.classes[dataset.samples[0].label]
             mend = (
                 f"write {path}: the header `index,folder`, then a row a folder with the number of its output, such as "
                 f"`0,{folder}`, and the row `{outputs - 1},unused` unless that output has a folder"

@@ -1,6 +1,7 @@
 """Files -> pixels: images as RGB, masks as bool, sizes without decoding. What cannot be read is a DataError naming the file.
 
-Orientation tags are ignored, as the papers' loaders do: boxes are given in stored pixels.
+Orientation tags are ignored, as the papers' loaders do: boxes are given in stored pixels. One's own images, whose boxes may
+be of upright pictures, are an exception (`UPRIGHT`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from cambench.data import arrays, matlab, readers
+from cambench.data import arrays, coco, matlab, readers
 from cambench.vocabulary import IGNORED, DataError, Sample
 
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 ORIENTATION = 0x0112
+UPRIGHT = -1
+"""In the place of a banner: none, but the picture is turned upright as its orientation tag says."""
+TURNED = (5, 6, 7, 8)
+"""The orientations in which the picture stands upright only when its sides are exchanged."""
 LARGEST = 2**27
 """Pixels of a picture: a small file may say that it holds more than the memory."""
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow's, for fewer pixels than `LARGEST`
@@ -68,13 +73,25 @@ def opened(path: Path) -> Iterator[Image.Image]:
 def image_size(path: Path, banner: int = 0) -> tuple[int, int]:
     """(width, height) of the picture by the file's header, without the banner."""
     with opened(path) as image:
-        return image.width, image.height - banner
+        return size_of(image, banner)
+
+
+def size_of(image: Image.Image, banner: int = 0) -> tuple[int, int]:
+    """(width, height) of an image file's picture, without the banner or upright."""
+    if banner == UPRIGHT:
+        return image.size if tag_of(image) not in TURNED else (image.height, image.width)
+    return image.width, image.height - banner
+
+
+def tag_of(image: Image.Image) -> int:
+    """The EXIF orientation tag, 1 (upright) without a tag."""
+    return int(image.getexif().get(ORIENTATION, 1))
 
 
 def orientation(path: Path) -> int:
-    """The EXIF orientation tag, 1 (upright) without a tag; decoding ignores it."""
+    """The EXIF orientation tag of a file, which decoding ignores but for `UPRIGHT`."""
     with opened(path) as image:
-        return int(image.getexif().get(ORIENTATION, 1))
+        return tag_of(image)
 
 
 def load_image(path: Path, banner: int = 0) -> Image.Image:
@@ -88,6 +105,8 @@ def rgb(image: Image.Image, banner: int = 0) -> Image.Image:
 
     Raises: ValueError where the banner leaves nothing, or where deep grey leaves its range.
     """
+    if banner == UPRIGHT:
+        image, banner = ImageOps.exif_transpose(image), 0
     if image.height <= banner:
         raise ValueError(f"{image.height} rows, of which the lower {banner} are no picture")
     if banner:
@@ -159,12 +178,15 @@ def sbd(path: Path) -> NDArray[np.int16]:
     return regions.astype(np.int16) - 1
 
 
+COCO = "coco"
+"""The kind of segmentation that is a path within a JSON file (`coco.mask`)."""
 SEGMENTATIONS: dict[str, Callable[[Path], NDArray[Any]]] = {
     "above-0": above(0),
     "above-127": above(127),
     "trimap": trimap,
     "classes": numbered,
     "sbd": sbd,
+    COCO: coco.mask,
 }
 """Kind of segmentation file -> its reader: (H,W) bool, True on the object of the sample's label, or (H,W) int16, the class
 that each pixel shows, −1 where it shows none."""

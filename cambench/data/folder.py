@@ -6,6 +6,8 @@ Class index: rank of the folder's name in sorted order. PATH/classes.csv sets it
 network line up: a column `index`, a column `folder` or `wnid` (else the first other column), optionally a column `name`.
 There are then max(index) + 1 classes; one without a row is called `class <index>`; a row may name no folder that is there.
 PATH/boxes.csv (optional): `image,xmin,ymin,xmax,ymax`, image relative to PATH, 0-based inclusive, several lines an image.
+In its place PASCAL VOC's XML or COCO's JSON, anywhere below PATH (`folder_boxes`); these may name the classes of pictures
+that lie in no class folders (`folder_flat`).
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cambench.data import readers
-from cambench.data.folder_splits import ALL, class_folders, no_classes, parts, place, splits
+from cambench.data import folder_boxes, folder_flat, folder_splits, readers
+from cambench.data.folder_boxes import Annotations
+from cambench.data.folder_splits import ALL, class_folders, no_classes, parts, place
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 log = logging.getLogger("cambench.data")
@@ -41,10 +44,13 @@ def read(root: Path, split: str) -> Dataset:
 
     Raises: DataError naming the folder, or the file and line, that is missing or malformed.
     """
-    folder = place(root, split)
-    classes = class_index(root)
-    boxes = read_boxes(root)
-    samples = []
+    boxes, annotations = read_boxes(root), folder_boxes.read(root)
+    if boxes and annotations.of:
+        other = next(iter(annotations.of.values())).file.relative_to(root)
+        raise DataError(f"{root}: expected boxes in one kind of file, got boxes.csv and {other}; move one away.")
+    if folder_flat.is_flat(annotations):
+        return read_flat(root, split, annotations)
+    folder, classes, samples = place(root, split), class_index(root), []
     for name in readers.subfolders(folder):
         images = readers.images_in(folder / name)
         if images and name not in classes.index:
@@ -55,17 +61,44 @@ def read(root: Path, split: str) -> Dataset:
     overlooked(root, split)
     if not samples:
         raise no_classes(folder)
-    return Dataset("folder", split, root, classes.names, tuple(samples), "inclusive")
+    dataset = Dataset("folder", split, root, classes.names, tuple(samples), "inclusive")
+    return folder_boxes.annotated(dataset, annotations, classes.index)
+
+
+def read_flat(root: Path, split: str, annotations: Annotations) -> Dataset:
+    """One split of pictures whose classes their boxes name."""
+    path, names = root / "classes.csv", folder_flat.names(annotations)
+    classes = read_classes(path) if path.exists() else Classes({name: i for i, name in enumerate(names)}, tuple(names))
+    places = folder_flat.places(root, annotations)
+    own = [image for image in annotations.images if places.get(image) == split]
+    notes = folder_flat.notes(annotations, own, split)
+    samples = tuple(folder_flat.samples(root, annotations, classes.index, own))
+    dataset = Dataset("folder", split, root, classes.names, samples, "inclusive", notes)
+    return folder_boxes.annotated(dataset, annotations, classes.index)
+
+
+def splits(root: Path) -> tuple[str, ...]:
+    """`all`, or the splits that are there; the last one is for evaluation.
+
+    Raises: DataError where there are neither splits nor classes.
+    """
+    annotations = folder_boxes.read(root)
+    if folder_flat.is_flat(annotations):
+        return folder_flat.splits(folder_flat.places(root, annotations))
+    return folder_splits.splits(root)
 
 
 @cache
 def overlooked(root: Path, split: str) -> None:
     """Say once what of a split's folder is not read: hidden folders, files that are no pictures, classes without any."""
     folder = place(root, split)
-    empty = sorted(set(readers.subfolders(folder)) - set(class_folders(folder)))
+    read = list(folder_boxes.files(root))
+    annotations = {path.relative_to(place).parts[0] for place in (root, folder) for path in read if place in path.parents}
+    empty = sorted(set(readers.subfolders(folder)) - set(class_folders(folder)) - annotations)
     hidden = readers.subfolders(folder, hidden=True)
-    unread = [suffix for name in class_folders(folder) for suffix in readers.other_files(folder / name)]
-    aside = sorted(set(readers.subfolders(root)) - set(parts(root).values())) if split != ALL else []
+    others = [path for name in class_folders(folder) for path in readers.other_files(folder / name)]
+    unread = [path.suffix.lower() for path in others if path not in read]
+    aside = sorted(set(readers.subfolders(root)) - set(parts(root).values()) - annotations) if split != ALL else []
     kinds = ", ".join(f"{n} {suffix or 'without a suffix'}" for suffix, n in sorted(Counter(unread).items()))
     for names, one, several in (
         (hidden, "hidden folder", "hidden folders"),
@@ -91,7 +124,7 @@ def class_index(root: Path) -> Classes:
     path = root / "classes.csv"
     if path.exists():
         return read_classes(path)
-    every = splits(root)
+    every = folder_splits.splits(root)
     folders = [place(root, split) for split in (("train",) if "train" in every else every)]
     names = sorted({name for folder in folders for name in class_folders(folder)})
     return Classes({name: i for i, name in enumerate(names)}, tuple(names))

@@ -5,6 +5,7 @@ A folder of such a name that holds pictures itself is a class of that name.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cambench.data import readers
@@ -12,12 +13,19 @@ from cambench.vocabulary import DataError
 
 NAMES = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
+    "val": ("val", "valid", "validation", "dev", "eval", "evaluation"),
     "test": ("test", "testing"),
 }
-"""Split -> the names that its folder goes by."""
+"""Split -> the names that its folder goes by; `train2017`, `training_set` and `test images` are such names, too."""
 SPLIT = {name: split for split, names in NAMES.items() for name in names}
+NAMED = re.compile(rf"({'|'.join(sorted(SPLIT, key=len, reverse=True))})[\W_\d]*(set|images|data|split)?[\W_\d]*")
 ALL = "all"
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder of this name holds, None where it is no usual one."""
+    match = NAMED.fullmatch(name.lower())
+    return None if match is None else SPLIT[match[1]]
 
 
 def parts(root: Path) -> dict[str, str]:
@@ -30,7 +38,7 @@ def parts(root: Path) -> dict[str, str]:
     others = []
     refuse_stray(root)
     for name in readers.subfolders(root):
-        split = SPLIT.get(name.lower())
+        split = split_of(name)
         if split is None or not holds_classes(root / name):
             others.append(name)
         elif split in folders:
@@ -47,7 +55,7 @@ def refuse_stray(root: Path) -> None:
     """Raises: DataError naming a picture beside class folders in a folder of a split's name, where another such folder has
     one of these classes: it is a split then, and no class of that name.
     """
-    named = {name: set(class_folders(root / name)) for name in readers.subfolders(root) if name.lower() in SPLIT}
+    named = {name: set(class_folders(root / name)) for name in readers.subfolders(root) if split_of(name)}
     for name, classes in named.items():
         shared = any(classes & others for other, others in named.items() if other != name)
         if shared and readers.any_image(root / name, deep=False):

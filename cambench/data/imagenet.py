@@ -12,10 +12,10 @@ import csv
 from collections.abc import Mapping, Set
 from importlib.resources import files
 from pathlib import Path
-from xml.etree import ElementTree
 
-from cambench.data import matlab, readers, wordnet
-from cambench.vocabulary import Box, DataError, Dataset, Sample
+from cambench.data import matlab, readers, wordnet, xml_boxes
+from cambench.data.xml_boxes import Objects, Size
+from cambench.vocabulary import DataError, Dataset, Sample
 
 ANNOTATIONS = (
     "annotation",
@@ -29,9 +29,6 @@ ANNOTATIONS = (
 )
 SOLUTION = "LOC_val_solution.csv"
 DEVKITS = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data")
-Size = tuple[int, int]
-Objects = list[tuple[str, Box, bool]]
-"""wnid, box, whether it is flagged difficult."""
 
 
 def read_100(root: Path, split: str) -> Dataset:
@@ -172,38 +169,13 @@ def val_annotations(root: Path) -> dict[str, tuple[Size | None, Objects]]:
     """Image stem -> (stated size, objects (wnid, box)) from the XML files, else from LOC_val_solution.csv, else nothing."""
     folder = annotation_folder(root)
     if folder is not None:
-        return {path.stem: xml_objects(path) for path in sorted(folder.glob("*.xml"))}
+        return {path.stem: xml_boxes.objects(path) for path in sorted(folder.glob("*.xml"))}
     return csv_objects(root / SOLUTION) if (root / SOLUTION).exists() else {}
 
 
 def annotation_folder(root: Path) -> Path | None:
     """The folder of the XML files, if there is one."""
     return next((root / a for a in ANNOTATIONS if next((root / a).glob("*.xml"), None)), None)
-
-
-def xml_objects(path: Path) -> tuple[Size, Objects]:
-    """One PASCAL-style annotation: size (width, height) and (wnid, box, difficult) of every object, in file order."""
-    try:
-        tree = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as e:
-        raise readers.broken(f"{path}:{e.position[0]}", "XML", e) from e
-    size = number(tree, "size/width", path), number(tree, "size/height", path)
-    objects: Objects = []
-    for item in tree.iter("object"):
-        corners = [number(item, f"bndbox/{c}", path) for c in ("xmin", "ymin", "xmax", "ymax")]
-        box = readers.box_of(corners, path, "inclusive")
-        difficult = (item.findtext("difficult") or "0").strip() == "1"
-        objects.append(((item.findtext("name") or "").strip(), box, difficult))
-    return size, objects
-
-
-def number(tree: ElementTree.Element, tag: str, path: Path) -> int:
-    """A whole number of an annotation."""
-    text = tree.findtext(tag)
-    try:
-        return int(text or "")
-    except ValueError:
-        raise readers.broken(path, f"a whole number in {tag}", repr(text)) from None
 
 
 def csv_objects(path: Path) -> dict[str, tuple[Size | None, Objects]]:

@@ -159,10 +159,10 @@ def any_image(folder: Path, *, deep: bool = True) -> bool:
     return deep and any(any_image(place) for place in below)
 
 
-def other_files(folder: Path) -> list[str]:
-    """The suffixes, in lower case, of the visible files below a folder that are no pictures."""
-    visible = (Path(name) for _, files in walk(folder) for name in files if not name.startswith("."))
-    return [path.suffix.lower() for path in visible if not is_image(path.name)]
+def other_files(folder: Path) -> list[Path]:
+    """The visible files below a folder that are no pictures."""
+    names = ((prefix, name) for prefix, files in walk(folder) for name in files if not name.startswith("."))
+    return [folder / prefix / name for prefix, name in names if not is_image(name)]
 
 
 def subfolders(folder: Path, *, hidden: bool = False) -> list[str]:

@@ -55,7 +55,7 @@ class Pictures(TorchDataset[Answer]):
         paths = [self.dataset.samples[row].path for row in rows]
         with ExitStack() as files:
             images = [files.enter_context(decode.header(path)) for path in paths]
-            heights, widths = torch.tensor([(image.height - banner, image.width) for image in images]).unbind(1)
+            heights, widths = torch.tensor([decode.size_of(image, banner)[::-1] for image in images]).unbind(1)
             cuts = {name: plan.windows(rows, name, heights, widths) for name, v in plan.views.items() if not v.augmented}
             for i, row in enumerate(rows):
                 with decode.reading(paths[i]):

@@ -129,6 +129,9 @@ def test_a_class_that_is_called_as_a_split_may_have_folders_of_its_own(tmp_path:
         (("TRAIN", "Test"), ("train", "test")),
         (("train",), ("train",)),
         (("Testing",), ("test",)),
+        (("train2017", "val2017"), ("train", "val")),
+        (("training_set", "Test Set"), ("train", "test")),
+        (("trainset", "evaluation"), ("train", "val")),
     ],
 )
 def test_the_usual_names_in_any_case_are_splits(tmp_path: Path, names: tuple[str, ...], canonical: tuple[str, ...]) -> None:

@@ -1,0 +1,202 @@
+"""Boxes and masks beside anyone's own images: boxes.csv, PASCAL VOC's XML, COCO's JSON, wherever below the folder they lie.
+
+An XML file is of the image with its stem, a JSON's entry of the image with its file_name. Where several images have that
+name, the one counts whose folders agree most, then one of the split in whose folder the file lies or whose name it bears
+(`instances_val2017.json`).
+An object counts for an image where its name is that of the image's class, or of its folder. Where no object of the set has
+the name of a class (they are called `object`, say), every one counts.
+boxes.csv: `image,xmin,ymin,xmax,ymax`, image relative to the folder, 0-based and inclusive; VOC's are 1-based and inclusive.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from cambench.data import coco, decode, readers, xml_boxes
+from cambench.data.folder_splits import split_of
+from cambench.lookup import canonical
+from cambench.vocabulary import Box, BoxConvention, DataError, Dataset, Sample, listed
+
+log = logging.getLogger("cambench.data")
+SUFFIXES = (".xml", ".json")
+
+
+class Object(NamedTuple):
+    """One object; `found` where it is COCO's, which may have a mask."""
+
+    name: str
+    box: Box
+    difficult: bool = False
+    found: coco.Found | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What a file says of one image: (width, height) if it states them, its objects."""
+
+    file: Path
+    size: tuple[int, int] | None
+    objects: tuple[Object, ...]
+
+
+class Annotations(NamedTuple):
+    """Image -> what is said of it; how boxes are written; all images of the folder, where anything is said of one."""
+
+    of: Mapping[str, Annotation] = {}
+    convention: BoxConvention = "inclusive"
+    images: Sequence[str] = ()
+
+
+def files(root: Path) -> Iterator[Path]:
+    """The files of VOC and COCO below a folder. Raises: DataError for a file of such a suffix that cannot be read."""
+    for prefix, names in readers.walk(root):
+        for name in sorted(names):
+            path = root / prefix / name
+            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+                continue
+            is_voc = path.suffix.lower() == ".xml" and xml_boxes.root_of(path).tag == "annotation"
+            if is_voc or (path.suffix.lower() == ".json" and coco.contents(path) is not None):
+                yield path
+
+
+def read(root: Path) -> Annotations:
+    """The annotations of the images of a folder, whichever kind it has.
+
+    Raises: DataError for a malformed file, two kinds of files at once, or two annotations of an image.
+    """
+    by_kind: dict[str, list[Path]] = defaultdict(list)
+    for path in files(root):
+        by_kind[path.suffix.lower()].append(path)
+    if not by_kind:
+        return Annotations()
+    if len(by_kind) > 1:
+        both = " and ".join(str(paths[0].relative_to(root)) for paths in by_kind.values())
+        raise DataError(f"{root}: expected boxes in one kind of file, got {both}; move one kind away.")
+    images = readers.images_in(root)
+    if by_kind[".xml"]:
+        entries = [(path, path.stem, of_voc(path)) for path in by_kind[".xml"]]
+        return Annotations(matched(root, images, entries), "one-based", images)
+    pictures = [(path, picture) for path in by_kind[".json"] for picture in coco.pictures(path) if picture.objects]
+    entries = [(path, picture.name, of_coco(path, picture)) for path, picture in pictures]
+    return Annotations(matched(root, images, entries), "half-open", images)
+
+
+def of_voc(path: Path) -> Annotation:
+    """What an XML file says of its image."""
+    size, objects = xml_boxes.objects(path, "one-based")
+    return Annotation(path, size, tuple(Object(*item) for item in objects))
+
+
+def of_coco(path: Path, picture: coco.Picture) -> Annotation:
+    """What a JSON file says of one of its images."""
+    return Annotation(path, picture.size, tuple(Object(f.name, f.box, found=f) for f in picture.objects))
+
+
+def matched(root: Path, images: Sequence[str], entries: Sequence[tuple[Path, str, Annotation]]) -> dict[str, Annotation]:
+    """Image -> its annotation; those of images that are not there are counted in the log."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        named[PurePosixPath(image).stem].append(image)
+    annotations: dict[str, Annotation] = {}
+    absent = []
+    for file, name, annotation in entries:
+        image = partner(root, file, name, named[PurePosixPath(name).stem if file.suffix.lower() == ".json" else name])
+        if image is None:
+            absent.append(name)
+        elif image in annotations:
+            both = f"{annotations[image].file} and {file}"
+            raise DataError(f"{root / image}: expected one annotation of an image, got those of {both}; move one away.")
+        else:
+            annotations[image] = annotation
+    if absent:
+        log.warning("%s: not read: annotations of images that are not there: %s", root, listed(absent, 3))
+    return annotations
+
+
+def partner(root: Path, file: Path, name: str, images: Sequence[str]) -> str | None:
+    """The image of an annotation among those of its stem; None where there is none.
+
+    Raises: DataError where several fit alike.
+    """
+    base = file.parent.relative_to(root)
+    words = re.split(r"[_\W]+", file.stem) if file.suffix.lower() == ".json" else []
+    split = next(filter(None, map(split_of, [*base.parts, *words])), None)
+    whole = (PurePosixPath(base.as_posix()) / name).with_suffix("").parts
+    if PurePosixPath(name).suffix and file.suffix.lower() == ".json":
+        images = [image for image in images if PurePosixPath(image).name == PurePosixPath(name).name]
+
+    def agreement(image: str) -> tuple[int, bool]:
+        pairs = zip(reversed(whole), reversed(PurePosixPath(image).with_suffix("").parts), strict=False)
+        same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(whole), len(PurePosixPath(image).parts)))
+        return same, split is not None and split in map(split_of, PurePosixPath(image).parts)
+
+    best = max(map(agreement, images), default=(0, False))
+    fitting = [image for image in images if agreement(image) == best]
+    if len(fitting) > 1:
+        raise DataError(
+            f"{file}: expected one image {name}, got {listed(fitting, 2)}; give the names with their folders, or the files "
+            "a split's."
+        )
+    return fitting[0] if fitting else None
+
+
+def annotated(dataset: Dataset, annotations: Annotations, folders: Mapping[str, int]) -> Dataset:
+    """The split with its boxes and masks; its pictures stand upright where the annotations' do.
+
+    folders: class folder -> class index. Raises: DataError as `upright`.
+    """
+    if not annotations.of:
+        return dataset
+    names: dict[int, set[str]] = defaultdict(set)
+    for folder, index in folders.items():
+        names[index] |= {canonical(folder), canonical(dataset.classes[index])}
+    known = {name for each in names.values() for name in each}
+    by_name = any(canonical(o.name) in known for a in annotations.of.values() for o in a.objects)
+    samples = [
+        sample if sample.id not in annotations.of
+        else with_objects(sample, annotations.of[sample.id], names[sample.label] if by_name else None)
+        for sample in dataset.samples
+    ]  # fmt: skip
+    turned = {"banner": decode.UPRIGHT} if upright(samples) else {}
+    masked = {"segments": decode.COCO} if any(s.segmentation for s in samples) else {}
+    return replace(dataset, samples=tuple(samples), box_convention=annotations.convention, **turned, **masked)
+
+
+def with_objects(sample: Sample, annotation: Annotation, names: set[str] | None) -> Sample:
+    """The sample with the objects of these names, None for all."""
+    objects = [o for o in annotation.objects if names is None or canonical(o.name) in names]
+    found = [o.found for o in objects if o.found is not None]
+    return replace(
+        sample,
+        boxes=tuple(o.box for o in objects),
+        size=annotation.size,
+        difficult=bool(objects) and all(o.difficult for o in objects),
+        segmentation=coco.mask_path(annotation.file, found),
+    )
+
+
+def upright(samples: Sequence[Sample]) -> bool:
+    """Whether the annotations are of pictures that stand upright by their EXIF orientation, not of the stored pixels.
+
+    Their sizes say so, of pictures whose tag exchanges the sides. Raises: DataError where some are of this and some of that.
+    """
+    ways: dict[bool, Sample] = {}
+    for sample in samples:
+        if sample.size is None:
+            continue
+        with decode.opened(sample.path) as image:
+            stored, tag = image.size, decode.tag_of(image)
+        if tag in decode.TURNED and stored[0] != stored[1] and sample.size in (stored, stored[::-1]):
+            ways.setdefault(sample.size != stored, sample)
+    if len(ways) > 1:
+        raise DataError(
+            f"{ways[True].path}: expected all sizes in the annotations to be of stored pixels, or all of upright pictures "
+            f"(EXIF orientation), got this one upright and {ways[False].path} as stored; annotate them alike."
+        )
+    return True in ways
