@@ -144,6 +144,27 @@ def test_channels_last_are_not_read_as_width(width: int, layer: str) -> None:
         torch.testing.assert_close(explain(net, x, "cam", classes=torch.tensor([2, 2])), expected)
 
 
+def test_norms_of_another_library_are_norms_but_for_those_of_channels_first() -> None:
+    class LayerNorm(nn.LayerNorm):
+        """As timm has it."""
+
+    class LayerNorm2d(nn.LayerNorm):
+        """As torchvision has it."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    net, x = seeded(Vit, 1), images()
+    for block in net.blocks:
+        block.norm1, block.norm2 = LayerNorm(WIDTH).double(), LayerNorm(WIDTH).double()
+    net.norm = LayerNorm(WIDTH).double()
+    assert default_layer(net, x[:1]) == "blocks.1.norm1"
+    first = nn.Sequential(nn.Conv2d(3, 6, 4, 4), LayerNorm2d(6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2))
+    with Probe(first.double(), "1") as probe:
+        first(x)
+        torch.testing.assert_close(probe.activation.detach(), first[1](first[0](x)).detach())
+
+
 def test_a_square_of_channels_in_a_convolutional_network_stays_channels_first() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(

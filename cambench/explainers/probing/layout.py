@@ -97,10 +97,18 @@ def patch_grid(model: nn.Module, size: Size) -> Size | None:
 
 
 def widths(model: nn.Module) -> set[int]:
-    """The lengths of the last axes that a network norms by nn.LayerNorm or an RMSNorm, not those of channels first."""
-    own = {m.normalized_shape[-1] for m in model.modules() if type(m) is nn.LayerNorm}
+    """The lengths of the last axes that a network norms by nn.LayerNorm or an RMSNorm, not those of channels first.
+
+    Subclasses count as well, as timm has them, but for LayerNorm2d, which norms channels first.
+    """
+    own = {m.normalized_shape[-1] for m in model.modules() if isinstance(m, nn.LayerNorm) and not of_channels_first(m)}
     other = [getattr(m, "weight", None) for m in model.modules() if type(m).__name__.endswith("RMSNorm")]
     return own | {weight.shape[-1] for weight in other if isinstance(weight, Tensor)}
+
+
+def of_channels_first(norm: nn.Module) -> bool:
+    """Whether a norm is one of (N,K,h,w) by its name: LayerNorm2d, LayerNormFp32_2d."""
+    return type(norm).__name__.endswith("2d")
 
 
 def alike(grid: Size, size: Size) -> bool:
