@@ -9,6 +9,9 @@ from typing import Any
 from cambench.vocabulary import UsageError
 
 EXTRAS: Mapping[str, str] = {
+    "timm": "timm",
+    "safetensors": "timm",
+    "transformers": "hf",
     "sklearn": "plots",
     "segment_anything": "sam",
     "captum": "peers",

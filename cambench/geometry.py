@@ -1,19 +1,22 @@
 """Geometric transforms as windows: crop, resize and flip of images, heatmaps, masks and boxes by one rule.
 
 A window is a rectangle (top, left, height, width) of the source, in pixels and possibly fractional, that is resized to the
-output. Bilinear resizing is linear and separable, so a window is two small matrices: out = Ry · x · Rxᵀ. They reproduce
+output. Resizing is linear and separable, so a window is two small matrices: out = Ry · x · Rxᵀ. They reproduce
 Pillow (antialias) and `F.interpolate(align_corners=False)` (no antialias), are differentiable to any order, and compose:
 a 7×7 map up-sampled, cropped and resized again is one pair of 224×7 matrices.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 TRIES = 10
+BILINEAR = "bilinear"
 FIELDS = ("top", "left", "height", "width", "flip")
 """The tensors of `Windows`."""
 
@@ -118,10 +121,30 @@ def resize_center_crop(height: Tensor, width: Tensor, resize: int, size: int) ->
     return Windows(top * height / tall, left * width / wide, size * height / tall, size * width / wide, flip, clipped=False)
 
 
-def matrix(start: Tensor, length: Tensor, source: int, size: int, *, antialias: bool, clipped: bool) -> Tensor:
-    """Bilinear weights of a window along one axis: (N, size, source) float64, rows sum to 1.
+def triangle(t: Tensor) -> Tensor:
+    """max(0, 1 − t) of distances t ≥ 0, in place."""
+    return t.neg_().add_(1).clamp_(min=0)
 
-    w[o,i] ∝ max(0, 1 − |i + ½ − c_o| / r) with c_o = start + (o + ½)·length/size and r = max(1, length/size) with antialias,
+
+def cubic(t: Tensor) -> Tensor:
+    """Of distances t ≥ 0, with a = −½: (a+2)t³ − (a+3)t² + 1 up to 1, a(t³ − 5t² + 8t − 4) up to 2, then 0.
+
+    Source: Keys 1981, eq. 4; a as Pillow has it.
+    """
+    near, far = (1.5 * t - 2.5) * t * t + 1, -0.5 * (((t - 5) * t + 8) * t - 4)
+    return torch.where(t <= 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
+
+
+KERNELS: dict[str, Callable[[Tensor], Tensor]] = {BILINEAR: triangle, "bicubic": cubic}
+"""How much a pixel counts by its distance, in pixels of the coarser of source and output; Pillow's names."""
+
+
+def matrix(
+    start: Tensor, length: Tensor, source: int, size: int, *, antialias: bool, clipped: bool, kernel: str = BILINEAR
+) -> Tensor:
+    """Weights of a window along one axis, k being the kernel: (N, size, source) float64, rows sum to 1.
+
+    w[o,i] ∝ k(|i + ½ − c_o| / r) with c_o = start + (o + ½)·length/size and r = max(1, length/size) with antialias,
     else 1. start, length: (N,), in source pixels.
     """
     device = start.device
@@ -135,25 +158,25 @@ def matrix(start: Tensor, length: Tensor, source: int, size: int, *, antialias: 
     weight = (pixel - centre).abs_()  # in place from here: a training step builds these for every batch
     if antialias:
         weight.div_(step.clamp(min=1.0))
-    weight.neg_().add_(1).clamp_(min=0)
+    weight = KERNELS[kernel](weight)
     if clipped:
         weight.mul_((pixel > start[:, None, None]) & (pixel < (start + length)[:, None, None]))
     return weight.div_(weight.sum(2, keepdim=True))
 
 
 def matrices(
-    windows: Windows, source: tuple[int, int], size: tuple[int, int], antialias: bool = True
+    windows: Windows, source: tuple[int, int], size: tuple[int, int], antialias: bool = True, kernel: str = BILINEAR
 ) -> tuple[Tensor, Tensor]:
     """The pair (Ry (N,size[0],H), Rx (N,size[1],W)) of the windows; the flip reverses the rows of Rx."""
-    reading = {"antialias": antialias, "clipped": windows.clipped}
-    rows = matrix(windows.top, windows.height, source[0], size[0], **reading)
-    columns = matrix(windows.left, windows.width, source[1], size[1], **reading)
+    reading = partial(matrix, antialias=antialias, clipped=windows.clipped, kernel=kernel)
+    rows = reading(windows.top, windows.height, source[0], size[0])
+    columns = reading(windows.left, windows.width, source[1], size[1])
     return rows, torch.where(windows.flip[:, None, None], columns.flip(1), columns)
 
 
-def resample(x: Tensor, windows: Windows, size: tuple[int, int], antialias: bool = True) -> Tensor:
+def resample(x: Tensor, windows: Windows, size: tuple[int, int], antialias: bool = True, kernel: str = BILINEAR) -> Tensor:
     """Cut the windows out of x (N,K,H,W) and resize them to `size`: (N,K,*size), in x's dtype and on its device."""
-    rows, columns = (m.to(x) for m in matrices(windows, (x.shape[2], x.shape[3]), size, antialias))
+    rows, columns = (m.to(x) for m in matrices(windows, (x.shape[2], x.shape[3]), size, antialias, kernel))
     return rows[:, None] @ x @ columns[:, None].transpose(2, 3)
 
 

@@ -37,12 +37,12 @@ MOST = 120
 """Names that an error lists: more of them (runs) hide the nearest."""
 
 
-def nearest(name: str, names: Iterable[str], kind: str) -> str:
-    """The sentence for an unknown name: what was asked, the nearest names, the whole list (of many, the first 120)."""
+def nearest(name: str, names: Iterable[str], kind: str, most: int = MOST) -> str:
+    """The sentence for an unknown name: what was asked, the nearest names, the whole list (of many, the first ones)."""
     known = sorted(names)
     close = difflib.get_close_matches(canonical(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {listed(known, MOST)}."
+    return f"unknown {kind} {name!r}.{hint} Known: {listed(known, most)}."
 
 
 def find(name: str, index: Mapping[str, Entry], kind: str) -> Entry:

@@ -44,21 +44,27 @@ BOXES = [(0, 0, 37, 50), (3, 5, 20, 30), (10, 0, 27, 13), (30, 44, 4, 5), (2.25,
 
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("size", [(16, 16), (60, 41), (7, 70)])
-def test_unclipped_antialiased_windows_are_pillows_resize_with_a_box(box: tuple[float, ...], size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("kernel", geometry.KERNELS)
+def test_unclipped_antialiased_windows_are_pillows_resize_with_a_box(
+    box: tuple[float, ...], size: tuple[int, int], kernel: str
+) -> None:
     pixels = picture(37, 50)
     top, left, height, width = box
-    expected = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR, (left, top, left + width, top + height))
-    assert_same_pixels(geometry.resample(tensor(pixels), window(*box, clipped=False), size), expected)
+    resampling = Image.Resampling[kernel.upper()]
+    expected = Image.fromarray(pixels).resize(size[::-1], resampling, (left, top, left + width, top + height))
+    resampled = geometry.resample(tensor(pixels), window(*box, clipped=False), size, kernel=kernel)
+    assert_same_pixels(resampled.clamp(0, 255), expected)
 
 
 @pytest.mark.parametrize("box", BOXES[:4])
 @pytest.mark.parametrize("size", [(16, 16), (60, 41)])
-def test_clipped_windows_are_pillows_crop_then_resize(box: tuple[int, ...], size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("kernel", geometry.KERNELS)
+def test_clipped_windows_are_pillows_crop_then_resize(box: tuple[int, ...], size: tuple[int, int], kernel: str) -> None:
     pixels = picture(37, 50)
     top, left, height, width = box
     cropped = Image.fromarray(pixels).crop((left, top, left + width, top + height))
-    expected = cropped.resize(size[::-1], Image.Resampling.BILINEAR)
-    assert_same_pixels(geometry.resample(tensor(pixels), window(*box), size), expected)
+    expected = cropped.resize(size[::-1], Image.Resampling[kernel.upper()])
+    assert_same_pixels(geometry.resample(tensor(pixels), window(*box), size, kernel=kernel).clamp(0, 255), expected)
 
 
 def test_clipped_and_unclipped_windows_differ_where_the_filter_looks_past_the_edge() -> None:

@@ -22,8 +22,8 @@ Workers = Annotated[int, typer.Option("--workers", min=-1, help="Decoding proces
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Bit-equal reruns on one device; slower, refuses what cannot be.")
 ]
-Download = Annotated[bool, typer.Option("--download", help="Allow torchvision to download its weights.")]
-RUNS = "Run names, prefixes or paths, torchvision:NAME, python:pkg.mod:function."
+Download = Annotated[bool, typer.Option("--download", help="Allow torchvision and timm to download their weights.")]
+RUNS = "Run names, prefixes or paths, torchvision:NAME, timm:NAME, hf:PATH, python:pkg.mod:function."
 Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=RUNS)]
 DatasetName = Annotated[
     str | None,

@@ -167,5 +167,7 @@ def batch(plan: Plan, array: Tensor, rows: Rows, device: torch.device, places: R
             if plan.masks is not None and plan.masks.packed is not None and name == plan.masks.view:
                 windows, regions = focused(plan, rows, plan.masks.packed[torch.tensor(rows)])
                 pixels[REGIONS] = regions.to(device, non_blocking=True)
-            pixels[name] = geometry.resample(source, windows.to(device) if device.type == "cuda" else windows, size)
+            windows = windows.to(device) if device.type == "cuda" else windows
+            resampled = geometry.resample(source, windows, size, kernel=view.interpolation)
+            pixels[name] = resampled if view.interpolation == geometry.BILINEAR else resampled.clamp(0, 255)  # overshot
     return pixels

@@ -22,7 +22,7 @@ from cambench.data.augment import augmented
 from cambench.data.masks import REGIONS, focused
 from cambench.data.plan import Plan, Rows
 from cambench.data.regions import load_regions
-from cambench.geometry import Windows
+from cambench.geometry import BILINEAR, Windows
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
 AT_ONCE = 32  # images whose headers are read before their windows are computed together
@@ -69,7 +69,7 @@ class Pictures(TorchDataset[Answer]):
                         whole = torch.from_numpy(load_regions(self.dataset, row, masks.source))[None]
                         window, moved = focused(plan, (row,), whole)
                         regions.append(moved)
-                    views[name].append(cut(picture, window, (int(size[0]), int(size[1]))))
+                    views[name].append(cut(picture, window, (int(size[0]), int(size[1])), view.interpolation))
 
 
 def together(arrays: list[NDArray[np.uint8]]) -> Tensor:
@@ -86,16 +86,17 @@ def together(arrays: list[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def cut(picture: Image.Image, windows: Windows, size: tuple[int, int]) -> NDArray[np.uint8]:
+def cut(picture: Image.Image, windows: Windows, size: tuple[int, int], interpolation: str = BILINEAR) -> NDArray[np.uint8]:
     """The only window of `windows` out of the picture, resized to (height, width) = size and mirrored if it says so."""
+    resampling = Image.Resampling[interpolation.upper()]
     top, left, tall, wide = (float(v[0]) for v in (windows.top, windows.left, windows.height, windows.width))
     right, bottom = min(left + wide, picture.width), min(top + tall, picture.height)
     if windows.clipped:
         cropped = picture.crop((round(left), round(top), round(right), round(bottom)))
-        resized = cropped.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        resized = cropped.resize((size[1], size[0]), resampling)
     else:
         box = max(left, 0), max(top, 0), right, bottom
-        resized = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR, box)
+        resized = picture.resize((size[1], size[0]), resampling, box)
     if bool(windows.flip[0]):  # Pillow mirrors its pixels of four bytes six times faster than numpy those of three
         resized = resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(resized)

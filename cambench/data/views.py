@@ -6,7 +6,9 @@ batch size, nor the number of workers can change a crop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from cambench import geometry, seeds
 from cambench.data import augment, colour
-from cambench.geometry import TRIES, Windows, full_size
+from cambench.geometry import BILINEAR, KERNELS, TRIES, Windows, full_size
 from cambench.lookup import canonical, nearest
 from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
@@ -38,6 +40,7 @@ class View:
     A name of `augment.INDEX`: that pipeline on the whole picture, which no window describes.
     flip: probability of a mirrored image. mean, std: of pixels in [0,1].
     colour: a name of `colour.INDEX`, what becomes of the colours once the window is cut; "" leaves them.
+    interpolation: a name of `geometry.KERNELS`.
     """
 
     kind: str
@@ -49,16 +52,24 @@ class View:
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
     colour: str = ""
+    interpolation: str = BILINEAR
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UsageError(nearest(self.kind, KINDS, "view"))
         if self.colour and self.colour not in colour.INDEX:
             raise UsageError(nearest(self.colour, colour.INDEX, "colour"))
+        if self.interpolation not in KERNELS:
+            raise UsageError(nearest(self.interpolation, KERNELS, "interpolation"))
         if self.size < 1 or not 0 <= self.flip <= 1:
             raise UsageError(f"view {self.kind}: expected size >= 1 and flip in [0, 1], got {self.size} and {self.flip}.")
         if self.kind.endswith("crop") and self.shorter < self.size:
             raise UsageError(f"view {self.kind}: expected resize >= size, got {self.resize} and {self.size}.")
+
+    def said(self) -> Mapping[str, Any]:
+        """Its settings for a stored identity, in which bilinear resampling goes without saying."""
+        said = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in said.items() if (k, v) != ("interpolation", BILINEAR)}
 
     @property
     def shorter(self) -> int:

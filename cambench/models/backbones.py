@@ -1,10 +1,14 @@
-"""Architectures by name: torchvision's classifiers, three small networks of our own, and anyone's `python:` function."""
+"""Architectures by name: torchvision's and timm's classifiers, three small networks of our own, and anyone's.
+
+Anyone's network is a `python:` function or an `hf:` folder of transformers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cambench.lookup import canonical, nearest
@@ -15,6 +19,12 @@ if TYPE_CHECKING:
 
 PYTHON = "python:"
 TORCHVISION = "torchvision:"
+TIMM = "timm:"
+HF = "hf:"
+DECLARING = (PYTHON, TIMM, HF)
+"""How the names of networks begin that say themselves how they want their images."""
+BRINGING = (PYTHON, HF)
+"""How the names of networks begin that bring their own weights."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,12 @@ def resolve(arch: str) -> str:
 
     Raises: UsageError naming the nearest architectures and the full list.
     """
-    if arch.startswith(PYTHON):
+    if arch.startswith(BRINGING):
         return arch
+    if arch.startswith(TIMM):
+        from cambench.models import timm_networks
+
+        return timm_networks.resolve(arch)
     plain = arch.removeprefix(TORCHVISION)
     known = torchvision_names() if arch.startswith(TORCHVISION) else arch_names()
     for name in known:
@@ -90,18 +104,46 @@ def resolve(arch: str) -> str:
     raise UsageError(nearest(plain, known, "arch"))
 
 
+def settled(arch: str) -> str:
+    """The same network in one spelling, found from any working directory: the folder of `hf:` by its full path."""
+    if arch.startswith(HF):
+        return f"{HF}{Path(arch.removeprefix(HF)).expanduser().resolve()}"
+    return resolve(arch) if arch.startswith(TIMM) else arch
+
+
+def called(arch: str) -> str:
+    """How a network is recorded, wherever it lies: `hf:PATH` by its folder's name."""
+    return f"{HF}{Path(settled(arch)).name}" if arch.startswith(HF) else arch
+
+
+def class_names(arch: str) -> tuple[str, ...]:
+    """The names of the classes that a network's pretrained weights know, in the order of its outputs; else nothing."""
+    from cambench.models import hf_networks, timm_networks
+
+    name = resolve(arch)
+    if name.startswith(PYTHON):
+        return ()
+    if name.startswith((TIMM, HF)):
+        return (timm_networks if name.startswith(TIMM) else hf_networks).class_names(name)
+    weights = torchvision_weights(name)
+    return () if weights is None else tuple(weights.meta["categories"])
+
+
 def create(arch: str, num_classes: int | None = None) -> nn.Module:
     """The network `arch` with its own initialisation; `num_classes` None keeps the architecture's own number.
 
     Departure from torchvision's defaults: no auxiliary heads, and GoogLeNet and Inception v3 always re-scale their input
     from ImageNet's normalisation to the (x − ½)/½ that torchvision's weights for them expect.
-    Raises: UsageError for an unknown name or a `python:` function that does not give a network.
+    Raises: UsageError for an unknown name, or a `python:` function or `hf:` folder that does not give a network.
     """
+    from cambench.models import hf_networks, timm_networks
     from cambench.models.python import call_function
 
     name = resolve(arch)
     if name.startswith(PYTHON):
         return call_function(name.removeprefix(PYTHON), num_classes)
+    if name.startswith((TIMM, HF)):
+        return (timm_networks if name.startswith(TIMM) else hf_networks).create(name, num_classes)
     arguments = {} if num_classes is None else {"num_classes": num_classes}
     if name in ARCHS:
         return ARCHS[name].function(**arguments)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from cambench import seeds
 from cambench.explainers.probing.calls import SIZES, calls
-from cambench.models.backbones import PYTHON, create, resolve
+from cambench.models import timm_networks
+from cambench.models.backbones import BRINGING, PYTHON, TIMM, create, resolve
 from cambench.models.heads import find_head, head_classes, replace_head
 from cambench.models.surgery import operate
 from cambench.models.weights import Head, load_weights, read_weights, torchvision_file
@@ -30,18 +31,20 @@ def build(
 ) -> nn.Module:
     """A network in float32 on the CPU, its random weights a function of `seed` alone; no global generator is moved.
 
-    arch: a name of `arch_names()`, with or without `torchvision:`, or `python:pkg.mod:function`. `num_classes` None keeps
-    the architecture's own number. weights: None (random), "torchvision" (ImageNet V1, loaded before the surgery) or a file
+    arch: a name of `arch_names()`, with or without `torchvision:`, `timm:NAME`, `python:pkg.mod:function` or `hf:PATH`.
+    `num_classes` None keeps the architecture's own number. weights: None (random), "pretrained" (those that torchvision, of
+    ImageNet V1, or timm has for it, loaded before the surgery) or a file
     (loaded after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
-    gives way to a new one ("replace") or is an error ("keep"); "fresh" takes none from the file. A `python:` network's own
-    head always gives way to one for `num_classes`. anew: of a `python:` network, random weights in place of its own.
+    gives way to a new one ("replace") or is an error ("keep"); "fresh" takes none from the file. The own head of a network
+    that brings its weights (`python:`, `hf:`) always gives way to one for `num_classes`. anew: random weights in place of
+    those that it brings.
     Source of the initialisation: torchvision's (ResNet: He normal, fan-out; no residual batch norm starts at zero), as
     CGC protocol §1.7 asks.
     Raises: UsageError for an unknown name, surgery that does not apply, or weights that do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seeds.derive(seed, "initial weights"))
-        if weights == "torchvision":
+        if weights == "pretrained":
             return pretrained(arch, num_classes, surgery, download, head)
         network = fitted(arch, num_classes, seed)
         if anew:
@@ -103,15 +106,18 @@ def draw_anew(network: nn.Module, arch: str, seed: int) -> None:
 
 
 def pretrained(arch: str, num_classes: int | None, surgery: Sequence[str], download: bool, head: Head) -> nn.Module:
-    """torchvision's network with its ImageNet weights, with a head for `num_classes`, then cut."""
+    """torchvision's or timm's network with its own weights, with a head for `num_classes`, then cut."""
     name = resolve(arch)
-    if name.startswith(PYTHON):
+    if name.startswith(BRINGING):
         raise UsageError(
             f"{name}: torchvision has no weights for it; it brings its own (model.init = own), or --weights FILE."
         )
-    path = torchvision_file(name, download)
-    network = create(name)
-    load_weights(network, path, arch=name)
+    if name.startswith(TIMM):
+        network = timm_networks.pretrained(name, None if head == "keep" else num_classes, download)
+    else:
+        path = torchvision_file(name, download)
+        network = create(name)
+        load_weights(network, path, arch=name)
     fit_head(network, num_classes, name, head)
     operate(network, surgery, name)
     return network

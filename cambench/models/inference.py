@@ -43,6 +43,7 @@ def for_inference(
     A network that cannot be traced is copied unfolded, which is logged.
     """
     fast = copy.deepcopy(model).eval().requires_grad_(False)
+    fold = fold and any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
     graph = trace(fast) if fold or precision == "bf16" else None
     if graph is not None and fold:
         for convolution, norm in foldable(fast, graph, layer):

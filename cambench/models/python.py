@@ -51,7 +51,7 @@ def call_function(spec: str, num_classes: int | None = None) -> nn.Module:
         raise UsageError(f"python:{spec}: expected the function to return a torch.nn.Module, got {got}.")
     if isinstance(network, torch.jit.ScriptModule):
         raise UsageError(f"python:{spec}: expected a network in Python, got a scripted one, whose layers cannot be watched.")
-    return adopted(network, spec, one_class=num_classes == 1)
+    return adopted(network, f"python:{spec}", one_class=num_classes == 1)
 
 
 def signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -68,7 +68,7 @@ def in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def adopted(network: nn.Module, spec: str, *, one_class: bool = False) -> nn.Module:
+def adopted(network: nn.Module, arch: str, *, one_class: bool = False) -> nn.Module:
     """The network itself, out of its wrappers, in float32, with a hook that makes logits (N,C) of what it returns."""
     network = unwrapped(network)
     for module in network.modules():
@@ -77,7 +77,7 @@ def adopted(network: nn.Module, spec: str, *, one_class: bool = False) -> nn.Mod
     foreign = {t.dtype for t in tensors if t.is_floating_point() and t.dtype != torch.float32}
     if foreign:
         names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in foreign))
-        log.warning("python:%s: its weights are %s; it runs in float32.", spec, names)
+        log.warning("%s: its weights are %s; it runs in float32.", arch, names)
         network = network.float()
     network.register_forward_hook(logits_alone if one_class else as_logits)
     return network

@@ -1,4 +1,4 @@
-"""The source of a `python:` network: a hash of its module's file and of the files beside it that it imports.
+"""The source of a network that is not built here: of `hf:` its folder, of `python:` its module's file and those beside it.
 
 What counts: the module, the modules of its own package, and, where it lies in a plain folder, other modules of that folder
 that it imports, directly or through one another. Of packages installed elsewhere, and of cambench itself beyond the
@@ -17,7 +17,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from cambench.models.backbones import PYTHON
+from cambench.models import hf_networks
+from cambench.models.backbones import HF, PYTHON
 from cambench.models.python import import_module
 from cambench.vocabulary import UsageError
 
@@ -27,10 +28,12 @@ BEFORE: dict[str, str] = {}
 
 
 def source_of(arch: str) -> str | None:
-    """16 hex digits over the source of a `python:` network; None for any other.
+    """16 hex digits over the source of a `python:` network, or the files of an `hf:` folder; None for any other.
 
-    Raises: UsageError for a module that is not there.
+    Raises: UsageError for a module or folder that is not there.
     """
+    if arch.startswith(HF):
+        return hf_networks.source_of(arch)
     if not arch.startswith(PYTHON):
         return None
     name = arch.removeprefix(PYTHON).partition(":")[0]

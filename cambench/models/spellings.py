@@ -11,7 +11,7 @@ from torch import Tensor
 
 log = logging.getLogger("cambench")
 
-KEYS = ("model", "state_dict", "model_state_dict", "network", "net", "ema_state_dict", "ema")
+KEYS = ("model", "state_dict", "model_state_dict", "network", "net", "ema_state_dict", "state_dict_ema", "model_ema", "ema")
 """The keys under which files hold weights, the plain ones before their moving average."""
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder_q.", "net.")
 BESIDE = ("epoch", "optimizer", "scheduler", "lr_scheduler", "scaler", "args", "config", "hparams", "hyper_parameters")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+from argparse import Namespace
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cambench.models.backbones import torchvision_weights
+from cambench.extras import needed
+from cambench.models import timm_networks
+from cambench.models.backbones import TIMM, torchvision_weights
 from cambench.models.heads import BESIDE, find_head
 from cambench.models.spellings import KEYS, spelled, state_in
 from cambench.vocabulary import CambenchError, UsageError, refusal
@@ -22,6 +25,7 @@ Head = Literal["keep", "replace", "fresh"]
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 SHOWN = 3
+SAFETENSORS = ".safetensors"
 
 log = logging.getLogger("cambench")
 
@@ -29,11 +33,15 @@ log = logging.getLogger("cambench")
 def read_weights(path: Path, own: Collection[str] = ()) -> dict[str, Tensor]:
     """The state dict in a file, bare or under one of `KEYS`, spelled as the network's own names where they are given.
 
-    Only tensors and plain containers are unpickled (`weights_only=True`), also of cambench's own files.
+    Only tensors and plain containers are unpickled (`weights_only=True`), also of cambench's own files; timm's files hold
+    the options of their training as a Namespace. A file `*.safetensors` is read as such.
     Raises: UsageError if the file is missing, is damaged, holds code, or holds no state dict.
     """
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == SAFETENSORS:
+            return spelled(read_safetensors(path), own)
+        with torch.serialization.safe_globals([Namespace]):
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as e:
         raise UsageError(f"weights {path}: cannot be read ({e.strerror}).") from e
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as e:
@@ -42,6 +50,15 @@ def read_weights(path: Path, own: Collection[str] = ()) -> dict[str, Tensor]:
     if not state:
         raise UsageError(f"weights {path}: expected a state dict, bare or under {', '.join(KEYS)}; got {described(held)}.")
     return spelled(state, own)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file `*.safetensors`. Raises: UsageError where it is damaged or its package is not installed."""
+    try:
+        state: dict[str, Tensor] = needed("safetensors.torch", f"weights {path}").load_file(path)
+    except needed("safetensors", f"weights {path}").SafetensorError as e:
+        raise UsageError(f"weights {path}: expected a file of safetensors, got {refusal(e)}.") from e
+    return state
 
 
 def described(held: Any) -> str:
@@ -148,6 +165,17 @@ def torchvision_place(arch: str, download: bool) -> tuple[Path, str]:
         mend = f"pass --download, or put the file there ({weights.url})"
         raise UsageError(f"{arch}: torchvision weights expected at {path}, got none; {mend}.")
     return path, weights.url
+
+
+def check_pretrained(arch: str, download: bool) -> None:
+    """See that the pretrained weights of torchvision or timm are there or may be fetched.
+
+    Raises: as `torchvision_place` and `timm_networks.weights_file`.
+    """
+    if not arch.startswith(TIMM):
+        torchvision_place(arch, download)
+    elif not download:
+        timm_networks.weights_file(arch, download)
 
 
 def torchvision_file(arch: str, download: bool) -> Path:

@@ -73,11 +73,11 @@ def load(
 def beginning(arch: str, layers: Sequence[Setting]) -> list[Setting]:
     """How the weights begin where a recipe asks for ImageNet's and torchvision has none for the architecture.
 
-    A `python:` network brings its own, in place of random ones too; the small embedded ones begin from scratch.
+    A `python:` or `hf:` network brings its own, in place of random ones too; the small embedded ones begin from scratch.
     """
     init = next((value for _, key, value, _ in reversed(layers) if key == "model.init"), None)
-    if arch.startswith("python:") and init in ("imagenet", "scratch"):
-        return [(arch, "model.init", "own", "the network's own weights, as its function gives it")]
+    if arch.startswith(("python:", "hf:")) and init in ("imagenet", "scratch"):
+        return [(arch, "model.init", "own", "the network's own weights, as its function or folder gives it")]
     if canonical(arch) in SMALL and init == "imagenet":
         return [(arch, "model.init", "scratch", f"our choice: there are no ImageNet weights of {canonical(arch)}")]
     return []

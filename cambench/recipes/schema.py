@@ -140,10 +140,10 @@ class Input(Settings):
     `augment`: what becomes of the random views of training: a named pipeline on the whole picture instead of the crop
     (cambench/data/augment.py), or a change of colours after it (cambench/data/colour.py); "": crop and flip alone.
     `normalisation`: mean and deviation of the colours in every view of the run: a name of `pixels.NORMALISATIONS`, or the
-    numbers themselves, { mean = […], std = […] }, as a `python:` network declares them.
+    numbers themselves, { mean = […], std = […] }, as a `python:` network declares them. `interpolation`: the resampling.
     """
 
-    unsaid = {"normalisation": IMAGENET}
+    unsaid = {"normalisation": IMAGENET, "interpolation": "bilinear"}
 
     size: int = Field(ge=8)
     resize: int = Field(ge=0)
@@ -154,6 +154,7 @@ class Input(Settings):
     evaluation: Literal["resize-center-crop", "squash-center-crop", "resize"]
     augment: str
     normalisation: str | Colouring
+    interpolation: Literal["bilinear", "bicubic"]
 
     @field_validator("normalisation")
     @classmethod

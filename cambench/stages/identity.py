@@ -1,7 +1,8 @@
 """What makes two jobs the same: the identity of a run, of a heatmap file and of a record, each defined here alone.
 
 An identity is a description whose hash (`store.keys.job_key`) is in the file's name. It names everything that the content
-follows from: images, annotations and weights by their contents, the source of a `python:` network, all settings, and the
+follows from: images, annotations and weights by their contents, the source of a `python:` network and the files of an `hf:`
+folder, all settings, and the
 versions of formulas. It never says where something lies, or when it was made. But a value belongs to the data set that was
 named, and to what was said of it: two folders of the same pictures, or all of one and a part of another, have a record
 each.
@@ -10,7 +11,6 @@ each.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cambench.data import annotated
@@ -18,6 +18,7 @@ from cambench.data.regions import BOXES, SEGMENTATION, region_source
 from cambench.data.views import View
 from cambench.explainers.entry import Explainer
 from cambench.metrics import Metric, needs
+from cambench.models.backbones import called
 from cambench.recipes.schema import WORDS
 from cambench.stages.class_sets import chosen_sets
 from cambench.store import schema
@@ -34,7 +35,7 @@ INPUT = ("run", "checkpoint", "epoch", "dataset", "split", "data", "view", "prec
 
 def settled(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved recipe without the words about it: what makes two trainings the same."""
-    return {key: value for key, value in recipe.items() if key not in WORDS}
+    return {key: called(value) if key == "arch" and value else value for key, value in recipe.items() if key not in WORDS}
 
 
 def of_training(recipe: Mapping[str, Any], data: str | None, seed: int, **seen: str | None) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def of_given(
 ) -> dict[str, Any]:
     """A given network: its RUN, the digests of the file of weights and of its source, what the command says of its input."""
     known = {"source": source, "input": dict(input or {})}
-    return {"schema": schema.RUN, "network": network, "weights": weights, **{k: v for k, v in known.items() if v}}
+    return {"schema": schema.RUN, "network": called(network), "weights": weights, **{k: v for k, v in known.items() if v}}
 
 
 def of_added(
@@ -82,7 +83,7 @@ def of_heatmaps(loaded: Loaded, dataset: Dataset, entry: Explainer, view: View, 
         "version": entry.version,
         **asked,
         "layer": loaded.layer_of(entry),
-        "view": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(view).items()},
+        "view": view.said(),
         "precision": loaded.precision,
         **({"epoch": loaded.checkpoint} if loaded.checkpoint != LAST else {}),
         **chosen_sets(asked["target"], dataset),

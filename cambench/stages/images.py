@@ -8,9 +8,10 @@ import torch
 
 from cambench import data
 from cambench.data import episodes
-from cambench.data.by_name import matched, wrong_count
+from cambench.data.by_name import in_order_of, matched, wrong_count
 from cambench.data.class_sets import with_file
 from cambench.data.views import View
+from cambench.models.backbones import HF, class_names
 from cambench.pixels import RAW, normalisation_of
 from cambench.stages import workplace
 from cambench.stages.network import Loaded
@@ -54,7 +55,8 @@ def open_split(
     """A split as a run numbers its classes: of the run's own data set unless another is named.
 
     Its classes are matched by name with those that the run was trained on. map_classes: whether some common classes are
-    enough. Raises: DataError for what is not there; UsageError if no data is known or its classes have other names.
+    enough. An `hf:` network that knows just these classes has them in its own order.
+    Raises: DataError for what is not there; UsageError if no data is known or its classes have other names.
     """
     own = run.info.data
     spec = dataset or own.get("spec")
@@ -65,6 +67,8 @@ def open_split(
     draw = episodes.from_dict(mine.get("draw"))
     images = data.load(spec, split, root, classes=mine.get("classes"), limit=limit, evenly=evenly, draw=draw)
     names = run.info.class_names
+    if not names and run.info.arch.startswith(HF) and set(own_names := class_names(run.info.arch)) == set(images.classes):
+        return in_order_of(images, own_names)
     return matched(images, names, run.name, some=map_classes) if names else images
 
 
@@ -83,4 +87,5 @@ def make_view(kind: str, loaded: Loaded, scale: float = 1.0, *, raw: bool = Fals
     if kind == "resize-center-crop":
         kind = recipe.get("evaluation", kind)
     size, own = round(loaded.size * scale), RAW if raw else normalisation_of(recipe)
-    return View(kind=kind, size=size, resize=recipe.get("resize") or None, mean=own.mean, std=own.std)
+    resampling = {k: recipe[k] for k in ("interpolation",) if k in recipe}
+    return View(kind=kind, size=size, resize=recipe.get("resize") or None, mean=own.mean, std=own.std, **resampling)

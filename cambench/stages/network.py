@@ -1,10 +1,10 @@
-"""The network of a run, ready to be explained: trained here, or given (`torchvision:NAME`, `python:pkg.mod:function`)."""
+"""The network of a run, ready to be explained: trained here, or given (`torchvision:`, `timm:`, `python:`, `hf:`)."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from cambench.explainers.batch import place as place_in
 from cambench.explainers.entry import Explainer, Prepared
 from cambench.explainers.explanation import Explanation, Query, answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
+from cambench.models.backbones import BRINGING, DECLARING, PYTHON, called, settled
 from cambench.models.habits import first_pass, habits
 from cambench.models.heads import without_head
 from cambench.models.preprocessing import COMMAND, preprocessing_of
@@ -166,14 +167,15 @@ def given_run(spec: str, place: workplace.Place, weights: Path | None, input: Ma
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
     described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec), input)
-    path = place.results / "runs" / f"{workplace.slug(spec)}-{job_key(described)}"
+    path = place.results / "runs" / f"{workplace.slug(called(spec))}-{job_key(described)}"
+    located = {"arch": settled(spec), "weights": str(weights.resolve()) if weights else None}
     if (path / "run.json").exists():
-        return read_run(path)
+        known = read_run(path)
+        return replace(known, info=replace(known.info, **located))
     info = RunInfo(
         kind="given",
         method="pretrained",
-        arch=spec,
-        weights=str(weights.resolve()) if weights else None,
+        **located,
         input=input or {},
         job=described,
         versions=versions(),
@@ -196,7 +198,7 @@ def load_network(
     size = given_input["size"]
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
     with first_pass(run.info.arch, size):
-        notes = habits(model, size) if run.info.arch.startswith("python:") else []
+        notes = habits(model, size) if run.info.arch.startswith(PYTHON) else []
         named, layer = layer is not None, layer or run.info.layer or default_layer(model, image)
         if named:
             check_layer(model, layer, image)
@@ -275,17 +277,16 @@ def checkpoint_of(run: Run, checkpoint: str = LAST) -> Path:
 
 
 def given(run: Run, place: workplace.Place, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
-    """A given network with its own head and preprocessing; torchvision's weights are loaded unless a file is named."""
+    """A given network with its own head and preprocessing; torchvision's and timm's weights unless a file is named."""
     if checkpoint != LAST:
         raise UsageError(f"{run.name}: expected --checkpoint {LAST}, got {checkpoint}; a given network has only one.")
     arch, file = run.info.arch, run.info.weights
-    weights: Path | str | None = Path(file) if file else ("torchvision" if arch.startswith("torchvision:") else None)
+    weights: Path | str | None = Path(file) if file else (None if arch.startswith(BRINGING) else "pretrained")
     model = models.build(arch, weights=weights, download=place.download)
     own = preprocessing_of(arch, model, run.info.input)
-    if own.source in ("", COMMAND) or arch.startswith("python:"):
+    if own.source in ("", COMMAND) or arch.startswith(DECLARING):
         say(f"{arch}: {own}")
-    colours = {"mean": list(own.normalisation.mean), "std": list(own.normalisation.std)}
-    return model, {"size": own.size, "resize": own.resize or 0, "normalisation": colours}, weights_hash(model.state_dict())
+    return model, own.settings, weights_hash(model.state_dict())
 
 
 def weights_hash(state: dict[str, torch.Tensor]) -> str:

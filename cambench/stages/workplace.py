@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cambench import processes
+from cambench.models.backbones import called
 from cambench.store.locks import only_writer
 from cambench.store.runs import Run, find_run
 from cambench.vocabulary import CambenchError, UsageError
 
-GIVEN = ("torchvision:", "python:")
+GIVEN = ("torchvision:", "timm:", "python:", "hf:")
 """How the name of a given network begins."""
 EXPLAINER, TARGET = "grad-cam", "logit"
 """Where none is named."""
@@ -130,4 +131,4 @@ def run_of(spec: str, results: Path) -> Run:
 
     Raises: UsageError as `find_run`.
     """
-    return find_run(slug(spec) if spec.startswith(GIVEN) else spec, results)
+    return find_run(slug(called(spec)) if spec.startswith(GIVEN) else spec, results)

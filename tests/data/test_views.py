@@ -24,7 +24,7 @@ def rows(n: int) -> torch.Tensor:
 def through(image: Image.Image, view: View, uniform: torch.Tensor | None = None) -> np.ndarray:
     """One picture through a view, by the streaming source."""
     found, size = windows(view, torch.tensor([image.height]), torch.tensor([image.width]), uniform)
-    return cut(image, found, (int(size[0, 0]), int(size[0, 1])))
+    return cut(image, found, (int(size[0, 0]), int(size[0, 1])), view.interpolation)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -38,6 +38,10 @@ def through(image: Image.Image, view: View, uniform: torch.Tensor | None = None)
         (View("squash-center-crop", 25, resize=30), v2.Compose([v2.Resize((30, 30)), v2.CenterCrop(25)])),
         (View("resize", 24), v2.Resize((24, 24))),
         (View("full", 29), v2.Resize(29)),
+        (
+            View("resize-center-crop", 25, resize=30, interpolation="bicubic"),
+            v2.Compose([v2.Resize(30, v2.InterpolationMode.BICUBIC), v2.CenterCrop(25)]),
+        ),
         (View("full", 70), v2.Resize(70)),
     ],
 )

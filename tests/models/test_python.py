@@ -210,4 +210,4 @@ def test_an_input_that_the_network_cannot_take_is_one_line() -> None:
 
 def test_no_torchvision_weights_for_it() -> None:
     with pytest.raises(UsageError, match="has no weights for it"):
-        build("python:mynets:plain", weights="torchvision", download=True)
+        build("python:mynets:plain", weights="pretrained", download=True)

@@ -258,15 +258,15 @@ def test_torchvision_weights_come_from_the_cache_or_ask_for_download(
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(UsageError, match=r"resnet18: .*resnet18-f37072fd\.pth.*--download, or put the file there"):
-        build("resnet18", 1000, weights="torchvision")
+        build("resnet18", 1000, weights="pretrained")
     own = build("resnet18", seed=1).state_dict()
     (tmp_path / "checkpoints").mkdir()
     saved(tmp_path / "checkpoints" / "resnet18-f37072fd.pth", own)
-    model = build("resnet18", 1000, weights="torchvision")
+    model = build("resnet18", 1000, weights="pretrained")
     assert torch.equal(model.get_parameter("fc.weight"), own["fc.weight"])
     with pytest.raises(UsageError, match="expected weights for 7 classes, got 1000"):
-        build("resnet18", 7, weights="torchvision")
-    cut = build("torchvision:resnet18", 7, weights="torchvision", head="replace", surgery=("small-stem",)).state_dict()
+        build("resnet18", 7, weights="pretrained")
+    cut = build("torchvision:resnet18", 7, weights="pretrained", head="replace", surgery=("small-stem",)).state_dict()
     assert (cut["fc.weight"].shape, cut["conv1.weight"].shape) == ((7, 512), (64, 3, 3, 3))
     assert torch.equal(cut["layer4.1.conv2.weight"], own["layer4.1.conv2.weight"])
 
@@ -275,7 +275,7 @@ def test_no_torchvision_weights_for_our_own_and_no_network_is_one_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="resnet8: torchvision has no weights"):
-        build("resnet8", 10, weights="torchvision", download=True)
+        build("resnet8", 10, weights="pretrained", download=True)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
 
     def offline(*_: object, **__: object) -> None:
@@ -283,4 +283,4 @@ def test_no_torchvision_weights_for_our_own_and_no_network_is_one_error(
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(CambenchError, match="fetching https://.* failed: Name or service not known; pass --weights FILE"):
-        build("resnet18", 1000, weights="torchvision", download=True)
+        build("resnet18", 1000, weights="pretrained", download=True)

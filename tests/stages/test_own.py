@@ -111,12 +111,12 @@ def test_scratch_is_honoured_and_what_cannot_be_is_one_line() -> None:
     assert anew.model.init == "scratch" and anew.deviations[0].startswith('model.init = "scratch" instead of "own"')
     named = load("ce", "synthbirds", ARCH, ["input.normalisation=cifar100"])
     assert named.input.normalisation == "cifar100" and named.input.colours != DEFAULT
-    with pytest.raises(UsageError, match="model.init = own is for a python: network, got resnet8"):
+    with pytest.raises(UsageError, match="model.init = own is for a python: or hf: network, got resnet8"):
         load("ce", "synthbirds", "resnet8", ["model.init=own"])
     with pytest.raises(
         UsageError, match=r"itsownnet:build: torchvision has no weights for it; it brings its own .model.init = own"
     ):
-        models.build(ARCH, weights="torchvision")
+        models.build(ARCH, weights="pretrained")
 
 
 def test_the_size_that_a_network_declares_is_trained_at_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

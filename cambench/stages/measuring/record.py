@@ -13,6 +13,7 @@ from cambench import seeds
 from cambench.data.regions import BOXES, region_source
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, statistics
+from cambench.models.backbones import called
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import Loaded
 from cambench.store.provenance import device_name, versions
@@ -37,7 +38,7 @@ def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, 
         dataset=dataset.name,
         split=dataset.split,
         method=info.method,
-        arch=info.arch,
+        arch=called(info.arch),
         seed=info.seed,
         metric=metric.name,
         values=statistics.summarise(metric, kept, lambda: seeds.generator("bootstrap")),

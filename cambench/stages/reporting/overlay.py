@@ -14,7 +14,7 @@ from cambench import objectives
 from cambench.data import readers
 from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
-from cambench.models.backbones import TORCHVISION, torchvision_weights
+from cambench.models.backbones import class_names as known_classes
 from cambench.report.figures.drawing import overlay, read_image
 from cambench.stages.images import count_outputs, make_view
 from cambench.stages.network import Loaded
@@ -78,9 +78,8 @@ def probabilities(loaded: Loaded, logits: Tensor) -> Tensor:
 
 
 def class_names(loaded: Loaded) -> tuple[str, ...]:
-    """The names of the network's classes: those that it was trained on, those of torchvision's weights, else numbers."""
-    weights, outputs = torchvision_weights(loaded.run.info.arch.removeprefix(TORCHVISION)), count_outputs(loaded)
-    names = loaded.run.info.class_names or (weights.meta["categories"] if weights is not None else ())
+    """The names of the network's classes: those that it was trained on, those of its library's weights, else numbers."""
+    outputs, names = count_outputs(loaded), loaded.run.info.class_names or known_classes(loaded.run.info.arch)
     return tuple(names) if len(names) == outputs else tuple(f"class {k}" for k in range(outputs))
 
 

@@ -24,6 +24,7 @@ from cambench import data, models, objectives
 from cambench.data.episodes import HELD_OUT
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
+from cambench.models.backbones import DECLARING
 from cambench.models.habits import first_pass
 from cambench.models.preprocessing import SIZE
 from cambench.recipes.schema import TrainingRecipe, first_epoch
@@ -240,14 +241,14 @@ def measured_images(network: Network, what: Measurement, root: Path) -> int:
 
 @cache
 def forward(arch: str, size: int, surgery: tuple[str, ...], count: int) -> Cost:
-    """One image through the network, counted without computing anything (a `python:` network is really run)."""
+    """One image through the network, counted without computing anything (one that is not built here is really run)."""
     grids: list[torch.Size] = []
 
     def watch(module: torch.nn.Module, given: object, output: object) -> None:
         if isinstance(output, torch.Tensor) and output.dim() == 4 and output.shape[-1] > 1:
             grids.append(output.shape)
 
-    with torch.device("cpu" if arch.startswith("python:") else "meta"), torch.no_grad():
+    with torch.device("cpu" if arch.startswith(DECLARING) else "meta"), torch.no_grad():
         network = models.build(arch, count, surgery=surgery, head="replace").eval()
         for module in network.modules():
             module.register_forward_hook(watch)

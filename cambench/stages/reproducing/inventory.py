@@ -11,6 +11,7 @@ from cambench import data, objectives
 from cambench.data import masks as sources
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
+from cambench.models.backbones import called
 from cambench.models.source import source_of
 from cambench.stages import identity
 from cambench.stages.divergence import stopped
@@ -32,13 +33,13 @@ def find_network(network: Network, place: Place) -> Run | None:
     Runs on another version of the data are not it; where the data is not there any more, it is not asked.
     """
     if network.given:
-        names, fits = f"{slug(network.arch or '')}-*", is_given
+        names, fits = f"{slug(called(network.arch or ''))}-*", is_given
     else:
         try:
             recipe = network.recipe
         except UsageError:
             return None
-        names, fits = "-".join(["*", slug(recipe.method), slug(recipe.arch), f"s{network.seed}", "*"]), is_trained
+        names, fits = "-".join(["*", slug(recipe.method), slug(called(recipe.arch)), f"s{network.seed}", "*"]), is_trained
     runs = (run for run in read_runs(place.results, names) if fits(network, run, place))
     return max(runs, key=lambda run: run.finished, default=None)
 

@@ -13,9 +13,10 @@ from cambench import data, models, objectives
 from cambench.data.by_name import wrong_count
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
+from cambench.models.backbones import DECLARING
 from cambench.models.preprocessing import SIZE
 from cambench.models.source import source_of
-from cambench.models.weights import torchvision_place
+from cambench.models.weights import check_pretrained
 from cambench.stages.images import open_split
 from cambench.stages.measuring.evaluate import check
 from cambench.stages.measuring.rows import EvalJob
@@ -102,7 +103,7 @@ def given_weights(network: Network, place: Place) -> None:
     """Raises: UsageError where a given network's module is not there, or its weights are not and may not be fetched."""
     arch = network.arch or ""
     if source_of(arch) is None:
-        torchvision_place(models.resolve(arch), place.download)
+        check_pretrained(models.resolve(arch), place.download)
 
 
 def training_lacks(network: Network, place: Place) -> list[str]:
@@ -178,6 +179,6 @@ def images(spec: str, split: str, root: Path) -> Dataset | None:
 
 @cache
 def outputs(arch: str) -> int:
-    """The number of logits of a given network, counted without computing anything (a `python:` network is really run)."""
-    with torch.device("cpu" if arch.startswith("python:") else "meta"), torch.no_grad():
+    """The number of logits of a given network, counted without computing anything (one not built here is really run)."""
+    with torch.device("cpu" if arch.startswith(DECLARING) else "meta"), torch.no_grad():
         return int(models.build(arch).eval()(torch.zeros(1, 3, SIZE, SIZE)).shape[1])

@@ -255,7 +255,8 @@ class Loop:
     def validate(self, held_out: Dataset, source: Mapping[str, Any]) -> dict[str, float]:
         """Top-1 in percent and mean cross-entropy on the evaluation split, un-augmented."""
         recipe, given = self.recipe, self.recipe.input
-        view = View(kind=given.evaluation, size=given.size, resize=given.resize or None, **given.colours._asdict())
+        own = {**given.colours._asdict(), "interpolation": given.interpolation}
+        view = View(kind=given.evaluation, size=given.size, resize=given.resize or None, **own)
         right, loss, predict = 0, 0.0, Fitting(self.network.logits, "validation")
         with bar("validation", len(held_out)) as progress:
             rows = processes.slice_of(len(held_out))

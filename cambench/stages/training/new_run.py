@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cambench import data, models, processes, seeds
 from cambench.data.episodes import Draw
+from cambench.models.backbones import called
 from cambench.models.source import source_of
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages import identity, workplace
@@ -39,7 +40,7 @@ def drawn(recipe: TrainingRecipe, seed: int) -> Draw | None:
 
 def folder(info: RunInfo, place: workplace.Place) -> Path:
     """<results>/runs/<dataset>-<method>-<arch>-s<seed>-<hash8>."""
-    parts = (info.dataset, info.method, info.arch, f"s{info.seed}", job_key(info.job))
+    parts = (info.dataset, info.method, called(info.arch), f"s{info.seed}", job_key(info.job))
     return place.results / "runs" / "-".join(workplace.slug(part) for part in parts)
 
 
@@ -88,7 +89,7 @@ def described(job: TrainJob, recipe: TrainingRecipe, lessons: Lessons, weights: 
 
 
 def own_weights(job: TrainJob, recipe: TrainingRecipe) -> str | None:
-    """The hash of the weights that a `python:` network brings, which no file names; None where it begins with others."""
+    """The hash of the weights that a network brings, which no file names; None where it begins with others."""
     if recipe.model.init != OWN or job.weights is not None:
         return None
     return weights_hash(models.build(recipe.arch, seed=seeds.derive(job.seed, "init")).state_dict())

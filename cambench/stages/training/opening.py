@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cambench import data
 from cambench.data.episodes import HELD_OUT
-from cambench.models.weights import torchvision_place
+from cambench.models.weights import check_pretrained
 from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe
 from cambench.stages.training.focus import check_classes, check_labels, mask_source
@@ -73,8 +73,8 @@ def check_file(job: TrainJob, recipe: TrainingRecipe) -> None:
 def check_weights(job: TrainJob, recipe: TrainingRecipe, download: bool) -> None:
     """Check the initial weights, before anything is written.
 
-    Raises: as `check_file`; UsageError where torchvision's are not there and may not be fetched.
+    Raises: as `check_file`; UsageError where those of torchvision or timm are not there and may not be fetched.
     """
     check_file(job, recipe)
     if job.weights is None and recipe.model.init == "imagenet":
-        torchvision_place(recipe.arch, download)
+        check_pretrained(recipe.arch, download)

@@ -1,4 +1,4 @@
-"""The recipe of a training on a `python:` network, which brings its own weights and its own preprocessing."""
+"""The recipe of a training on a network that declares its own preprocessing, and may bring its own weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from cambench import data
-from cambench.models.backbones import PYTHON, create
+from cambench.models.backbones import BRINGING, DECLARING, create, settled
 from cambench.models.preprocessing import Preprocessing, preprocessing_of
 from cambench.pixels import DEFAULT
 from cambench.recipes import load as recipes
@@ -32,17 +32,17 @@ def load_recipe(
     entry = data.INDEX.find(dataset)
     given = {*preset, *(text.partition("=")[0].strip() for text in overrides)}
     own = usual(method, entry, arch, given)
-    arch = arch or entry.arch or None
-    python = arch is not None and arch.startswith(PYTHON)
-    own += settings(arch) if arch is not None and python else []
-    if python:  # what the recipe says of this very network goes before what it declares
+    arch = settled(arch or entry.arch) or None
+    declares = arch is not None and arch.startswith(DECLARING)
+    own += settings(arch) if arch is not None and declares else []
+    if declares:  # what the recipe says of this very network goes before what it declares
         constants = recipes.chosen_for(method, entry.name, arch, frozenset({"dataset", "arch"}))
         own = [setting for setting in own if setting[1] not in constants]
     if SIZE in given:
         own = [setting for setting in own if setting[1] != RESIZE]  # a side before the crop to another size
     recipe = recipes.load(method, entry.name, arch, overrides, preset, own=own)
-    if recipe.model.init == OWN and not python:
-        raise UsageError(f"model.init = own is for a python: network, got {recipe.arch}; say imagenet or scratch.")
+    if recipe.model.init == OWN and not recipe.arch.startswith(BRINGING):
+        raise UsageError(f"model.init = own is for a python: or hf: network, got {recipe.arch}; say imagenet or scratch.")
     return recipe
 
 
@@ -67,17 +67,13 @@ def usual(method: str, entry: data.DatasetEntry, arch: str | None, given: Set[st
 
 
 def settings(arch: str) -> list[recipes.Setting]:
-    """What a `python:` network declares of its input, as settings of a recipe: its colours; its size where it has one."""
+    """What a network declares of its input, as settings of a recipe: its colours; its size where it has one, its view."""
     own = declared(arch)
     if not own.source:
         return []
-    colours = {name: list(values) for name, values in own.normalisation._asdict().items()}
-    normalisation = "imagenet" if own.normalisation == DEFAULT else colours
     source = f"the network's own preprocessing ({own.source})"
-    stated: dict[str, Any] = {"input.normalisation": normalisation}
-    if own.sized:
-        stated |= {SIZE: own.size, RESIZE: own.resize or 0}
-    return [(arch, key, value, source) for key, value in stated.items()]
+    stated = own.settings | ({"normalisation": "imagenet"} if own.normalisation == DEFAULT else {})
+    return [(arch, f"input.{k}", v, source) for k, v in stated.items() if own.sized or k not in ("size", "resize")]
 
 
 def footnotes(recipe: TrainingRecipe, weights: str | None) -> list[str]:
@@ -87,5 +83,5 @@ def footnotes(recipe: TrainingRecipe, weights: str | None) -> list[str]:
 
 @cache
 def declared(arch: str) -> Preprocessing:
-    """What a `python:` network declares of its input; the network is made once for it."""
+    """What a network declares of its input; it is made once for that."""
     return preprocessing_of(arch, create(arch))

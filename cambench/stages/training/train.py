@@ -14,7 +14,7 @@ from cambench import models, objectives, processes, seeds
 from cambench.data.views import RANDOM, View, altered
 from cambench.explainers.calm import LATENT, has_head, latent_layer
 from cambench.explainers.probe import check_layer, default_layer, evaluating, gap_linear_head
-from cambench.models.backbones import PYTHON
+from cambench.models.backbones import BRINGING, DECLARING
 from cambench.models.global_norm import globalised
 from cambench.models.habits import first_pass
 from cambench.models.heads import learner
@@ -37,7 +37,7 @@ from cambench.store.provenance import device_name
 from cambench.store.runs import Run, read_run
 from cambench.vocabulary import Dataset, UsageError, number_of
 
-BEGINS = {"own": "the network's own weights", "scratch": "random weights"}
+BEGINS = {"own": "the network's own weights", "scratch": "random weights", "imagenet": "its pretrained weights"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def carry_out(
     others = "" if lessons.unlabelled is None else f" and {len(lessons.unlabelled)} without labels"
     counts = f"{number_of(len(dataset), 'image')}{others}, {number_of(len(dataset.classes), 'class')}"
     say(f"{run.name}: {counts}, explained layer {layer}")
-    if recipe.arch.startswith(PYTHON):
+    if recipe.arch.startswith(DECLARING):
         weights = run.info.weights or recipe.model.init
         begun = BEGINS.get(weights, weights)
         say(f"{run.name}: {recipe.arch}: {begun}; {declared(recipe.arch)}; trained at {recipe.input.size} px")
@@ -193,10 +193,10 @@ def later_phases(first: Lessons, objective: Objective, recipe: TrainingRecipe) -
 
 
 def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workplace.Place) -> nn.Module:
-    """The network with its initial weights: a file's, torchvision's (downloaded if need be), its own, or random ones."""
+    """The network with its initial weights: a file's, its library's (downloaded if need be), its own, or random ones."""
     weights: Path | str | None = job.weights
     if weights is None and recipe.model.init == "imagenet":
-        weights = "torchvision"
+        weights = "pretrained"
     return models.build(
         recipe.arch,
         len(dataset.classes),
@@ -205,7 +205,7 @@ def build(job: TrainJob, recipe: TrainingRecipe, dataset: Dataset, place: workpl
         download=place.download,
         head="fresh" if recipe.model.fresh_head else "replace",
         seed=seeds.derive(job.seed, "init"),
-        anew=recipe.model.init == "scratch" and recipe.arch.startswith(PYTHON) and weights is None,
+        anew=recipe.model.init == "scratch" and recipe.arch.startswith(BRINGING) and weights is None,
     )
 
 
@@ -255,7 +255,7 @@ def view(kind: str, recipe: Input) -> View:
     random, pipeline = kind in (*RANDOM, PLAIN, AUGMENTED), "" if kind == PLAIN else recipe.augment
     if kind == "resize-center-crop" or (random and kind != AUGMENTED and recipe.crop == "evaluation"):
         kind, random = recipe.evaluation, False
-    own = recipe.colours._asdict()
+    own = {**recipe.colours._asdict(), "interpolation": recipe.interpolation}
     if not random:
         return View(kind, recipe.size, recipe.resize or None, recipe.scale, recipe.ratio, **own)
     kind = "random-resized-crop" if recipe.crop == "evaluation" else recipe.crop
