@@ -101,10 +101,10 @@ def of_coco(path: Path, picture: coco.Picture) -> Annotation:
 def matched(root: Path, images: Sequence[str], entries: Sequence[tuple[Path, str, Annotation]]) -> dict[str, Annotation]:
     """Image -> its annotation; those of images that are not there are counted in the log."""
     named: dict[str, list[str]] = defaultdict(list)
-    for image in images:
-        named[PurePosixPath(image).stem].append(image)
+    for path in images:
+        named[PurePosixPath(path).stem].append(path)
     annotations: dict[str, Annotation] = {}
-    absent = []
+    absent: list[str] = []
     for file, name, annotation in entries:
         image = partner(root, file, name, named[PurePosixPath(name).stem if file.suffix.lower() == ".json" else name])
         if image is None:
@@ -163,9 +163,13 @@ def annotated(dataset: Dataset, annotations: Annotations, folders: Mapping[str, 
         else with_objects(sample, annotations.of[sample.id], names[sample.label] if by_name else None)
         for sample in dataset.samples
     ]  # fmt: skip
-    turned = {"banner": decode.UPRIGHT} if upright(samples) else {}
-    masked = {"segments": decode.COCO} if any(s.segmentation for s in samples) else {}
-    return replace(dataset, samples=tuple(samples), box_convention=annotations.convention, **turned, **masked)
+    return replace(
+        dataset,
+        samples=tuple(samples),
+        box_convention=annotations.convention,
+        banner=decode.UPRIGHT if upright(samples) else dataset.banner,
+        segments=decode.COCO if any(s.segmentation for s in samples) else dataset.segments,
+    )
 
 
 def with_objects(sample: Sample, annotation: Annotation, names: set[str] | None) -> Sample:

@@ -123,8 +123,10 @@ def class_names(arch: str) -> tuple[str, ...]:
     name = resolve(arch)
     if name.startswith(PYTHON):
         return ()
-    if name.startswith((TIMM, HF)):
-        return (timm_networks if name.startswith(TIMM) else hf_networks).class_names(name)
+    if name.startswith(TIMM):
+        return timm_networks.class_names(name)
+    if name.startswith(HF):
+        return hf_networks.class_names(name)
     weights = torchvision_weights(name)
     return () if weights is None else tuple(weights.meta["categories"])
 
@@ -142,8 +144,10 @@ def create(arch: str, num_classes: int | None = None) -> nn.Module:
     name = resolve(arch)
     if name.startswith(PYTHON):
         return call_function(name.removeprefix(PYTHON), num_classes)
-    if name.startswith((TIMM, HF)):
-        return (timm_networks if name.startswith(TIMM) else hf_networks).create(name, num_classes)
+    if name.startswith(TIMM):
+        return timm_networks.create(name, num_classes)
+    if name.startswith(HF):
+        return hf_networks.create(name, num_classes)
     arguments = {} if num_classes is None else {"num_classes": num_classes}
     if name in ARCHS:
         return ARCHS[name].function(**arguments)

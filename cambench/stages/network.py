@@ -168,14 +168,15 @@ def given_run(spec: str, place: workplace.Place, weights: Path | None, input: Ma
         raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
     described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec), input)
     path = place.results / "runs" / f"{workplace.slug(called(spec))}-{job_key(described)}"
-    located = {"arch": settled(spec), "weights": str(weights.resolve()) if weights else None}
+    arch, from_file = settled(spec), str(weights.resolve()) if weights else None
     if (path / "run.json").exists():
         known = read_run(path)
-        return replace(known, info=replace(known.info, **located))
+        return replace(known, info=replace(known.info, arch=arch, weights=from_file))
     info = RunInfo(
         kind="given",
         method="pretrained",
-        **located,
+        arch=arch,
+        weights=from_file,
         input=input or {},
         job=described,
         versions=versions(),

@@ -33,8 +33,8 @@ def critical_difference(ranking: Ranking, alike: Sequence[Sequence[int]]) -> Fig
     sheet.figure.set_size_inches(width, sheet.high)
     axes = sheet.axes(0, 0, width, sheet.high)
     axes.set(xlim=(0, width), ylim=(sheet.high, 0))
-    low = math.floor(means[0])
-    inch = SPAN / (max(math.ceil(means[-1]), low + 1) - low)
+    low = math.floor(float(means[0]))
+    inch: float = SPAN / (max(math.ceil(means[-1]), low + 1) - low)
 
     def at(rank: float) -> float:
         """Inches from the left of a mean rank."""

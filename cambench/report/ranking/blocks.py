@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -46,14 +47,14 @@ def rank(where: str, own: Sequence[Source]) -> Ranking:
         raise UsageError(f"rank on {where}: expected at least {EXPLAINERS} explainers with one metric in common, got {got}.")
     tables = [[(source, *values(source, explainers, name)) for source in own] for name in names]
     made = np.stack(averaged(names, tables))
-    missing = [lacking(name, *facts, explainers) for name, *facts in zip(names, made, tables, strict=True)]
+    missing = [lacking(name, own, of, explainers) for name, own, of in zip(names, made, tables, strict=True)]
     some = ~np.isnan(made[:, :, 0])
     if some.any(0).sum() < IMAGES:
         got = " ".join([str(some.any(0).sum()), *(f"({text})" for text in missing if text)])
         raise UsageError(f"rank on {where}: expected at least {IMAGES} images with a rank, got {got}; measure more.")
     if not some.any(0).all():
         missing.append(f"Without a rank in any metric: {number_of(int((~some.any(0)).sum()), 'image')}.")
-    kept = some.any(1)
+    kept = np.any(some, axis=1)
     shown = [titled(name) for name, keep in zip(names, kept, strict=True) if keep]
     records = [(e, source.sides[e, m].record) for source in own for m in names for e in explainers]
     ranking = Ranking(
@@ -75,7 +76,7 @@ def averaged(names: Sequence[str], tables: Sequence[Sequence[Values]]) -> list[A
     made = []
     for name, own in zip(names, tables, strict=True):
         metric = find_metric(name)
-        better = "up" if metric.direction(headline(metric)) == "up" else "down"
+        better: Literal["up", "down"] = "up" if metric.direction(headline(metric)) == "up" else "down"
         sums, counts = np.zeros((len(place), own[0][2].shape[1])), np.zeros((len(place), 1))
         for source, ids, table in own:
             ranked = ranks(table, better)

@@ -47,17 +47,20 @@ class Ranking:
     @cached_property
     def blocks(self) -> Array:
         """r_ij (N,k): the mean of an image's ranks over the metrics that rank it, each of equal weight."""
-        return np.nanmean(self.ranks, 0).round(DIGITS)
+        ranks: Array = np.nanmean(self.ranks, 0).round(DIGITS)
+        return ranks
 
     @property
     def means(self) -> Array:
         """R_j = 1/N Σ_i r_ij (k,): the mean rank of each explainer over the images."""
-        return self.blocks.mean(0).round(DIGITS)
+        ranks: Array = self.blocks.mean(0).round(DIGITS)
+        return ranks
 
     @property
     def of_metrics(self) -> Array:
         """(M,k): the mean ranks in each metric, over the images that it ranks."""
-        return np.nanmean(self.ranks, 1).round(DIGITS)
+        ranks: Array = np.nanmean(self.ranks, 1).round(DIGITS)
+        return ranks
 
     def ranked(self, metric: int) -> int:
         """How many images a metric ranks, by its place."""

@@ -43,7 +43,7 @@ def standings(ranking: Ranking, compared: Sequence[Pair]) -> Table:
             (
                 cell(float(ranking.means[j]), n, ranking.intervals[j]),
                 *(cell(float(own[j]), ranking.ranked(m)) for m, own in enumerate(ranking.of_metrics)),
-                Cell(1, None if costs[j][0] is None else measured(1000 * costs[j][0])),
+                Cell(1, None if (seconds := costs[j][0]) is None else measured(1000 * seconds)),
                 Cell(0, measured(costs[j][1])),
             ),
         )
