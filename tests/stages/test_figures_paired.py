@@ -46,6 +46,9 @@ def test_grids_show_both_methods(kind: str, measured: Place, tmp_path: Path) -> 
     assert out.stat().st_size > 10_000 and told["dataset"] == "synthbirds"
     maps = ["ce resnet8 grad-cam", "cgc resnet8 grad-cam"]
     assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == "qualitative" else 4)
+    assert draw(kind, out, measured, images=2, explainers=["gradcam"]).shows == told, "an alias of all that there is"
+    with pytest.raises(UsageError, match="no heatmaps to show"):
+        draw(kind, out, measured, explainers=["hires-cam"])
     if kind == "consistency":
         assert [row["image"] == "its crop" for row in told["images"]] == [False, True] * 2
 

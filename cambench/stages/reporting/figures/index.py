@@ -52,6 +52,7 @@ class Kind:
 
 
 FEW = {"dataset": None, "images": 5}
+STORED = {**FEW, "explainers": ()}
 SIGNED = {**FEW, "explainer": "grad-cam", "classes": None}
 MEASURED = {"metric": REQUIRED, "variant": None, "explainer": None, "target": None, "dataset": None, "images": 12}
 OF_TABLE = {"on": None, "arch": None}
@@ -60,8 +61,8 @@ SHIFTED = "a map added to those of all classes: HiResCAMs and logits change, Con
 COUNTERFACTUAL = "pairs of classes that differ in a few parts: the difference of their maps beside those parts"
 
 INDEX: dict[str, Kind] = {
-    "qualitative": Kind("qualitative", "[RUN]...", "images with the stored heatmaps of every run", {**FEW, "images": 8}),
-    "consistency": Kind("consistency", "[RUN]...", "the same with a crop beside each image", {**FEW, "images": 4}),
+    "qualitative": Kind("qualitative", "[RUN]...", "images with the stored heatmaps of every run", {**STORED, "images": 8}),
+    "consistency": Kind("consistency", "[RUN]...", "the same with a crop beside each image", {**STORED, "images": 4}),
     "worst": Kind("extremes:worst", "[RUN]", "images with the worst value of a metric, and their heatmaps", MEASURED),
     "best": Kind("extremes:best", "[RUN]", "images with the best value of a metric, and their heatmaps", MEASURED),
     "contrast": Kind("contrast", "RUN", "the best classes of each image under the four contrasts, signed", SIGNED),

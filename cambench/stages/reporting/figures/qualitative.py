@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cambench.data.views import in_words
+from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.report.figures import grid
 from cambench.report.figures.plots import sentences
@@ -17,19 +18,21 @@ from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
 
 
-def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, images: int) -> Drawn:
+def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainers: Sequence[str]) -> Drawn:
     """The runs' stored maps side by side (none named: of all runs). Raises: UsageError where there is nothing to show."""
-    shown = pick("qualitative", runs, dataset, place.results)
+    shown = pick("qualitative", runs, dataset, place.results, explainers)
     return gridded("qualitative", shown, rows(shown, place.data, images))
 
 
-def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path) -> list[Shown]:
-    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target.
+def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path, explainers: Sequence[str] = ()) -> list[Shown]:
+    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target; explainers: none are all.
 
     Raises: UsageError where none lie side by side, or where they are of several data sets and none is named.
     """
     runs = [run_of(name, results) for name in names] or sorted(read_runs(results), key=lambda run: run.info.method)
-    groups = by_view(runs, results)
+    wanted = {find_explainer(name).name for name in explainers}
+    groups = [[s for s in own if s.maps.job["explainer"] in wanted or not wanted] for own in by_view(runs, results)]
+    groups = [own for own in groups if own]
     sets = side_by_side(groups)
     known = list(dict.fromkeys(group[0].maps.job["dataset"] for group in sets))
     chosen = [g for g in sets if dataset is None or canonical(g[0].maps.job["dataset"]) == canonical(dataset)]
