@@ -23,7 +23,8 @@ INK, SAME = "#222222", "#1f5fa8"
 
 def critical_difference(ranking: Ranking, alike: Sequence[Sequence[int]]) -> Figure:
     """Best on the left. alike: sets of explainers, by their places, of which no two differ."""
-    means, half = ranking.means.tolist(), math.ceil(len(ranking.explainers) / 2)
+    means: list[float] = ranking.means.tolist()
+    half = math.ceil(len(means) / 2)
     side = 0.4 + LETTER * max(len(f"{name}  0.00") for name in ranking.explainers)
     shown = bars([[means[j] for j in own] for own in alike if len(own) > 1])
     first = TOP + BAR * (2 + max((level for *_, level in shown), default=-1))

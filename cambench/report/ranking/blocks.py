@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
 from cambench.metrics import find_metric
 from cambench.metrics.ranks import ranks
 from cambench.report.ranking.ranking import Array, Ranking
-from cambench.report.ranking.sources import Source, complete, headline
+from cambench.report.ranking.sources import Source, better, complete, headline
 from cambench.vocabulary import CambenchError, UsageError, number_of
 
 EXPLAINERS, IMAGES = 2, 5
@@ -47,7 +46,7 @@ def rank(where: str, own: Sequence[Source]) -> Ranking:
         raise UsageError(f"rank on {where}: expected at least {EXPLAINERS} explainers with one metric in common, got {got}.")
     tables = [[(source, *values(source, explainers, name)) for source in own] for name in names]
     made = np.stack(averaged(names, tables))
-    missing = [lacking(name, own, of, explainers) for name, own, of in zip(names, made, tables, strict=True)]
+    missing = [lacking(name, made[m], tables[m], explainers) for m, name in enumerate(names)]
     some = ~np.isnan(made[:, :, 0])
     if some.any(0).sum() < IMAGES:
         got = " ".join([str(some.any(0).sum()), *(f"({text})" for text in missing if text)])
@@ -75,11 +74,9 @@ def averaged(names: Sequence[str], tables: Sequence[Sequence[Values]]) -> list[A
     place = {image: row for row, image in enumerate(every)}
     made = []
     for name, own in zip(names, tables, strict=True):
-        metric = find_metric(name)
-        better: Literal["up", "down"] = "up" if metric.direction(headline(metric)) == "up" else "down"
         sums, counts = np.zeros((len(place), own[0][2].shape[1])), np.zeros((len(place), 1))
         for source, ids, table in own:
-            ranked = ranks(table, better)
+            ranked = ranks(table, better(find_metric(name)))
             rows, there = np.array([place[source.where, i] for i in ids], dtype=int), ~np.isnan(ranked[:, 0])
             sums[rows[there]] += ranked[there]
             counts[rows[there]] += 1
@@ -92,8 +89,8 @@ def lacking(
 ) -> str:
     """The sentence on images that a metric does not rank and whose values lack; "" where there are none."""
     unranked = int(np.isnan(ranked[:, 0]).sum())
-    without = sum(np.isnan(table).sum(0) for _, _, table in tables)
-    whose = ", ".join(f"{e} {n:,}" for e, n in zip(explainers, np.atleast_1d(without), strict=True) if n)
+    without = [sum(int(np.isnan(table[:, column]).sum()) for _, _, table in tables) for column in range(len(explainers))]
+    whose = ", ".join(f"{e} {n:,}" for e, n in zip(explainers, without, strict=True) if n)
     if not unranked and not whose:
         return ""
     reason = f"; values that lack: {whose}" if whose else ""

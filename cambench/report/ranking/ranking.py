@@ -47,26 +47,26 @@ class Ranking:
     @cached_property
     def blocks(self) -> Array:
         """r_ij (N,k): the mean of an image's ranks over the metrics that rank it, each of equal weight."""
-        ranks: Array = np.nanmean(self.ranks, 0).round(DIGITS)
-        return ranks
+        made: Array = np.nanmean(self.ranks, 0).round(DIGITS)
+        return made
 
-    @property
+    @cached_property
     def means(self) -> Array:
         """R_j = 1/N Σ_i r_ij (k,): the mean rank of each explainer over the images."""
-        ranks: Array = self.blocks.mean(0).round(DIGITS)
-        return ranks
+        made: Array = self.blocks.mean(0).round(DIGITS)
+        return made
 
-    @property
+    @cached_property
     def of_metrics(self) -> Array:
         """(M,k): the mean ranks in each metric, over the images that it ranks."""
-        ranks: Array = np.nanmean(self.ranks, 1).round(DIGITS)
-        return ranks
+        made: Array = np.nanmean(self.ranks, 1).round(DIGITS)
+        return made
 
     def ranked(self, metric: int) -> int:
         """How many images a metric ranks, by its place."""
         return int((~np.isnan(self.ranks[metric, :, 0])).sum())
 
-    @property
+    @cached_property
     def intervals(self) -> list[tuple[float, float]]:
         """95 % bootstrap interval of each R_j over the images."""
         return [interval(column) for column in self.blocks.T]
@@ -131,8 +131,8 @@ def pairs(ranking: Ranking) -> list[Pair]:
     apart = [(blocks[:, a] - blocks[:, b]).round(DIGITS) for a, b in every]
     p = [statistics.wilcoxon(rows) for rows in apart]
     return [
-        Pair(ranking.explainers[a], ranking.explainers[b], float(rows.mean()), interval(rows), *both)
-        for (a, b), rows, *both in zip(every, apart, p, statistics.holm(p), strict=True)
+        Pair(ranking.explainers[a], ranking.explainers[b], float(rows.mean()), interval(rows), own, corrected)
+        for (a, b), rows, own, corrected in zip(every, apart, p, statistics.holm(p), strict=True)
     ]
 
 
@@ -155,7 +155,7 @@ def agreement(ranking: Ranking, a: int, b: int) -> Agreement:
     """Two metrics, by their places."""
     each = tau(ranking.ranks[a], ranking.ranks[b])
     each = each[~np.isnan(each)]
-    means = float(tau(*ranking.of_metrics[[[a], [b]]])[0])
+    means = float(tau(ranking.of_metrics[[a]], ranking.of_metrics[[b]])[0])
     return Agreement(
         ranking.metrics[a],
         ranking.metrics[b],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cambench import metrics
 from cambench.lookup import canonical
@@ -33,6 +34,11 @@ class Source:
 def headline(metric: Metric) -> str:
     """The variant that is ranked: the one that stands for all, or the first."""
     return metric.printing.headline or metric.variants[0]
+
+
+def better(metric: Metric) -> Literal["up", "down"]:
+    """Which way the ranked variant is better, of a metric that can rank."""
+    return "down" if metric.direction(headline(metric)) == "down" else "up"
 
 
 def unrankable(metric: Metric) -> str:

@@ -44,14 +44,25 @@ class Wanted:
     dataset: str | None = None
     split: str = "eval"
 
-    def holds(self, record: Record, runs: set[str]) -> bool:
-        """Whether a record is meant. runs: their names."""
+    def settled(self, results: Path) -> Wanted:
+        """The same by the names that records have. Raises: UsageError for an unknown one."""
+        return Wanted(
+            [run.name for name in self.runs for run in find_seeds(name, results) or [run_of(name, results)]],
+            [find_metric(name).name for name in self.metrics],
+            [find_explainer(name).name for name in self.explainers],
+            [canonical(name) for name in self.targets],
+            None if self.dataset is None else canonical(data.called(self.dataset)),
+            self.split,
+        )
+
+    def holds(self, record: Record) -> bool:
+        """Whether a record is meant, whose names are those of `settled`."""
         return (
-            (not self.runs or record.run in runs)
-            and (not self.metrics or record.metric in {find_metric(name).name for name in self.metrics})
-            and (not self.explainers or record.explainer in {find_explainer(name).name for name in self.explainers})
-            and (not self.targets or canonical(record.target or "") in map(canonical, self.targets))
-            and (self.dataset is None or canonical(record.dataset) == canonical(data.called(self.dataset)))
+            record.run in (self.runs or [record.run])
+            and record.metric in (self.metrics or [record.metric])
+            and record.explainer in (self.explainers or [record.explainer])
+            and canonical(record.target or "") in (self.targets or [canonical(record.target or "")])
+            and self.dataset in (None, canonical(record.dataset))
             and self.split in ("eval", record.split)
         )
 
@@ -61,15 +72,15 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
 
     Raises: UsageError for an unknown name, or where nothing of it is measured.
     """
-    named = {run.name for name in wanted.runs for run in find_seeds(name, place.results) or [run_of(name, place.results)]}
-    records = [r for r in read_records(place.results) if has_metric(r) and wanted.holds(r, named)]
+    wanted = wanted.settled(place.results)
+    records = [record for record in read_records(place.results) if has_metric(record) and wanted.holds(record)]
     metrics, left = rankable(dict.fromkeys(record.metric for record in records))
     kept = [record for record in records if record.metric in metrics]
     if not kept:
         reason = f" but {' '.join(left)}" if left else ""
         raise UsageError(
-            f"rank: expected records of explainers under {place.results / 'records'}, got none of it{reason}; measure what "
-            "lacks with --preset quick, or with `cambench eval`."
+            f"rank: expected records of explainers under {place.results / 'records'}, got none that is asked for{reason}; "
+            "measure what lacks with --preset quick, or with `cambench eval`."
         )
     return kept, left
 
