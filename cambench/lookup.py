@@ -130,6 +130,14 @@ class Catalogue(Mapping[str, Entry]):
             raise UsageError(nearest(name, [*self.names, *aliases(self.built_in)], self.kind))
         return key
 
+    def split(self, text: str) -> tuple[str, str]:
+        """The name and the options of `NAME:option=value,…`; a name of a family holds a colon itself, as `quantus:auc`."""
+        name, _, words = text.partition(":")
+        if words and any(key.startswith(f"{canonical(name)}:") for key in self.names):
+            own, _, words = words.partition(":")
+            name = f"{name}:{own}"
+        return name, words
+
     def find(self, name: str) -> Entry:
         """The entry that a name or an alias means. Raises: UsageError as `key`, and for one that cannot be used."""
         return self[self.key(name)]

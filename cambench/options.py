@@ -100,6 +100,8 @@ class Entry:
     cost: int | Callable[..., int] = 1
     """Forward passes an image that it takes, one of them for a map: a number, or a function of the options, of the images'
     `size` and of the explained layer's `channels`."""
+    package: str = ""
+    """The optional package that it runs, one of `extras.EXTRAS`; "" for none."""
     version: int = 1
     """Raise it when a formula or protocol changes, so that values change: what an older version made counts no longer."""
     name: str = ""
@@ -162,7 +164,7 @@ def find(text: str, index: Catalogue[E]) -> E:
 
     Raises: UsageError for an unknown name or option, naming the nearest and all, or a value that is not allowed.
     """
-    name, _, words = text.partition(":")
+    name, words = index.split(text)
     entry = index.find(name)
     values = {**parse(entry.aliases.get(canonical(name), ""), entry), **parse(words, entry)}
     return with_options(entry, {name: value for name, value in values.items() if value != entry.values[name]})
@@ -259,4 +261,4 @@ def written(value: Value) -> str:
 def sentence(entry: Entry) -> str | None:
     """What must stand beside a number: the options that are not the default and that no alias's name says."""
     usual = {option.name: option.default for option in entry.options if option.name in entry.chosen}
-    return f"{entry.key} with {listed(entry.chosen)} in place of {listed(usual)}" if ":" in entry.name else None
+    return f"{entry.key} with {listed(entry.chosen)} in place of {listed(usual)}" if usual and ":" in entry.name else None

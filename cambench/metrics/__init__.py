@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cambench import options
 from cambench.lookup import Catalogue
-from cambench.metrics import accuracy, conciseness, core, faithfulness, localisation, robustness
+from cambench.metrics import accuracy, conciseness, core, faithfulness, localisation, quantus, robustness
 from cambench.metrics.entry import Metric, needs
 
 __all__ = ["INDEX", "Metric", "find_metric", "known_metric", "needs"]
 
-FOLDERS = (accuracy, localisation, faithfulness, conciseness, robustness, core)
+FOLDERS = (accuracy, localisation, faithfulness, conciseness, robustness, core, quantus)
 INDEX: Catalogue[Metric] = Catalogue(
     "metric", Metric, {name: metric for folder in FOLDERS for name, metric in folder.INDEX.items()}
 )

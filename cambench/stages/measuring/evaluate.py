@@ -16,6 +16,7 @@ from cambench.data.folder import BOX_COLUMNS
 from cambench.data.regions import BOXES, SEGMENTATION, boxes_of, check_source, region_source
 from cambench.explainers import find_explainer
 from cambench.explainers.entry import Explainer
+from cambench.extras import needed
 from cambench.metrics import Metric
 from cambench.stages import identity, workplace
 from cambench.stages.class_sets import check_sets
@@ -168,6 +169,8 @@ def ids(metric: Metric, dataset: Dataset, rows: Mapping[str, Any]) -> list[str]:
 
 def check(metric: Metric, job: EvalJob, dataset: Dataset) -> None:
     """Refuse a metric or a target that the data cannot answer, before anything is computed."""
+    if metric.package:
+        needed(metric.package, metric.name)
     if metric.targeted:
         check_sets(job.target, dataset)
     if metric.rows.pairs:
