@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from cambench import options
 from cambench.explainers.entry import Explainer
-from cambench.explainers.index import cams, controls, guided, inputs, masks, networks
+from cambench.explainers.index import ENTRIES
 from cambench.lookup import Catalogue
 
 __all__ = ["INDEX", "Explainer", "find_explainer", "known_explainer"]
 
-FAMILIES = (cams, inputs, guided, masks, networks, controls)
-INDEX: Catalogue[Explainer] = Catalogue(
-    "explainer", Explainer, {name: entry for family in FAMILIES for name, entry in family.INDEX.items()}
-)
+INDEX: Catalogue[Explainer] = Catalogue("explainer", Explainer, ENTRIES)
 
 
 def known_explainer(text: str) -> Explainer | None:

@@ -1,1 +1,9 @@
 """The entries of explainers, a module a family. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from cambench.explainers.entry import Explainer
+from cambench.explainers.index import cams, controls, guided, inputs, masks, networks
+
+FAMILIES = (cams, inputs, guided, masks, networks, controls)
+ENTRIES: dict[str, Explainer] = {name: entry for family in FAMILIES for name, entry in family.INDEX.items()}

@@ -60,7 +60,7 @@ class Wanted:
         return (
             record.run in (self.runs or [record.run])
             and record.metric in (self.metrics or [record.metric])
-            and record.explainer in (self.explainers or [record.explainer])
+            and (not self.explainers or record.explainer in self.explainers)
             and canonical(record.target or "") in (self.targets or [canonical(record.target or "")])
             and self.dataset in (None, canonical(record.dataset))
             and self.split in ("eval", record.split)
