@@ -71,8 +71,8 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
     told = typed("rank", "folder", "--preset", "quick", "-e", "grad-cam", "-e", "random", *roots(own))
     assert told.code == 0, told.err
     words = " ".join(told.out.split())
-    assert re.search(r"Not measured: ch on folder:mine: expected segmentations or boxes, found none", words), told.out
-    assert "2 explainers, 2 metrics, 6 images" in words and "Friedman" not in words
+    assert re.search(r"Not measured: ch on folder:mine: expected bounding boxes, found none", words), told.out
+    assert "2 explainers, 3 metrics, 6 images" in words and "Friedman" not in words
     refused = typed("rank", "folder", "--preset", "quick", "-e", "grad-cam", *roots(own))
     assert refused.code == 2 and "expected at least 2 explainers with one metric in common, got grad-cam" in refused.err
     few = typed("rank", "folder", "--preset", "quick", "-m", "top1", *roots(own))
