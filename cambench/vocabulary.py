@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, str] = {
     "label": "(N,) int64, ground-truth class",
     "labels": "list of N tuples of classes, each of which is right",
     "heatmap": "(N,H,W) float32, after the metric's own map steps",
-    "explained": "(N,) int64, the class that the heatmap explains: the label, of several the one that scores highest",
+    "explained": "(N,) int64, the class that the heatmap explains (of several labels the one that scores highest)",
     "mask": "(N,H,W) bool, ground-truth region of the label at the heatmap's resolution, or at the image's",
     "regions": "(N,H,W) int64 at the image's resolution: the class that each pixel shows, −1 none, −2 ignored",
     "box": "list of N lists of boxes in the pixels of the input",
