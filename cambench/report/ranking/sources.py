@@ -96,9 +96,8 @@ def complete(own: Sequence[Source]) -> tuple[list[str], list[str], list[str]]:
     """
     pairs = {pair for source in own for pair in source.sides}
     explainers = list(dict.fromkeys(explainer for source in own for explainer, _ in source.sides))
-    names = sorted(
-        {metric for _, metric in pairs}, key=lambda name: (metrics.INDEX.names.index(find_metric(name).key), name)
-    )
+    order = {name: place for place, name in enumerate(metrics.INDEX.names)}
+    names = sorted({metric for _, metric in pairs}, key=lambda name: (order.get(find_metric(name).key, len(order)), name))
     left, whole = list[str](), " of every network" if len(own) > 1 else ""
     while holes := [(e, m) for e in explainers for m in names if any((e, m) not in source.sides for source in own)]:
         lacks = [(sum(m == name for _, m in holes) / len(explainers), 1, name) for name in names]

@@ -6,7 +6,7 @@ import statistics
 import string
 from collections.abc import Sequence
 
-from cambench.explainers import find_explainer
+from cambench.explainers import known_explainer
 from cambench.report.ranking.ranking import Agreement, Pair, Ranking, agreements, groups, pairs
 from cambench.report.tables.measure import LAYER, troubles, with_options
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
@@ -43,8 +43,8 @@ def standings(ranking: Ranking, compared: Sequence[Pair]) -> Table:
             (
                 cell(float(ranking.means[j]), n, ranking.intervals[j]),
                 *(cell(float(own[j]), ranking.ranked(m)) for m, own in enumerate(ranking.of_metrics)),
-                Cell(1, None if (seconds := costs[j][0]) is None else measured(1000 * seconds)),
-                Cell(0, measured(costs[j][1])),
+                bare(costs[j][0], 1),
+                bare(costs[j][1], 0),
             ),
         )
         for j, name in enumerate(ranking.explainers)
@@ -66,9 +66,9 @@ def cell(value: float, n: int, interval: tuple[float, float] | None = None) -> C
     return Cell(DECIMALS, Measured(value, (value,), (), (n,), interval=interval))
 
 
-def measured(value: float) -> Measured:
-    """A number over nothing."""
-    return Measured(value, (value,), (), ())
+def bare(value: float | None, decimals: int) -> Cell:
+    """A number over no images, or none."""
+    return Cell(decimals, None if value is None else Measured(value, (value,), (), ()))
 
 
 def lettered(sets: Sequence[Sequence[int]], k: int) -> list[str]:
@@ -79,17 +79,18 @@ def lettered(sets: Sequence[Sequence[int]], k: int) -> list[str]:
     return ["".join(name for name, own in zip(names, sets, strict=False) if j in own) for j in range(k)]
 
 
-def cost(ranking: Ranking, name: str) -> tuple[float | None, int]:
-    """Seconds an image that making the heatmaps took, None where no record says; forward passes an image of the entry.
+def cost(ranking: Ranking, name: str) -> tuple[float | None, int | None]:
+    """Milliseconds an image that making the heatmaps took, None where no record says; forward passes an image, None of an
+    explainer that is not there any more.
 
-    The seconds are of the metric for which most explainers have them, and their mean over the networks.
+    The time is that of the metric for which most explainers have one, and its mean over the networks.
     """
-    timed = [(e, record) for e, record in ranking.records if record.explaining is not None]
-    whose = {record.metric: {e for e, other in timed if other.metric == record.metric} for _, record in timed}
-    metric = max(whose, key=lambda one: len(whose[one]), default="")
-    seconds = [record.explaining for e, record in timed if e == name and record.metric == metric]
-    passes = next(find_explainer(record.explainer or "").passes for e, record in ranking.records if e == name)
-    return statistics.fmean(one for one in seconds if one is not None) if seconds else None, passes
+    timed = [(e, r.metric, 1000 * r.explaining) for e, r in ranking.records if r.explaining is not None]
+    whose = {metric: {e for e, other, _ in timed if other == metric} for _, metric, _ in timed}
+    shown = max(whose, key=lambda metric: len(whose[metric]), default="")
+    times = [time for e, metric, time in timed if (e, metric) == (name, shown)]
+    entry = next(known_explainer(record.explainer or "") for e, record in ranking.records if e == name)
+    return statistics.fmean(times) if times else None, None if entry is None else entry.passes
 
 
 def notes(ranking: Ranking) -> tuple[str, ...]:
@@ -147,7 +148,7 @@ def of_pairs(ranking: Ranking, compared: Sequence[Pair]) -> Table:
         rows=tuple(
             Row(
                 (pair.a, pair.b),
-                (cell(pair.difference, n, pair.interval), *(Cell(4, measured(p)) for p in (pair.p, pair.p_holm))),
+                (cell(pair.difference, n, pair.interval), bare(pair.p, 4), bare(pair.p_holm, 4)),
             )
             for pair in compared
         ),
@@ -167,7 +168,7 @@ def of_metrics(ranking: Ranking, agreed: Sequence[Agreement]) -> Table:
                 (one.a, one.b),
                 (
                     Cell(DECIMALS) if one.tau is None else cell(one.tau, one.n, one.interval),
-                    Cell(DECIMALS, None if one.of_means is None else measured(one.of_means)),
+                    bare(one.of_means, DECIMALS),
                 ),
             )
             for one in agreed
