@@ -75,10 +75,10 @@ def test_a_metric_that_cannot_work_is_refused_when_it_is_made(facts: dict[str, A
     [
         ({"rule": lambda activation: activation}, "a rule of 2 arguments in the space layer, got 1"),
         ({"space": "head"}, "a rule of 3 arguments in the space head, got 2"),
-        ({"space": "network"}, "layer.prepare in the space network alone, got network"),
+        ({"space": "network"}, "layer.prepare in the space network and attention, got network"),
         (
             {"space": "pixels"},
-            "space layer, head, input, input-and-layer, masked, search, control, network, latent, got pixels",
+            "space layer, head, input, input-and-layer, masked, search, control, network, latent, attention, got pixels",
         ),
         ({"space": "masked"}, "something hidden in the space masked alone, got masked"),
         ({"relu": of_masks}, "ReLUs of its own in a gradient at the images alone, got layer"),

@@ -105,12 +105,10 @@ def place(
 ) -> tuple[str | None, nn.Linear | Prepared | None]:
     """The layer to explain, and its GAP + linear head, if it has one, or what the explainer prepares of the network.
 
-    Nothing for an explainer that looks at no layer.
+    No layer for an explainer that looks at none.
     """
-    if not entry.at_layer:
-        return None, None
-    layer = layer or layer_of(entry, model, images[:1])
-    if entry.layer.prepare is None:
-        return layer, gap_linear_head(model, layer, images[:1], training=False)
-    with evaluating(model):
-        return layer, entry.layer.prepare(model, layer, size or min(images.shape[2], images.shape[3]), images)
+    layer = (layer or layer_of(entry, model, images[:1])) if entry.at_layer else None
+    if entry.layer.prepare is not None:
+        with evaluating(model):
+            return layer, entry.layer.prepare(model, layer, size or min(images.shape[2], images.shape[3]), images)
+    return layer, None if layer is None else gap_linear_head(model, layer, images[:1], training=False)

@@ -13,11 +13,13 @@ from cambench.options import Entry
 if TYPE_CHECKING:
     from torch import Tensor
 
-Space = Literal["layer", "head", "input", "input-and-layer", "masked", "search", "control", "network", "latent"]
+Space = Literal["layer", "head", "input", "input-and-layer", "masked", "search", "control", "network", "latent", "attention"]
+PREPARED: tuple[Space, ...] = ("network", "attention")
+"""The spaces whose rules are handed a network made ready for them."""
 
 
 class Prepared:
-    """What an explainer makes of a network in the space `network`: called with images (N,3,H,W) it gives logits (N,C)."""
+    """What an explainer makes of a network before it is run: called with images (N,3,H,W) it gives logits (N,C)."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Run the network, and keep what the rule reads."""
@@ -31,7 +33,7 @@ class Layer:
     own: Callable[..., str] | None = None
     """model -> the layer explained by default, where it is not the last convolutional stage."""
     prepare: Callable[..., Prepared] | None = None
-    """(model, layer, training size, images) -> what gives logits and is handed to the rule, in the space `network`."""
+    """(model, layer, training size, images) -> what gives logits and is handed to the rule, in the spaces of `PREPARED`."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Explainer(Entry):
     """Of a rule of a head: whether its maps of weighted classes are those of the weighted head."""
     partial: bool = False
     """An image may have no map (NaN, or nothing positive): metrics of maps leave it out and count it."""
+    class_specific: bool = True
+    """Of a rule of attention: whether its map is that of a class; False refuses every target but `logit`."""
     layer: Layer = Layer()
     around: Around | None = None
     hiding: Hiding | None = None
@@ -79,13 +83,13 @@ class Explainer(Entry):
     @property
     def at_layer(self) -> bool:
         """Whether it looks at a layer, which a command may name."""
-        return self.space not in ("input", "search") and (self.hiding is None or self.hiding.layer)
+        return self.space not in ("input", "search", "attention") and (self.hiding is None or self.hiding.layer)
 
     def facts(self) -> Iterator[tuple[bool, str]]:
         """As `Entry.facts`; a rule that is named by its place is not imported for it."""
         yield self.space in get_args(Space), f"space {', '.join(get_args(Space))}, got {self.space}"
         prepared = self.layer.prepare is not None
-        yield prepared == (self.space == "network"), f"layer.prepare in the space network alone, got {self.space}"
+        yield prepared == (self.space in PREPARED), f"layer.prepare in the space {' and '.join(PREPARED)}, got {self.space}"
         of_pixels = self.space == "input-and-layer" or (self.space == "input" and self.around is None)
         yield self.relu is None or of_pixels, f"ReLUs of its own in a gradient at the images alone, got {self.space}"
         yield self.around is None or self.space == "input", f"points around the image in the space input, got {self.space}"

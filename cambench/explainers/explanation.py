@@ -167,6 +167,21 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
         return around.pool(rule(widened(images), widened(g)) for g in gradients), logits
 
 
+def of_attention(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """rule(the transformer whose attention is kept, v (N,C)).
+
+    Raises: UsageError for another target than `logit` where the map is that of no class.
+    """
+    prepare = query.explainer.layer.prepare
+    assert prepare is not None
+    network = query.head if isinstance(query.head, Prepared) else prepare(model, None, 0, images)
+    logits = predict(network, images, query.precision)
+    v = query.coefficients(logits, classes)
+    if query.target != "logit" and not query.explainer.class_specific:
+        raise UsageError(f"{query.explainer.name}: expected target logit, got {query.target}; its map is that of no class.")
+    return query.explainer.rule(network, v), logits.detach()
+
+
 SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Tensor, Tensor]]] = {
     "layer": of_layer,
     "head": of_head,
@@ -177,6 +192,7 @@ SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Te
     "control": of_control,
     "latent": of_latent,
     "network": of_network,
+    "attention": of_attention,
 }
 """What a rule is made of: model, images, query, classes -> maps (N,h,w), logits (N,C). Each says its rule's arguments."""
 

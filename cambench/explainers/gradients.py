@@ -6,7 +6,7 @@ the colours, which keeps them linear in the target; papers that take max |·| ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -47,10 +47,17 @@ def differentiated(score: Tensor, at: Tensor, place: str, *, again: bool = False
 
     Raises: UsageError where no graph leads from the one to the other.
     """
-    gradient_of = torch.autograd.grad(score, at, allow_unused=True, retain_graph=again)[0] if score.requires_grad else None
-    if gradient_of is None:
+    return all_differentiated(score, [at], place, again=again)[0]
+
+
+def all_differentiated(score: Tensor, at: Sequence[Tensor], place: str, *, again: bool = False) -> list[Tensor]:
+    """The same at several tensors, in one backward pass. Raises: as `differentiated`."""
+    there = score.requires_grad
+    gradients = torch.autograd.grad(score, at, allow_unused=True, retain_graph=again) if there else [None] * len(at)
+    given = [gradient for gradient in gradients if gradient is not None]
+    if len(given) < len(at):
         raise UsageError(
             f"{place}: expected a gradient of the logits, got none: the network's forward cuts it (torch.no_grad(), "
             "detach), or nothing above uses it; mend the forward, or use an explainer without gradients (random, center)."
         )
-    return gradient_of
+    return given

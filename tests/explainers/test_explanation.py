@@ -21,6 +21,7 @@ HEADS = ["gap-linear", "inplace-relu", "residual", "two-layers", "max", "norm"]
 PAIRS = [("cam", "gap-linear"), *((name, head) for name in ("grad-cam", "hires-cam", twin.MEAN) for head in HEADS)]
 SMALLER = {"rise": "rise:masks=70", "ss-cam": "ss-cam:samples=2", "extremal-perturbation": "extremal-perturbation:steps=3"}
 """What asks about thousands of masked images."""
+OF_ATTENTION = [name for name, entry in INDEX.items() if entry.space == "attention"]
 TARGETS = ["logit", "weighted", "probability", "mean", "max", "versus:second", "reconstructed"]
 
 
@@ -74,9 +75,11 @@ def test_model_images_and_weights_are_left_alone(explainer: str, head: str) -> N
     net.stem[1].eval()
     net.fc.weight.requires_grad_(False)
     before, pixels = state(net), x.clone()
-    refusal = "expected a network with ACoL's two classifiers" if explainer == "acol" else f"{explainer} needs a head"
-    if explainer == "acol" or (explainer in ("cam", "score-map", "min-max-cam") and head == "inplace-relu"):
-        with pytest.raises(UsageError, match=refusal):
+    refusals = {"acol": "expected a network with ACoL's two classifiers", **dict.fromkeys(OF_ATTENTION, "expected blocks")}
+    if head == "inplace-relu":
+        refusals |= {name: f"{name} needs a head" for name in ("cam", "score-map", "min-max-cam")}
+    if explainer in refusals:
+        with pytest.raises(UsageError, match=refusals[explainer]):
             explain(net, x, explainer, layer="stage")
     else:
         explain(net, x, explainer, layer="stage")

@@ -11,9 +11,11 @@ import pytest
 import torch
 from second_device import DEVICE, MixedDevicesError, There, second_device
 from tiny import TINY
+from torchvision.models import VisionTransformer
 
 from cambench import data, explainers, metrics, objectives
 from cambench.data import synthbirds
+from cambench.explainers.batch import explain_batch
 from cambench.recipes import load as recipes
 from cambench.stages.measuring.evaluate import evaluate
 from cambench.stages.measuring.explain import ExplainJob, explain
@@ -85,7 +87,18 @@ def test_a_method_trains(method: str, there: Place) -> None:
     assert find_run(run.name, there.results).finished and There.operations > before
 
 
-@pytest.mark.parametrize("name", explainers.INDEX.built_in)
+OF_ATTENTION = [name for name, entry in explainers.INDEX.built_in.items() if entry.space == "attention"]
+
+
+@pytest.mark.parametrize("name", OF_ATTENTION)
+def test_an_explainer_of_attention_explains(name: str) -> None:
+    torch.manual_seed(0)
+    with second_device():
+        network = VisionTransformer(8, 4, 2, 2, 8, 16, num_classes=3).to(DEVICE)
+        assert explain_batch(network, torch.randn(2, 3, 8, 8).to(DEVICE), explainer=name).maps.shape == (2, 2, 2)
+
+
+@pytest.mark.parametrize("name", [name for name in explainers.INDEX.built_in if name not in OF_ATTENTION])
 def test_an_explainer_explains(name: str, there: Place) -> None:
     job = ExplainJob(explainer=SMALLER.get(name, name), target="logit")
     on_a_fitting_run(there, lambda loaded, dataset: explain(job, loaded, dataset, there))

@@ -82,9 +82,7 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
 
         return hook
 
-    zeros = [m for m in network.modules() if isinstance(m, nn.Linear) and not bool(m.weight.any())]
-    hooks: dict[nn.Module, Any] = {**dict.fromkeys(zeros, noisy)}
-    hooks |= {network.get_submodule(name): watch(name) for name in ended}
+    hooks = {**zero_heads(network), **{network.get_submodule(name): watch(name) for name in ended}}
     leaf = image.detach().clone().requires_grad_()
     with torch.inference_mode(False), torch.enable_grad(), evaluating(model), frozen(model), hooked(hooks):
         logits = logits_of(model(leaf))
@@ -93,6 +91,12 @@ def carrying(model: nn.Module, image: Tensor, ended: dict[str, Layout]) -> list[
         gradients = torch.autograd.grad((logits * weights).sum(), [*graphs.values()], allow_unused=True) if graphs else ()
     given = {name: gradient for name, gradient in zip(graphs, gradients, strict=True) if gradient is not None}
     return [name for name in ended if name in given and bool(ended[name].to_map(given[name]).any())]
+
+
+def zero_heads(network: nn.Module) -> dict[nn.Module, Any]:
+    """A hook of noise for each linear layer of zeros, as the head of a fresh network may be."""
+    zeros = [m for m in network.modules() if isinstance(m, nn.Linear) and not bool(m.weight.any())]
+    return dict.fromkeys(zeros, noisy)
 
 
 def noisy(module: nn.Linear, arguments: tuple[Tensor], output: Tensor) -> Tensor:
