@@ -63,6 +63,8 @@ def coefficients(logits: Tensor, name: str, classes: Tensor | None = None, subse
         return versus(y, t, argument)
     if entry.name == "subset":
         return subset(y, t, *family(argument), subsets)
+    if entry.name == "finer":
+        return finer(y, t, strength(argument))
     assert entry.rule is not None
     return entry.rule(y, t)
 
@@ -83,11 +85,13 @@ def find_target(name: str) -> tuple[Target, str]:
     """
     kind, colon, argument = name.partition(":")
     entry = find(kind, INDEX, "target")
-    if bool(argument) != bool(entry.argument):
+    if bool(argument) != bool(entry.argument) and not (entry.argument.startswith("[") and not colon):
         wanted = f"{entry.name}:{entry.argument}" if entry.argument else entry.name
         raise UsageError(f"target {name!r}: expected {wanted}, for example {EXAMPLES.get(entry.name, entry.name)}.")
     if entry.name == "subset":
         family(argument)
+    if entry.name == "finer":
+        strength(argument)
     return entry, argument.strip()
 
 
@@ -114,6 +118,11 @@ def log_probability(y: Tensor, t: Tensor) -> Tensor:
     return (rest - y.logsumexp(1, keepdim=True)).exp() * weighted(y, t)
 
 
+def residual_softmax(y: Tensor, t: Tensor) -> Tensor:
+    """v = e_t + (e_t − p), the gradient of y_t + log p_t."""
+    return logit(y, t) + log_probability(y, t)
+
+
 def probability(y: Tensor, t: Tensor) -> Tensor:
     """v = p_t·(e_t − p) = p_t·(1 − p_t)·v_weighted, the gradient of p_t."""
     return y.softmax(1).gather(1, t[:, None]) * log_probability(y, t)
@@ -127,6 +136,11 @@ def of_probability(y: Tensor, t: Tensor) -> Tensor:
 def of_log_probability(y: Tensor, t: Tensor) -> Tensor:
     """S = log p_t."""
     return y.log_softmax(1).gather(1, t[:, None])[:, 0]
+
+
+def of_residual_softmax(y: Tensor, t: Tensor) -> Tensor:
+    """S = y_t + log p_t."""
+    return y.gather(1, t[:, None])[:, 0] + of_log_probability(y, t)
 
 
 def of_log_odds(y: Tensor, t: Tensor) -> Tensor:
@@ -161,6 +175,31 @@ def versus(y: Tensor, t: Tensor, argument: str) -> Tensor:
             f"target versus:{argument}: expected a class from 0 to {y.shape[1] - 1} or `second`, got {argument!r}."
         )
     return logit(y, t) - logit(y, t.new_full(t.shape, int(argument)))
+
+
+SIMILAR, STRENGTH = 3, 0.6
+"""The classes that `finer` compares with, and how much they count."""
+
+
+def strength(argument: str) -> float:
+    """γ of a target `finer:γ`. Raises: UsageError for anything but a number from 0."""
+    try:
+        gamma = float(argument or STRENGTH)
+    except ValueError:
+        gamma = math.nan
+    if not 0 <= gamma < math.inf:
+        raise UsageError(f"target finer:{argument}: expected a number from 0, got {argument!r}; finer alone is {STRENGTH}.")
+    return gamma
+
+
+def finer(y: Tensor, t: Tensor, gamma: float) -> Tensor:
+    """v = e_t − γ/T·Σ_d e_d, d the T = 3 other classes whose logits are nearest to y_t (all, where there are fewer).
+
+    The authors' release takes γ = 1 and weighs the classes by their probabilities, which it differentiates too.
+    """
+    distance = (others(y, t) - y.gather(1, t[:, None])).abs()
+    nearest = distance.topk(min(SIMILAR, y.shape[1] - 1), dim=1, largest=False).indices
+    return logit(y, t) - y.new_zeros(y.shape).scatter(1, nearest, gamma / nearest.shape[1])
 
 
 def family(argument: str) -> tuple[str, bool]:
@@ -204,6 +243,13 @@ INDEX: dict[str, Target] = {
     "log-probability": Target(
         "log-probability", "e_t − p", f"{WANG} Prop. 2, after the logarithm", log_probability, value=of_log_probability
     ),
+    "residual-softmax": Target(
+        "residual-softmax",
+        "e_t + (e_t − p)",
+        "Cai 2025, ReST, the score of ShapleyCAM: y_t + log p_t",
+        residual_softmax,
+        value=of_residual_softmax,
+    ),
     "log-odds": Target(
         "log-odds", "e_t − Σ_{s≠t} α_s e_s (equal to weighted at one point)", f"{WANG} eq. 1", weighted, value=of_log_odds
     ),
@@ -211,9 +257,15 @@ INDEX: dict[str, Target] = {
     "max": Target("max", "e_t − e_{s*}, s* the best other class", f"{WANG} §3.3", best_other),
     "weighted": Target("weighted", "e_t − Σ_{s≠t} α_s e_s, α = softmax of the other logits", f"{WANG} eq. 1", weighted),
     "versus": Target("versus", "e_t − e_K, K a class or `second`", "ContrastiveCAM eq. 7", argument="K"),
+    "finer": Target(
+        "finer",
+        "e_t − γ/3·Σ_d e_d, d the 3 classes nearest in logit, γ = 0.6",
+        "Zhang et al. 2025, Finer-CAM",
+        argument="[STRENGTH]",
+    ),
     "reconstructed": Target("reconstructed", "e_t − 1/C·Σ_c e_c", "ContrastiveCAM eq. 8", reconstructed),
     "subset": Target(
         "subset", "Σ_{s∈Y(t)} e_s; with pool=mean over |Y|", "CALM §5.4, superset aggregation", argument="NAME[,pool=mean]"
     ),
 }
-EXAMPLES = {"versus": "versus:second", "subset": "subset:supersets"}
+EXAMPLES = {"versus": "versus:second", "finer": "finer:1", "subset": "subset:supersets"}

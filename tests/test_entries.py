@@ -78,7 +78,8 @@ def test_a_metric_that_cannot_work_is_refused_when_it_is_made(facts: dict[str, A
         ({"space": "network"}, "layer.prepare in the space network and attention, got network"),
         (
             {"space": "pixels"},
-            "space layer, head, input, input-and-layer, masked, search, control, network, latent, attention, got pixels",
+            "space layer, score, head, input, input-and-layer, biases, masked, search, control, network, latent, attention, "
+            "got pixels",
         ),
         ({"space": "masked"}, "something hidden in the space masked alone, got masked"),
         ({"relu": of_masks}, "ReLUs of its own in a gradient at the images alone, got layer"),

@@ -10,6 +10,8 @@ from cambench.targets import INDEX, coefficients, find_target
 from cambench.vocabulary import UsageError
 
 NAMES = ["logit", "probability", "log-probability", "log-odds", "mean", "max", "weighted", "reconstructed", "versus:2"]
+PARTIAL = ["residual-softmax", "finer", "finer:1", "finer:0"]
+"""Those whose coefficients do not sum to 0."""
 CLASSES = torch.tensor([0, 3, 1, 4])
 
 
@@ -18,7 +20,7 @@ def logits(dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return 3 * torch.randn(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "versus:second"])
+@pytest.mark.parametrize("name", [*NAMES, "versus:second", *PARTIAL])
 def test_coefficients_match_their_twin(name: str) -> None:
     y = logits()
     expected = [twin.coefficients(row, name, int(t)) for row, t in zip(y.tolist(), CLASSES, strict=True)]
@@ -28,7 +30,7 @@ def test_coefficients_match_their_twin(name: str) -> None:
 
 
 @pytest.mark.parametrize("margin", [25.0, 40.0, -25.0, -40.0])
-@pytest.mark.parametrize("name", [*NAMES, "versus:second"])
+@pytest.mark.parametrize("name", [*NAMES, "versus:second", *PARTIAL])
 def test_coefficients_keep_their_relative_precision_in_float32(name: str, margin: float) -> None:
     y = torch.tensor([[margin, 0.5, 0.0, -1.0]])
     got = coefficients(y, name, torch.tensor([0]))
@@ -83,6 +85,16 @@ def test_max_takes_the_best_other_class_and_second_the_second_of_all() -> None:
     assert coefficients(y, "versus:second", torch.tensor([1])).tolist() == [[0, 0, 0]]
 
 
+def test_finer_takes_what_classes_there_are() -> None:
+    y = torch.tensor([[3.0, 2.0, 9.0, 4.5, -8.0], [3.0, 2.0, 9.0, 4.5, -8.0]])
+    third = torch.tensor(0.2)
+    expected = torch.stack([torch.stack([torch.tensor(1.0), -third, -third, -third, 0 * third])] * 2)
+    torch.testing.assert_close(coefficients(y, "finer", torch.tensor([0, 0])), expected)
+    torch.testing.assert_close(coefficients(y[:1, :2], "finer:1", torch.tensor([1])), torch.tensor([[-1.0, 1.0]]))
+    with pytest.raises(UsageError, match="a contrast needs at least 2 classes"):
+        coefficients(y[:, :1], "finer")
+
+
 def test_the_best_class_is_the_default_and_nothing_is_attached() -> None:
     y = logits().requires_grad_()
     v = coefficients(y, "weighted")
@@ -113,6 +125,9 @@ def test_subsets_sum_the_classes_of_the_set() -> None:
         ("versus:best", "class from 0 to 4"),
         ("logit:3", "expected logit"),
         ("subset", "subset:supersets"),
+        ("finer:", "expected finer:.STRENGTH., for example finer:1"),
+        ("finer:much", "expected a number from 0, got 'much'; finer alone is 0.6"),
+        ("finer:-1", "expected a number from 0"),
         ("subset:supersets,pool=max", "expected subset:NAME, pool=sum or pool=mean behind it, got 'pool=max'"),
     ],
 )

@@ -39,7 +39,8 @@ Targets = Annotated[
     typer.Option("--target", "-t", help="See cambench ls targets; may be given several times. By default logit."),
 ]
 Target = Annotated[str, typer.Option("--target", "-t", help="See cambench ls targets.")]
-Layer = Annotated[str | None, typer.Option("--layer", help="Explained layer; by default the last convolutional stage.")]
+LAYER = "Explained layer, or LAYER+LAYER, fused as LayerCAM does; by default the last convolutional stage."
+Layer = Annotated[str | None, typer.Option("--layer", help=LAYER)]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="A run's weights: of its last epoch, or of its best by validation accuracy.")
 ]

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from cambench.explainers import Explainer, find_explainer
 from cambench.explainers.entry import Prepared
-from cambench.explainers.explanation import Explanation, Query, answer, every_class
+from cambench.explainers.explanation import answer
 from cambench.explainers.forward import predict
 from cambench.explainers.gradients import input_gradient
+from cambench.explainers.one_pass import every_class
 from cambench.explainers.probe import default_layer, evaluating, frozen, gap_linear_head
+from cambench.explainers.query import Explanation, Query
 from cambench.targets import ClassSets, coefficients
 
 

@@ -13,7 +13,20 @@ from cambench.options import Entry
 if TYPE_CHECKING:
     from torch import Tensor
 
-Space = Literal["layer", "head", "input", "input-and-layer", "masked", "search", "control", "network", "latent", "attention"]
+Space = Literal[
+    "layer",
+    "score",
+    "head",
+    "input",
+    "input-and-layer",
+    "biases",
+    "masked",
+    "search",
+    "control",
+    "network",
+    "latent",
+    "attention",
+]
 PREPARED: tuple[Space, ...] = ("network", "attention")
 """The spaces whose rules are handed a network made ready for them."""
 
@@ -66,6 +79,8 @@ class Explainer(Entry):
     unit: str = "logits"
     closed: Literal["sum", "mean", "channel-mean"] | None = None
     """How a rule of a layer weighs activations by the weights W of a GAP + linear head: by W, W/(h·w) or W/(K·h·w)."""
+    target: str = "logit"
+    """The target that it explains where the target is logit, which then is the only one that it takes."""
     head: bool = True
     """False: class c is channel c of the layer, pooled, as if the network ended there (CGC protocol §5.3)."""
     linear: bool = True
@@ -83,7 +98,7 @@ class Explainer(Entry):
     @property
     def at_layer(self) -> bool:
         """Whether it looks at a layer, which a command may name."""
-        return self.space not in ("input", "search", "attention") and (self.hiding is None or self.hiding.layer)
+        return self.space not in ("input", "biases", "search", "attention") and (self.hiding is None or self.hiding.layer)
 
     def facts(self) -> Iterator[tuple[bool, str]]:
         """As `Entry.facts`; a rule that is named by its place is not imported for it."""

@@ -1,93 +1,44 @@
-"""From a model and images to raw maps, with as little work as the head allows.
-
-Head of global average pooling + one linear layer: no backward pass, one product of the weights with the activation.
-Any other head: only the head is differentiated, the trunk runs without a graph.
-"""
+"""From a model and images to raw maps: what the rule of each space is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from cambench.explainers import find_explainer
-from cambench.explainers.cam import weighted_sums
-from cambench.explainers.entry import Explainer, Prepared, Space
+from cambench.explainers.entry import Prepared, Space
 from cambench.explainers.forward import named, predict
-from cambench.explainers.gradients import differentiated, input_gradient
+from cambench.explainers.full_grad import of_biases
+from cambench.explainers.fusion import fuse
+from cambench.explainers.gradients import input_gradient
+from cambench.explainers.one_pass import ONE_PASS, of_pass, seen_by
 from cambench.explainers.probe import Probe, evaluating, frozen
+from cambench.explainers.query import Explanation, Query, of_images
 from cambench.explainers.rectifiers import rectifying
 from cambench.explainers.tried import of_masked, of_search
 from cambench.maps import widened
-from cambench.targets import ClassSets, coefficients, find_target
+from cambench.targets import find_target
 from cambench.vocabulary import UsageError
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """maps (N,h,w) float32, raw and signed; logits (N,C) float32; classes (N,) int64: what was explained. On the device."""
-
-    maps: Tensor
-    logits: Tensor
-    classes: Tensor
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is asked of the images: the explainer, the target, where, at which precision the trunk runs and in which mode."""
-
-    explainer: Explainer
-    layer: str | None = None
-    head: nn.Linear | Prepared | None = None
-    target: str = "logit"
-    subsets: ClassSets | None = None
-    precision: str = "float32"
-    training: bool = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether maps follow from the weights of a GAP + linear head, without a gradient."""
-        known = self.explainer.closed is not None and isinstance(self.head, nn.Linear)
-        return known or self.explainer.space == "head" or not self.explainer.head
-
-    def coefficients(self, logits: Tensor, classes: Tensor | None) -> Tensor:
-        """v (N,C) of the target's scalar S = Σ_c v_c·y_c."""
-        return coefficients(logits, name=self.target, classes=classes, subsets=self.subsets)
-
-
 def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> Explanation:
-    """The explanation of one batch; see `batch.explain_batch`."""
+    """The explanation of one batch; see `batch.explain_batch`. Of several layers it is their fused one, a pass a layer."""
+    if len(query.layers) > 1:
+        made = [answer(model, images, replace(query, layer=layer, head=None), classes) for layer in query.layers]
+        return replace(made[-1], maps=fuse([explanation.maps for explanation in made]))
     with torch.inference_mode(False), evaluating(model, query.training):
         maps, logits = SPACES[query.explainer.space](model, images, query, classes)
-    return Explanation(maps, logits, logits.argmax(1) if classes is None else classes.to(logits.device).long())
+    return Explanation(maps, logits, of_images(logits, classes))
 
 
 def of_layer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-    """rule(activation (N,K,h,w), gradient (N,K,h,w)), from the logits down to the layer only; none with a closed form."""
-    if query.closed:
-        return of_head(model, images, query, classes)
-    with torch.enable_grad(), Probe(model, named(query.layer)) as probe:
-        logits = predict(model, images, query.precision)
-        score = (query.coefficients(logits, classes) * logits).sum()
-        gradient = differentiated(score, probe.activation, f"layer {query.layer}")
-        return query.explainer.rule(probe.activation.detach(), gradient), logits.detach()
-
-
-def of_head(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-    """rule(activation (N,K,h,w), weights (C,K), bias (C,)) -> maps of all classes (N,C,h,w), which the target's v add up.
-
-    A rule that is linear gets v·W (N,1,K) and v·b (N,1) in their place, one map in place of C.
-    """
-    head = linear_head(query)
-    with torch.no_grad(), Probe(model, named(query.layer), guard=False) as probe:
-        logits = predict(model, images, query.precision)
-        v, (weights, bias) = query.coefficients(logits, classes), weighing(query, head, probe.activation)
-        if query.explainer.linear:
-            return class_maps(query, probe.activation, (v @ weights)[:, None], (v @ bias)[:, None])[:, 0], logits
-        return (v[:, :, None, None] * class_maps(query, probe.activation, weights, bias)).sum(1), logits
+    """What `of_pass` makes of one forward pass."""
+    seen = seen_by(model, images, query)
+    return of_pass(seen, query, classes), seen.logits.detach()
 
 
 def of_control(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -121,8 +72,7 @@ def of_network(model: nn.Module, images: Tensor, query: Query, classes: Tensor |
     network = query.head if isinstance(query.head, Prepared) else prepare(model, named(query.layer), side, images)
     with torch.no_grad():
         logits = predict(network, images, query.precision)
-        explained = logits.argmax(1) if classes is None else classes.to(logits.device).long()
-        return query.explainer.rule(network, explained), logits
+        return query.explainer.rule(network, of_images(logits, classes)), logits
 
 
 def of_input(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -144,7 +94,7 @@ def pixel_gradient(model: nn.Module, images: Tensor, query: Query, classes: Tens
 def of_both(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
     """rule(gradient of the input (N,3,H,W), Grad-CAM's raw map at the layer (N,h,w)), of the same target."""
     cam, logits = of_layer(model, images, replace(query, explainer=find_explainer("grad-cam")), classes)
-    gradient, _ = pixel_gradient(model, images, query, logits.argmax(1) if classes is None else classes)
+    gradient, _ = pixel_gradient(model, images, query, of_images(logits, classes))
     return query.explainer.rule(gradient, cam), logits
 
 
@@ -158,8 +108,8 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
     with torch.no_grad():
         logits = forward(images)
     at_point = partial(query.coefficients, classes=logits.argmax(1) if classes is None else classes)
-    of_images = at_point(logits)
-    v = at_point if find_target(query.target)[0].anew else lambda _: of_images
+    at_images = at_point(logits)
+    v = at_point if find_target(query.explained)[0].anew else lambda _: at_images
     rule, around = query.explainer.rule, query.explainer.around
     assert around is not None
     with torch.enable_grad(), frozen(model):
@@ -183,10 +133,10 @@ def of_attention(model: nn.Module, images: Tensor, query: Query, classes: Tensor
 
 
 SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Tensor, Tensor]]] = {
-    "layer": of_layer,
-    "head": of_head,
+    **dict.fromkeys(ONE_PASS, of_layer),
     "input": of_input,
     "input-and-layer": of_both,
+    "biases": of_biases,
     "masked": of_masked,
     "search": of_search,
     "control": of_control,
@@ -195,52 +145,3 @@ SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Te
     "attention": of_attention,
 }
 """What a rule is made of: model, images, query, classes -> maps (N,h,w), logits (N,C). Each says its rule's arguments."""
-
-
-def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
-    """Maps of all classes (N,C,h,w) of the target `logit`; see `batch.all_class_maps`."""
-    if query.explainer.space not in ("layer", "head"):
-        name = query.explainer.name
-        raise UsageError(f"all-class maps: expected an explainer of a layer, got {name}; use grad-cam or hires-cam.")
-    head = linear_head(query) if query.closed else None
-    graph, guard = (torch.enable_grad(), True) if head is None else (torch.no_grad(), False)
-    with torch.inference_mode(False), evaluating(model), graph, Probe(model, named(query.layer), guard=guard) as probe:
-        logits = predict(model, images, query.precision)
-        if head is not None:
-            return class_maps(query, probe.activation, *weighing(query, head, probe.activation))
-        maps = []
-        for score in logits.sum(0):
-            gradient = differentiated(score, probe.activation, f"layer {query.layer}", again=True)
-            maps.append(query.explainer.rule(probe.activation.detach(), gradient))
-    return torch.stack(maps, 1)
-
-
-def class_maps(query: Query, activation: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """Maps through a GAP + linear head: activation (N,K,h,w), weights (M,K) or (N,M,K), bias (M,) or (N,M) -> (N,M,h,w)."""
-    if query.explainer.space == "head":
-        return query.explainer.rule(activation, weights, bias)
-    return weighted_sums(activation, weights)
-
-
-def linear_head(query: Query) -> nn.Linear:
-    """The network's GAP + linear head. Raises: UsageError where it has none."""
-    if not isinstance(query.head, nn.Linear):
-        name = query.explainer.name
-        raise UsageError(f"{name} needs a head of global average pooling + one linear layer; use grad-cam or hires-cam.")
-    return query.head
-
-
-def weighing(query: Query, head: nn.Linear, activation: Tensor) -> tuple[Tensor, Tensor]:
-    """The weights (C,K) of a head, as the rule weighs activations by them, and its bias (C,); without it, channel c's own.
-
-    Raises: UsageError for fewer channels than classes where the channels are the classes.
-    """
-    weights, cells = widened(head.weight.detach()), activation.shape[2] * activation.shape[3]
-    if not query.explainer.head:
-        if weights.shape[0] > weights.shape[1]:
-            classes, channels = weights.shape
-            raise UsageError(f"{query.explainer.name}: expected a channel for each of {classes} classes, got {channels}.")
-        return torch.eye(*weights.shape).to(weights) / cells, weights.new_zeros(len(weights))
-    bias = weights.new_zeros(len(weights)) if head.bias is None else widened(head.bias.detach())
-    parts = {"mean": cells, "channel-mean": cells * activation.shape[1]}
-    return weights / parts.get(query.explainer.closed or "", 1), bias

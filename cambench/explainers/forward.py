@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cambench.explainers.probing.layers import each_of
 from cambench.explainers.probing.outputs import logits_of
 from cambench.maps import widened
 from cambench.vocabulary import NotFiniteError, UsageError
@@ -33,7 +34,9 @@ def predict(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> T
 
 
 def named(layer: str | None) -> str:
-    """The layer's name. Raises: UsageError where an explainer of a layer is asked without one."""
+    """The layer's name. Raises: UsageError where an explainer of a layer is asked without one, or of one with several."""
     if layer is None:
         raise UsageError("this explainer needs a layer; name one, or let default_layer choose.")
+    if len(each_of(layer)) > 1:
+        raise UsageError(f"layer {layer}: expected one layer, got {len(each_of(layer))}: several make one map of one class.")
     return layer

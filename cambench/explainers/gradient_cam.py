@@ -30,6 +30,37 @@ def hires_cam(activation: Tensor, gradient: Tensor, *, channels: Literal["sum", 
     return product.sum(1) if channels == "sum" else product.mean(1)
 
 
+def grad_cam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Grad-CAM++ without its last ReLU: Σ_k w_k·A_k, w_k = Σ_ij α_kij·ReLU(G_kij), α_kij = 1/(2 + G_kij·Σ_ab A_kab).
+
+    α is the paper's G²/(2·G² + Σ_ab A_ab·G³) where G is not 0, and where it is the ReLU is 0 too. That ReLU is part of the
+    weight and stays. Source: Chattopadhay et al. 2018, eq. 19, for S that is followed by an exponential, whose
+    factor e^S is left out. pytorch-grad-cam adds 1e-6 to the denominator, which rules it where G² is not much more.
+    """
+    totals = activation.sum((2, 3), keepdim=True)
+    weights = (gradient.relu() / (2 + gradient * totals)).sum((2, 3))
+    return weighted_sums(activation, weights[:, None])[:, 0]
+
+
+def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """XGrad-CAM without its ReLU: Σ_k w_k·A_k, w_k = Σ_ij G_kij·A_kij / Σ_ij A_kij; a channel that is 0 adds nothing.
+
+    Source: Fu et al. 2020, Axiom-based Grad-CAM. With a GAP + linear head it is Grad-CAM.
+    """
+    dead = (activation == 0).flatten(2).all(2)
+    totals = activation.sum((2, 3)).masked_fill(dead, 1)
+    weights = (gradient * activation).sum((2, 3)) / totals
+    return weighted_sums(activation, weights[:, None])[:, 0]
+
+
+def layer_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """LayerCAM without its ReLU of the map: Σ_k ReLU(G_k) ⊙ A_k; the ReLU of the gradient is its weight and stays.
+
+    Source: Jiang et al. 2021, LayerCAM.
+    """
+    return (gradient.relu() * activation).sum(1)
+
+
 def differentiable_cam(activation: Tensor, logits: Tensor, classes: Tensor, head: nn.Linear | None) -> Tensor:
     """HiResCAM of a class with its graph, for losses on heatmaps: M = Σ_k ∂y_t/∂A_k ⊙ A_k, nothing detached.
 

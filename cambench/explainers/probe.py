@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from cambench.explainers.probing.default import check_layer, default_layer, map_layers
-from cambench.explainers.probing.layers import find_layer, layer_names
+from cambench.explainers.probing.layers import each_of, find_layer, layer_names
 from cambench.explainers.probing.layout import Layout, recognise
 from cambench.explainers.probing.modes import activate_dropout, evaluating, frozen, hooked
 from cambench.explainers.probing.outputs import described, first_of, logits_of, two_classes, with_first
@@ -41,6 +41,7 @@ class Probe:
         self.module = find_layer(model, layer)
         self.captured: Tensor | None = None
         self.version = 0
+        self.arranged: Layout | None = None
         self.images: Tensor | None = None
         self.looking = False
         self.stack: ExitStack | None = None
@@ -83,7 +84,7 @@ class Probe:
         if self.looking:
             return None
         first = first_of(output)
-        layout = self.layout(first)
+        layout = self.arranged = self.layout(first)
         activation = layout.to_map(first)
         activation = activation if self.trunk_graph else self.leaf(activation)
         self.captured, self.version = activation, activation._version
@@ -137,8 +138,10 @@ def gap_linear_head(model: nn.Module, layer: str, image: Tensor, *, training: bo
     Such a head gives y = W·mean_hw(A) + b for every A. So A is replaced by noise of both signs and y compared, which shows
     a ReLU, a norm, a second branch. With `training` an active dropout above the layer counts too (the closed form of a
     training step must hold in train mode); explanations, made in eval mode, pass `training=False`.
-    image (1,3,H,W), run once or twice. The random state is left as it was.
+    image (1,3,H,W), run once or twice. The random state is left as it was. None for several layers, which have none.
     """
+    if len(each_of(layer)) > 1:
+        return None
     with torch.random.fork_rng(devices=[image.device] if image.is_cuda else []), evaluating(model):
         head = holds_for_noise(model, layer, image)
         if head is None or not training:

@@ -1,16 +1,19 @@
-"""Maps of several classes of each image, with no more passes through the network than the explainer needs."""
+"""Maps of several classes of each image, or of several explainers, in as few passes through the network as they need."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from cambench.explainers.explanation import Query, answer, every_class
+from cambench.explainers.explanation import answer
 from cambench.explainers.forward import named, predict
+from cambench.explainers.one_pass import ONE_PASS, every_class, of_pass, seen_by
 from cambench.explainers.probe import Probe, evaluating
+from cambench.explainers.query import Explanation, Query, of_images
 
 
 def maps_of_classes(
@@ -28,7 +31,42 @@ def maps_of_classes(
             logits = predict(model, images, query.precision)
             v = one_hot(classes, logits.shape[1]).to(logits)
             return query.explainer.rule(probe.activation.detach()[places], v)
-    if query.closed:
+    if query.closed and query.explained == "logit":
         return every_class(model, images, query)[places, classes]
+    if query.explainer.space in ONE_PASS and isinstance(query.head, nn.Linear):
+        with torch.inference_mode(False), evaluating(model):
+            seen = seen_by(model, images, query)
+            asked = replace(seen, activation=seen.activation[places], logits=seen.logits[places])
+            return of_pass(asked, query, classes)
     pieces = zip(torch.split(places, chunk), torch.split(classes, chunk), strict=True)
     return torch.cat([answer(model, images[at], query, of).maps for at, of in pieces])
+
+
+def maps_of_explainers(
+    model: nn.Module, images: Tensor, queries: Sequence[Query], classes: Tensor | None = None
+) -> list[Explanation]:
+    """The explanations of several explainers and targets, in their order: images (N,3,H,W) and classes (N,).
+
+    Those of one layer share a forward pass, and a backward pass a target through the head where it is not GAP + linear; each
+    of the others makes its own. Raises: as `batch.explain_batch`.
+    """
+    alike: dict[object, list[Query]] = {}
+    for query in queries:
+        place = (query.layer, id(query.head), query.precision, query.training)
+        shares = query.explainer.space in ONE_PASS and len(query.layers) == 1
+        alike.setdefault(place if shares else id(query), []).append(query)
+    made: dict[int, Explanation] = {}
+    for mine in alike.values():
+        explained = of_one_pass(model, images, mine, classes) if len(mine) > 1 else [answer(model, images, mine[0], classes)]
+        made |= {id(q): e for q, e in zip(mine, explained, strict=True)}
+    return [made[id(query)] for query in queries]
+
+
+def of_one_pass(model: nn.Module, images: Tensor, queries: list[Query], classes: Tensor | None) -> list[Explanation]:
+    """The explanations of explainers of one layer, target by target; the queries are sorted so."""
+    queries.sort(key=lambda query: query.explained)
+    with torch.inference_mode(False), evaluating(model, queries[0].training):
+        seen = seen_by(model, images, *queries)
+        maps = [of_pass(seen, query, classes) for query in queries]
+    logits = seen.logits.detach()
+    return [Explanation(of, logits, of_images(logits, classes)) for of in maps]

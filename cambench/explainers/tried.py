@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +11,9 @@ from torch import Tensor, nn
 from cambench.explainers.forward import named, predict
 from cambench.explainers.masks import scores
 from cambench.explainers.probe import Probe, frozen
+from cambench.explainers.query import Query, of_images
 from cambench.targets import scalar
 from cambench.vocabulary import UsageError
-
-if TYPE_CHECKING:
-    from cambench.explainers.explanation import Query
 
 
 def of_masked(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -59,9 +56,9 @@ def score_of(query: Query, logits: Tensor, classes: Tensor | None) -> Callable[[
 
     logits (N,C): those of the batch, whose classes and coefficients v of a contrast are kept.
     """
-    explained = logits.argmax(1) if classes is None else classes.to(logits.device).long()
+    explained = of_images(logits, classes)
     v = query.coefficients(logits, explained)
-    return lambda of_others, n: scalar(of_others, query.target, v[n], explained[n])
+    return lambda of_others, n: scalar(of_others, query.explained, v[n], explained[n])
 
 
 def refuse_training(query: Query) -> None:

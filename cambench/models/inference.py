@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from cambench.explainers.probing.layers import inside
+from cambench.explainers.probing.layers import each_of, inside
 
 Precision = Literal["float32", "bf16"]
 Pair = tuple[str, str]
@@ -81,10 +81,9 @@ def foldable(model: nn.Module, graph: fx.Graph, layer: str | None) -> list[Pair]
 
 
 def crosses(layer: str | None, convolution: str, norm: str) -> bool:
-    """Whether folding would change what leaves the layer: it is one of the two, or ends between them."""
-    if layer is None:
-        return False
-    return layer in (convolution, norm) or (inside(convolution, layer) and not inside(norm, layer))
+    """Whether folding would change what leaves the layer, or one of several: it is one of the two, or ends between them."""
+    layers = [] if layer is None else each_of(layer)
+    return any(one in (convolution, norm) or (inside(convolution, one) and not inside(norm, one)) for one in layers)
 
 
 def exact(model: nn.Module, convolution: str, norm: str) -> bool:
@@ -115,10 +114,12 @@ def fold_pair(model: nn.Module, convolution: str, norm: str) -> None:
 
 
 def convolutions_up_to(model: nn.Module, graph: fx.Graph, layer: str | None) -> list[str]:
-    """The convolutions that run no later than the end of the layer; all of them where no layer is given.
+    """The convolutions that run no later than the end of the layer, of several the first; all where no layer is given.
 
     Of a layer that runs several times, say a shared activation, the first time counts: autocast may end there.
     """
+    if layer is not None and len(layers := each_of(layer)) > 1:
+        return min((convolutions_up_to(model, graph, one) for one in layers), key=len)
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     within = [i for i, name in enumerate(called) if layer is None or inside(name, layer)]
     end = called.index(layer) if layer in called else max(within, default=-1)

@@ -14,8 +14,10 @@ from torch import nn
 from cambench import models, seeds
 from cambench.explainers.batch import place as place_in
 from cambench.explainers.entry import Explainer, Prepared
-from cambench.explainers.explanation import Explanation, Query, answer
+from cambench.explainers.explanation import answer
 from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
+from cambench.explainers.probing.layers import each_of
+from cambench.explainers.query import Explanation, Query
 from cambench.models.backbones import BRINGING, DECLARING, PYTHON, called, settled
 from cambench.models.habits import first_pass, habits
 from cambench.models.heads import without_head
@@ -201,9 +203,10 @@ def load_network(
     with first_pass(run.info.arch, size):
         notes = habits(model, size) if run.info.arch.startswith(PYTHON) else []
         named, layer = layer is not None, layer or run.info.layer or default_layer(model, image)
-        if named:
-            check_layer(model, layer, image)
-        find_layer(model, layer)
+        for one in each_of(layer):
+            if named:
+                check_layer(model, one, image)
+            find_layer(model, one)
         own_head = gap_linear_head(model, layer, image, training=False)
     for sentence in notes:
         say(f"{run.name}: note: {sentence}.")

@@ -54,3 +54,52 @@ def test_torchcams_cam_is_ours() -> None:
         net(x)
         theirs = extractor(CLASSES.tolist())[0].detach()
     torch.testing.assert_close(maps.apply(ours, ["min-max"], (2, 2)), theirs, rtol=1e-3, atol=1e-4)
+
+
+def steep(dtype: torch.dtype = torch.float32) -> nn.Module:
+    """A network whose head is not GAP + linear; its layer `stem` ends in a ReLU, its gradients dwarf the peers' ε."""
+    net = build("two-layers", dtype).eval()
+    with torch.no_grad():
+        net.stage.weight *= 4
+        net.fc.weight *= 100
+    return net
+
+
+PYTORCH_GRAD_CAM = {
+    "GradCAM": "grad-cam",
+    "GradCAMPlusPlus": "grad-cam++",
+    "HiResCAM": "hires-cam",
+    "XGradCAM": "xgrad-cam",
+    "LayerCAM": "layer-cam",
+    "EigenCAM": "eigen-cam:centred=true",
+    "EigenGradCAM": "eigen-grad-cam",
+    "AblationCAM": "ablation-cam",
+    "ShapleyCAM": "shapley-cam",
+}
+LIBRARY = ["relu", "min-max-library", "resize", "min-max-library"]
+
+
+@pytest.mark.parametrize("theirs", PYTORCH_GRAD_CAM)
+def test_pytorch_grad_cam(theirs: str) -> None:
+    peer = pytest.importorskip("pytorch_grad_cam")
+    targets = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
+    net, x = steep(), images(dtype=torch.float32)
+    ours = explain(net, x, PYTORCH_GRAD_CAM[theirs], "logit", CLASSES, "stem")
+    with getattr(peer, theirs)(net, [net.stem]) as extractor:
+        made = torch.from_numpy(extractor(x, [targets.ClassifierOutputTarget(int(t)) for t in CLASSES])).float()
+    signs = [1, -1] if theirs.startswith("Eigen") else [1]  # a singular vector's sign is the linear algebra's there
+    for map_, other in zip(ours, made, strict=True):
+        candidates = [maps.apply(sign * map_[None], LIBRARY, (12, 12))[0] for sign in signs]
+        assert min(float((one - other).abs().max()) for one in candidates) < 2e-3
+
+
+@pytest.mark.parametrize(("theirs", "name", "target"), [
+    ("LayerCAM", "layer-cam", "logit"), ("XGradCAM", "xgrad-cam", "logit"), ("FinerCAM", "grad-cam", "finer"),
+])  # fmt: skip
+def test_torchcams_others(theirs: str, name: str, target: str) -> None:
+    methods = pytest.importorskip("torchcam.methods")
+    net, x = steep(), images(dtype=torch.float32)
+    ours = explain(net, x, name, target, CLASSES, "stem")
+    with getattr(methods, theirs)(net, target_layer="stem") as extractor:
+        made = extractor(CLASSES.tolist(), net(x.clone().requires_grad_()))[0].detach()
+    torch.testing.assert_close(maps.apply(ours, ["relu", "min-max"], (6, 6)), made, rtol=1e-3, atol=1e-4)

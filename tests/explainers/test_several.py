@@ -8,7 +8,7 @@ from torch import nn
 
 from cambench.explainers import find_explainer
 from cambench.explainers.batch import explain_batch, place
-from cambench.explainers.explanation import Query
+from cambench.explainers.query import Query
 from cambench.explainers.several import maps_of_classes
 from cambench.models import build
 from cambench.vocabulary import UsageError

@@ -25,6 +25,12 @@ def coefficients(logits: list[float], name: str, t: int) -> list[float]:
         v = [p[t] * ((s == t) - p[s]) for s in range(n)]
     elif name == "log-probability":
         v = [(s == t) - p[s] for s in range(n)]
+    elif name == "residual-softmax":
+        v = [2 * (s == t) - p[s] for s in range(n)]
+    elif name.startswith("finer"):
+        near = sorted(other, key=lambda s: abs(y[s] - y[t]))[:3]
+        for s in near:
+            v[s] -= Decimal(name.partition(":")[2] or "0.6") / len(near)
     elif name in ("weighted", "log-odds"):
         total = sum(y[s].exp() for s in other)
         for s in other:

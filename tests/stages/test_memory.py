@@ -18,7 +18,7 @@ from own import SMALL, trained
 from torch import nn
 
 from cambench import objectives, seeds
-from cambench.explainers.explanation import Explanation
+from cambench.explainers.query import Explanation
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.stages.measuring import works

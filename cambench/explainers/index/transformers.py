@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cambench.explainers.entry import Explainer, Layer
-from cambench.options import Function, Option, inside
+from cambench.functions import Function
+from cambench.options import Option, inside
 
 local = inside("cambench.explainers")
 TRANSFORMER = "cambench.explainers.attention:transformer"

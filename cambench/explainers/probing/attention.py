@@ -63,7 +63,7 @@ class Attentions(TorchFunctionMode):
 
     def of_torch(self, *args: Any, need_weights: bool = True, average_attn_weights: bool = True, **options: Any) -> Any:
         """torch's own multi-head attention, asked for its weights: a view of what its product with the values reads."""
-        output, weights = functional.multi_head_attention_forward(*args, average_attn_weights=False, **options)
+        output, weights = functional.multi_head_attention_forward(*args, **{**options, "average_attn_weights": False})
         assert weights is not None
         self.keep(weights if weights._base is None else weights._base, weights.shape)
         return output, (weights.mean(1) if average_attn_weights else weights) if need_weights else None

@@ -18,6 +18,11 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
+def each_of(layer: str) -> list[str]:
+    """The layers that `LAYER+LAYER` names, or the one."""
+    return layer.split("+")
+
+
 def layer_names(model: nn.Module) -> list[str]:
     """Every module's name, as `--layer` accepts it, in the order of definition."""
     return [name for name, _ in unwrapped(model).named_modules() if name]

@@ -14,7 +14,7 @@ import torch
 from cambench import processes
 from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
-from cambench.explainers.explanation import Explanation
+from cambench.explainers.query import Explanation
 from cambench.stages import identity, workplace
 from cambench.stages.images import make_view
 from cambench.stages.memory import Fitting

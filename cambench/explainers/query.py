@@ -1,0 +1,62 @@
+"""What is asked of images, and the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from cambench.explainers.entry import Explainer, Prepared
+from cambench.explainers.probing.layers import each_of
+from cambench.targets import ClassSets, coefficients
+from cambench.vocabulary import UsageError
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """maps (N,h,w) float32, raw and signed; logits (N,C) float32; classes (N,) int64: what was explained. On the device."""
+
+    maps: Tensor
+    logits: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of the images: the explainer, the target, where, at which precision the trunk runs and in which mode."""
+
+    explainer: Explainer
+    layer: str | None = None
+    head: nn.Linear | Prepared | None = None
+    target: str = "logit"
+    subsets: ClassSets | None = None
+    precision: str = "float32"
+    training: bool = False
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that are explained together, most often one; none of an explainer that looks at none."""
+        return each_of(self.layer) if self.layer and self.explainer.at_layer else []
+
+    @property
+    def closed(self) -> bool:
+        """Whether maps follow from the weights of a GAP + linear head, without a gradient."""
+        known = self.explainer.closed is not None and isinstance(self.head, nn.Linear)
+        return known or self.explainer.space == "head" or not self.explainer.head
+
+    @property
+    def explained(self) -> str:
+        """The target whose scalar is explained. Raises: UsageError for another than the explainer's own."""
+        name, own = self.explainer.name, self.explainer.target
+        if own != "logit" and self.target != "logit":
+            raise UsageError(f"{name}: expected target logit, got {self.target}; {name} explains {own} in its place.")
+        return own if self.target == "logit" else self.target
+
+    def coefficients(self, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """v (N,C) of the target's scalar S = Σ_c v_c·y_c."""
+        return coefficients(logits, name=self.explained, classes=classes, subsets=self.subsets)
+
+
+def of_images(logits: Tensor, classes: Tensor | None) -> Tensor:
+    """The classes (N,) that are explained: each image's best by its logits (N,C) where none are given."""
+    return logits.argmax(1) if classes is None else classes.to(logits.device).long()
