@@ -15,8 +15,14 @@ from cambench.stages.reproducing import states
 
 KINDS = (*CATALOGUES, "figures", "runs", "jobs")
 
-HIDDEN = {"runs": ("method", "dataset", "arch", "seed", "kind")}
-"""Kind -> the facts that a person reads off the name, and a machine in --json."""
+PAGES = {"explainers": "space", "metrics": "explainer"}
+"""Kinds whose entries have a page of their own -> the fact that, beside what all have, stands there alone."""
+ON_PAGE = ("also", "options", "source")
+HIDDEN = {
+    "runs": ("method", "dataset", "arch", "seed", "kind"),
+    **{kind: (fact, *ON_PAGE) for kind, fact in PAGES.items()},
+}
+"""Kind -> the facts that a person reads off the name or an entry's page, and a machine in --json."""
 
 
 def ls(
@@ -42,6 +48,8 @@ def ls(
         typer.echo(json.dumps(rows))
     else:
         print_rows([{name: text for name, text in row.items() if name not in HIDDEN.get(kind, ())} for row in rows])
+        if kind in PAGES:
+            typer.echo(f"cambench ls {kind} NAME: its other names, options, formula, source and cost.")
 
 
 def figures() -> list[dict[str, str]]:
