@@ -48,15 +48,15 @@ def spread(line: str) -> list[str]:
 
 def commands() -> list[list[str]]:
     """Every `cambench …` of the pages, as typed: on lines of their own, and in spans of text."""
-    found = []
+    every: list[list[str]] = []
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
-        fenced = "\n".join(code for name, code in FENCE.findall(text) if not name)
+        fenced = "\n".join(code for name, code in FENCE.findall(text) if not name).replace("\\\n", " ")
         lines = re.findall(r"^(cambench [a-z].*)$", fenced, re.MULTILINE)
         lines += re.findall(r"^ {4}(cambench [a-z].*)$", text, re.MULTILINE)
         spans = re.findall(r"`(cambench [^`]*)`", text)
-        found += [shlex.split(one, comments=True)[1:] for line in [*lines, *spans] for one in spread(line.partition("→")[0])]
-    return [command for command in dict.fromkeys(map(tuple, found)) if "…" not in " ".join(command)]  # type: ignore[misc]
+        every += [shlex.split(one, comments=True)[1:] for line in [*lines, *spans] for one in spread(line.partition("→")[0])]
+    return [command for command in dict.fromkeys(map(tuple, every)) if "…" not in " ".join(command)]  # type: ignore[misc]
 
 
 def parsed(arguments: list[str]) -> tuple[str, dict[str, Any]]:
