@@ -35,7 +35,7 @@ def tensor(pixels: np.ndarray) -> Tensor:
 def assert_same_pixels(got: Tensor, expected: Image.Image) -> None:
     """Equal but for Pillow's rounding to whole numbers after each of its two passes."""
     difference = got[0].permute(1, 2, 0).numpy() - np.asarray(expected, dtype=np.float64)
-    assert np.abs(difference).max() <= 1.01
+    assert np.abs(difference).max() <= 1.15  # ½ of the first pass times the second's weights (1.27 in all), and ½
     assert np.abs(difference).mean() < 0.5
 
 
@@ -48,23 +48,22 @@ BOXES = [(0, 0, 37, 50), (3, 5, 20, 30), (10, 0, 27, 13), (30, 44, 4, 5), (2.25,
 def test_unclipped_antialiased_windows_are_pillows_resize_with_a_box(
     box: tuple[float, ...], size: tuple[int, int], kernel: str
 ) -> None:
-    pixels = picture(37, 50)
+    pixels = picture(37, 50) // 2 + 64  # Pillow cuts off what overshoots 0 or 255, also between its two passes
     top, left, height, width = box
     resampling = Image.Resampling[kernel.upper()]
     expected = Image.fromarray(pixels).resize(size[::-1], resampling, (left, top, left + width, top + height))
-    resampled = geometry.resample(tensor(pixels), window(*box, clipped=False), size, kernel=kernel)
-    assert_same_pixels(resampled.clamp(0, 255), expected)
+    assert_same_pixels(geometry.resample(tensor(pixels), window(*box, clipped=False), size, kernel=kernel), expected)
 
 
 @pytest.mark.parametrize("box", BOXES[:4])
 @pytest.mark.parametrize("size", [(16, 16), (60, 41)])
 @pytest.mark.parametrize("kernel", geometry.KERNELS)
 def test_clipped_windows_are_pillows_crop_then_resize(box: tuple[int, ...], size: tuple[int, int], kernel: str) -> None:
-    pixels = picture(37, 50)
+    pixels = picture(37, 50) // 2 + 64
     top, left, height, width = box
     cropped = Image.fromarray(pixels).crop((left, top, left + width, top + height))
     expected = cropped.resize(size[::-1], Image.Resampling[kernel.upper()])
-    assert_same_pixels(geometry.resample(tensor(pixels), window(*box), size, kernel=kernel).clamp(0, 255), expected)
+    assert_same_pixels(geometry.resample(tensor(pixels), window(*box), size, kernel=kernel), expected)
 
 
 def test_clipped_and_unclipped_windows_differ_where_the_filter_looks_past_the_edge() -> None:
