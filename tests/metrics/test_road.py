@@ -141,6 +141,6 @@ def test_what_cannot_be_imputed_is_refused() -> None:
 
 def test_its_entry() -> None:
     metric = find_metric("road")
-    assert metric.variants[:3] == ("combined", "morf", "lerf") and len(metric.variants) == 17 and metric.passes == 15
-    assert [metric.direction(name) for name in metric.variants[:4]] == ["up", "down", "up", "down"]
+    assert metric.variants == ("combined", "morf", "lerf") and metric.passes == 15
+    assert [metric.direction(name) for name in metric.variants] == ["up", "down", "up"]
     assert find_metric("road:of=probability").unit_of("morf") == "probability"

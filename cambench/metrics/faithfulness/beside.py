@@ -8,7 +8,7 @@ from cambench.options import Option, inside
 local = inside(__package__)
 
 RESIZED = Maps(("resize",))
-ROAD: dict[str, Direction] = {"*morf": "down"}
+ROAD: dict[str, Direction] = {"morf": "down"}
 SHARES = (1.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 UNDEFINED = "map the same everywhere, or an output that does not vary"
 
@@ -21,7 +21,7 @@ INDEX: dict[str, Metric] = {
         asks="With the hottest pixels painted over from around them, is the network still right?",
         input=Input("resize"),
         maps=RESIZED,
-        rows=Rows(local("road:variants")),
+        rows=Rows(local("road:VARIANTS")),
         options=(
             Option(
                 "percent",

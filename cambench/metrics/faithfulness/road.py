@@ -19,12 +19,8 @@ PERCENT = (10.0, 20.0, 30.0, 40.0, 50.0, 70.0, 90.0)
 NOISE = 0.01
 """Deviation in pixels of [0,1]. Source: Rong et al. 2022, authors' code, which imputes before it normalises."""
 ORDERS = ("morf", "lerf")
+VARIANTS = ("combined", *ORDERS)
 Of = Literal["accuracy", "probability"]
-
-
-def variants(*, percent: Sequence[float] = PERCENT) -> tuple[str, ...]:
-    """The names of the values: both orders' difference, each one's mean, each one's curve."""
-    return ("combined", *ORDERS, *(f"{share:g}/{order}" for order in ORDERS for share in percent))
 
 
 @torch.no_grad()
@@ -46,8 +42,9 @@ def measure(
     linear system's solution (`imputation.imputed`) with Gaussian noise in each colour of deviation `noise` in pixels of
     [0,1]. Source: Rong et al. 2022, §5; `combined` is pytorch-grad-cam's. Ties fall in ascending pixel index for morf, in
     descending for lerf, our choice.
-    image (N,3,H,W) normalised, heatmap (N,H,W), explained (N,) c, N generators -> columns (N,) float64, fractions; 2·|k|
-    forward passes an image. Raises: CambenchError for shapes that do not fit, heatmaps or logits that are not finite.
+    image (N,3,H,W) normalised, heatmap (N,H,W), explained (N,) c, N generators -> each variant and s_k, as `k/morf` and
+    `k/lerf`, (N,) float64, fractions; 2·|k| forward passes an image.
+    Raises: CambenchError for shapes that do not fit, heatmaps or logits that are not finite.
     """
     place, last = ranks(fitted(heatmap, image)), heatmap[0].numel() - 1
     spread = noise / channels(normalisation.std, image)
