@@ -18,10 +18,10 @@ BEGAN = 1.7e9
 
 
 def squeue(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """The only command there is: a `squeue` that does this."""
+    """The only command: a `squeue` that does this where it is asked for this user's jobs, each of an array by itself."""
     (folder / "bin").mkdir()
     command = folder / "bin" / "squeue"
-    command.write_text(f"#!/bin/sh\n{text}\n")
+    command.write_text(f'#!/bin/sh\n[ "$*" = "--me --noheader --array --format=%i" ] || exit 2\n{text}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder / "bin"))
 
