@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -60,6 +61,8 @@ def test_an_error_is_the_reason_and_an_interrupt_is_none(tmp_path: Path) -> None
     with pytest.raises(CambenchError), at_work(tmp_path, JOB):
         raise CambenchError("it does not want to.")
     assert facts(tmp_path) == ("failed", 1, "it does not want to.")
+    (failed,) = read_states(tmp_path)
+    assert failed.began is not None and failed.ended is not None and failed.host == socket.gethostname()
     with pytest.raises(KeyboardInterrupt), at_work(tmp_path, JOB):
         raise KeyboardInterrupt
     with pytest.raises(StoppedError), at_work(tmp_path, JOB):

@@ -44,8 +44,9 @@ class Keeper:
 
     def begin(self, job: Job, attempt: str) -> list[tuple[str, int]]:
         """Path below the results and size of every file that a job begins from; from now on this attempt at it counts."""
+        if job.key in self.attempts:
+            shutil.rmtree(self.inbox(self.attempts[job.key]), ignore_errors=True)
         self.attempts[job.key] = attempt
-        shutil.rmtree(self.inbox(attempt), ignore_errors=True)
         results = self.place.results
         paths = [*begins_from(job, self.place), folder(results) / f"{job.key}.json"]
         files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
@@ -58,20 +59,20 @@ class Keeper:
             return file.read(PART)
 
     def write(self, attempt: str, path: str, start: int, data: bytes) -> None:
-        """A part of a file that is to come; nobody sees it yet."""
+        """A part of a file that is to come; nobody sees it yet. Raises: CambenchError as `commit`."""
+        self.check(attempt)
         incoming = self.inbox(attempt) / path
         with refusals(incoming):
             incoming.parent.mkdir(parents=True, exist_ok=True)
             with incoming.open("wb" if start == 0 else "ab") as file:
                 file.write(data)
 
-    def commit(self, key: str, attempt: str, written: Sequence[str], gone: Sequence[str]) -> None:
+    def commit(self, attempt: str, written: Sequence[str], gone: Sequence[str]) -> None:
         """Let the files that came take their places in this order, and remove those that are gone.
 
         Raises: CambenchError where another attempt at the job has begun.
         """
-        if self.attempts.get(key) != attempt:
-            raise CambenchError("expected the only attempt at this job, got a later one beside it; this one ends.")
+        self.check(attempt)
         for path in written:
             with atomic_path(self.place.results / path) as temporary:
                 (self.inbox(attempt) / path).replace(temporary)
@@ -80,6 +81,11 @@ class Keeper:
             with suppress(OSError):  # not empty
                 (self.place.results / path).parent.rmdir()
         shutil.rmtree(self.inbox(attempt), ignore_errors=True)
+
+    def check(self, attempt: str) -> None:
+        """Raises: CambenchError for an attempt at a job at which another has begun since."""
+        if attempt not in self.attempts.values():
+            raise CambenchError("expected the only attempt at this job, got a later one beside it; this one ends.")
 
     def inbox(self, attempt: str) -> Path:
         """Where the parts of an attempt wait."""
@@ -90,7 +96,7 @@ class Copy:
     """The job's side: results that hold what it begins from, and what has been sent of them."""
 
     def __init__(self, job: Job, attempt: str, results: Path, call: Call) -> None:
-        self.job, self.attempt, self.results, self.call = job, attempt, results, call
+        self.attempt, self.results, self.call = attempt, results, call
         for path, size in call("begin", job, attempt):
             (results / path).parent.mkdir(parents=True, exist_ok=True)
             with (results / path).open("wb") as file:
@@ -127,7 +133,7 @@ class Copy:
                 with (Path(held) / path).open("rb") as file:
                     for start in range(0, max(now[path][1], 1), PART):
                         self.call("write", self.attempt, path, start, file.read(PART))
-        self.call("commit", self.job.key, self.attempt, changed, gone)
+        self.call("commit", self.attempt, changed, gone)
         self.sent = now
         return True
 
