@@ -22,7 +22,7 @@ SMALL = {"img_size": 64, "depth": 2, "embed_dim": 24, "num_heads": 2, "num_class
 TOKENS = {
     "vit_tiny_patch16_224": (SMALL, (64, 64), "blocks.1.norm1", (4, 4)),
     "vit_tiny_patch16_224, wide": (SMALL | {"img_size": (32, 96)}, (32, 96), "blocks.1.norm1", (2, 6)),
-    "vit_base_patch16_reg4_gap_256": (SMALL, (64, 64), "norm", (4, 4)),
+    "vit_base_patch16_reg4_gap_256": (SMALL, (64, 64), "blocks.1.norm2", (4, 4)),
     "deit_tiny_distilled_patch16_224": (SMALL, (64, 64), "blocks.1.norm1", (4, 4)),
     "deit_tiny_distilled_patch16_224, high": (SMALL | {"img_size": (96, 48)}, (96, 48), "blocks.1.norm1", (6, 3)),
     "deit3_small_patch16_224": (SMALL, (64, 64), "blocks.1.norm1", (4, 4)),
@@ -40,7 +40,7 @@ GRIDS = {
         (8, 16),
     ),
     "maxvit_nano_rw_256": (
-        {"img_size": 64, "embed_dim": (8, 16), "depths": (1, 1), "stem_width": 8, "num_classes": 3},
+        {"img_size": 64, "embed_dim": (32, 64), "depths": (1, 1), "stem_width": 8, "num_classes": 3},
         (64, 64),
         "norm",
         (8, 8),
