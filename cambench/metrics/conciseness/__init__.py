@@ -44,7 +44,7 @@ INDEX: dict[str, Metric] = {
         asks="Does the heatmap of what the heatmap shows look the same?",
         maps=THROUGH,
         rows=Rows(leaves_out=UNDEFINED),
-        cost=3,
+        cost=2,
     ),
     "complexity": Metric(
         local("complexity:measure"),
