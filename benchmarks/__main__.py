@@ -1,7 +1,8 @@
 """`python -m benchmarks [NAME…]`: explain, insertion, masks, heatmaps, cgc-step, training-steps, costs, loader,
 boxes, augment, startup; all without a name.
 
-`python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name.
+`python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name, as
+`agreement`, which compares the peers' maps with ours on photographs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ BENCHMARKS = (
     "augment",
     "startup",
 )
-LONG = ("stability",)
+LONG = ("stability", "agreement")
 
 
 def main() -> None:
@@ -41,7 +42,9 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=[], help="which methods, for stability, training-steps and costs")
     parser.add_argument("--seeds", type=int, default=10, help="seeds from 0 on, for stability")
     parser.add_argument("--results", type=Path, default=Settings.results, help="folder of CSVs and of stability's runs")
-    parser.add_argument("--photographs", type=Path, nargs="+", default=[], help="folders of images by class, for loader")
+    parser.add_argument(
+        "--photographs", type=Path, nargs="+", default=[], help="folders of images, for loader and agreement"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--no-keep-heap", action="store_true", help="let malloc return memory to the system after every batch"

@@ -16,6 +16,7 @@ EXTRAS: Mapping[str, str] = {
     "segment_anything": "sam",
     "captum": "peers",
     "torchcam": "peers",
+    "pytorch_grad_cam": "peers",
     "quantus": "quantus",
     "ray": "ray",
     "submitit": "slurm",

@@ -131,9 +131,13 @@ class Catalogue(Mapping[str, Entry]):
         return key
 
     def split(self, text: str) -> tuple[str, str]:
-        """The name and the options of `NAME:option=value,…`; a name of a family holds a colon itself, as `quantus:auc`."""
+        """The name and the options of `NAME:option=value,…`; a name of a family holds a colon itself, as `quantus:auc`.
+
+        An entry may be the namesake of a family: `grad-cam:head=false` has an option, `grad-cam:eigen-cam` is a name.
+        """
         name, _, words = text.partition(":")
-        if words and any(key.startswith(f"{canonical(name)}:") for key in self.names):
+        of_family = words.strip() and "=" not in words.partition(":")[0]
+        if of_family and any(key.startswith(f"{canonical(name)}:") for key in self.names):
             own, _, words = words.partition(":")
             name = f"{name}:{own}"
         return name, words

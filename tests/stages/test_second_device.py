@@ -87,6 +87,7 @@ def test_a_method_trains(method: str, there: Place) -> None:
     assert find_run(run.name, there.results).finished and There.operations > before
 
 
+OF_PEERS = [name for name, entry in explainers.INDEX.built_in.items() if entry.package]
 OF_ATTENTION = [name for name, entry in explainers.INDEX.built_in.items() if entry.space == "attention"]
 
 
@@ -98,7 +99,7 @@ def test_an_explainer_of_attention_explains(name: str) -> None:
         assert explain_batch(network, torch.randn(2, 3, 8, 8).to(DEVICE), explainer=name).maps.shape == (2, 2, 2)
 
 
-@pytest.mark.parametrize("name", [name for name in explainers.INDEX.built_in if name not in OF_ATTENTION])
+@pytest.mark.parametrize("name", [name for name in explainers.INDEX.built_in if name not in OF_ATTENTION + OF_PEERS])
 def test_an_explainer_explains(name: str, there: Place) -> None:
     job = ExplainJob(explainer=SMALLER.get(name, name), target="logit")
     on_a_fitting_run(there, lambda loaded, dataset: explain(job, loaded, dataset, there))
