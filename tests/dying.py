@@ -16,7 +16,7 @@ import pytest
 
 CHANGES = ("replace", "rename", "unlink", "rmdir", "mkdir", "fsync")
 """The calls of the operating system by which files appear, vanish and last."""
-UNLIKE = ("seconds", "images_per_second", "validation_seconds")
+UNLIKE = ("seconds", "images_per_second", "validation_seconds", "explaining")
 """What two runs that are the same do not share."""
 
 

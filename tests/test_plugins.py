@@ -28,7 +28,12 @@ from cambench.vocabulary import UsageError
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "plugin"
-NEW = {"explainers": "xgrad-cam", "metrics": "top-k-intersection", "datasets": "shapes", "methods": "label-smoothing"}
+NEW = {
+    "explainers": "elementwise-grad-cam",
+    "metrics": "top-k-intersection",
+    "datasets": "shapes",
+    "methods": "label-smoothing",
+}
 TYPE_ALL = """
 import contextlib, io, json, sys
 from cambench.cli import main
@@ -71,13 +76,13 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
         ["data", "check", "shapes", "--data-root", str(tmp_path), "--json"],
         ["train", "label_smoothing", "--dataset", "shapes", *quick],
         ["train", "ce", "--dataset", "shapes", "--set", "train.epochs=1", *quick],
-        ["explain", "shapes-label", "--explainer", "x-grad-cam", *quick],
-        ["eval", "--metric", "tki", "--explainer", "XGrad-CAM", "--json", *quick],
+        ["explain", "shapes-label", "--explainer", "element-wise-grad-cam", *quick],
+        ["eval", "--metric", "tki", "--explainer", "Elementwise_Grad-CAM", "--json", *quick],
         ["report", "--csv", *roots],
         ["reproduce", str(EXAMPLE / "table.toml"), "--dry-run", *quick],
         ["reproduce", "cgc/6", "--on", "shapes", "--dry-run", *quick],
         ["report", str(EXAMPLE / "table.toml"), "--markdown", *roots],
-        ["ls", "explainers", "x-grad-cam"],
+        ["ls", "explainers", "element-wise-grad-cam"],
         ["doctor", "--quick", "--json", *roots],
     ]
     done = subprocess.run(
@@ -95,12 +100,12 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
     assert out[7].startswith("shapes-label-smoothing-resnet8-s0-") and out[8].startswith("shapes-ce-resnet8-s0-")
     records = json.loads(out[10])
     assert [(r["method"], r["metric"], r["explainer"]) for r in records] == [
-        (method, "top-k-intersection", "xgrad-cam") for method in ("ce", "label-smoothing")
+        (method, "top-k-intersection", "elementwise-grad-cam") for method in ("ce", "label-smoothing")
     ]
-    assert "xgrad-cam" in out[11] and "top-k-intersection" in out[11]
-    assert "top-k-intersection (xgrad-cam, logit) on shapes test" in out[12]
+    assert "elementwise-grad-cam" in out[11] and "top-k-intersection" in out[11]
+    assert "eval top-k-intersection" in out[12] and "(elementwise-grad-cam," in out[12]
     assert "Plan of cgc/6 on shapes: 12 jobs: 12 to do; " in out[13] and "; 0 images" not in out[13]
-    assert "XGrad-CAM" in out[14] and "w_k = Σ A_k·G_k / Σ A_k" in out[15]
+    assert "Element-wise" in out[14] and "M = Σ_k ReLU(G_k ⊙ A_k)" in out[15]
     added = {row["name"] for row in json.loads(out[16]) if row["what"] == "plug-in"}
     assert added == {f"{kind[:-1]} {name}" for kind, name in NEW.items()}
     recipe = json.loads(next(tmp_path.glob("runs/shapes-label-*/run.json")).read_text())["recipe"]

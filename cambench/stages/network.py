@@ -128,10 +128,7 @@ class Loaded:
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """image (N,3,H,W) -> logits (N,C) float32, without a graph."""
-        with (
-            torch.inference_mode(),
-            self.autocast(),
-        ):
+        with torch.inference_mode(), self.autocast():
             logits: torch.Tensor = self.model(image)
         return logits.float()
 

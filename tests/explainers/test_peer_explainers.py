@@ -135,7 +135,7 @@ def test_what_cannot_be_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(module: str) -> Any:
         raise ModuleNotFoundError("gone", name=module)
 
-    net.extra = nn.Linear(2, 2)
+    net.extra = nn.Linear(4, 4)  # a second linear layer: a head that CAM does not know
     with pytest.raises(UsageError, match=r"torchcam: CAM failed: ValueError: This CAM method does not support"):
         explain(net, x, "torchcam:cam", layer="stage")
     monkeypatch.setattr("cambench.extras.import_module", missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import datetime
 import logging
 import re
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_moco_gives_its_query_encoder_and_a_new_head(
 def test_a_refusal_is_one_whole_line_that_names_what_is_held(tmp_path: Path, state: dict[str, Tensor]) -> None:
     from cambench.store.checkpoints import load_checkpoint
 
-    for held, name in (({"args": argparse.Namespace(lr=1)}, "argparse.Namespace"), (torch.nn.Linear(2, 2), "linear.Linear")):
+    for held, name in (({"when": datetime.date(2020, 1, 1)}, "datetime.date"), (torch.nn.Linear(2, 2), "linear.Linear")):
         path = saved(tmp_path / "w.pt", held)
         for read in (read_weights, load_checkpoint):
             with pytest.raises(

@@ -80,12 +80,12 @@ class Page:
 
     title: str
     tables: Sequence[Table] = ()
-    diagrams: Sequence[Picture] = ()
     curves: Sequence[Curve] = ()
     galleries: Sequence[Gallery] = ()
     headlines: Sequence[Headline] = ()
     introduction: Sequence[Trained] = ()
     claims: Claims | None = None
+    diagrams: Sequence[Picture] = ()
     quantities: Sequence[str] = QUANTITIES
     provenance: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,17 +5,15 @@ from torch import Tensor
 from cambench.explainers import Explainer
 
 
-def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """M = Σ_k w_k·A_k with w_k = Σ A_k·G_k / Σ A_k, 0 for a channel without activation: both (N,K,h,w) -> (N,h,w), raw."""
-    total = activation.sum((2, 3), keepdim=True)
-    weight = (activation * gradient).sum((2, 3), keepdim=True) / total
-    return (weight.where(total != 0, 0) * activation).sum(1)
+def elementwise_grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """M = Σ_k ReLU(G_k ⊙ A_k): both (N,K,h,w) -> (N,h,w), raw."""
+    return (gradient * activation).relu().sum(1)
 
 
-XGRAD_CAM = Explainer(
-    xgrad_cam,
+ELEMENTWISE_GRAD_CAM = Explainer(
+    elementwise_grad_cam,
     "layer",
-    summary="mean of the gradient, weighed by the activation, weighs the activations; no ReLU here",
-    source="Fu et al. 2020",
-    aliases={"x-grad-cam": ""},
+    summary="positive part of gradient × activation, summed over channels",
+    source="pytorch-grad-cam, GradCAMElementWise",
+    aliases={"element-wise-grad-cam": ""},
 )
