@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Found:
+class Instance:
     """One object: its category's name, its box (half-open), its number in the file, whether it has a mask."""
 
     name: str
@@ -41,7 +41,7 @@ class Picture:
 
     name: str
     size: tuple[int, int] | None
-    objects: tuple[Found, ...]
+    objects: tuple[Instance, ...]
 
 
 def contents(path: Path) -> Mapping[str, Any] | None:
@@ -72,7 +72,7 @@ def pictures(path: Path) -> list[Picture]:
     if held is None:
         return []
     names = {c.get("id"): str(c.get("name")) for c in held["categories"]}
-    objects: dict[Any, list[Found]] = {image.get("id"): [] for image in held["images"]}
+    objects: dict[Any, list[Instance]] = {image.get("id"): [] for image in held["images"]}
     for number, annotation in enumerate(held["annotations"]):
         if annotation.get("bbox") is None or annotation.get("iscrowd"):
             continue
@@ -82,11 +82,11 @@ def pictures(path: Path) -> list[Picture]:
                 raise DataError(f"{place}: expected the id of {what} listed there, got {annotation.get(key)!r}; mend it.")
         box = box_of(annotation["bbox"], place)
         masked = bool(annotation.get("segmentation"))
-        objects[annotation["image_id"]].append(Found(names[annotation["category_id"]], box, number, masked))
+        objects[annotation["image_id"]].append(Instance(names[annotation["category_id"]], box, number, masked))
     return [picture(image, tuple(objects[image.get("id")]), path) for image in held["images"]]
 
 
-def picture(image: Mapping[str, Any], objects: tuple[Found, ...], path: Path) -> Picture:
+def picture(image: Mapping[str, Any], objects: tuple[Instance, ...], path: Path) -> Picture:
     """One image of the file. Raises: DataError where it has no name, or a size that is none."""
     name, size = image.get("file_name"), (image.get("width"), image.get("height"))
     if not isinstance(name, str) or not name:
@@ -107,11 +107,11 @@ def box_of(bbox: Any, place: str) -> Box:
     return x, y, x + width, y + height
 
 
-def mask_path(path: Path, objects: Sequence[Found]) -> Path | None:
+def mask_path(path: Path, objects: Sequence[Instance]) -> Path | None:
     """The path of the mask that some objects have together; None where one of them has none."""
-    if not objects or not all(found.masked for found in objects):
+    if not objects or not all(one.masked for one in objects):
         return None
-    return path / "+".join(str(found.number) for found in objects)
+    return path / "+".join(str(one.number) for one in objects)
 
 
 def mask(path: Path) -> Mask:

@@ -58,7 +58,7 @@ def read(root: Path, split: str) -> Dataset:
         for path in (folder / name / image for image in images):
             key = path.relative_to(root).as_posix()
             samples.append(Sample(key, path, classes.index[name], tuple(boxes.get(key, ()))))
-    overlooked(root, split)
+    overlooked(root, split, annotations.files)
     if not samples:
         raise no_classes(folder)
     dataset = Dataset("folder", split, root, classes.names, tuple(samples), "inclusive")
@@ -89,10 +89,12 @@ def splits(root: Path) -> tuple[str, ...]:
 
 
 @cache
-def overlooked(root: Path, split: str) -> None:
-    """Say once what of a split's folder is not read: hidden folders, files that are no pictures, classes without any."""
+def overlooked(root: Path, split: str, read: frozenset[Path]) -> None:
+    """Say once what of a split's folder is not read: hidden folders, files that are no pictures, classes without any.
+
+    read: the files of annotations.
+    """
     folder = place(root, split)
-    read = list(folder_boxes.files(root))
     annotations = {path.relative_to(place).parts[0] for place in (root, folder) for path in read if place in path.parents}
     empty = sorted(set(readers.subfolders(folder)) - set(class_folders(folder)) - annotations)
     hidden = readers.subfolders(folder, hidden=True)

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from cambench.data import coco, decode, readers, xml_boxes
-from cambench.data.folder_splits import split_of
+from cambench.data.folder_splits import split_among, split_of
 from cambench.lookup import canonical
 from cambench.vocabulary import Box, BoxConvention, DataError, Dataset, Sample, listed
 
@@ -28,12 +28,12 @@ SUFFIXES = (".xml", ".json")
 
 
 class Object(NamedTuple):
-    """One object; `found` where it is COCO's, which may have a mask."""
+    """One object; `instance` where it is COCO's, which may have a mask."""
 
     name: str
     box: Box
     difficult: bool = False
-    found: coco.Found | None = None
+    instance: coco.Instance | None = None
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,12 @@ class Annotation:
 
 
 class Annotations(NamedTuple):
-    """Image -> what is said of it; how boxes are written; all images of the folder, where anything is said of one."""
+    """Image -> its annotation; how boxes are written; all images of the folder, where one has any; the files of them."""
 
     of: Mapping[str, Annotation] = {}
     convention: BoxConvention = "inclusive"
     images: Sequence[str] = ()
+    files: frozenset[Path] = frozenset()
 
 
 def files(root: Path) -> Iterator[Path]:
@@ -78,13 +79,13 @@ def read(root: Path) -> Annotations:
     if len(by_kind) > 1:
         both = " and ".join(str(paths[0].relative_to(root)) for paths in by_kind.values())
         raise DataError(f"{root}: expected boxes in one kind of file, got {both}; move one kind away.")
-    images = readers.images_in(root)
+    images, own = readers.images_in(root), frozenset(path for paths in by_kind.values() for path in paths)
     if by_kind[".xml"]:
         entries = [(path, path.stem, of_voc(path)) for path in by_kind[".xml"]]
-        return Annotations(matched(root, images, entries), "one-based", images)
+        return Annotations(matched(root, images, entries), "one-based", images, own)
     pictures = [(path, picture) for path in by_kind[".json"] for picture in coco.pictures(path) if picture.objects]
     entries = [(path, picture.name, of_coco(path, picture)) for path, picture in pictures]
-    return Annotations(matched(root, images, entries), "half-open", images)
+    return Annotations(matched(root, images, entries), "half-open", images, own)
 
 
 def of_voc(path: Path) -> Annotation:
@@ -95,7 +96,7 @@ def of_voc(path: Path) -> Annotation:
 
 def of_coco(path: Path, picture: coco.Picture) -> Annotation:
     """What a JSON file says of one of its images."""
-    return Annotation(path, picture.size, tuple(Object(f.name, f.box, found=f) for f in picture.objects))
+    return Annotation(path, picture.size, tuple(Object(one.name, one.box, instance=one) for one in picture.objects))
 
 
 def matched(root: Path, images: Sequence[str], entries: Sequence[tuple[Path, str, Annotation]]) -> dict[str, Annotation]:
@@ -126,7 +127,7 @@ def partner(root: Path, file: Path, name: str, images: Sequence[str]) -> str | N
     """
     base = file.parent.relative_to(root)
     words = re.split(r"[_\W]+", file.stem) if file.suffix.lower() == ".json" else []
-    split = next(filter(None, map(split_of, [*base.parts, *words])), None)
+    split = split_among([*base.parts, *words])
     whole = (PurePosixPath(base.as_posix()) / name).with_suffix("").parts
     if PurePosixPath(name).suffix and file.suffix.lower() == ".json":
         images = [image for image in images if PurePosixPath(image).name == PurePosixPath(name).name]
@@ -175,13 +176,13 @@ def annotated(dataset: Dataset, annotations: Annotations, folders: Mapping[str, 
 def with_objects(sample: Sample, annotation: Annotation, names: set[str] | None) -> Sample:
     """The sample with the objects of these names, None for all."""
     objects = [o for o in annotation.objects if names is None or canonical(o.name) in names]
-    found = [o.found for o in objects if o.found is not None]
+    instances = [o.instance for o in objects if o.instance is not None]
     return replace(
         sample,
         boxes=tuple(o.box for o in objects),
         size=annotation.size,
         difficult=bool(objects) and all(o.difficult for o in objects),
-        segmentation=coco.mask_path(annotation.file, found),
+        segmentation=coco.mask_path(annotation.file, instances),
     )
 
 

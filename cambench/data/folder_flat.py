@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from cambench.data import readers
 from cambench.data.folder_boxes import Annotation, Annotations
-from cambench.data.folder_splits import ALL, NAMES, split_of
+from cambench.data.folder_splits import ALL, NAMES, split_among, split_of
 from cambench.vocabulary import DataError, Sample
 
 PLAIN = ("images", "jpegimages", "imgs", "img", "data")
@@ -37,7 +37,7 @@ def places(root: Path, annotations: Annotations) -> dict[str, str]:
     Raises: DataError where some images are of splits and one of none.
     """
     split = {
-        image: next(filter(None, map(split_of, words(root, image, annotation))), ALL)
+        image: split_among(words(root, image, annotation)) or ALL
         for image, annotation in sorted(annotations.of.items())
         if annotation.objects
     }
@@ -83,7 +83,7 @@ def notes(annotations: Annotations, own: Sequence[str], split: str) -> tuple[str
     """What must stand beside every number of a split. own: its images with an object."""
     several = sum(len({o.name for o in annotations.of[image].objects}) > 1 for image in own)
     without = [image for image in annotations.images if image not in annotations.of or not annotations.of[image].objects]
-    left = sum(next(filter(None, map(split_of, PurePosixPath(i).parts[:-1])), split) == split for i in without)
+    left = sum((split_among(PurePosixPath(i).parts[:-1]) or split) == split for i in without)
     sentences = (
         (left, f"{left} of {left + len(own)} images without an object are left out"),
         (several, f"{several} of {len(own)} images show several classes and count for the one of the largest area"),

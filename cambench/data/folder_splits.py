@@ -6,6 +6,7 @@ A folder of such a name that holds pictures itself is a class of that name.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from cambench.data import readers
@@ -26,6 +27,11 @@ def split_of(name: str) -> str | None:
     """The split that a folder of this name holds, None where it is no usual one."""
     match = NAMED.fullmatch(name.lower())
     return None if match is None else SPLIT[match[1]]
+
+
+def split_among(names: Iterable[str]) -> str | None:
+    """The split that the first of the names that is one of a split means; None where none is."""
+    return next(filter(None, map(split_of, names)), None)
 
 
 def parts(root: Path) -> dict[str, str]:
