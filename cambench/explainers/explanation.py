@@ -107,7 +107,7 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
     forward = partial(predict, model, precision=query.precision)
     with torch.no_grad():
         logits = forward(images)
-    at_point = partial(query.coefficients, classes=logits.argmax(1) if classes is None else classes)
+    at_point = partial(query.coefficients, classes=of_images(logits, classes))
     at_images = at_point(logits)
     v = at_point if find_target(query.explained)[0].anew else lambda _: at_images
     rule, around = query.explainer.rule, query.explainer.around

@@ -16,7 +16,6 @@ from cambench.explainers.probe import frozen
 from cambench.explainers.probing.modes import hooked
 from cambench.explainers.query import Query
 from cambench.maps import min_max, resize, widened
-from cambench.vocabulary import UsageError
 
 NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
 
@@ -52,10 +51,9 @@ def of_biases(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
     """rule(value, gradient) of the images (N,3,H,W) and of every bias (K,1,1), resized to the images' size and summed.
 
     The gradient of a bias is that of its layer's output (N,K,h,w). A whole backward pass, without gradients of parameters.
-    Raises: UsageError for a network in train mode, whose batch norms have no biases of their own.
+    Raises: as `Query.refuse_training`: the batch norms of a network in train mode have no biases of their own.
     """
-    if query.training:
-        raise UsageError(f"{query.explainer.name}: expected a network in eval mode, got one in train mode.")
+    query.refuse_training()
     pieces: list[Tensor] = []
 
     def term(value: Tensor, gradient: Tensor) -> None:

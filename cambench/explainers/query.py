@@ -52,6 +52,11 @@ class Query:
             raise UsageError(f"{name}: expected target logit, got {self.target}; {name} explains {own} in its place.")
         return own if self.target == "logit" else self.target
 
+    def refuse_training(self) -> None:
+        """Raises: UsageError for a network in train mode, whose batch norms go with the images of a batch."""
+        if self.training:
+            raise UsageError(f"{self.explainer.name}: expected a network in eval mode, got one in train mode.")
+
     def coefficients(self, logits: Tensor, classes: Tensor | None) -> Tensor:
         """v (N,C) of the target's scalar S = Σ_c v_c·y_c."""
         return coefficients(logits, name=self.explained, classes=classes, subsets=self.subsets)

@@ -13,16 +13,15 @@ from cambench.explainers.masks import scores
 from cambench.explainers.probe import Probe, frozen
 from cambench.explainers.query import Query, of_images
 from cambench.targets import scalar
-from cambench.vocabulary import UsageError
 
 
 def of_masked(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
     """rule(masks, scores of the masked images (N,M), scores of the images (N,)): forward passes alone, without a graph.
 
-    Raises: as `refuse_training`.
+    Raises: as `Query.refuse_training`.
     """
     hiding, forward = query.explainer.hiding, partial(predict, model, precision=query.precision)
-    refuse_training(query)
+    query.refuse_training()
     assert hiding is not None
     with torch.no_grad():
         if hiding.layer:
@@ -40,10 +39,10 @@ def of_masked(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
 def of_search(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
     """rule(images, score): what a search for images like them ends in; score: such images (N,3,H,W) -> S (N,), its graph.
 
-    Raises: as `refuse_training`.
+    Raises: as `Query.refuse_training`.
     """
     forward = partial(predict, model, precision=query.precision)
-    refuse_training(query)
+    query.refuse_training()
     with torch.no_grad():
         logits = forward(images)
     score, everyone = score_of(query, logits, classes), torch.arange(len(images), device=logits.device)
@@ -59,9 +58,3 @@ def score_of(query: Query, logits: Tensor, classes: Tensor | None) -> Callable[[
     explained = of_images(logits, classes)
     v = query.coefficients(logits, explained)
     return lambda of_others, n: scalar(of_others, query.explained, v[n], explained[n])
-
-
-def refuse_training(query: Query) -> None:
-    """Raises: UsageError for a network in train mode, whose batch norms would mix the images that are tried."""
-    if query.training:
-        raise UsageError(f"{query.explainer.name}: expected a network in eval mode, got one in train mode.")
