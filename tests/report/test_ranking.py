@@ -13,7 +13,7 @@ from scipy import stats
 from cambench.metrics import INDEX, find_metric, statistics
 from cambench.report.figures.critical_difference import bars, critical_difference
 from cambench.report.ranking.blocks import rank
-from cambench.report.ranking.ranking import Ranking, agreements, groups, pairs
+from cambench.report.ranking.ranking import Ranking, agreements, groups
 from cambench.report.ranking.sources import Source, sources, unrankable
 from cambench.report.ranking.tables import cost, lettered, standings, tables
 from cambench.report.tables.paired import Side
@@ -63,7 +63,7 @@ def test_mean_ranks_by_hand() -> None:
 
 def test_a_pair_is_tested_over_the_images_and_corrected_for_all_pairs() -> None:
     ranking = ranked(measured())
-    compared = pairs(ranking)
+    compared = ranking.pairs
     assert [(pair.a, pair.b) for pair in compared] == [("cam", "grad-cam"), ("cam", "random"), ("grad-cam", "random")]
     assert [pair.difference for pair in compared] == pytest.approx([-0.45, -1.05, -0.6])
     apart = ranking.blocks[:, 0] - ranking.blocks[:, 2]
@@ -94,7 +94,7 @@ def test_an_image_that_one_explainer_has_no_value_of_is_counted_and_not_ranked_b
     assert ranking.missing == ("iauc ranks 4 of 5 images; values that lack: cam 1.",)
     assert ranking.of_metrics[0] == pytest.approx(np.array([6.5, 8, 9.5]) / 4) and ranking.ranked(0) == 4
     assert ranking.blocks[4].tolist() == [1, 2, 3], "by deletion alone; images come as they are met"
-    assert ranking.missing[0] in standings(ranking, pairs(ranking)).notes
+    assert ranking.missing[0] in standings(ranking).notes
     with pytest.raises(
         UsageError, match=r"at least 5 images with a rank, got 4 \(iauc ranks 4 of 5 images; values that lack"
     ):
@@ -128,7 +128,7 @@ def test_what_is_not_measured_of_all_is_left_out_and_said() -> None:
 
 def test_two_explainers_have_no_test_of_all() -> None:
     ranking = ranked([one for one in measured() if one.record.explainer != "random"])
-    assert ranking.friedman is None and not any("Friedman" in note for note in standings(ranking, pairs(ranking)).notes)
+    assert ranking.friedman is None and not any("Friedman" in note for note in standings(ranking).notes)
 
 
 def test_metrics_agree_or_not() -> None:

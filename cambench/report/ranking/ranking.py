@@ -71,10 +71,21 @@ class Ranking:
         """95 % bootstrap interval of each R_j over the images."""
         return [interval(column) for column in self.blocks.T]
 
-    @property
+    @cached_property
     def friedman(self) -> tuple[float, float] | None:
         """χ² and p of Friedman's test over the images' mean ranks; None for two explainers, whose test is Wilcoxon's."""
         return friedman(self.blocks) if len(self.explainers) > BOTH else None
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every pair of explainers, the better one first."""
+        every = list(combinations(range(len(self.explainers)), 2))
+        apart = [(self.blocks[:, a] - self.blocks[:, b]).round(DIGITS) for a, b in every]
+        p = [statistics.wilcoxon(rows) for rows in apart]
+        return [
+            Pair(self.explainers[a], self.explainers[b], float(rows.mean()), interval(rows), own, corrected)
+            for (a, b), rows, own, corrected in zip(every, apart, p, statistics.holm(p), strict=True)
+        ]
 
     @property
     def critical_distance(self) -> float:
@@ -123,17 +134,6 @@ def interval(rows: Array) -> tuple[float, float]:
     if ends is None:
         raise CambenchError("rank: expected several images, got one.")
     return ends
-
-
-def pairs(ranking: Ranking) -> list[Pair]:
-    """Every pair of explainers, the better one first."""
-    blocks, every = ranking.blocks, list(combinations(range(len(ranking.explainers)), 2))
-    apart = [(blocks[:, a] - blocks[:, b]).round(DIGITS) for a, b in every]
-    p = [statistics.wilcoxon(rows) for rows in apart]
-    return [
-        Pair(ranking.explainers[a], ranking.explainers[b], float(rows.mean()), interval(rows), own, corrected)
-        for (a, b), rows, own, corrected in zip(every, apart, p, statistics.holm(p), strict=True)
-    ]
 
 
 def groups(ranking: Ranking, compared: Sequence[Pair]) -> list[tuple[int, ...]]:

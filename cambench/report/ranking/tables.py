@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 
 from cambench.explainers import known_explainer
-from cambench.report.ranking.ranking import Agreement, Pair, Ranking, agreements, groups, pairs
+from cambench.report.ranking.ranking import Agreement, Ranking, agreements, groups
 from cambench.report.tables.measure import LAYER, troubles, with_options
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
 from cambench.report.tables.paired import probability
@@ -28,14 +28,13 @@ PAIRS = (
 
 def tables(ranking: Ranking) -> list[Table]:
     """All three; the pairs of metrics where there are several."""
-    compared, agreed = pairs(ranking), agreements(ranking)
-    made = [standings(ranking, compared), of_pairs(ranking, compared)]
+    made, agreed = [standings(ranking), of_pairs(ranking)], agreements(ranking)
     return [*made, of_metrics(ranking, agreed)] if agreed else made
 
 
-def standings(ranking: Ranking, compared: Sequence[Pair]) -> Table:
+def standings(ranking: Ranking) -> Table:
     """A row an explainer, best first: mean rank, rank in each metric, cost; letters that those share which do not differ."""
-    letters = lettered(groups(ranking, compared), len(ranking.explainers))
+    letters = lettered(groups(ranking, ranking.pairs), len(ranking.explainers))
     n, costs = ranking.blocks.shape[0], [cost(ranking, name) for name in ranking.explainers]
     rows = [
         Row(
@@ -97,7 +96,7 @@ def notes(ranking: Ranking) -> tuple[str, ...]:
     """What the numbers are, what the tests say, what is left out, and what the records say of themselves."""
     n, k = ranking.blocks.shape
     records = [record for _, record in ranking.records]
-    said = [sentence for r in records for sentence in (*r.partial, *r.deviations, *with_options(r), *layer(r), *weights(r))]
+    facts = [sentence for r in records for sentence in (*r.partial, *r.deviations, *with_options(r), *layer(r), *weights(r))]
     timed = dict.fromkeys(f"{r.device}, {r.precision}" for r in records if r.explaining is not None)
     return (
         "Mean rank: in each image the explainers are ranked by each metric, 1 the best, equal values sharing their places; "
@@ -110,7 +109,7 @@ def notes(ranking: Ranking) -> tuple[str, ...]:
         *ranking.left,
         *ranking.missing,
         f"Networks: {', '.join(dict.fromkeys(r.run for r in records))}.",
-        *dict.fromkeys(f"{sentence.rstrip('.')}." for sentence in said),
+        *dict.fromkeys(f"{sentence.rstrip('.')}." for sentence in facts),
     )
 
 
@@ -137,7 +136,7 @@ def weights(record: Record) -> list[str]:
     return [] if record.precision == "float32" else [f"Precision: {record.precision}"]
 
 
-def of_pairs(ranking: Ranking, compared: Sequence[Pair]) -> Table:
+def of_pairs(ranking: Ranking) -> Table:
     """A row a pair of explainers: the difference of their mean ranks, and the test."""
     n = ranking.blocks.shape[0]
     return Table(
@@ -150,7 +149,7 @@ def of_pairs(ranking: Ranking, compared: Sequence[Pair]) -> Table:
                 (pair.a, pair.b),
                 (cell(pair.difference, n, pair.interval), bare(pair.p, 4), bare(pair.p_holm, 4)),
             )
-            for pair in compared
+            for pair in ranking.pairs
         ),
         notes=PAIRS,
     )

@@ -18,7 +18,7 @@ from cambench.report.figures.plots import svg_uri
 from cambench.report.formats.html import Page, Picture, html
 from cambench.report.ranking import tables
 from cambench.report.ranking.blocks import rank
-from cambench.report.ranking.ranking import Ranking, groups, pairs
+from cambench.report.ranking.ranking import Ranking, groups
 from cambench.report.ranking.sources import sources, unrankable
 from cambench.report.tables.paired import Side
 from cambench.report.tables.select import has_metric
@@ -121,7 +121,7 @@ def show(made: Sequence[Ranking], form: str, page: Path | None) -> None:
 def page_of(made: Sequence[Ranking], shown: Sequence[Table]) -> Page:
     """The page: a diagram a ranking above all tables."""
     diagrams = [
-        Picture(svg_uri(critical_difference(r, groups(r, pairs(r)))), f"Critical-difference diagram of {r.where}", r.where)
+        Picture(svg_uri(critical_difference(r, groups(r, r.pairs))), f"Critical-difference diagram of {r.where}", r.where)
         for r in made
     ]
     return Page(title=TITLE, tables=shown, diagrams=diagrams, provenance=versions())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from cambench.report.figures.critical_difference import critical_difference as diagram
-from cambench.report.ranking.ranking import groups, pairs
+from cambench.report.ranking.ranking import groups
 from cambench.stages.reporting.figures.scene import Drawn
 from cambench.stages.reporting.rank import Wanted, at_hand, rankings
 from cambench.stages.workplace import Place
@@ -21,13 +21,13 @@ def critical_difference(
     if len(made) > 1:
         there = ", ".join(ranking.where for ranking in made[:-1])
         raise UsageError(f"figure critical-difference: records on {there}; choose with --dataset.")
-    ranking, compared = made[0], pairs(made[0])
+    ranking = made[0]
     shows = {
         "on": ranking.where,
         "metrics": [*ranking.metrics],
         "images": ranking.blocks.shape[0],
         "ranks": dict(zip(ranking.explainers, ranking.means.tolist(), strict=True)),
         "critical_distance": ranking.critical_distance,
-        "pairs": [asdict(pair) for pair in compared],
+        "pairs": [asdict(pair) for pair in ranking.pairs],
     }
-    return Drawn(diagram(ranking, groups(ranking, compared)), shows)
+    return Drawn(diagram(ranking, groups(ranking, ranking.pairs)), shows)
