@@ -15,12 +15,10 @@ from cambench.stages.reproducing import states
 
 KINDS = (*CATALOGUES, "figures", "runs", "jobs")
 
-PAGES = {"explainers": "space", "metrics": "explainer"}
-"""Kinds whose entries have a page of their own -> the fact that, beside what all have, stands there alone."""
-ON_PAGE = ("also", "options", "source")
 HIDDEN = {
     "runs": ("method", "dataset", "arch", "seed", "kind"),
-    **{kind: (fact, *ON_PAGE) for kind, fact in PAGES.items()},
+    "explainers": ("also", "space", "options", "source"),
+    "metrics": ("explainer", "options", "source"),
 }
 """Kind -> the facts that a person reads off the name or an entry's page, and a machine in --json."""
 
@@ -35,11 +33,10 @@ def ls(
 
     Example: cambench ls metrics iauc
     """
+    from cambench.stages.housekeeping import page
     from cambench.stages.listing import print_rows
 
     if name is not None:
-        from cambench.stages.housekeeping import page
-
         facts = page.page(kind, name)
         typer.echo(json.dumps(facts) if as_json else "\n".join(page.lines(facts)))
         return
@@ -48,7 +45,7 @@ def ls(
         typer.echo(json.dumps(rows))
     else:
         print_rows([{name: text for name, text in row.items() if name not in HIDDEN.get(kind, ())} for row in rows])
-        if kind in PAGES:
+        if kind in page.FINDERS:
             typer.echo(f"cambench ls {kind} NAME: its other names, options, formula, source and cost.")
 
 

@@ -66,10 +66,10 @@ class View:
         if self.kind.endswith("crop") and self.shorter < self.size:
             raise UsageError(f"view {self.kind}: expected resize >= size, got {self.resize} and {self.size}.")
 
-    def said(self) -> Mapping[str, Any]:
+    def stored(self) -> Mapping[str, Any]:
         """Its settings for a stored identity, in which bilinear resampling goes without saying."""
-        said = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return {k: v for k, v in said.items() if (k, v) != ("interpolation", BILINEAR)}
+        settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in settings.items() if (k, v) != ("interpolation", BILINEAR)}
 
     @property
     def shorter(self) -> int:

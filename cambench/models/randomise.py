@@ -22,16 +22,16 @@ def layers(model: nn.Module) -> list[Layer]:
     A module whose own weights are all vectors (a normalisation, a scale) belongs to the layer before it. Raises: UsageError
     for a network without weights.
     """
-    found: list[Layer] = []
+    made: list[Layer] = []
     for name, module in model.named_modules():
         own = [*module.parameters(recurse=False)]
-        if own and found and all(weight.ndim < 2 for weight in own):
-            found[-1] = (*found[-1], name)
+        if own and made and all(weight.ndim < 2 for weight in own):
+            made[-1] = (*made[-1], name)
         elif own:
-            found.append((name,))
-    if not found:
+            made.append((name,))
+    if not made:
         raise UsageError("randomisation: expected a network with weights, got one without.")
-    return found
+    return made
 
 
 def blocks(model: nn.Module, count: int) -> list[Layer]:
