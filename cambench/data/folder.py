@@ -26,7 +26,6 @@ from cambench.data.folder_splits import ALL, class_folders, no_classes, parts, p
 from cambench.vocabulary import Box, DataError, Dataset, Sample
 
 log = logging.getLogger("cambench.data")
-MOST = 999_999
 BOX_COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax")
 Row = tuple[int, dict[str, str]]
 
@@ -143,7 +142,7 @@ def read_classes(path: Path) -> Classes:
     index: dict[str, int] = {}
     names: dict[int, str] = {}
     for line, row in rows:
-        number = readers.whole(row["index"], path, line, high=MOST)
+        number = readers.whole(row["index"], path, line, high=readers.LAST_CLASS)
         if number in names:
             raise readers.malformed(path, line, "each index once", row["index"])
         if not row[key] or row[key] in index:

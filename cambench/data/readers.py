@@ -65,6 +65,10 @@ def table(path: Path, columns: int, *, separator: str | None = None, rest: bool 
         yield i, [f.strip() for f in fields]
 
 
+LAST_CLASS = 999_999
+"""The largest index of a class that a file may give: each below it has a name, which takes memory."""
+
+
 def whole(text: str, path: Path, line: int, *, low: int = 0, high: int | None = None) -> int:
     """A whole number within [low, high]."""
     try:

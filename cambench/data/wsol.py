@@ -78,10 +78,15 @@ def read(root: Path, name: str, split: str, dataset: str) -> Dataset:
 
 def class_labels(path: Path, ids: Sequence[str]) -> dict[str, int]:
     """Image id -> class. Raises: DataError where an image has none."""
-    rows = readers.table(path, 2, separator=",")
-    labels = {key: readers.whole(label, path, line) for line, (key, label) in rows}
+    labels = listed_labels(path)
     readers.require_lines(path, ids, labels, IDS)
     return labels
+
+
+def listed_labels(path: Path) -> dict[str, int]:
+    """Image id -> class, of every line of a file. Raises: DataError for a class that is no number, or too large a one."""
+    rows = readers.table(path, 2, separator=",")
+    return {key: readers.whole(label, path, line, high=readers.LAST_CLASS) for line, (key, label) in rows}
 
 
 def image_sizes(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -133,7 +138,7 @@ def class_names(metadata: Path, ids: Sequence[str], labels: dict[str, int], coun
     train = metadata / "train" / "class_labels.txt"
     rows = dict(labels)
     if train.exists():
-        rows |= {key: int(label) for _, (key, label) in readers.table(train, 2, separator=",")}
+        rows |= listed_labels(train)
     folder: dict[int, str] = {}
     for key, label in rows.items():
         parts = key.split("/")[:-1]

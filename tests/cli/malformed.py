@@ -169,6 +169,7 @@ LAYOUTS: dict[str, tuple[str, Spoil, str]] = {
     "a third species": ("pets", swap(PETS, " 1 1\n", " 3 1\n"), "trainval.txt:1: expected"),
     "decimal classes": ("sbd", segmentation(np.zeros((30, 40))), "uint8 from 0 to 20, got float64"),
     "class 21 of 20": ("sbd", segmentation(np.full((30, 40), 21, np.uint8)), "up to 21"),
+    "a label too large": ("openimages", swap(WSOL, ",0", ",999999999"), "class_labels.txt:1: .* from 0 to 999999"),
     "a label in words": ("openimages", swap(WSOL, ",0", ",none"), "class_labels.txt:1: expected a whole number"),
     "no picture": ("mine", no_picture, "mine"),
     "an index below 0": ("mine", holds("classes.csv", cells(CLASSES, -1, "ant")), "classes.csv:2: expected a whole"),
