@@ -177,8 +177,9 @@ def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
     reader = csv.reader(text for _, text in readers.lines(path))
     header = [name.strip().lower().lstrip("\ufeff") for name in next(reader, [])]
     missing = [name for name in required if name not in header]
-    if missing or len(numbers) < 2:
-        got = f"{', '.join(header) or 'nothing'} and {max(len(numbers) - 1, 0)} rows"
+    below = len(numbers) - reader.line_num  # a header with an open quote goes on over the lines below it
+    if missing or below < 1:
+        got = f"{' '.join(', '.join(header).split()) or 'nothing'} and {below} rows"
         raise DataError(f"{path}:1: expected a header with {', '.join(required)} and rows below it, got {got}; mend it.")
     for row in reader:
         line = numbers[reader.line_num - 1]

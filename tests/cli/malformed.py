@@ -177,6 +177,7 @@ LAYOUTS: dict[str, tuple[str, Spoil, str]] = {
     "an index twice": ("mine", holds("classes.csv", cells(CLASSES, "0,ant\n0", "bee")), "csv:3: expected each index"),
     "no index": ("mine", holds("classes.csv", cells("folder,name", "ant", "x")), "csv:1: expected a header with index"),
     "a class too few": ("mine", holds("classes.csv", cells(CLASSES, 0, "ant")), "folder that classes.csv has"),
+    "a header of an open quote": ("mine", holds("classes.csv", b'index,"folder\n0,ant\n'), "csv:1: .* and rows below it"),
     "a header alone": ("mine", holds("classes.csv", CLASSES.encode()), "classes.csv:1: .* and rows below it"),
     "a box of no image": ("mine", holds("boxes.csv", cells(BOXES, "x.png", 0, 0, 1, 1)), "boxes.csv:2: .* image"),
     "a box elsewhere": ("mine", holds("boxes.csv", cells(BOXES, "../x.png", 0, 0, 1, 1)), "boxes.csv:2: .* image"),
