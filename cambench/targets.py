@@ -177,18 +177,19 @@ def versus(y: Tensor, t: Tensor, argument: str) -> Tensor:
     return logit(y, t) - logit(y, t.new_full(t.shape, int(argument)))
 
 
-SIMILAR, STRENGTH = 3, 0.6
-"""The classes that `finer` compares with, and how much they count."""
+SIMILAR, STRENGTH, STRONGEST = 3, 0.6, 1e6
+"""The classes that `finer` compares with, how much they count, and how much they may."""
 
 
 def strength(argument: str) -> float:
-    """γ of a target `finer:γ`. Raises: UsageError for anything but a number from 0."""
+    """γ of a target `finer:γ`. Raises: UsageError for anything but a number from 0 to a million."""
     try:
         gamma = float(argument or STRENGTH)
     except ValueError:
         gamma = math.nan
-    if not 0 <= gamma < math.inf:
-        raise UsageError(f"target finer:{argument}: expected a number from 0, got {argument!r}; finer alone is {STRENGTH}.")
+    if not 0 <= gamma <= STRONGEST:
+        got = f"got {argument!r}; finer alone is {STRENGTH}"
+        raise UsageError(f"target finer:{argument}: expected a number from 0 to {STRONGEST:g}, {got}.")
     return gamma
 
 

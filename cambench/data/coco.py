@@ -93,7 +93,8 @@ def picture(image: Mapping[str, Any], objects: tuple[Instance, ...], path: Path)
         raise DataError(f"{path}: image {image.get('id')!r}: expected a file_name, got {name!r}; mend it.")
     if size == (None, None):
         return Picture(name, None, objects)
-    if not all(isinstance(side, int) and side > 0 for side in size):
+    sides = all(isinstance(side, int) and side > 0 for side in size)
+    if not sides or image["width"] * image["height"] > readers.LARGEST:
         raise DataError(f"{path}: image {name}: expected width and height in pixels, got {size}; mend it.")
     return Picture(name, (int(image["width"]), int(image["height"])), objects)
 
@@ -171,6 +172,8 @@ def polygons(segmentation: Sequence[Sequence[float]], size: tuple[int, int]) -> 
 def from_runs(counts: Sequence[int], height: int, width: int) -> Mask:
     """Run lengths of zeros and ones in turn, column by column: (H,W) bool. Raises: ValueError where they do not add up."""
     runs = np.asarray(counts, dtype=np.int64)
+    if height * width > readers.LARGEST:
+        raise ValueError(f"{width}x{height} pixels, more than {readers.LARGEST:,} in all")
     if runs.sum() != height * width or (runs < 0).any():
         raise ValueError(f"runs of {runs.sum()} pixels for {width}x{height}")
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)

@@ -27,9 +27,8 @@ UPRIGHT = -1
 """In the place of a banner: none, but the picture is turned upright as its orientation tag says."""
 TURNED = (5, 6, 7, 8)
 """The orientations in which the picture stands upright only when its sides are exchanged."""
-LARGEST = 2**27
-"""Pixels of a picture: a small file may say that it holds more than the memory."""
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow's, for fewer pixels than `LARGEST`
+# Pillow warns of fewer pixels than `readers.LARGEST`.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 VOC_CLASSES = 20
 DEEP = ("F", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -58,8 +57,8 @@ def header(path: Path) -> Image.Image:
         if arrays.inside(path):
             return arrays.picture(path)
         image = Image.open(path)
-        if image.width * image.height > LARGEST:
-            raise ValueError(f"{image.width}x{image.height} pixels, more than {LARGEST:,} in all")
+        if image.width * image.height > readers.LARGEST:
+            raise ValueError(f"{image.width}x{image.height} pixels, more than {readers.LARGEST:,} in all")
         return image
 
 

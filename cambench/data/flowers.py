@@ -22,8 +22,9 @@ def read(root: Path, split: str) -> Dataset:
     Raises: DataError naming the file that is missing or malformed, or the images that are not there.
     """
     labels = integers(root / "imagelabels.mat", "labels")
-    if labels.min() < 1:
-        raise readers.broken(root / "imagelabels.mat", "labels from 1", labels.min())
+    if labels.min() < 1 or labels.max() > readers.LAST_CLASS:
+        wrong = labels.min() if labels.min() < 1 else labels.max()
+        raise readers.broken(root / "imagelabels.mat", f"labels from 1 to {readers.LAST_CLASS}", wrong)
     path = root / "setid.mat"
     numbers = np.concatenate([integers(path, part) for part in PARTS[split]])
     if numbers.min() < 1 or numbers.max() > len(labels):

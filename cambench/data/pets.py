@@ -68,7 +68,7 @@ def read_list(path: Path) -> list[Line]:
         fields = text.split()
         if len(fields) != 4:
             raise readers.malformed(path, number, "4 fields", text)
-        label, species, _ = (readers.whole(field, path, number, low=1) for field in fields[1:])
+        label, species, _ = (readers.whole(n, path, number, low=1, high=readers.LAST_CLASS) for n in fields[1:])
         if species > len(SPECIES):
             raise readers.malformed(path, number, "the species 1 (cat) or 2 (dog)", fields[2])
         lines.append(Line(fields[0], label - 1, species - 1, path, number))

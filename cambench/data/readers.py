@@ -65,6 +65,8 @@ def table(path: Path, columns: int, *, separator: str | None = None, rest: bool 
         yield i, [f.strip() for f in fields]
 
 
+LARGEST = 2**27
+"""Pixels of a picture: a small file may say that it holds more than the memory."""
 LAST_CLASS = 999_999
 """The largest index of a class that a file may give: each below it has a name, which takes memory."""
 

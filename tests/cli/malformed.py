@@ -165,6 +165,7 @@ LAYOUTS: dict[str, tuple[str, Spoil, str]] = {
     "half a pickle": ("hard", cut("meta/idx_to_wnid.pkl", 9), "idx_to_wnid.pkl: expected a pickle of plain"),
     "images of code": ("cifar", holds("train", CODE), "posix.mkdir, which could run code"),
     "no images": ("cifar", holds("train", b""), "cifar-100-python/train: expected a pickle"),
+    "a breed of many digits": ("pets", swap(PETS, " 1 1\n", " 1 99999999999\n"), "trainval.txt:1: .* from 1 to 999999"),
     "three words": ("pets", swap(PETS, " 1 1\n", " 1\n"), "trainval.txt:1: expected 4 fields"),
     "a third species": ("pets", swap(PETS, " 1 1\n", " 3 1\n"), "trainval.txt:1: expected"),
     "decimal classes": ("sbd", segmentation(np.zeros((30, 40))), "uint8 from 0 to 20, got float64"),
