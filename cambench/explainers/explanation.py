@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from cambench.explainers import find_explainer
 from cambench.explainers.entry import Prepared, Space
-from cambench.explainers.forward import named, predict
+from cambench.explainers.forward import clock, named, predict
 from cambench.explainers.full_grad import of_biases
 from cambench.explainers.fusion import fuse
 from cambench.explainers.gradients import input_gradient
 from cambench.explainers.one_pass import ONE_PASS, of_pass, seen_by
 from cambench.explainers.probe import Probe, evaluating, frozen
-from cambench.explainers.query import Explanation, Query, of_images
+from cambench.explainers.query import Explanation, Query, explanation, of_images
 from cambench.explainers.rectifiers import rectifying
 from cambench.explainers.tried import of_masked, of_search
 from cambench.maps import widened
@@ -29,24 +29,18 @@ def answer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | Non
     """The explanation of one batch; see `batch.explain_batch`. Of several layers it is their fused one, a pass a layer."""
     if len(query.layers) > 1:
         made = [answer(model, images, replace(query, layer=layer, head=None), classes) for layer in query.layers]
-        return replace(made[-1], maps=fuse([explanation.maps for explanation in made]))
+        took = torch.stack([of.seconds for of in made]).sum(0)
+        return replace(made[-1], maps=fuse([of.maps for of in made]), seconds=took)
+    began = clock(images.device)
     with torch.inference_mode(False), evaluating(model, query.training):
         maps, logits = SPACES[query.explainer.space](model, images, query, classes)
-    return Explanation(maps, logits, of_images(logits, classes))
+    return explanation(maps, logits, classes, clock(images.device) - began)
 
 
 def of_layer(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
     """What `of_pass` makes of one forward pass."""
     seen = seen_by(model, images, query)
     return of_pass(seen, query, classes), seen.logits.detach()
-
-
-def of_control(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-    """rule(activation (N,K,h,w), images); a target that does not exist is still an error."""
-    with torch.no_grad(), Probe(model, named(query.layer)) as probe:
-        logits = predict(model, images, query.precision)
-        query.coefficients(logits, classes)
-        return query.explainer.rule(probe.activation, images), logits
 
 
 def of_latent(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -139,7 +133,6 @@ SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Te
     "biases": of_biases,
     "masked": of_masked,
     "search": of_search,
-    "control": of_control,
     "latent": of_latent,
     "network": of_network,
     "attention": of_attention,

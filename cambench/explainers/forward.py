@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,13 @@ def predict(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> T
             f"expected finite logits, got NaN or infinity for {bad} of {len(logits)} images; check the weights."
         )
     return widened(logits)
+
+
+def clock(device: torch.device) -> float:
+    """Seconds of a clock, read once the device has done what it was given."""
+    if device.type in ("cuda", "mps"):
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()
 
 
 def named(layer: str | None) -> str:

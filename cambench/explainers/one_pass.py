@@ -19,8 +19,9 @@ from cambench.explainers.score import Pass, Score, look
 from cambench.maps import widened
 from cambench.vocabulary import UsageError
 
-ONE_PASS: tuple[Space, ...] = ("layer", "score", "head")
-"""The spaces whose explainers need one forward pass, and may share it; see `of_pass`."""
+OF_CLASSES: tuple[Space, ...] = ("layer", "score", "head")
+ONE_PASS: tuple[Space, ...] = (*OF_CLASSES, "control")
+"""The spaces whose explainers need one forward pass, and may share it; see `of_pass`. Those `OF_CLASSES` ask which one."""
 
 
 def seen_by(model: nn.Module, images: Tensor, *queries: Query) -> Pass:
@@ -34,7 +35,8 @@ def seen_by(model: nn.Module, images: Tensor, *queries: Query) -> Pass:
     query = queries[0]
     head = query.head if isinstance(query.head, nn.Linear) else None
     again = not query.training and any(q.explainer.space == "score" for q in queries)
-    return look(model, images, query.layer, head, query.precision, again=again)
+    graph = head is None and any(q.explainer.space in OF_CLASSES for q in queries)
+    return look(model, images, query.layer, head, query.precision, graph=graph, again=again)
 
 
 def of_pass(seen: Pass, query: Query, classes: Tensor | None) -> Tensor:
@@ -44,9 +46,12 @@ def of_pass(seen: Pass, query: Query, classes: Tensor | None) -> Tensor:
     (v·W)_k·A_k in its place. score: rule(activation, score), the target's S as a function of the layer's map.
     head: rule(activation, weights (C,K), bias (C,)) -> maps of all classes (N,C,h,w), which v adds up; a rule that is linear
     gets v·W (N,1,K) and v·b (N,1) in their place, one map in place of C.
+    control: rule(activation, images (N,3,H,W)); a target that does not exist is still an error.
     """
     activation, classes = seen.activation.detach(), of_images(seen.logits, classes)
     v = query.coefficients(seen.logits, classes)
+    if query.explainer.space == "control":
+        return query.explainer.rule(activation, seen.images)
     if query.closed:
         weights, bias = weighing(query, linear_head(query), activation)
         if query.explainer.linear:
@@ -58,7 +63,7 @@ def of_pass(seen: Pass, query: Query, classes: Tensor | None) -> Tensor:
 
 def every_class(model: nn.Module, images: Tensor, query: Query) -> Tensor:
     """Maps of all classes (N,C,h,w) of the target `logit`; see `batch.all_class_maps`."""
-    if query.explainer.space not in ONE_PASS:
+    if query.explainer.space not in OF_CLASSES:
         name = query.explainer.name
         raise UsageError(f"all-class maps: expected an explainer of a layer, got {name}; use grad-cam or hires-cam.")
     query = replace(query, target="logit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from cambench.explainers.entry import Explainer, Prepared
@@ -14,11 +15,22 @@ from cambench.vocabulary import UsageError
 
 @dataclass(frozen=True)
 class Explanation:
-    """maps (N,h,w) float32, raw and signed; logits (N,C) float32; classes (N,) int64: what was explained. On the device."""
+    """maps (N,h,w) float32, raw and signed; logits (N,C) float32; classes (N,) int64: what was explained. On the device.
+
+    seconds (N,) float64, on the CPU: what each map took; a pass that explainers share counts for each of them.
+    """
 
     maps: Tensor
     logits: Tensor
     classes: Tensor
+    seconds: Tensor
+
+
+def explanation(maps: Tensor, logits: Tensor, classes: Tensor | None, seconds: float) -> Explanation:
+    """The answer for N images that took some seconds together; None explains each image's best class."""
+    n = len(logits)
+    each = torch.full((n,), seconds / max(n, 1), dtype=torch.float64, device="cpu")
+    return Explanation(maps, logits, of_images(logits, classes), each)
 
 
 @dataclass(frozen=True)

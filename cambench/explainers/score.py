@@ -29,11 +29,12 @@ CHANNELS = 64
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward pass of N images: a layer's map A (N,K,h,w), and the logits (N,C) with their graph or a GAP + linear head.
+    """A forward pass of images (N,3,H,W): a layer's map A (N,K,h,w), logits (N,C) with their graph or a GAP + linear head.
 
     above: what gives the logits of other maps, where an explainer asks for them. last: v (N,C) and its ∂(Σ v·y)/∂A.
     """
 
+    images: Tensor
     activation: Tensor
     logits: Tensor
     layer: str
@@ -90,19 +91,24 @@ class Pass:
 
 
 def look(
-    model: nn.Module, images: Tensor, layer: str | None, head: nn.Linear | None, precision: str, *, again: bool = False
+    model: nn.Module,
+    images: Tensor,
+    layer: str | None,
+    head: nn.Linear | None,
+    precision: str,
+    *,
+    graph: bool = True,
+    again: bool = False,
 ) -> Pass:
-    """One forward pass of images (N,3,H,W); a GAP + linear head spares its graph.
+    """One forward pass of images (N,3,H,W), with a graph from the layer on where there is to be one.
 
     again: an explainer will ask for the logits of other maps. Raises: UsageError for a layer that is not there or no map.
     """
-    closed = head is not None
-    graph = torch.no_grad() if closed else torch.enable_grad()
-    with graph, Probe(model, named(layer), guard=not closed) as probe:
-        above = Above(probe) if again and not closed else None
+    with torch.set_grad_enabled(graph), Probe(model, named(layer), guard=head is None) as probe:
+        above = Above(probe) if again and head is None else None
         with nullcontext() if above is None else above.watching(images):
             logits = predict(model, images, precision)
-        return Pass(probe.activation, logits, probe.layer, head, above)
+        return Pass(images, probe.activation, logits, probe.layer, head, above)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from cambench.explainers.explanation import answer
-from cambench.explainers.forward import named, predict
-from cambench.explainers.one_pass import ONE_PASS, every_class, of_pass, seen_by
+from cambench.explainers.forward import clock, named, predict
+from cambench.explainers.one_pass import OF_CLASSES, ONE_PASS, every_class, of_pass, seen_by
 from cambench.explainers.probe import Probe, evaluating
-from cambench.explainers.query import Explanation, Query, of_images
+from cambench.explainers.query import Explanation, Query, explanation
 
 
 def maps_of_classes(
@@ -33,13 +33,20 @@ def maps_of_classes(
             return query.explainer.rule(probe.activation.detach()[places], v)
     if query.closed and query.explained == "logit":
         return every_class(model, images, query)[places, classes]
-    if query.explainer.space in ONE_PASS and isinstance(query.head, nn.Linear):
+    if query.explainer.space in OF_CLASSES and isinstance(query.head, nn.Linear):
         with torch.inference_mode(False), evaluating(model):
             seen = seen_by(model, images, query)
-            asked = replace(seen, activation=seen.activation[places], logits=seen.logits[places])
-            return of_pass(asked, query, classes)
+            at = replace(seen, images=images[places], activation=seen.activation[places], logits=seen.logits[places])
+            return of_pass(at, query, classes)
     pieces = zip(torch.split(places, chunk), torch.split(classes, chunk), strict=True)
     return torch.cat([answer(model, images[at], query, of).maps for at, of in pieces])
+
+
+def shared(query: Query) -> Hashable | None:
+    """What is equal in queries that share a pass through the network; None of one that shares none."""
+    if query.explainer.space not in ONE_PASS or len(query.layers) > 1:
+        return None
+    return query.layer, id(query.head), query.precision, query.training
 
 
 def maps_of_explainers(
@@ -50,11 +57,9 @@ def maps_of_explainers(
     Those of one layer share a forward pass, and a backward pass a target through the head where it is not GAP + linear; each
     of the others makes its own. Raises: as `batch.explain_batch`.
     """
-    alike: dict[object, list[Query]] = {}
+    alike: dict[Hashable, list[Query]] = {}
     for query in queries:
-        place = (query.layer, id(query.head), query.precision, query.training)
-        shares = query.explainer.space in ONE_PASS and len(query.layers) == 1
-        alike.setdefault(place if shares else id(query), []).append(query)
+        alike.setdefault(shared(query) or id(query), []).append(query)
     made: dict[int, Explanation] = {}
     for mine in alike.values():
         explained = of_one_pass(model, images, mine, classes) if len(mine) > 1 else [answer(model, images, mine[0], classes)]
@@ -63,10 +68,14 @@ def maps_of_explainers(
 
 
 def of_one_pass(model: nn.Module, images: Tensor, queries: list[Query], classes: Tensor | None) -> list[Explanation]:
-    """The explanations of explainers of one layer, target by target; the queries are sorted so."""
+    """The explanations of explainers that share a pass, target by target; the queries are sorted so."""
     queries.sort(key=lambda query: query.explained)
+    began = clock(images.device)
     with torch.inference_mode(False), evaluating(model, queries[0].training):
         seen = seen_by(model, images, *queries)
-        maps = [of_pass(seen, query, classes) for query in queries]
-    logits = seen.logits.detach()
-    return [Explanation(of, logits, of_images(logits, classes)) for of in maps]
+        logits, passed, made = seen.logits.detach(), clock(images.device), []
+        for query in queries:
+            start = clock(images.device)
+            maps = of_pass(seen, query, classes)
+            made.append(explanation(maps, logits, classes, clock(images.device) - start + passed - began))
+    return made

@@ -23,8 +23,8 @@ def shortage(error: torch.OutOfMemoryError) -> str:
 class Fitting:
     """A function of a batch's images (N,…), in as few pieces as the device's memory allows; each image's answer is its own.
 
-    Arguments that are tensors or lists of N rows are cut with the images. The answer is a tensor of N rows, or a dataclass
-    or mapping of them.
+    Arguments that are tensors or lists of N rows are cut with the images. The answer is a tensor of N rows, or a dataclass,
+    mapping or list of them.
     """
 
     def __init__(self, function: Callable[..., Any], what: str) -> None:
@@ -71,4 +71,6 @@ def joined(pieces: Sequence[Any]) -> Any:
         return type(first)(*(torch.cat([getattr(p, f.name) for p in pieces]) for f in fields(first)))  # type: ignore[misc]
     if isinstance(first, Mapping):
         return {name: torch.cat([p[name] for p in pieces]) for name in first}
+    if isinstance(first, list):
+        return [joined(of_one) for of_one in zip(*pieces, strict=True)]
     return torch.cat(list(pieces))

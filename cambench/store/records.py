@@ -51,7 +51,8 @@ class Record:
     `explainer`, `target` and `layer` are None for metrics that look at no heatmap. `checkpoint`: of which epoch the run's
     weights are, `last` or `best`. `options`: those of the metric and the explainer with their values, defaults among them.
     `path` and `stored` are not in the file: which file it is, and whether the command that
-    asked for it found it there. `explaining`: seconds an image of making its heatmaps, None where they were there.
+    asked for it found it there. `explaining`: seconds an image of making its heatmaps, a pass that explainers share counted
+    for each; None where they were there.
     """
 
     run: str

@@ -19,13 +19,14 @@ from torch import nn
 
 from cambench import objectives, seeds
 from cambench.explainers.query import Explanation
+from cambench.explainers.several import maps_of_explainers
 from cambench.objectives.network import Network
 from cambench.recipes import load as recipes
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob, measuring
 from cambench.stages.memory import Fitting
-from cambench.stages.network import Loaded, Ready
+from cambench.stages.network import Loaded
 from cambench.stages.progress import Bar
 from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
@@ -54,7 +55,8 @@ def test_a_batch_is_halved_until_it_fits_and_stays_so(capfd: pytest.CaptureFixtu
 
     def double(images: torch.Tensor, classes: torch.Tensor | None, target: str) -> Explanation:
         sizes.append(len(images))
-        return Explanation(2 * images, images.flatten(1), images[:, 0, 0, 0].long() if classes is None else classes)
+        chosen = images[:, 0, 0, 0].long() if classes is None else classes
+        return Explanation(2 * images, images.flatten(1), chosen, torch.zeros(len(images)))
 
     fitting, images = Fitting(short(double, 2), "grad-cam"), torch.arange(14.0).view(7, 2, 1, 1)
     for _ in range(2):
@@ -77,7 +79,7 @@ def test_maps_and_values_are_the_same_on_a_small_device(own: Place, tmp_path: Pa
     (there.results / "runs").symlink_to(own.results / "runs")
     jobs = [EvalJob("iauc"), EvalJob("top1")]
     whole = works.evaluate_all(works.Works([]), jobs, own)
-    monkeypatch.setattr(Ready, "explain", short(Ready.explain, 2))
+    monkeypatch.setattr("cambench.stages.measuring.together.maps_of_explainers", short(maps_of_explainers, 2))
     monkeypatch.setattr(Loaded, "logits", short(Loaded.logits, 4))
     small = works.evaluate_all(works.Works([]), jobs, there)
     for a, b in zip(whole, small, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from cambench.stages import identity, workplace
 from cambench.stages.class_sets import check_sets
 from cambench.stages.measuring import rows as row_by_row
 from cambench.stages.measuring.drift import drifting_rows
-from cambench.stages.measuring.explain import ExplainJob, explain, locate, opened_parts
+from cambench.stages.measuring.explain import ExplainJob, Session, explain, locate, opened_parts
 from cambench.stages.measuring.pair_rows import pair_rows
 from cambench.stages.measuring.record import make_record, training
 from cambench.stages.measuring.rows import EvalJob, Work, collect, image_rows, mask_rows
@@ -39,27 +39,21 @@ NO_BOX = "images without a box, or with boxes wholly outside their picture alone
 
 
 def evaluate(
-    job: EvalJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, anew: set[Path] | None = None
+    job: EvalJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, session: Session | None = None
 ) -> Record:
     """The record of a metric: read if it is on disk, measured where it is not, going on after a killed call.
 
-    anew: as of `explain`; the record is then measured whatever is there.
     Raises: UsageError where the data lacks what the metric needs; CambenchError naming an image whose value is not finite.
     """
-    metric = metrics.find_metric(job.metric)
-    job = replace(job, explainer=metric.fixed or job.explainer)
-    entry = find_explainer(job.explainer)
-    metric = metric.on(entry.key)
-    check(metric, job, dataset)
+    session = session or Session()
+    metric, job = settled(job, dataset)
     path, described = locate_record(job, metric, loaded, dataset, place)
-    again = anew is not None and path not in anew
-    if processes.agreed(path.exists() and not again):
-        return replace(read_record(path), stored=anew is None)
+    if not session.lacks(path):
+        return replace(read_record(path), stored=path not in session.made)
     with workplace.only_first_writes(path):
-        stored = processes.agreed(path.exists() and not again)
-        if not stored:
-            parts = opened_parts(path.with_suffix(".h5"), job_key(described), anew=again)
-            began, asked = time.monotonic(), Asked(dataset, place, parts, anew)
+        if session.lacks(path):
+            parts = opened_parts(path.with_suffix(".h5"), job_key(described), anew=session.again)
+            began, asked = time.monotonic(), Asked(dataset, place, parts, session)
             left, explaining = measure(metric, job, loaded, asked)
             with processes.as_one():
                 if not processes.rank():
@@ -69,19 +63,40 @@ def evaluate(
                     supersede(path, described)
                     write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
                     parts.remove()
-    if anew is not None:
-        anew.add(path)
-    return replace(read_record(path), stored=stored)
+            session.made[path] = None
+    return replace(read_record(path), stored=path not in session.made)
+
+
+def settled(job: EvalJob, dataset: Dataset) -> tuple[Metric, EvalJob]:
+    """The metric of a job as it is on this explainer, and the job with the explainer that the metric always measures.
+
+    Raises: UsageError where the data lacks what the metric needs.
+    """
+    metric = metrics.find_metric(job.metric)
+    job = replace(job, explainer=metric.fixed or job.explainer)
+    metric = metric.on(find_explainer(job.explainer).key)
+    check(metric, job, dataset)
+    return metric, job
+
+
+def looked_at(
+    job: EvalJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, session: Session
+) -> Iterator[ExplainJob]:
+    """The heatmaps that a measurement which lacks will look at, if it looks at any. Raises: as `settled`."""
+    metric, job = settled(job, dataset)
+    shown = metric.explains and metric.maps.train_bn is None
+    if shown and session.lacks(locate_record(job, metric, loaded, dataset, place)[0]):
+        yield heatmap_job(metric, job)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Of which images, under which roots, with the rows that are measured already and the files that --again made."""
+    """Of which images, under which roots, with the rows that are measured already and the files that the command made."""
 
     dataset: Dataset
     place: workplace.Place
     parts: Parts
-    anew: set[Path] | None
+    session: Session
 
 
 def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
@@ -102,7 +117,7 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple
     """
     dataset, parts, place = asked.dataset, asked.parts, asked.place
     shown = metric.explains and metric.maps.train_bn is None
-    heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.anew) if shown else None
+    heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.session) if shown else None
     left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
     with processes.as_one(), workplace.computing(place):
         if not metric.rows.pairs:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import statistics
-import time
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from cambench import processes
-from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
-from cambench.explainers.query import Explanation
+from cambench.explainers.several import shared
 from cambench.stages import identity, workplace
 from cambench.stages.images import make_view
-from cambench.stages.memory import Fitting
+from cambench.stages.measuring.together import Pending, compute
 from cambench.stages.network import Loaded
-from cambench.stages.progress import bar, say
-from cambench.store.heatmaps import CHUNK, Heatmaps, pack, read_heatmaps, write_heatmaps
+from cambench.stages.progress import say
+from cambench.store.heatmaps import CHUNK, Heatmaps, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts, chunks, stride
-from cambench.vocabulary import Batch, CambenchError, Dataset, number_of
+from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, StoppedError, UsageError, number_of
 
 
 @dataclass(frozen=True)
@@ -42,35 +40,101 @@ class ExplainJob:
     raw: bool = False
 
 
+@dataclass(frozen=True)
+class Session:
+    """The heatmap files and records that one command made, each once; with `again` whatever is there counts for nothing.
+
+    made: file -> seconds an image, where it is known. refused: file -> why it cannot be made.
+    """
+
+    again: bool = False
+    made: dict[Path, float | None] = field(default_factory=dict)
+    refused: dict[Path, CambenchError] = field(default_factory=dict)
+
+    def lacks(self, path: Path) -> bool:
+        """Whether a file is to be made, the same in all processes."""
+        return bool(processes.agreed(not path.exists() or (self.again and path not in self.made)))
+
+
 def explain(
-    job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, anew: set[Path] | None = None
+    job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, session: Session | None = None
 ) -> Heatmaps:
     """The heatmaps of a job: read if they are on disk, computed where they are not, going on after a killed call.
 
-    anew: the files that a command with --again made already; all others are made, whatever is there, and join them.
     Raises: CambenchError for a file that does not hold these images.
     """
+    session = session or Session()
     path, described = locate(job, loaded, dataset, place)
-    again = anew is not None and path not in anew
-    if processes.agreed(path.exists() and not again):
-        return whole(path, described, dataset)
-    with workplace.only_first_writes(path):
-        if processes.agreed(path.exists() and not again):
-            return whole(path, described, dataset)
-        parts = opened_parts(path, job_key(described), anew=again)
-        if parts.rows:
-            say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
-        with processes.as_one(), workplace.computing(place):
-            seconds = compute(job, loaded, dataset, place, parts)
-        with processes.as_one():
-            if not processes.rank():
-                made = parts.read()
-                check_ids(path, [i.decode() for i in made["id"].tolist()], dataset)
-                write_heatmaps(path, described, dataset.origin, made)
-                parts.remove()
-    if anew is not None:
-        anew.add(path)
-    return replace(read_heatmaps(path), seconds=seconds)
+    make([job], loaded, dataset, place, session)
+    if path in session.refused:
+        raise session.refused[path]
+    return replace(whole(path, described, dataset), seconds=session.made.get(path))
+
+
+def make(jobs: Sequence[ExplainJob], loaded: Loaded, dataset: Dataset, place: workplace.Place, session: Session) -> None:
+    """Make the heatmap files that lack: each batch is read, and the network run, once for all explainers that can share it.
+
+    What cannot be made is kept in the session, and keeps nothing else from being made.
+    """
+    alike: dict[object, list[ExplainJob]] = {}
+    for job in dict.fromkeys(jobs):
+        path = locate(job, loaded, dataset, place)[0]
+        if path not in session.refused and session.lacks(path):
+            alike.setdefault(company(job, loaded, dataset), []).append(job)
+    groups = deque(alike.values())
+    while groups:
+        group = groups.popleft()
+        try:
+            write(group, loaded, dataset, place, session)
+        except (processes.LostError, StoppedError):
+            raise
+        except CambenchError as e:
+            if len(group) > 1 and isinstance(e, UsageError | NotFiniteError):  # of one of them, perhaps
+                groups.extendleft([job] for job in reversed(group))
+            else:
+                session.refused.update((locate(job, loaded, dataset, place)[0], e) for job in group)
+
+
+def company(job: ExplainJob, loaded: Loaded, dataset: Dataset) -> object:
+    """What is equal in jobs that share their batches and passes; the job itself where it shares none."""
+    entry = find_explainer(job.explainer)
+    among = None if entry.layer.prepare else shared(loaded.ready_for(entry).query(job.target))
+    return job if among is None else (among, job.view, job.scale, job.raw, job.batch_size, meant(job, dataset))
+
+
+def write(jobs: Sequence[ExplainJob], loaded: Loaded, dataset: Dataset, place: workplace.Place, session: Session) -> None:
+    """Make the files of jobs that share their batches, and write each whole; another process may have made some by now."""
+    located = {path: (job, described) for job in jobs for path, described in [locate(job, loaded, dataset, place)]}
+    with ExitStack() as locks:
+        for path in sorted(located):  # in one order for all who wait for one another
+            locks.enter_context(workplace.only_first_writes(path))
+        alike: dict[tuple[range, ...], dict[Path, Pending]] = {}
+        for path in filter(session.lacks, sorted(located)):
+            job, described = located[path]
+            parts = opened_parts(path, job_key(described), anew=session.again)
+            if parts.rows:
+                say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
+            missing = chunks(processes.agreed(parts.missing(len(dataset))), stride(CHUNK, job.batch_size))
+            ready = loaded.ready_for(find_explainer(job.explainer))
+            alike.setdefault(tuple(missing), {})[path] = Pending(job, ready, meant(job, dataset), parts)
+        for rows, pending in alike.items():
+            with processes.as_one(), workplace.computing(place):
+                compute([*pending.values()], rows, loaded, dataset, place)
+            with processes.as_one():
+                for path, one in pending.items() if not processes.rank() else ():
+                    finish(path, located[path][1], one.parts, dataset)
+            session.made.update({p: statistics.median(one.seconds) if one.seconds else None for p, one in pending.items()})
+
+
+def finish(path: Path, described: dict[str, Any], parts: Parts, dataset: Dataset) -> None:
+    """Write the file of a job whose parts hold every image.
+
+    Raises: CambenchError where they hold others.
+    """
+    made = parts.read()
+    check_ids(path, [image.decode() for image in made["id"].tolist()], dataset)
+    write_heatmaps(path, described, dataset.origin, made)
+    parts.remove()
 
 
 def opened_parts(target: Path, key: str, anew: bool) -> Parts:
@@ -124,67 +188,3 @@ def meant(job: ExplainJob, dataset: Dataset) -> str:
     """Which classes are explained: where several labels are right, the label that the network scores highest."""
     several = job.classes == "label" and any(s.labels for s in dataset.samples)
     return "best-of-set" if several else job.classes
-
-
-def explained_classes(job: ExplainJob, batch: Batch, logits: Fitting, dataset: Dataset) -> torch.Tensor | None:
-    """The classes (N,) to explain, None for each image's best. logits: images (N,3,H,W) -> (N,C)."""
-    kind = meant(job, dataset)
-    if kind != "best-of-set":
-        return batch.label if kind == "label" else None
-    sets = [torch.tensor(dataset.samples[row].right) for row in batch.rows]
-    best = [right[y[right].argmax()] for right, y in zip(sets, logits(batch.image).cpu(), strict=True)]
-    return torch.stack(best).to(batch.label.device)
-
-
-def compute(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.Place, parts: Parts) -> float | None:
-    """Explain the images that no part holds yet, and commit them about 256 at a time; each process does some chunks.
-
-    -> the seconds an image of explaining alone, the median over this process's batches; None where it had none.
-    """
-    view = make_view(job.view, loaded, job.scale, raw=job.raw)
-    loaded.check_size(view.size)
-    missing = chunks(processes.agreed(parts.missing(len(dataset))), stride(CHUNK, job.batch_size))
-    mine = processes.dealt(missing)
-    waiting: list[dict[str, np.ndarray[Any, Any]]] = []
-    seconds: list[float] = []
-    left = iter(mine)
-    chunk = next(left, range(0))
-    entry = find_explainer(job.explainer)
-    ready = loaded.ready_for(entry)
-    explained, logits = Fitting(ready.explain, job.explainer), Fitting(loaded.logits, job.explainer)
-    if entry.layer.own is not None:
-        say(f"{entry.name} explains layer {ready.layer}")
-    with bar(f"{job.explainer} {job.target}", sum(map(len, mine))) as progress:
-        for batch in eval_batches(dataset, view, batch_size=job.batch_size, chunks=mine, **loaded.source(place)):
-            classes = explained_classes(job, batch, logits, dataset)
-            began = time.perf_counter()
-            waiting.append(arrays(explained(batch.image, job.target, classes, dataset), batch, dataset, entry.partial))
-            seconds.append((time.perf_counter() - began) / len(batch.rows))
-            if sum(len(w["target"]) for w in waiting) == len(chunk):
-                parts.write(chunk, {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]})
-                waiting, chunk = [], next(left, range(0))
-            progress.advance(len(batch.rows))
-    parts.add(missing)
-    return statistics.median(seconds) if seconds else None
-
-
-def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = False) -> dict[str, np.ndarray[Any, Any]]:
-    """One batch as it is stored. partial: an image may have no map, which is stored as NaN.
-
-    Raises: CambenchError naming the first image whose map or logits are not finite.
-    """
-    known = torch.isfinite(result.maps) | (torch.isnan(result.maps) & partial)
-    finite = known.all(1).all(1) & torch.isfinite(result.logits).all(1)
-    if not bool(finite.all()):
-        row = batch.rows[int(finite.logical_not().int().argmax())]
-        raise CambenchError(
-            f"{dataset.samples[row].id}: expected finite maps and logits, got NaN or infinity from the network."
-        )
-    logits = result.logits.cpu().numpy()
-    return {
-        **pack(result.maps.cpu().numpy()),
-        "target": result.classes.cpu().numpy().astype(np.int32),
-        "prediction": logits.argmax(1).astype(np.int32),
-        "logits": logits,
-        "id": np.array([dataset.samples[r].id.encode() for r in batch.rows]),
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +13,8 @@ from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages import workplace
 from cambench.stages.images import open_data
-from cambench.stages.measuring.evaluate import evaluate
-from cambench.stages.measuring.explain import ExplainJob, explain, locate
+from cambench.stages.measuring.evaluate import evaluate, looked_at
+from cambench.stages.measuring.explain import ExplainJob, Session, explain, locate, make
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import CHECKPOINTS, INPUT, LAST, Loaded, load_network, open_run
 from cambench.stages.progress import say
@@ -128,9 +129,10 @@ def explain_all(work: Works, wanted: Sequence[ExplainJob], place: workplace.Plac
             raise UsageError(f"--classes {job.classes}: expected label or prediction.")
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Path]:
-        anew: set[Path] | None = set() if work.again else None
+        session = Session(work.again)
+        make(wanted, loaded, dataset, place, session)
         for job in wanted:
-            explain(job, loaded, dataset, place, anew)
+            explain(job, loaded, dataset, place, session)
         return [locate(job, loaded, dataset, place)[0] for job in wanted]
 
     return each(work, place, act)
@@ -176,6 +178,17 @@ def check_class_sets(work: Works, targets: Sequence[str]) -> None:
         )
 
 
+@contextmanager
+def kept(refused: list[CambenchError] | None) -> Iterator[None]:
+    """A block whose error is kept where there is a list for it, and is raised where there is none."""
+    try:
+        yield
+    except CambenchError as e:
+        if refused is None:
+            raise
+        refused.append(e)
+
+
 def evaluate_all(
     work: Works, wanted: Sequence[EvalJob], place: workplace.Place, refused: list[CambenchError] | None = None
 ) -> list[Record]:
@@ -191,17 +204,16 @@ def evaluate_all(
     check_unused(work, wanted)
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
-        records: list[Record] = []
-        anew: set[Path] | None = set() if work.again else None
+        session, sound, looked, records = Session(work.again), list[EvalJob](), list[ExplainJob](), list[Record]()
         for job in wanted:
-            try:
-                records.append(evaluate(job, loaded, dataset, place, anew))
-            except CambenchError as e:
-                if refused is None:
-                    raise
-                refused.append(e)
-                continue
-            say(str(records[-1]))
+            with kept(refused):
+                looked += looked_at(job, loaded, dataset, place, session)
+                sound.append(job)
+        make(looked, loaded, dataset, place, session)
+        for job in sound:
+            with kept(refused):
+                records.append(evaluate(job, loaded, dataset, place, session))
+                say(str(records[-1]))
         return records
 
     return each(work, place, act)

@@ -1,0 +1,109 @@
+"""Heatmaps of several explainers from one pass through the network: the files are those of each explainer alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from own import trained
+from torch import Tensor
+
+from cambench.explainers.forward import predict
+from cambench.stages.measuring import works
+from cambench.stages.measuring.explain import ExplainJob
+from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.workplace import Place
+from cambench.store.parts import Arrays, Parts
+from cambench.vocabulary import UsageError
+
+SHARING = ("grad-cam", "hires-cam", "grad-cam++", "ablation-cam", "score-map", "random", "center")
+JOBS = [ExplainJob(name, target, batch_size=4) for name in SHARING for target in ("logit", "weighted")]
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batch sizes of the passes through a network that explainers make."""
+    run: list[int] = []
+
+    def counted(model: Callable[[Tensor], Any], images: Tensor, precision: str) -> Tensor:
+        run.append(len(images))
+        return predict(model, images, precision)
+
+    for module in [m for name, m in sys.modules.items() if name.startswith("cambench.explainers.")]:
+        if getattr(module, "predict", None) is predict:
+            monkeypatch.setattr(module, "predict", counted)
+    return run
+
+
+def files(results: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in results.rglob("heatmaps/*/*.h5")}
+
+
+@pytest.fixture
+def there(own: Place, tmp_path: Path) -> Place:
+    """Other results of the same run."""
+    trained(own)
+    place = replace(own, results=tmp_path / "there")
+    place.results.mkdir()
+    (place.results / "runs").symlink_to(own.results / "runs")
+    return place
+
+
+def test_explainers_of_a_layer_share_each_pass_and_their_files_are_as_if_alone(
+    own: Place, there: Place, sizes: list[int]
+) -> None:
+    for job in JOBS:
+        works.explain_all(works.Works([]), [job], own)
+    assert sizes == [4, 2] * len(JOBS)
+    sizes.clear()
+    works.explain_all(works.Works([]), JOBS, there)
+    assert sizes == [4, 2], "two batches of six images, whatever the number of explainers"
+    assert files(there.results) == files(own.results) and len(files(own.results)) == len(JOBS)
+
+
+def test_what_is_refused_keeps_nothing_else_from_being_made(own: Place, there: Place) -> None:
+    sound = [ExplainJob("grad-cam", "weighted"), ExplainJob("hires-cam", "weighted")]
+    works.explain_all(works.Works([]), sound, own)
+    with pytest.raises(UsageError, match="finer-cam: expected target logit, got weighted"):
+        works.explain_all(works.Works([]), [sound[0], ExplainJob("finer-cam", "weighted"), sound[1]], there)
+    assert files(there.results) == files(own.results) and len(files(own.results)) == 2
+
+
+def test_jobs_that_were_killed_at_different_images_end_like_uninterrupted_ones(
+    own: Place, there: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cambench.stages.measuring.explain.CHUNK", 2)
+    jobs = [replace(job, batch_size=2) for job in JOBS[:6]]
+    for job in jobs:
+        works.explain_all(works.Works([]), [job], own)
+    write = Parts.write
+
+    def killed(self: Parts, chunk: range, arrays: Arrays) -> None:
+        write(self, chunk, arrays)
+        if chunk.start == 2 and "hires-cam" in self.folder.name:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Parts, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        works.explain_all(works.Works([]), jobs, there)
+    assert not files(there.results) and len({len([*f.glob("part-*")]) for f in there.results.rglob("*.h5.parts")}) == 2
+    monkeypatch.setattr(Parts, "write", write)
+    works.explain_all(works.Works([]), jobs, there)
+    assert files(there.results) == files(own.results) and len(files(own.results)) == len(jobs)
+    assert not [*there.results.rglob("*.parts")] and not [*there.results.rglob("*.lock")]
+
+
+def test_what_measurements_look_at_is_made_by_shared_passes_and_its_seconds_are_known(
+    there: Place, sizes: list[int]
+) -> None:
+    asked = [EvalJob("average-drop", name, batch_size=4) for name in SHARING]
+    works.evaluate_all(works.Works([]), asked[:1], there)
+    sizes.clear()
+    records = works.evaluate_all(works.Works([]), asked, there)
+    assert records[0].stored and not any(record.stored for record in records[1:])
+    assert sizes == [4, 2]
+    assert all(record.explaining is not None and 0 < record.explaining < 60 for record in records[1:])
