@@ -12,10 +12,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cambench.api import claims, compare, evaluate, explain, figure, heatmaps, records, report, reproduce, train
+    from cambench.api import claims, compare, evaluate, explain, figure, heatmaps, rank, records, report, reproduce, train
 
 __version__ = "0.4.0"
-__all__ = ["claims", "compare", "evaluate", "explain", "figure", "heatmaps", "records", "report", "reproduce", "train"]
+__all__ = [
+    "claims",
+    "compare",
+    "evaluate",
+    "explain",
+    "figure",
+    "heatmaps",
+    "rank",
+    "records",
+    "report",
+    "reproduce",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

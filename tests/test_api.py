@@ -51,7 +51,7 @@ def plain(default: object) -> object:
     return None if default in ((), inspect.Parameter.empty) else default
 
 
-@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "compare", "report", "reproduce", "claims"])
+@pytest.mark.parametrize("verb", ["train", "explain", "evaluate", "compare", "report", "reproduce", "claims", "rank"])
 def test_names_and_defaults_are_those_of_the_command_line(verb: str) -> None:
     own = inspect.signature(getattr(cambench, verb)).parameters
     (command,) = [c.callback for c in app.registered_commands if c.name == verb]
@@ -134,6 +134,17 @@ def test_tables_and_comparisons_are_frames(run: Run, birds: dict[str, Any]) -> N
     assert tables.frame.equals(table.frame) and "<table" in tables._repr_html_()
     difference = cambench.compare(run, other, "ch", results=birds["results"]).set_index("variant")["difference"]
     assert difference["official"] == pytest.approx(ours.values["official"].value - theirs.values["official"].value)
+
+
+def test_explainers_are_ranked_by_what_is_at_hand_or_measured(run: Run, birds: dict[str, Any]) -> None:
+    cambench.evaluate(["ch", "average-drop"], run, ["grad-cam", "center", "random"], **CPU, **birds)
+    at_hand = cambench.rank(run, ["grad-cam", "center", "random"], ["ch", "average-drop"], **birds)
+    assert {row.partition("/")[0] for row in at_hand[0].frame["row"]} == {"grad-cam", "center", "random"}
+    made = cambench.rank(run, ["grad-cam", "random"], "ch", preset="quick", images=6, **CPU, **birds)
+    assert {row.partition("/")[0] for row in made[0].frame["row"]} == {"grad-cam", "random"}
+    assert any("6 images" in note for note in made[0].notes)
+    with pytest.raises(UsageError, match="rank: expected a preset beside settings of a measurement, got none"):
+        cambench.rank(run, images=6, **birds)
 
 
 def test_a_figure_is_drawn_with_the_options_of_its_kind_alone(run: Run, birds: dict[str, Any], tmp_path: Path) -> None:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cambench.cli import options as o
 from cambench.cli.report import one_format
 from cambench.cli.strict import refuse_unused
-from cambench.vocabulary import CambenchError, UsageError
-
-if TYPE_CHECKING:
-    from cambench.recipes.rankings import RankingRecipe
-    from cambench.stages.measuring.works import Works
-    from cambench.stages.reporting.rank import Wanted
-    from cambench.stages.workplace import Place
-    from cambench.store.records import Record
 
 Explainers = Annotated[
     list[str] | None, typer.Option("--explainer", "-e", help="Only this one, or in place of the preset's; repeatable.")
@@ -74,39 +66,12 @@ def rank(
     refuse_unused(context, "--preset" if preset else "rank", {"rank": AT_HAND, "--preset": every})
     form = one_format(latex, markdown, csv, html, as_json)
     place = o.place(data_root, results, device, workers, download)
-    from cambench.stages.reporting import rank as stage
+    from cambench.stages.measuring.works import Works
+    from cambench.stages.reporting.rank import Wanted, show
+    from cambench.stages.reproducing.ranked import ranked
+    from cambench.stages.workplace import given_input
 
-    wanted = stage.Wanted(runs or (), metric or (), explainer or (), target or (), dataset, split)
-    if preset is None:
-        records, left = stage.at_hand(wanted, place)
-    else:
-        from cambench.recipes import rankings
-        from cambench.stages.measuring.works import Works
-        from cambench.stages.workplace import given_input
-
-        recipe, given = rankings.preset(preset), given_input(input_size, mean, std)
-        prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "map_classes": map_classes}
-        work = Works(runs or [], dataset, split, **prepared, input=given, evenly=images or recipe.images)
-        records, left = measured(work, recipe, wanted, batch_size, place)
-    stage.show(stage.rankings(records, left), form, html)
-
-
-def measured(
-    work: Works, recipe: RankingRecipe, wanted: Wanted, batch_size: int, place: Place
-) -> tuple[list[Record], list[str]]:
-    """The records of what a preset measures, or of what is wanted in its place; the sentences on what cannot be measured.
-
-    Raises: UsageError where no metric can rank; CambenchError of the first measurement where none succeeds.
-    """
-    from cambench.stages.measuring import works
-    from cambench.stages.reporting.rank import rankable
-
-    metrics, left = rankable(wanted.metrics or recipe.metrics)
-    if not metrics:
-        raise UsageError(f"rank: expected a metric that ranks explainers image by image, got none. {' '.join(left)}")
-    jobs = works.jobs_of(metrics, wanted.explainers or recipe.explainers, wanted.targets or None, batch_size)
-    refused: list[CambenchError] = []
-    records = works.evaluate_all(work, jobs, place, refused)
-    if not records:
-        raise refused[0]
-    return records, [*left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
+    wanted = Wanted(runs or (), metric or (), explainer or (), target or (), dataset, split)
+    prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "map_classes": map_classes}
+    work = Works(runs or [], dataset, split, **prepared, input=given_input(input_size, mean, std), evenly=images)
+    show(ranked(wanted, preset, work, batch_size, place), form, html)

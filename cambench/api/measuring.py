@@ -1,46 +1,18 @@
-"""The verbs as Python functions, with the names and defaults of the command line; an error is its one line, raised.
-
-What the command line takes several times is here one value or a sequence of them. A run is named as on the command line, or
-is a `Run`. Roots that are None are those of CAMBENCH_DATA and CAMBENCH_RESULTS, else `datasets` and `results`. To import
-this module imports neither torch nor pandas.
-"""
+"""The verbs that need a network: train, explain, evaluate, rank, reproduce."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cambench.api.arguments import File, Names, names_of, path_of, runs_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from cambench.api.arguments import Runs
     from cambench.report import Tables
-    from cambench.stages.reporting.figures.scene import Drawn
     from cambench.stages.reporting.per_image import Records
-    from cambench.store.heatmaps import Maps
     from cambench.store.runs import Run
-
-    Runs = str | Path | Run | Sequence[str | Path | Run]
-
-Names = str | Sequence[str]
-File = str | Path
-
-
-def names_of(names: Names | None) -> list[str]:
-    """One name as a list of it; none as an empty list."""
-    return [names] if isinstance(names, str) else list(names or ())
-
-
-def runs_of(runs: Runs) -> list[str]:
-    """Each run as the command line names it, a `Run` by its path."""
-    several = isinstance(runs, Sequence) and not isinstance(runs, str)
-    return [str(getattr(run, "path", run)) for run in (runs if several else [runs])]  # type: ignore[union-attr]
-
-
-def path_of(path: File | None) -> Path | None:
-    """A path, whatever it is written as."""
-    return None if path is None else Path(path)
 
 
 def train(
@@ -159,72 +131,48 @@ def evaluate(
     return Records(works.evaluate_all(work, jobs, place), place)
 
 
-def heatmaps(file: File) -> AbstractContextManager[Maps]:
-    """A file that `explain` made, open within a `with` block: image id -> raw signed map (h,w), each read when asked for."""
-    from cambench.store.heatmaps import open_heatmaps
-
-    return open_heatmaps(Path(file))
-
-
-def records(
+def rank(
     runs: Runs = (),
-    metric: Names = (),
     explainer: Names = (),
+    metric: Names = (),
+    target: Names = (),
     *,
+    dataset: str | None = None,
+    split: str = "eval",
+    preset: str | None = None,
+    images: int | None = None,
+    layer: str | None = None,
+    weights: File | None = None,
+    input_size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    precision: str = "float32",
+    batch_size: int = 32,
+    map_classes: bool = False,
     data_root: File | None = None,
     results: File | None = None,
-) -> Records:
-    """What is measured of runs, metrics and explainers (none named: of all), as it is stored."""
-    from cambench.stages import workplace
-    from cambench.stages.reporting.per_image import stored
-    from cambench.stages.reporting.selection import Selection
-
-    return stored(runs_of(runs), Selection(names_of(metric), names_of(explainer)), workplace.place(data_root, results))
-
-
-def report(
-    tables: Names = (),
-    *,
-    paper: str | None = None,
-    on: str | None = None,
-    arch: str | None = None,
-    metric: Names = (),
-    explainer: Names = (),
-    caption: str | None = None,
-    data_root: File | None = None,
-    results: File | None = None,
+    device: str = "auto",
+    workers: int = -1,
+    download: bool = False,
 ) -> Tables:
-    """Tables of what was measured: one summary a data set, or a paper's tables beside their published numbers.
+    """Explainers in order over images and metrics -> tables: ranks, pairs, agreement of metrics, a set for each data set.
 
-    metric, explainer: only columns and rows of these. caption: of one table, in place of its own.
+    Of the records at hand; preset: `quick` or `full`, which measure what lacks first.
     """
     from cambench.report import Tables
+    from cambench.report.ranking.tables import tables
     from cambench.stages import workplace
-    from cambench.stages.reporting import report as stage
-    from cambench.stages.reporting.selection import Selection, captioned
+    from cambench.stages.measuring.works import Works
+    from cambench.stages.reporting.rank import Wanted
+    from cambench.stages.reproducing.ranked import ranked
 
-    shown, names = Selection(names_of(metric), names_of(explainer)), [*names_of(tables), *names_of(paper)]
-    made = stage.tables(names, workplace.place(data_root, results), on=on, arch=arch, shown=shown)
-    return Tables(made if caption is None else captioned(made, caption))
-
-
-def figure(
-    kind: str,
-    runs: Runs,
-    out: File,
-    *,
-    data_root: File | None = None,
-    results: File | None = None,
-    **options: str | int | Path | Sequence[str | Path] | None,
-) -> Drawn:
-    """Draw a figure of runs (or of a table) into a .pdf or .png; what is returned has the `figure`, and what it `shows`.
-
-    options: the kind's own, as `cambench figure KIND --help` lists them; another is refused.
-    """
-    from cambench.stages import workplace
-    from cambench.stages.reporting.figures.index import draw
-
-    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **options)
+    wanted = Wanted(runs_of(runs), names_of(metric), names_of(explainer), names_of(target), dataset, split)
+    prepared: dict[str, Any] = {"layer": layer, "weights": path_of(weights)}
+    prepared |= {"precision": precision, "map_classes": map_classes}
+    given = workplace.given_input(input_size, mean, std)
+    work = Works(runs_of(runs), dataset, split, **prepared, input=given, evenly=images)
+    place = workplace.place(data_root, results, device, workers, download)
+    return Tables(table for made in ranked(wanted, preset, work, batch_size, place) for table in tables(made))
 
 
 def reproduce(
@@ -269,32 +217,3 @@ def reproduce(
     if dry_run:
         print_plan(plan, place, verbose=verbose, device=device_there)
     return Tables(stage.tables(plan, {}, place) if dry_run else stage.reproduce(plan, place)[0])
-
-
-def claims(names: Names = (), *, on: str | None = None, results: File | None = None) -> pd.DataFrame:
-    """Claims of papers, or by their ids (none named: all), judged by the records (on: one data set): a row a comparison."""
-    from cambench.stages import workplace
-    from cambench.stages.reporting.claims import frame
-
-    return frame(names_of(names), workplace.place(results=results), on)
-
-
-def compare(
-    a: str | Run,
-    b: str | Run | None = None,
-    metric: Names = (),
-    explainer: Names = (),
-    target: Names = (),
-    *,
-    results: File | None = None,
-) -> pd.DataFrame:
-    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant, with tests."""
-    import pandas as pd
-
-    from cambench.report.tables.paired import tidy
-    from cambench.stages import workplace
-    from cambench.stages.reporting import paired as stage
-
-    runs, place = runs_of([a] if b is None else [a, b]), workplace.place(results=results)
-    names, comparisons = stage.compare(runs, names_of(metric), names_of(explainer), names_of(target), place.results)
-    return pd.DataFrame(tidy(comparisons, *names))

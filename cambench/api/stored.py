@@ -1,0 +1,117 @@
+"""The verbs that read what is measured: heatmaps, records, report, figure, claims, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cambench.api.arguments import File, Names, names_of, runs_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cambench.api.arguments import Runs
+    from cambench.report import Tables
+    from cambench.stages.reporting.figures.scene import Drawn
+    from cambench.stages.reporting.per_image import Records
+    from cambench.store.heatmaps import Maps
+    from cambench.store.runs import Run
+
+
+def heatmaps(file: File) -> AbstractContextManager[Maps]:
+    """A file that `explain` made, open within a `with` block: image id -> raw signed map (h,w), each read when asked for."""
+    from cambench.store.heatmaps import open_heatmaps
+
+    return open_heatmaps(Path(file))
+
+
+def records(
+    runs: Runs = (),
+    metric: Names = (),
+    explainer: Names = (),
+    *,
+    data_root: File | None = None,
+    results: File | None = None,
+) -> Records:
+    """What is measured of runs, metrics and explainers (none named: of all), as it is stored."""
+    from cambench.stages import workplace
+    from cambench.stages.reporting.per_image import stored
+    from cambench.stages.reporting.selection import Selection
+
+    return stored(runs_of(runs), Selection(names_of(metric), names_of(explainer)), workplace.place(data_root, results))
+
+
+def report(
+    tables: Names = (),
+    *,
+    paper: str | None = None,
+    on: str | None = None,
+    arch: str | None = None,
+    metric: Names = (),
+    explainer: Names = (),
+    caption: str | None = None,
+    data_root: File | None = None,
+    results: File | None = None,
+) -> Tables:
+    """Tables of what was measured: one summary a data set, or a paper's tables beside their published numbers.
+
+    metric, explainer: only columns and rows of these. caption: of one table, in place of its own.
+    """
+    from cambench.report import Tables
+    from cambench.stages import workplace
+    from cambench.stages.reporting import report as stage
+    from cambench.stages.reporting.selection import Selection, captioned
+
+    shown, names = Selection(names_of(metric), names_of(explainer)), [*names_of(tables), *names_of(paper)]
+    made = stage.tables(names, workplace.place(data_root, results), on=on, arch=arch, shown=shown)
+    return Tables(made if caption is None else captioned(made, caption))
+
+
+def figure(
+    kind: str,
+    runs: Runs,
+    out: File,
+    *,
+    data_root: File | None = None,
+    results: File | None = None,
+    **options: str | int | Path | Sequence[str | Path] | None,
+) -> Drawn:
+    """Draw a figure of runs (or of a table) into a .pdf or .png; what is returned has the `figure`, and what it `shows`.
+
+    options: the kind's own, as `cambench figure KIND --help` lists them; another is refused.
+    """
+    from cambench.stages import workplace
+    from cambench.stages.reporting.figures.index import draw
+
+    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **options)
+
+
+def claims(names: Names = (), *, on: str | None = None, results: File | None = None) -> pd.DataFrame:
+    """Claims of papers, or by their ids (none named: all), judged by the records (on: one data set): a row a comparison."""
+    from cambench.stages import workplace
+    from cambench.stages.reporting.claims import frame
+
+    return frame(names_of(names), workplace.place(results=results), on)
+
+
+def compare(
+    a: str | Run,
+    b: str | Run | None = None,
+    metric: Names = (),
+    explainer: Names = (),
+    target: Names = (),
+    *,
+    results: File | None = None,
+) -> pd.DataFrame:
+    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant, with tests."""
+    import pandas as pd
+
+    from cambench.report.tables.paired import tidy
+    from cambench.stages import workplace
+    from cambench.stages.reporting import paired as stage
+
+    runs, place = runs_of([a] if b is None else [a, b]), workplace.place(results=results)
+    names, comparisons = stage.compare(runs, names_of(metric), names_of(explainer), names_of(target), place.results)
+    return pd.DataFrame(tidy(comparisons, *names))

@@ -1,0 +1,49 @@
+"""Rank: what a preset lists and nobody has measured yet is measured, and explainers are put in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cambench.recipes import rankings
+from cambench.recipes.rankings import RankingRecipe
+from cambench.report.ranking.ranking import Ranking
+from cambench.stages.measuring import works
+from cambench.stages.measuring.works import Works
+from cambench.stages.reporting import rank
+from cambench.stages.reporting.rank import Wanted
+from cambench.stages.workplace import Place
+from cambench.store.records import Record
+from cambench.vocabulary import CambenchError, UsageError
+
+
+def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, place: Place) -> list[Ranking]:
+    """Explainers in order, of what a preset measures or, without one, of the records at hand.
+
+    work: how the preset prepares the networks, on how many images in place of its own.
+    Raises: UsageError for an unknown name, for settings of a measurement without a preset; as `measured`, `rank.at_hand` and
+    `rank.rankings`.
+    """
+    if preset is None:
+        if work != Works(work.runs, work.dataset, work.split):
+            raise UsageError("rank: expected a preset beside settings of a measurement, got none; preset quick measures.")
+        return rank.rankings(*rank.at_hand(wanted, place))
+    recipe = rankings.preset(preset)
+    return rank.rankings(*measured(replace(work, evenly=work.evenly or recipe.images), recipe, wanted, batch_size, place))
+
+
+def measured(
+    work: Works, recipe: RankingRecipe, wanted: Wanted, batch_size: int, place: Place
+) -> tuple[list[Record], list[str]]:
+    """The records of what a preset measures, or of what is wanted in its place; the sentences on what cannot be measured.
+
+    Raises: UsageError where no metric can rank; CambenchError of the first measurement where none succeeds.
+    """
+    metrics, left = rank.rankable(wanted.metrics or recipe.metrics)
+    if not metrics:
+        raise UsageError(f"rank: expected a metric that ranks explainers image by image, got none. {' '.join(left)}")
+    jobs = works.jobs_of(metrics, wanted.explainers or recipe.explainers, wanted.targets or None, batch_size)
+    refused: list[CambenchError] = []
+    records = works.evaluate_all(work, jobs, place, refused)
+    if not records:
+        raise refused[0]
+    return records, [*left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
