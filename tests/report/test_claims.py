@@ -162,6 +162,9 @@ def test_networks_far_below_their_baseline_decide_nothing(case: Case) -> None:
         case.records.append(replace(case.make(base.method, base.seed, "top1", value), run=base.run))
     made = case.judged(CH + CGC)
     assert made.verdict == "undecided" and made.notes[0].startswith("cgc trains to 40.0 % of top-1, ce to 60.0 %")
+    accuracy = Case(case.make).add("cgc", range(3), -0.2, "top1", "").add("ce", range(3), 0.0, "top1", "")
+    made = accuracy.judged('select = { metric = "top1" }\n' + CGC + "margin = -5.0\n")
+    assert made.verdict == "undecided" and "its recipe is at fault first" in made.notes[0], "of accuracy itself, too"
 
 
 def test_what_is_said_of_maps_needs_one_network(case: Case) -> None:
