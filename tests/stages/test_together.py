@@ -56,13 +56,14 @@ def there(own: Place, tmp_path: Path) -> Place:
 def test_explainers_of_a_layer_share_each_pass_and_their_files_are_as_if_alone(
     own: Place, there: Place, sizes: list[int]
 ) -> None:
-    for job in JOBS:
+    others = [replace(JOBS[0], classes="prediction"), replace(JOBS[0], view="resize"), replace(JOBS[0], scale=2.0)]
+    for job in [*JOBS, *others]:
         works.explain_all(works.Works([]), [job], own)
-    assert sizes == [4, 2] * len(JOBS)
+    assert sizes == [4, 2] * (len(JOBS) + len(others))
     sizes.clear()
-    works.explain_all(works.Works([]), JOBS, there)
-    assert sizes == [4, 2], "two batches of six images, whatever the number of explainers"
-    assert files(there.results) == files(own.results) and len(files(own.results)) == len(JOBS)
+    works.explain_all(works.Works([]), [*JOBS, *others], there)
+    assert sizes == [4, 2] * 4, "two batches of six images for each view and choice of classes, whatever the explainers"
+    assert files(there.results) == files(own.results) and len(files(own.results)) == len(JOBS) + len(others)
 
 
 def test_what_is_refused_keeps_nothing_else_from_being_made(own: Place, there: Place) -> None:
