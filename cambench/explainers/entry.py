@@ -88,7 +88,7 @@ class Explainer(Entry):
     partial: bool = False
     """An image may have no map (NaN, or nothing positive): metrics of maps leave it out and count it."""
     class_specific: bool = True
-    """Of a rule of attention: whether its map is that of a class; False refuses every target but `logit`."""
+    """Whether its map is that of a class; False refuses every target but `logit`."""
     layer: Layer = Layer()
     around: Around | None = None
     hiding: Hiding | None = None

@@ -112,18 +112,12 @@ def of_points(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
 
 
 def of_attention(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-    """rule(the transformer whose attention is kept, v (N,C)).
-
-    Raises: UsageError for another target than `logit` where the map is that of no class.
-    """
+    """rule(the transformer whose attention is kept, v (N,C))."""
     prepare = query.explainer.layer.prepare
     assert prepare is not None
     network = query.head if isinstance(query.head, Prepared) else prepare(model, None, 0, images)
     logits = predict(network, images, query.precision)
-    v = query.coefficients(logits, classes)
-    if query.target != "logit" and not query.explainer.class_specific:
-        raise UsageError(f"{query.explainer.name}: expected target logit, got {query.target}; its map is that of no class.")
-    return query.explainer.rule(network, v), logits.detach()
+    return query.explainer.rule(network, query.coefficients(logits, classes)), logits.detach()
 
 
 SPACES: dict[Space, Callable[[nn.Module, Tensor, Query, Tensor | None], tuple[Tensor, Tensor]]] = {

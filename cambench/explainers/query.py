@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cambench.explainers.entry import Explainer, Prepared
 from cambench.explainers.probing.layers import each_of
-from cambench.targets import ClassSets, coefficients
+from cambench.targets import ClassSets, coefficients, find_target
 from cambench.vocabulary import UsageError
 
 
@@ -58,11 +58,16 @@ class Query:
 
     @property
     def explained(self) -> str:
-        """The target whose scalar is explained. Raises: UsageError for another than the explainer's own."""
+        """The target whose scalar is explained. Raises: UsageError for one that the explainer does not take."""
         name, own = self.explainer.name, self.explainer.target
-        if own != "logit" and self.target != "logit":
+        if self.target == "logit":
+            return own
+        find_target(self.target)
+        if own != "logit":
             raise UsageError(f"{name}: expected target logit, got {self.target}; {name} explains {own} in its place.")
-        return own if self.target == "logit" else self.target
+        if not self.explainer.class_specific:
+            raise UsageError(f"{name}: expected target logit, got {self.target}; its map is that of no class.")
+        return self.target
 
     def refuse_training(self) -> None:
         """Raises: UsageError for a network in train mode, whose batch norms go with the images of a batch."""

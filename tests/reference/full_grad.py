@@ -16,8 +16,10 @@ def terms(model: nn.Module, image: Tensor, v: Tensor) -> list[tuple[list[float],
     def keep(module: nn.Module, arguments: object, output: Tensor) -> Tensor | None:
         channels = range(output.shape[1])
         if isinstance(module, nn.BatchNorm2d):
-            slope = [float(module.weight[k]) / math.sqrt(float(module.running_var[k]) + module.eps) for k in channels]
-            biases = [float(module.bias[k]) - slope[k] * float(module.running_mean[k]) for k in channels]
+            weight, bias, mean, variance = (
+                values.tolist() for values in (module.weight, module.bias, module.running_mean, module.running_var)
+            )
+            biases = [bias[k] - weight[k] / math.sqrt(variance[k] + module.eps) * mean[k] for k in channels]
         elif isinstance(module, nn.Conv2d) and module.bias is not None:
             biases = module.bias.tolist()
         else:

@@ -80,6 +80,7 @@ INDEX: dict[str, Explainer] = {
         local("eigen:eigen_cam"),
         "score",
         unit="activation",
+        class_specific=False,
         summary="activations on their first right singular vector, whatever the class; its channel means positive",
         source="Muhammad & Yeasin 2020",
         options=(centred(False),),

@@ -126,12 +126,12 @@ def grown(module: nn.Module, model: nn.Module, images: Tensor) -> int | None:
     asked = ASKED.set(True)
     try:
         with torch.no_grad(), evaluating(model), hooked({module: watch}):
+            model(torch.cat([images[:1].detach()] * 2, 2))  # first, since a network of one size alone ends here soon
+            tall = shapes[-1]
             model(images[:1].detach())
-            before = shapes[-1]
-            model(torch.cat([images[:1].detach()] * 2, 2))
     except (RuntimeError, AssertionError, ValueError):  # a network of one size alone
         return None
     finally:
         ASKED.reset(asked)
-    axes = [axis for axis, (short, tall) in enumerate(zip(before, shapes[-1], strict=True)) if short != tall]
+    axes = [axis for axis, (low, high) in enumerate(zip(shapes[-1], tall, strict=True)) if low != high]
     return axes[0] if len(axes) == 1 else None
