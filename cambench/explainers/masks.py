@@ -7,7 +7,8 @@ S_m is the target's scalar of image x under mask M_m, S that of x itself. A rule
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -45,6 +46,11 @@ class Masks:
                 sums[n] += torch.einsum("m,mhw->hw", weights[n, m], self.make(torch.full_like(m, n), m))
         return sums
 
+    def of(self, places: Tensor) -> Self:
+        """The same masks, those of image places[p] (P,) for each p."""
+        images, behind = self.images[places], self.behind[places]
+        return replace(self, images=images, make=lambda n, m: self.make(places[n], m), behind=behind)
+
 
 @dataclass(frozen=True)
 class ChannelMasks(Masks):
@@ -53,22 +59,27 @@ class ChannelMasks(Masks):
     activation: Tensor
     """A (N,K,h,w)."""
 
+    def of(self, places: Tensor) -> Self:
+        """The same masks, those of image places[p] (P,) for each p."""
+        return replace(super().of(places), activation=self.activation[places])
+
 
 def scores(masks: Masks, score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """S_m of every image and mask (N,M), `AT_ONCE` masked images at a time, whichever images they are of.
 
-    score: masked images (B,3,H,W) and the image n (B,) that each is of -> S (B,). Raises: NotFiniteError, naming nothing
-    but how many, for scores that are not finite.
+    score: masked images (B,3,H,W) and the image n (B,) that each is of -> S (B,), or several scores of each (B,T), which
+    make (N,M,T). Raises: NotFiniteError, naming nothing but how many, for scores that are not finite.
     """
     total, device = len(masks.images) * masks.count, masks.images.device
     pieces = []
     for pair in torch.split(torch.arange(total, device=device), AT_ONCE):
         n, m = pair // masks.count, pair % masks.count
         pieces.append(score(masks.masked(n, m), n))
-    every = torch.cat(pieces).view(len(masks.images), masks.count)
+    every = torch.cat(pieces)
+    every = every.view(len(masks.images), masks.count, *every.shape[1:])
     if not bool(torch.isfinite(every).all()):
         bad = int((~torch.isfinite(every)).sum())
-        raise NotFiniteError(f"expected finite scores of masked images, got NaN or infinity for {bad} of {total}.")
+        raise NotFiniteError(f"expected finite scores of masked images, got NaN or infinity for {bad} of {every.numel()}.")
     return every
 
 

@@ -14,6 +14,7 @@ from cambench.explainers.forward import clock, named, predict
 from cambench.explainers.one_pass import OF_CLASSES, ONE_PASS, every_class, of_pass, seen_by
 from cambench.explainers.probe import Probe, evaluating
 from cambench.explainers.query import Explanation, Query, explanation
+from cambench.explainers.tried import classes_of_masked
 
 
 def maps_of_classes(
@@ -21,9 +22,9 @@ def maps_of_classes(
 ) -> Tensor:
     """The map of class classes[p] for image places[p], the target `logit`: images (N,3,H,W) -> (P,h,w), raw and signed.
 
-    One pass through the network a batch where a GAP + linear head or a CALM head says all of it, else a pass for each of
-    the P maps, at most `chunk` at once. For explainers that are linear in the target the difference of two of these maps is
-    the map of `versus`. Raises: as `batch.explain_batch`.
+    One pass through the network a batch where a GAP + linear head or a CALM head says all of it, one set of masked images
+    for all classes of an image; else a pass for each of the P maps, at most `chunk` at once. For explainers that are linear
+    in the target the difference of two of these maps is the map of `versus`. Raises: as `batch.explain_batch`.
     """
     query = replace(query, target="logit")
     if query.explainer.space == "latent":
@@ -38,6 +39,9 @@ def maps_of_classes(
             seen = seen_by(model, images, query)
             at = replace(seen, images=images[places], activation=seen.activation[places], logits=seen.logits[places])
             return of_pass(at, query, classes)
+    if query.explainer.space == "masked" and query.explained == "logit" and len(query.layers) <= 1:
+        with torch.inference_mode(False), evaluating(model):
+            return classes_of_masked(model, images, query, places, classes)
     pieces = zip(torch.split(places, chunk), torch.split(classes, chunk), strict=True)
     return torch.cat([answer(model, images[at], query, of).maps for at, of in pieces])
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cambench.explainers.forward import named, predict
-from cambench.explainers.masks import scores
+from cambench.explainers.masks import Masks, scores
 from cambench.explainers.probe import Probe, frozen
 from cambench.explainers.query import Query, of_images
 from cambench.targets import scalar
@@ -20,20 +20,37 @@ def of_masked(model: nn.Module, images: Tensor, query: Query, classes: Tensor | 
 
     Raises: as `Query.refuse_training`.
     """
-    hiding, forward = query.explainer.hiding, partial(predict, model, precision=query.precision)
-    query.refuse_training()
-    assert hiding is not None
     with torch.no_grad():
-        if hiding.layer:
-            with Probe(model, named(query.layer)) as probe:
-                logits = forward(images)
-                masks = hiding.masks(images, probe.activation.detach())
-        else:
-            logits, masks = forward(images), hiding.masks(images)
+        logits, masks = hiding(model, images, query)
         score = score_of(query, logits, classes)
         everyone = torch.arange(len(images), device=logits.device)
-        of_masks = scores(masks, lambda shown, n: score(forward(shown), n))
+        of_masks = scores(masks, lambda shown, n: score(predict(model, shown, query.precision), n))
         return query.explainer.rule(masks, of_masks, score(logits, everyone)), logits
+
+
+def classes_of_masked(model: nn.Module, images: Tensor, query: Query, places: Tensor, classes: Tensor) -> Tensor:
+    """The map of class classes[p]'s logit for image places[p], (P,h,w): an image is masked once, whatever classes ask.
+
+    Raises: as `of_masked`.
+    """
+    shown, place = torch.unique(places, return_inverse=True)
+    asked, column = torch.unique(classes, return_inverse=True)
+    with torch.no_grad():
+        logits, masks = hiding(model, images[shown], query)
+        of_masks = scores(masks, lambda masked, n: predict(model, masked, query.precision)[:, asked])
+        return query.explainer.rule(masks.of(place), of_masks[place, :, column], logits[place, classes])
+
+
+def hiding(model: nn.Module, images: Tensor, query: Query) -> tuple[Tensor, Masks]:
+    """The logits (N,C) of images (N,3,H,W), and their masks. Raises: as `Query.refuse_training`."""
+    query.refuse_training()
+    way = query.explainer.hiding
+    assert way is not None
+    if not way.layer:
+        return predict(model, images, query.precision), way.masks(images)
+    with Probe(model, named(query.layer)) as probe:
+        logits = predict(model, images, query.precision)
+        return logits, way.masks(images, probe.activation.detach())
 
 
 def of_search(model: nn.Module, images: Tensor, query: Query, classes: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,9 @@ from cambench.vocabulary import UsageError
 PLACES, CLASSES = torch.tensor([0, 0, 2, 1]), torch.tensor([3, 1, 0, 3])
 
 
+MASKED = ("score-cam", "ss-cam:samples=2", "occlusion:window=0.5,stride=0.25", "rise:masks=70")
+
+
 @pytest.mark.parametrize("name", ["score-map", "cam", "grad-cam", "gradient", "calm", "calm-posterior"])
 def test_each_map_is_that_of_one_class(name: str) -> None:
     torch.manual_seed(0)
@@ -29,6 +32,21 @@ def test_each_map_is_that_of_one_class(name: str) -> None:
         torch.testing.assert_close(found[i], alone, rtol=1e-4, atol=1e-6)
     versus = explain_batch(model, images[:1], target="versus:1", classes=torch.tensor([3]), **options).maps[0]
     torch.testing.assert_close(found[0] - found[1], versus, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_an_image_is_masked_once_for_all_its_classes(name: str) -> None:
+    torch.manual_seed(0)
+    model, images = build("resnet8", 4, head="replace").eval().double(), torch.randn(4, 3, 16, 16).double()
+    query, sizes = Query(find_explainer(name), "layer1.0.conv1"), []
+    with model.register_forward_hook(lambda module, given, logits: sizes.append(len(logits))):
+        every = maps_of_classes(model, images, query, PLACES, CLASSES)  # nobody asks about the last image
+        explain_batch(model, images[:3], explainer=name, layer=query.layer)
+    half = len(sizes) // 2
+    assert sizes[:half] == sizes[half:]
+    for of, at, c in zip(every, PLACES, CLASSES, strict=True):
+        alone = explain_batch(model, images[at][None], explainer=name, layer=query.layer, classes=c[None]).maps[0]
+        torch.testing.assert_close(of, alone, rtol=1e-9, atol=1e-12)
 
 
 def test_the_score_map_is_cam_plus_the_bias_and_its_mean_is_the_logit() -> None:
