@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cambench.data import content, episodes
+from cambench.data import content, episodes, readers
 from cambench.data.by_name import in_order_of
 from cambench.data.class_sets import ALL, one_set
 from cambench.data.entry import DatasetEntry
@@ -110,7 +110,9 @@ def splits(name: str, root: Path) -> tuple[str, ...]:
         return entry.splits
     from cambench.data import folder
 
-    return folder.splits(locate(name, root))
+    place = locate(name, root)
+    with readers.reading(place):
+        return folder.splits(place)
 
 
 def load(
@@ -157,7 +159,8 @@ def official(name: str, split: str, root: Path) -> Dataset:
     split = names[-1] if split == "eval" else split
     if split not in names:
         raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}; name one by --split.")
-    dataset = once((entry.name, place, split), lambda: function(entry.reader)(place, split))
+    with readers.reading(place):
+        dataset = once((entry.name, place, split), lambda: function(entry.reader)(place, split))
     count = entry.counts.get(split, len(dataset))
     part = () if count == len(dataset) else (f"{len(dataset)} of the {count} official {split} images",)
     return replace(

@@ -84,9 +84,9 @@ def fields(file: Path) -> dict[str, Any]:
     content = pickles.load_arrays(file)
     if not isinstance(content, dict):
         raise readers.broken(file, "a pickled dictionary", type(content).__name__)
-    return {text(key): value for key, value in content.items()}
+    return {text(key): value for key, value in content.items() if isinstance(key, str | bytes)}
 
 
-def text(value: object) -> str:
+def text(value: str | bytes) -> str:
     """A text of Python 2 (bytes) or 3."""
-    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+    return value.decode("latin1") if isinstance(value, bytes) else value

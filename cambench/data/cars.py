@@ -14,6 +14,7 @@ from cambench.data import matlab, readers
 from cambench.vocabulary import DataError, Dataset, Sample
 
 CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
+FIELDS: dict[str, type] = {**dict.fromkeys(CORNERS, float), "class": int}
 LABELLED = "cars_test_annos_withlabels.mat"
 
 
@@ -24,14 +25,14 @@ def read(root: Path, split: str) -> Dataset:
     """
     single = root / "cars_annos.mat"
     if single.exists():
-        rows = matlab.structs(single, "annotations", (*CORNERS, "class", "relative_im_path", "test"))
-        paths = {i: str(row["relative_im_path"]) for i, row in enumerate(rows) if bool(row["test"]) == (split == "test")}
-        classes, source, folder = class_names(single), single, root
+        rows = matlab.structs(single, "annotations", {**FIELDS, "relative_im_path": str, "test": int})
+        paths = {i: row["relative_im_path"] for i, row in enumerate(rows) if bool(row["test"]) == (split == "test")}
+        classes, source, folder = matlab.texts(single, "class_names"), single, root
     else:
         source, folder = labelled(root, split), root / f"cars_{split}"
-        rows = matlab.structs(source, "annotations", (*CORNERS, "class", "fname"))
-        paths = {i: str(row["fname"]) for i, row in enumerate(rows)}
-        classes = class_names(first(root, "cars_meta.mat"))
+        rows = matlab.structs(source, "annotations", {**FIELDS, "fname": str})
+        paths = {i: row["fname"] for i, row in enumerate(rows)}
+        classes = matlab.texts(first(root, "cars_meta.mat"), "class_names")
     images = root / "car_ims" if single.exists() else folder
     readers.require_images([path.removeprefix("car_ims/") for path in paths.values()], images, source)
     samples = (sample(rows[i], f"{source}: annotations({i + 1})", folder / path, len(classes)) for i, path in paths.items())
@@ -54,16 +55,10 @@ def labelled(root: Path, split: str) -> Path:
     return path
 
 
-def class_names(path: Path) -> tuple[str, ...]:
-    """The names in class order."""
-    names = matlab.mat(path, "class_names")
-    return tuple(str(n) for n in ([names] if isinstance(names, str) else names))
-
-
 def sample(row: Mapping[str, Any], place: str, path: Path, classes: int) -> Sample:
     """One struct of the annotations, which lies at `place`."""
-    label = int(row["class"])
+    label = row["class"]
     if not 1 <= label <= classes:
         raise readers.broken(place, f"a class from 1 to {classes}", label)
-    box = readers.box_of([float(row[c]) for c in CORNERS], place, "one-based")
+    box = readers.box_of([row[c] for c in CORNERS], place, "one-based")
     return Sample(f"{path.parent.name}/{path.name}", path, label - 1, (box,))

@@ -64,7 +64,8 @@ def check(name: str, root: Path, progress: Progress | None = None) -> Report:
         report.problems += strays(entry, report.root, datasets)
     report.problems += overlaps(datasets)
     if entry.audit is not None and datasets:
-        report.problems += data.function(entry.audit)(report.root)
+        with readers.reading(report.root):
+            report.problems += data.function(entry.audit)(report.root)
     report.seconds = round(time.monotonic() - began, 1)
     return report
 

@@ -30,7 +30,8 @@ def read(root: Path, split: str) -> Dataset:
     pictures = arrays.pictures(file)
     for row, label in enumerate(pictures.labels):
         if type(label) is not int or not 0 <= label < len(names):
-            raise readers.broken(file, f"a fine label from 0 to {len(names) - 1} for image {row}", repr(label))
+            got = label if type(label) is int and abs(label) < readers.FARTHEST else readers.type_of(label)
+            raise readers.broken(file, f"a fine label from 0 to {len(names) - 1} for image {row}", got)
     warn(file, pictures.md5)
     warn(root / "meta", arrays.md5(root / "meta"))
     samples = tuple(Sample(f"{split}/{row}", file / str(row), label) for row, label in enumerate(pictures.labels))
@@ -43,8 +44,8 @@ def class_names(meta: Path) -> tuple[str, ...]:
     Raises: DataError if the file is missing or has none.
     """
     names = arrays.fields(meta).get("fine_label_names")
-    if not isinstance(names, list) or not names:
-        raise readers.broken(meta, "`fine_label_names`, a list of names", repr(names))
+    if not isinstance(names, list) or not names or not all(isinstance(name, str | bytes) for name in names):
+        raise readers.broken(meta, "`fine_label_names`, a list of names", readers.type_of(names))
     return tuple(arrays.text(name) for name in names)
 
 

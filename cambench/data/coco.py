@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,11 @@ from numpy.typing import NDArray
 from cambench.data import readers
 from cambench.vocabulary import Box, DataError
 
-KEYS = ("images", "annotations", "categories")
+KEYS, IDS = ("images", "annotations", "categories"), ("id", "image_id", "category_id")
+BAND = 256
+"""Rows of a mask that are drawn at once: what it takes is a hundred bytes a pixel."""
+DIGITS = 60
+"""Bits of a number in the compressed text: more are none."""
 Mask = NDArray[np.bool_]
 
 
@@ -58,9 +63,20 @@ def _contents(path: Path, size: int, changed: int) -> Mapping[str, Any] | None:
     """The file, for one size and date of it."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise DataError(f"{path}: expected JSON, got {e}; write it again or move it away.") from e
-    return held if isinstance(held, dict) and all(isinstance(held.get(key), list) for key in KEYS) else None
+    if not isinstance(held, dict) or not all(isinstance(held.get(key), list) for key in KEYS):
+        return None
+    for key in KEYS:
+        if wrong := [entry for entry in held[key] if not is_object(entry)]:
+            got = f"{len(wrong)} others, first {brief(wrong[0])}"
+            raise DataError(f"{path}: expected objects in {key}, whose ids are numbers or texts, got {got}; mend it.")
+    return held
+
+
+def is_object(entry: Any) -> bool:
+    """Whether an entry of a list is an object, and what it gives as ids may be compared."""
+    return isinstance(entry, dict) and all(isinstance(entry.get(key, ""), str | float | int | None) for key in IDS)
 
 
 def pictures(path: Path) -> list[Picture]:
@@ -71,7 +87,7 @@ def pictures(path: Path) -> list[Picture]:
     held = contents(path)
     if held is None:
         return []
-    names = {c.get("id"): str(c.get("name")) for c in held["categories"]}
+    names = {category.get("id"): name_of(category, path) for category in held["categories"]}
     objects: dict[Any, list[Instance]] = {image.get("id"): [] for image in held["images"]}
     for number, annotation in enumerate(held["annotations"]):
         if annotation.get("bbox") is None or annotation.get("iscrowd"):
@@ -79,31 +95,41 @@ def pictures(path: Path) -> list[Picture]:
         place = f"{path}: annotation {annotation.get('id', number)}"
         for key, known, what in (("image_id", objects, "an image"), ("category_id", names, "a category")):
             if annotation.get(key) not in known:
-                raise DataError(f"{place}: expected the id of {what} listed there, got {annotation.get(key)!r}; mend it.")
+                raise DataError(
+                    f"{place}: expected the id of {what} listed there, got {brief(annotation.get(key))}; mend it."
+                )
         box = box_of(annotation["bbox"], place)
         masked = bool(annotation.get("segmentation"))
         objects[annotation["image_id"]].append(Instance(names[annotation["category_id"]], box, number, masked))
     return [picture(image, tuple(objects[image.get("id")]), path) for image in held["images"]]
 
 
+def name_of(category: Mapping[str, Any], path: Path) -> str:
+    """The name of a category. Raises: DataError where it has none, or one that no file could hold."""
+    name = category.get("name")
+    if not isinstance(name, str) or any("\ud800" <= c <= "\udfff" for c in name):
+        raise DataError(f"{path}: category {brief(category.get('id'))}: expected a name, got {brief(name)}; mend it.")
+    return name
+
+
 def picture(image: Mapping[str, Any], objects: tuple[Instance, ...], path: Path) -> Picture:
     """One image of the file. Raises: DataError where it has no name, or a size that is none."""
     name, size = image.get("file_name"), (image.get("width"), image.get("height"))
     if not isinstance(name, str) or not name:
-        raise DataError(f"{path}: image {image.get('id')!r}: expected a file_name, got {name!r}; mend it.")
+        raise DataError(f"{path}: image {brief(image.get('id'))}: expected a file_name, got {brief(name)}; mend it.")
     if size == (None, None):
         return Picture(name, None, objects)
     sides = all(isinstance(side, int) and side > 0 for side in size)
     if not sides or image["width"] * image["height"] > readers.LARGEST:
-        raise DataError(f"{path}: image {name}: expected width and height in pixels, got {size}; mend it.")
+        raise DataError(f"{path}: image {name}: expected width and height in pixels, got {brief(size)}; mend it.")
     return Picture(name, (int(image["width"]), int(image["height"])), objects)
 
 
 def box_of(bbox: Any, place: str) -> Box:
     """[x, y, width, height] as a half-open box. Raises: DataError where it is none."""
-    numbers = isinstance(bbox, list) and len(bbox) == 4 and all(isinstance(v, int | float) for v in bbox)
-    if not numbers or not np.isfinite(bbox).all() or bbox[2] <= 0 or bbox[3] <= 0:
-        raise DataError(f"{place}: expected a bbox [x, y, width, height] of some size, got {bbox}; mend it.")
+    numbers = isinstance(bbox, list) and all(isinstance(v, int | float) and abs(v) <= readers.FARTHEST for v in bbox)
+    if not numbers or len(bbox) != 4 or bbox[2] <= 0 or bbox[3] <= 0:
+        raise DataError(f"{place}: expected a bbox [x, y, width, height] of some size, got {brief(bbox)}; mend it.")
     x, y, width, height = bbox
     return x, y, x + width, y + height
 
@@ -144,7 +170,7 @@ def drawn(segmentation: Any, size: tuple[Any, Any], place: str) -> Mask:
             counts, (height, width) = segmentation["counts"], segmentation["size"]
             return from_runs(unpacked(counts) if isinstance(counts, str) else counts, height, width)
         return polygons(segmentation, size)
-    except (KeyError, TypeError, ValueError) as e:
+    except (KeyError, OverflowError, TypeError, ValueError) as e:
         raise DataError(f"{place}: expected polygons or run lengths, got none that can be drawn ({e}); mend it.") from e
 
 
@@ -163,18 +189,20 @@ def polygons(segmentation: Sequence[Sequence[float]], size: tuple[int, int]) -> 
             raise ValueError(f"a polygon of {len(corners)} corners")
         left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int)
         right, bottom = np.clip(np.ceil(corners.max(0)), 0, (width, height)).astype(int)
-        x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
-        inside = Outline(corners).contains_points(np.stack([x.ravel(), y.ravel()], 1))
-        shown[top:bottom, left:right] |= inside.reshape(x.shape)
+        for upper in range(top, bottom, BAND):
+            lower = min(upper + BAND, bottom)
+            x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(upper, lower) + 0.5)
+            inside = Outline(corners).contains_points(np.stack([x.ravel(), y.ravel()], 1))
+            shown[upper:lower, left:right] |= inside.reshape(x.shape)
     return shown
 
 
 def from_runs(counts: Sequence[int], height: int, width: int) -> Mask:
     """Run lengths of zeros and ones in turn, column by column: (H,W) bool. Raises: ValueError where they do not add up."""
     runs = np.asarray(counts, dtype=np.int64)
-    if height * width > readers.LARGEST:
-        raise ValueError(f"{width}x{height} pixels, more than {readers.LARGEST:,} in all")
-    if runs.sum() != height * width or (runs < 0).any():
+    if min(height, width) < 0 or height * width > readers.LARGEST:
+        raise ValueError(f"sides of {width} and {height}, where pixels are at most {readers.LARGEST:,} in all")
+    if (runs < 0).any() or (runs > readers.LARGEST).any() or runs.sum() != height * width:
         raise ValueError(f"runs of {runs.sum()} pixels for {width}x{height}")
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return flat.reshape(width, height).T
@@ -185,7 +213,7 @@ def unpacked(text: str) -> list[int]:
 
     A number is five bits a character, the lowest first, character − 48 being bits | 32 where more follow; its last
     character's fifth bit is the sign. From the fourth on a number is what is added to the one two before it.
-    Raises: ValueError for a text that ends within a number.
+    Raises: ValueError for a text that ends within a number, or has too long a one.
     """
     runs: list[int] = []
     value = shift = 0
@@ -193,6 +221,8 @@ def unpacked(text: str) -> list[int]:
         bits = ord(character) - 48
         value |= (bits & 31) << shift
         shift += 5
+        if bits & 32 and shift > DIGITS:
+            raise ValueError(f"a number of more than {DIGITS} bits")
         if bits & 32:
             continue
         if bits & 16:

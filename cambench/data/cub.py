@@ -67,9 +67,10 @@ def text(fields: list[str], path: Path, line: int) -> str:
 def corners(fields: list[str], path: Path, line: int) -> Box:
     """x y width height -> half-open corners."""
     x, y, width, height = (readers.decimal(t, path, line) for t in fields)
-    if width <= 0 or height <= 0:
+    box = x, y, x + width, y + height
+    if readers.empty(box, "half-open"):
         raise readers.malformed(path, line, "a width and height above 0", " ".join(fields))
-    return x, y, x + width, y + height
+    return box
 
 
 def same_ids(path: Path, names: Mapping[int, object], values: Mapping[int, object]) -> None:

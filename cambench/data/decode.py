@@ -167,13 +167,15 @@ def numbered(path: Path) -> NDArray[np.int16]:
 
 def sbd(path: Path) -> NDArray[np.int16]:
     """SBD's class segmentation, `GTcls.Segmentation` of a .mat file: 0 none, k + 1 is class k of 20."""
-    ground_truth = matlab.structs(path, "GTcls", ("Segmentation",))
+    ground_truth = matlab.structs(path, "GTcls", {"Segmentation": object})
     if len(ground_truth) != 1:
         raise readers.broken(path, "one GTcls", len(ground_truth))
-    regions = np.asarray(ground_truth[0]["Segmentation"])
-    if regions.ndim != 2 or regions.dtype != np.uint8 or regions.max(initial=0) > VOC_CLASSES:
-        expected = f"GTcls.Segmentation to be a map (H,W) of uint8 from 0 to {VOC_CLASSES}"
-        raise readers.broken(path, expected, f"{regions.dtype} {regions.shape} up to {regions.max(initial=0)}")
+    regions, expected = ground_truth[0]["Segmentation"], f"a map (H,W) of uint8 from 0 to {VOC_CLASSES}"
+    if not isinstance(regions, np.ndarray) or regions.ndim != 2 or regions.dtype != np.uint8:
+        got = f"{regions.dtype} {regions.shape}" if isinstance(regions, np.ndarray) else readers.type_of(regions)
+        raise readers.broken(path, f"GTcls.Segmentation to be {expected}", got)
+    if regions.max(initial=0) > VOC_CLASSES:
+        raise readers.broken(path, f"GTcls.Segmentation to be {expected}", f"one up to {regions.max()}")
     return regions.astype(np.int16) - 1
 
 

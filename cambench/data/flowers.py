@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,13 @@ def integers(path: Path, key: str) -> NDArray[np.int64]:
 
     Raises: DataError if it is empty or not whole.
     """
-    values = np.atleast_1d(np.asarray(matlab.mat(path, key))).ravel()
-    if values.size == 0 or not np.issubdtype(values.dtype, np.number) or (values != np.floor(values)).any():
+    held = matlab.mat(path, key)
+    values = np.array(held).ravel() if isinstance(held, int | float | np.number | np.ndarray) else np.empty(0, object)
+    if values.size == 0 or values.dtype.kind not in "iuf" or not whole(values):
         raise readers.broken(path, f"whole numbers in {key}", f"{values.size} values of {values.dtype}")
     return values.astype(np.int64)
+
+
+def whole(values: NDArray[Any]) -> bool:
+    """Whether all numbers are whole, and none is too large to be one."""
+    return bool((np.abs(values) <= readers.FARTHEST).all() and (values == np.floor(values)).all())

@@ -125,6 +125,8 @@ def partner(root: Path, file: Path, name: str, images: Sequence[str]) -> str | N
 
     Raises: DataError where several fit alike.
     """
+    if not images:
+        return None
     base = file.parent.relative_to(root)
     words = re.split(r"[_\W]+", file.stem) if file.suffix.lower() == ".json" else []
     split = split_among([*base.parts, *words])

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cambench.data import pickles, readers
 from cambench.data.imagenet import image_folder
@@ -26,6 +25,8 @@ NAMES = {
 """ImageNet index -> the name of the class, in the order of the release."""
 
 INDICES, WNIDS, RANKS = "meta/hard_imagenet_idx.pkl", "meta/idx_to_wnid.pkl", "paths_by_rank2.pkl"
+IMAGENET = 1000
+"""ImageNet-1k's classes."""
 BALANCED = 100
 """First and last images of a class's ranking that the balanced train split takes."""
 
@@ -79,8 +80,9 @@ def read_balanced(root: Path, split: str) -> Dataset:
 def class_list(root: Path) -> tuple[list[int], list[str]]:
     """The ImageNet indices of the classes in the order of their labels, and their wnids."""
     indices, wnids = pickles.load(root / INDICES), pickles.load(root / WNIDS)
-    if not isinstance(indices, Sequence) or not indices or not all(isinstance(i, int) for i in indices):
-        raise readers.broken(root / INDICES, "a list of ImageNet indices", kind(indices))
+    whole = isinstance(indices, Sequence) and all(type(i) is int and 0 <= i < IMAGENET for i in indices)
+    if not whole or not indices:
+        raise readers.broken(root / INDICES, "a list of ImageNet indices", readers.type_of(indices))
     wnid_of = wnids if isinstance(wnids, Mapping) else {}
     if missing := [i for i in indices if not isinstance(wnid_of.get(i), str)]:
         raise readers.broken(root / WNIDS, "the wnid of each index", f"none for {missing[0]}")
@@ -91,16 +93,11 @@ def rankings(root: Path) -> Iterator[Sequence[str]]:
     """The ranked image paths of each class. Which class it is follows from the images; the keys are not used."""
     by_class = pickles.load(root / RANKS)
     if not isinstance(by_class, Mapping) or not by_class:
-        raise readers.broken(root / RANKS, "lists of image paths by class", kind(by_class))
-    for key, paths in by_class.items():
+        raise readers.broken(root / RANKS, "lists of image paths by class", readers.type_of(by_class))
+    for paths in by_class.values():
         if not isinstance(paths, Sequence) or not all(isinstance(p, str) for p in paths):
-            raise readers.broken(root / RANKS, f"image paths of class {key}", kind(paths))
+            raise readers.broken(root / RANKS, "image paths of each class", readers.type_of(paths))
         yield paths
-
-
-def kind(value: Any) -> str:
-    """What a value is, for messages."""
-    return f"{type(value).__name__} of {len(value)}" if isinstance(value, Mapping | Sequence) else type(value).__name__
 
 
 def imagenet(root: Path) -> Path:

@@ -143,8 +143,9 @@ def devkit(root: Path) -> Path | None:
 def synsets(root: Path) -> dict[int, tuple[str, str]]:
     """ILSVRC id -> (wnid, words) of the leaf synsets in the devkit's meta.mat. The ids are not the class indices."""
     path = (devkit(root) or root) / "meta.mat"
-    rows = matlab.structs(path, "synsets", ("ILSVRC2012_ID", "WNID", "words", "num_children"))
-    return {int(r["ILSVRC2012_ID"]): (str(r["WNID"]), str(r["words"])) for r in rows if int(r["num_children"]) == 0}
+    fields = {"ILSVRC2012_ID": int, "WNID": str, "words": str, "num_children": int}
+    rows = matlab.structs(path, "synsets", fields)
+    return {r["ILSVRC2012_ID"]: (r["WNID"], r["words"]) for r in rows if r["num_children"] == 0}
 
 
 def devkit_labels(root: Path, names: list[str]) -> dict[str, str]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from cambench.data.readers import broken, need
+from cambench.data.readers import broken, need, type_of
 from cambench.vocabulary import listed
 
 HEADER = 128
@@ -53,15 +53,46 @@ def mat(path: Path, key: str) -> Any:
     return content[key]
 
 
-def structs(path: Path, key: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-    """A MATLAB struct array as a list of dicts that have all the fields (one struct is a list of one)."""
+def structs(path: Path, key: str, fields: Mapping[str, type]) -> list[dict[str, Any]]:
+    """The fields of a MATLAB struct array, a dict a struct (one struct is a list of one).
+
+    fields: name -> what it holds, as `single`. Raises: DataError where a struct has no such field.
+    """
     value = mat(path, key)
     rows = list(value) if isinstance(value, list | tuple) or np.ndim(value) else [value]
     for i, row in enumerate(rows, 1):
         missing = [f for f in fields if f not in row] if isinstance(row, dict) else list(fields)
         if missing:
             raise broken(f"{path}: {key}({i})", f"the fields {', '.join(fields)}", f"none called {missing[0]}")
-    return rows
+    return [
+        {field: single(row[field], sort, f"{path}: {key}({i}).{field}") for field, sort in fields.items()}
+        for i, row in enumerate(rows, 1)
+    ]
+
+
+SORTS = {str: "a text", int: "a whole number", float: "a number"}
+
+
+def single(value: Any, sort: type, place: str) -> Any:
+    """A text (str), a whole number (int), a finite number (float), or whatever it is (object).
+
+    Raises: DataError where `place` holds anything else, an array of them, say.
+    """
+    if sort is object:
+        return value
+    if sort is str and isinstance(value, str):
+        return str(value)
+    is_number = sort is not str and isinstance(value, int | float | np.integer | np.floating | np.bool_)
+    if not is_number or not isfinite(value) or sort(value) != value:
+        raise broken(place, SORTS[sort], f"{value:g}" if is_number else type_of(value))
+    return sort(value)
+
+
+def texts(path: Path, key: str) -> tuple[str, ...]:
+    """A MATLAB cell array of texts. Raises: DataError where it holds anything else."""
+    value = mat(path, key)
+    cells = list(value) if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim == 1) else [value]
+    return tuple(str(single(cell, str, f"{path}: {key}")) for cell in cells)
 
 
 def check(data: bytes) -> None:

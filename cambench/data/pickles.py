@@ -20,7 +20,7 @@ CONTAINERS = {
 """The names that a pickle may look up. Numbers, texts, lists, tuples and dicts need none."""
 
 
-class _Plain(pickle.Unpickler):
+class _Plain(pickle._Unpickler):  # the one in Python: for a number of a value, the compiled one takes memory up to it
     """Refuses every name but those of containers, before anything of it is imported."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -105,9 +105,10 @@ def load_arrays(path: Path) -> Any:
         return _loaded(_Arrays(file, encoding="bytes"), path, "numbers, texts, containers and arrays of uint8")
 
 
-def _loaded(unpickler: pickle.Unpickler, path: Path, expected: str) -> Any:
+def _loaded(unpickler: _Plain, path: Path, expected: str) -> Any:
     """The unpickled value."""
     try:
         return unpickler.load()
     except Exception as e:  # a broken pickle raises nearly anything
-        raise readers.broken(path, f"a pickle of plain {expected}", str(e) or type(e).__name__) from e
+        got = "one that ends too early" if isinstance(e, EOFError) else str(e) or type(e).__name__
+        raise readers.broken(path, f"a pickle of plain {expected}", got) from e

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,17 +17,44 @@ from cambench.vocabulary import Box, BoxConvention, DataError, Sample, listed
 
 IMAGES = frozenset({".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 AGAIN = "unpack the archive again"
+LONGEST = 300
+"""Characters of a file's own text in a message."""
+FARTHEST = 1e9
+"""The largest coordinate, in pixels: that of no box, and finite whatever is done with it."""
 K = TypeVar("K")
 
 
 def broken(place: object, expected: str, got: object) -> DataError:
     """The error of a file, or of a place in it, that is not what its layout promises."""
-    return DataError(f"{place}: expected {expected}, got {got}; {AGAIN}.")
+    return DataError(f"{place}: expected {expected}, got {shortened(str(got))}; {AGAIN}.")
 
 
 def malformed(path: Path, line: int, expected: str, got: str) -> DataError:
     """The error of one line of a file."""
-    return DataError(f"{path}:{line}: expected {expected}, got {got!r}; mend the line or {AGAIN}.")
+    return DataError(f"{path}:{line}: expected {expected}, got {shortened(got)!r}; mend the line or {AGAIN}.")
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that is too long for a message."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def type_of(value: object) -> str:
+    """What a value of any size is, for messages: its type, and how many it holds."""
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, Sequence | Set | Mapping) else type(value).__name__
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """What the system refuses inside: a file that may not be read, a name that is too long for it.
+
+    Raises: DataError naming the file, or else the place.
+    """
+    try:
+        yield
+    except OSError as e:
+        file, got = e.filename or place, shortened(e.strerror or str(e))
+        raise DataError(f"{file}: expected a file that can be read, got: {got}; mend its name or rights.") from e
 
 
 def need(path: Path) -> Path:
@@ -112,7 +140,9 @@ def box_of(corners: Sequence[float], place: object, convention: BoxConvention) -
 
 
 def empty(b: Box, convention: BoxConvention) -> bool:
-    """True for a box that holds nothing."""
+    """True for a box that holds nothing, or lies nowhere."""
+    if not all(abs(corner) <= FARTHEST for corner in b):
+        return True
     left, top, right, bottom = half_open(b, convention)
     return right <= left or bottom <= top
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cambench.data import decode, matlab, readers
 from cambench.data.folder import csv_rows
 from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
 ANNOTATIONS = "annotations.mat"
 OWN_MAP, MAP = "categories.csv", Path(__file__).with_name("unrel_categories.csv")
+FIELDS = {"filename": str, "objects": object}
 CLASSES = 1000
 
 
@@ -36,8 +39,8 @@ def read(root: Path, split: str) -> Dataset:
     Raises: DataError naming what is missing or malformed in the annotations or the map.
     """
     source = root / ANNOTATIONS
-    rows = matlab.structs(source, "annotations", ("filename", "objects"))
-    readers.require_images([str(row["filename"]) for row in rows], root / "images", source)
+    rows = matlab.structs(source, "annotations", FIELDS)
+    readers.require_images([row["filename"] for row in rows], root / "images", source)
     mapped = categories(map_file(root))
     pairs = [list(pairs_of(row, f"{source}: annotations({i})", root, mapped)) for i, row in enumerate(rows, 1)]
     samples = tuple(sample for of_image in pairs for sample in of_image)
@@ -55,23 +58,28 @@ def read(root: Path, split: str) -> Dataset:
 def pairs_of(row: Mapping[str, Any], place: str, root: Path, mapped: Mapping[str, Category]) -> Iterator[Sample]:
     """The pairs of one image, whose annotation lies at `place`."""
     boxes: dict[Category, list[Box]] = {}
-    for i, item in enumerate(cells(row["objects"]), 1):
+    for i, item in enumerate(cells(row["objects"], f"{place}.objects"), 1):
         here = f"{place}.objects({i})"
         if not isinstance(item, dict) or not {"category", "box"} <= set(item):
             raise readers.broken(here, "the fields category and box", "another object")
-        category = mapped.get(str(item["category"]).strip())
+        category = mapped.get(matlab.single(item["category"], str, f"{here}.category").strip())
         if category is not None:
-            box = readers.box_of([float(v) for v in item["box"]], here, "one-based")
+            corners = cells(item["box"], f"{here}.box")
+            box = readers.box_of([matlab.single(v, float, f"{here}.box") for v in corners], here, "one-based")
             boxes.setdefault(category, []).append(box)
-    name = str(row["filename"])
+    name = row["filename"]
     for category, of_category in boxes.items():
         path, indices = root / "images" / name, category.indices
         yield Sample(f"{name}#{category.name}", path, indices[0], tuple(of_category), labels=indices)
 
 
-def cells(value: Any) -> list[Any]:
-    """A MATLAB cell array as a list; a single cell comes without a list."""
-    return [value] if isinstance(value, dict) else list(value)
+def cells(value: Any, place: str) -> list[Any]:
+    """A MATLAB cell array as a list; a single struct comes without a list. Raises: DataError for a text or a number."""
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.ndim == 1):
+        raise readers.broken(place, "a list", readers.type_of(value))
+    return list(value)
 
 
 def map_file(root: Path) -> Path:
@@ -124,7 +132,6 @@ def turned(samples: tuple[Sample, ...]) -> list[str]:
 
 def audit(root: Path) -> list[str]:
     """Images that no annotation names."""
-    rows = matlab.structs(root / ANNOTATIONS, "annotations", ("filename", "objects"))
-    named = {str(row["filename"]) for row in rows}
+    named = {row["filename"] for row in matlab.structs(root / ANNOTATIONS, "annotations", FIELDS)}
     loose = [name for name in readers.images_in(root / "images") if name not in named]
     return [f"{root}: {len(loose)} images without an annotation, first {loose[0]}"] if loose else []

@@ -25,7 +25,8 @@ FOLDERS = {
     "OpenImages": ("dataset/OpenImages", "OpenImages", "OpenImages30k"),
 }
 """Set -> folders of the root below which an image's path may lie."""
-IDS = "image_ids.txt"
+CLASSES = {"CUB": 200, "ILSVRC": 1000, "OpenImages": 100}
+IDS, LABELS = "image_ids.txt", "class_labels.txt"
 
 
 def read_cub(root: Path, split: str) -> Dataset:
@@ -66,27 +67,21 @@ def read(root: Path, name: str, split: str, dataset: str) -> Dataset:
     Raises: DataError naming the file and line that are missing or malformed, or the images that are not there.
     """
     metadata = readers.need(root / "metadata" / name / split)
-    ids = readers.entries(metadata / "image_ids.txt")
-    labels = class_labels(metadata / "class_labels.txt", ids)
+    ids = readers.entries(metadata / IDS)
+    labels = listed_labels(metadata / LABELS, name)
+    readers.require_lines(metadata / LABELS, ids, labels, IDS)
     boxed = split != "train" and name != "OpenImages"
     boxes, sizes = (localisation(metadata, ids), image_sizes(metadata, ids)) if boxed else ({}, {})
-    paths = find_files(root, FOLDERS[name], ids, metadata / "image_ids.txt", "images")
-    samples = tuple(Sample(i, p, labels[i], boxes.get(i, ()), sizes.get(i)) for i, p in zip(ids, paths, strict=True))
-    count = 1 + max(labels.values())
-    return Dataset(dataset, split, root, class_names(root / "metadata" / name, ids, labels, count), samples, "inclusive")
+    paths = find_files(root, FOLDERS[name], ids, metadata / IDS, "images")
+    every = (Sample(i, p, labels[i], boxes.get(i, ()), sizes.get(i)) for i, p in zip(ids, paths, strict=True))
+    samples = readers.filled(every, metadata / IDS, split)
+    return Dataset(dataset, split, root, class_names(root / "metadata" / name, labels), samples, "inclusive")
 
 
-def class_labels(path: Path, ids: Sequence[str]) -> dict[str, int]:
-    """Image id -> class. Raises: DataError where an image has none."""
-    labels = listed_labels(path)
-    readers.require_lines(path, ids, labels, IDS)
-    return labels
-
-
-def listed_labels(path: Path) -> dict[str, int]:
-    """Image id -> class, of every line of a file. Raises: DataError for a class that is no number, or too large a one."""
+def listed_labels(path: Path, name: str) -> dict[str, int]:
+    """Image id -> class, of every line of a file. Raises: DataError for a class that the set does not have."""
     rows = readers.table(path, 2, separator=",")
-    return {key: readers.whole(label, path, line, high=readers.LAST_CLASS) for line, (key, label) in rows}
+    return {key: readers.whole(label, path, line, high=CLASSES[name] - 1) for line, (key, label) in rows}
 
 
 def image_sizes(metadata: Path, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -133,17 +128,14 @@ def find_files(root: Path, folders: Sequence[str], ids: Sequence[str], by: Path,
     return [path for path in paths if path is not None]
 
 
-def class_names(metadata: Path, ids: Sequence[str], labels: dict[str, int], count: int) -> tuple[str, ...]:
+def class_names(metadata: Path, labels: dict[str, int]) -> tuple[str, ...]:
     """The folder of each class where paths name it (`001.Black_footed_Albatross/…`, `train/<wnid>/…`), else its number."""
-    train = metadata / "train" / "class_labels.txt"
-    rows = dict(labels)
-    if train.exists():
-        rows |= listed_labels(train)
+    train = metadata / "train" / LABELS
+    rows = {**labels, **(listed_labels(train, metadata.name) if train.exists() else {})}
     folder: dict[int, str] = {}
     for key, label in rows.items():
         parts = key.split("/")[:-1]
         if parts and not parts[-1].isdecimal() and parts[-1] not in ("val", "val2"):
             folder.setdefault(label, parts[-1])
-    count = max(count, 1 + max(rows.values()))
-    names = [folder.get(i, str(i)) for i in range(count)]
+    names = [folder.get(i, str(i)) for i in range(1 + max(rows.values()))]
     return tuple(name.partition(".")[2].replace("_", " ") or name for name in names)

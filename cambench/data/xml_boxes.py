@@ -20,6 +20,8 @@ def root_of(path: Path) -> ElementTree.Element:
         return ElementTree.parse(path).getroot()
     except ElementTree.ParseError as e:
         raise readers.broken(f"{path}:{e.position[0]}", "XML", e) from e
+    except (LookupError, ValueError) as e:  # of the encoding that it names
+        raise readers.broken(f"{path}:1", "XML", e) from e
 
 
 def objects(path: Path, convention: BoxConvention = "inclusive") -> tuple[Size, Objects]:

@@ -53,6 +53,8 @@ class Code:
         return os.mkdir, ("ran",)
 
 
+ENCODED = b'<?xml version="1.0" encoding="none"?><annotation/>'
+META, CLS = "devkit/cars_meta.mat", "cls/2008_000002.mat"
 CODE = pickle.dumps(Code())
 LAUGHS = (
     "<!DOCTYPE a [<!ENTITY a0 'ha'>{}]><annotation>&a20;</annotation>".format(
@@ -101,6 +103,17 @@ def no_field(root: Path) -> None:
     savemat(root / CARS, {"annotations": miniatures.struct_array(("class",), [(1,), (2,)])})
 
 
+def car(label: Any) -> Spoil:
+    """Annotations of a car whose class is something else."""
+    fields, row = (*miniatures.CAR_FIELDS, "class", "fname"), (1, 2, 38, 28, label, "00001.jpg")
+    return lambda root: savemat(root / CARS, {"annotations": miniatures.struct_array(fields, [row])})
+
+
+def variable(file: str, name: str, value: Any) -> Spoil:
+    """A MATLAB file with another value."""
+    return lambda root: savemat(root / file, {name: value})
+
+
 def no_flower(root: Path) -> None:
     """Splits that name a picture which is not there."""
     savemat(root / "setid.mat", {"trnid": [[99]], "valid": [[1]], "tstid": [[2]]})
@@ -145,6 +158,7 @@ LAYOUTS: dict[str, tuple[str, Spoil, str]] = {
     "uneven attributes": ("cub", swap(CONTINUOUS, " 12.5", ""), "expected 3 rows of equal length"),
     "no such image": ("cub", gone(FIRST), "images.txt: names images that are not in"),
     "an unknown wnid": ("tiny", swap(VAL, "n02012849", "n99999999"), "val_annotations.txt:"),
+    "a name too long": ("tiny", swap("wnids.txt", "n02012849", "x" * 300), "can be read, got: File name too long; mend"),
     "no wnid": ("tiny", holds("wnids.txt", b""), "expected images of the split train, got none"),
     "seven words": ("tiny", swap(VAL, "\t60", "\t60\t7"), "val_annotations.txt:1: expected 6 fields"),
     "half of an XML": ("imagenet", cut(XML, 60), "val_00000001.xml:1: expected XML, got"),
@@ -153,24 +167,37 @@ LAYOUTS: dict[str, tuple[str, Spoil, str]] = {
     "a corner in words": ("imagenet", swap(XML, "<xmin>0<", "<xmin>left<"), "in bndbox/xmin, got 'left'"),
     "a box turned round": ("imagenet", swap(XML, "<xmax>20<", "<xmax>-9<"), "xmin, ymin before xmax, ymax"),
     "incomplete boxes": ("kaggle", swap("LOC_val_solution.csv", " 29 ", " "), "solution.csv:.: expected ImageId"),
+    "XML of no encoding": ("imagenet", holds(XML, ENCODED), "val_00000001.xml:1: expected XML, got unknown encoding"),
     "half a MATLAB file": ("cars", cut(CARS, 300), "annos.mat: expected a MATLAB file, got"),
     "no MATLAB file": ("cars", holds(CARS, b""), "annos.mat: expected a MATLAB file, got"),
     "a field too few": ("cars", no_field, r"annotations\(1\): expected the fields"),
     "an unknown variant": ("aircraft", swap(VARIANTS, "F/A-18", "F/A-19"), "variant_trainval.txt:"),
     "a box too few": ("aircraft", swap("data/images_box.txt", "0000001", "9999999"), "an id with a box in images_box.txt"),
+    "a class in words": ("cars", car("first"), r"annotations\(1\).class: expected a whole number, got str of 5"),
+    "half a class": ("cars", car(1.5), r"annotations\(1\).class: expected a whole number, got 1.5"),
+    "a class of several": ("cars", car(np.arange(3)), r"annotations\(1\).class: expected a whole number, got ndarray"),
+    "a list of names that is none": (
+        "cars",
+        variable(META, "class_names", 7),
+        "cars_meta.mat: .*: expected a text, got int",
+    ),
+    "complex flowers": ("flowers", variable("imagelabels.mat", "labels", 1j), "whole numbers in labels"),
+    "too many flowers": ("flowers", variable("imagelabels.mat", "labels", 10**7), "from 1 to 999999, got 10000000"),
     "no such flower": ("flowers", no_flower, "setid.mat"),
     "no labels": ("flowers", gone("imagelabels.mat"), "imagelabels.mat: expected by the official layout"),
     "an unknown dish": ("food", swap("meta/train.txt", "baklava/", "x/"), "train.txt"),
     "a pickle of code": ("hard", holds("meta/hard_imagenet_idx.pkl", CODE), "posix.mkdir, which could run code"),
     "half a pickle": ("hard", cut("meta/idx_to_wnid.pkl", 9), "idx_to_wnid.pkl: expected a pickle of plain"),
     "images of code": ("cifar", holds("train", CODE), "posix.mkdir, which could run code"),
+    "names that are numbers": ("cifar", holds("meta", pickle.dumps({"fine_label_names": [1, 2]})), "names, got list of 2"),
     "no images": ("cifar", holds("train", b""), "cifar-100-python/train: expected a pickle"),
     "a breed of many digits": ("pets", swap(PETS, " 1 1\n", " 1 99999999999\n"), "trainval.txt:1: .* from 1 to 999999"),
     "three words": ("pets", swap(PETS, " 1 1\n", " 1\n"), "trainval.txt:1: expected 4 fields"),
     "a third species": ("pets", swap(PETS, " 1 1\n", " 3 1\n"), "trainval.txt:1: expected"),
     "decimal classes": ("sbd", segmentation(np.zeros((30, 40))), "uint8 from 0 to 20, got float64"),
+    "a text for a map": ("sbd", variable(CLS, "GTcls", {"Segmentation": "none"}), "uint8 from 0 to 20, got str of 4"),
     "class 21 of 20": ("sbd", segmentation(np.full((30, 40), 21, np.uint8)), "up to 21"),
-    "a label too large": ("openimages", swap(WSOL, ",0", ",999999999"), "class_labels.txt:1: .* from 0 to 999999"),
+    "a label too large": ("openimages", swap(WSOL, ",0", ",999999999"), "class_labels.txt:1: .* from 0 to 99,"),
     "a label in words": ("openimages", swap(WSOL, ",0", ",none"), "class_labels.txt:1: expected a whole number"),
     "no picture": ("mine", no_picture, "mine"),
     "an index below 0": ("mine", holds("classes.csv", cells(CLASSES, -1, "ant")), "classes.csv:2: expected a whole"),

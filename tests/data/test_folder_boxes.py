@@ -1,25 +1,23 @@
-"""Boxes and masks beside one's own images: VOC's XML, COCO's JSON, whose image each is of, upright pictures, bad input."""
+"""Boxes beside one's own images: VOC's XML, COCO's JSON, whose image each is of, upright pictures, bad input."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from data.boxes_miniature import BOX, instances, put, voc
 from data.miniatures import annotation, own_folder, picture, write_csv
 from PIL import Image
-from reference.coco import inside, packed, runs
 
-from cambench.data import annotated, coco, decode, load, splits
+from cambench.data import decode, load, splits
 from cambench.data.check import check
-from cambench.data.regions import BOXES, SEGMENTATION, boxes_in_view, load_regions, region_source
+from cambench.data.regions import BOXES, boxes_in_view, load_regions
 from cambench.data.views import View
 from cambench.vocabulary import DataError, Dataset
 
-BOX = (3, 4, 10, 12)
 PARTS = ("train", "valid")
 
 
@@ -29,34 +27,6 @@ def split(root: Path, name: str = "eval") -> Dataset:
 
 def boxes(dataset: Dataset) -> dict[str, tuple[Any, ...]]:
     return {s.id: s.boxes for s in dataset.samples if s.boxes}
-
-
-def voc(path: Path, *names: str) -> Path:
-    """An XML file with the box 3, 4, 10, 12 of each name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(annotation([(name, BOX) for name in names]))
-    return path
-
-
-def instances(*images: tuple[str, str], size: tuple[int, int] | None = (40, 30), **more: Any) -> dict[str, Any]:
-    """COCO's JSON with the box [3, 4, 8, 9] of one object an image. images: (file_name, category)."""
-    categories = sorted({category for _, category in images})
-    sides = {} if size is None else {"width": size[0], "height": size[1]}
-    return {
-        "images": [{"id": 7 + i, "file_name": name, **sides} for i, (name, _) in enumerate(images)],
-        "categories": [{"id": 3 + i, "name": name} for i, name in enumerate(categories)],
-        "annotations": [
-            {"id": 50 + i, "image_id": 7 + i, "category_id": 3 + categories.index(name), "bbox": [3, 4, 8, 9], **more}
-            for i, (_, name) in enumerate(images)
-        ],
-    }
-
-
-def put(path: Path, held: Any) -> Path:
-    """A JSON file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(held))
-    return path
 
 
 @pytest.mark.parametrize("place", ["Annotations", "ant", "Annotations/ant"])
@@ -120,54 +90,6 @@ def test_crowds_and_captions_count_for_nothing(tmp_path: Path) -> None:
     held["annotations"].append({"id": 9, "image_id": 8, "caption": "a bee"})
     put(root / "a.json", held)
     assert list(boxes(split(root))) == ["ant/0.png"]
-
-
-def test_run_lengths_in_both_spellings() -> None:
-    assert coco.unpacked("61X13mN000`0") == [6, 1, 40, 4, 5, 4, 5, 4, 21], "the example of COCO's own code"
-    generator = np.random.default_rng(0)
-    for share in (0.02, 0.5, 0.98):
-        mask = (generator.random((37, 90)) < share).astype(int)
-        counts = runs(mask.tolist())
-        assert coco.unpacked(packed(counts)) == counts
-        assert np.array_equal(coco.from_runs(counts, 37, 90), mask == 1)
-
-
-def test_a_pixel_of_a_polygon_has_its_centre_in_it() -> None:
-    star = [(2.2, 1.3), (17.9, 14.1), (9.4, 3.7), (3.1, 18.6), (11.8, 9.9)]
-    expected = [[inside(star, x + 0.5, y + 0.5) for x in range(20)] for y in range(22)]
-    assert np.array_equal(coco.polygons([[v for corner in star for v in corner]], (22, 20)), np.array(expected))
-    square = coco.polygons([[2, 3, 6, 3, 6, 8, 2, 8], [-5, -5, 1, -5, 1, 1, -5, 1]], (10, 9))
-    assert square.sum() == 4 * 5 + 1 and square[3:8, 2:6].all() and square[0, 0], "two parts; what is outside is cut off"
-
-
-SQUARE = [[3, 4, 11, 4, 11, 13, 3, 13]]
-BITS = np.zeros((30, 40), dtype=int)
-BITS[4:13, 3:11] = 1
-
-
-@pytest.mark.parametrize(
-    "segmentation",
-    [SQUARE, {"size": [30, 40], "counts": runs(BITS.tolist())}, {"size": [30, 40], "counts": packed(runs(BITS.tolist()))}],
-)
-def test_a_mask_is_a_region_of_its_image(segmentation: object, tmp_path: Path) -> None:
-    root = own_folder(tmp_path / "mine")
-    held = instances(("ant/0.png", "ant"), ("bee/1.png", "bee"), segmentation=segmentation)
-    held["annotations"].append({**held["annotations"][1], "id": 99, "segmentation": [[20, 20, 30, 20, 30, 25, 20, 25]]})
-    path = put(root / "masks.json", held)
-    dataset = split(root)
-    assert region_source(dataset) == SEGMENTATION and dataset.samples[0].segmentation == path / "0"
-    assert np.array_equal(load_regions(dataset, 0, SEGMENTATION), np.where(BITS, 0, -1))
-    both = load_regions(dataset, 3, SEGMENTATION)
-    assert both[20:25, 20:30].min() == 1 and (both == 1).sum() == BITS.sum() + 50, "two bees"
-    before = annotated.digest(dataset, SEGMENTATION)
-    assert annotated.digest(split(root), SEGMENTATION) == before
-    held["annotations"][0]["segmentation"] = [[0, 0, 5, 0, 5, 5]]
-    put(path, held)
-    changed = split(root)
-    assert annotated.digest(changed, SEGMENTATION) != before and (load_regions(changed, 0, SEGMENTATION) == 0).sum() == 15
-    del held["annotations"][2]["segmentation"]
-    put(path, held)
-    assert split(root).samples[3].segmentation is None, "one of its two bees has no mask"
 
 
 def photograph(path: Path, tag: int, corner: tuple[int, int]) -> Path:
@@ -284,6 +206,25 @@ def image(**change: Any) -> Callable[[Path], None]:
             r"expected a bbox \[x, y, width, height\] of some size, got \[1, 2, 0, 4\]",
         ),
         (broken(bbox=[1, 2, "3", 4]), "annotation 50: expected a bbox"),
+        (broken(bbox=[1, 2, 10**400, 4]), "annotation 50: expected a bbox"),
+        (broken(bbox=[1, 2, 3, 4] * 999), "annotation 50: expected a bbox .* 1, 2, ...]; mend it"),
+        (
+            broken(image_id=[7]),
+            "a.json: expected objects in annotations, whose ids are numbers or texts, got 1 others, first",
+        ),
+        (
+            lambda root: put(root / "a.json", {**instances(), "categories": ["ant"]}),
+            "objects in categories, .*, first 'ant'",
+        ),
+        (
+            lambda root: put(root / "a.json", {**instances(), "categories": [{"id": 1}]}),
+            "category 1: expected a name, got None",
+        ),
+        (lambda root: (root / "a.json").write_text("[" * 100_000), "a.json: expected JSON, got maximum recursion depth"),
+        (
+            image(file_name=".", width=10**9, height=1),
+            r"image .: expected width and height in pixels, got \(1000000000, 1\)",
+        ),
         (image(file_name=None), "a.json: image 7: expected a file_name, got None"),
         (image(width="40"), r"image ant/0.png: expected width and height in pixels, got \('40', 30\)"),
         (lambda root: voc(root / "ant" / "0.xml", "ant").write_text("<annotation>"), "0.xml:1: expected XML, got "),
@@ -314,24 +255,3 @@ def test_bad_input_is_one_line(write: Callable[[Path], None], message: str, tmp_
     with pytest.raises(DataError, match=message) as caught:
         split(root)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("segmentation", "message"),
-    [
-        (
-            [[1, 2, 3, 4]],
-            "expected polygons or run lengths, got none that can be drawn .a polygon of 2 corners",
-        ),
-        ([["a", "b"]], "annotation 50: expected polygons"),
-        ({"size": [30, 40], "counts": [3, 4]}, "runs of 7 pixels for 40x30"),
-        ({"size": [30, 40], "counts": "X"}, "a text that ends within a number"),
-        ({"size": [3, 4], "counts": [12]}, "annotation 50: expected a mask of 40x30, got 4x3"),
-        ({"counts": [3]}, "annotation 50: expected polygons"),
-    ],
-)
-def test_a_mask_that_cannot_be_drawn_is_one_line(segmentation: object, message: str, tmp_path: Path) -> None:
-    root = own_folder(tmp_path / "mine")
-    put(root / "a.json", instances(("ant/0.png", "ant"), segmentation=segmentation))
-    with pytest.raises(DataError, match=message):
-        load_regions(split(root), 0, SEGMENTATION)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
+import tracemalloc
 from collections import OrderedDict, defaultdict
 from fractions import Fraction
 from pathlib import Path
@@ -85,11 +87,12 @@ def test_hard_imagenet_without_its_images(tmp_path: Path) -> None:
     ("file", "value", "message"),
     [
         ("meta/hard_imagenet_idx.pkl", ["dog sled"], r"idx.pkl: expected a list of ImageNet indices, got list of 1"),
+        ("meta/hard_imagenet_idx.pkl", [10**5000], r"idx.pkl: expected a list of ImageNet indices, got list of 1"),
         ("meta/hard_imagenet_idx.pkl", 7, r"idx.pkl: expected a list of ImageNet indices, got int"),
         ("meta/idx_to_wnid.pkl", {537: "n03218198"}, r"wnid.pkl: expected the wnid of each index, got none for 379"),
         ("meta/idx_to_wnid.pkl", [1, 2], r"wnid.pkl: expected the wnid of each index, got none for 537"),
         ("paths_by_rank2.pkl", ["a.JPEG"], r"rank2.pkl: expected lists of image paths by class, got list of 1"),
-        ("paths_by_rank2.pkl", {537: [("a.JPEG", 1)]}, r"rank2.pkl: expected image paths of class 537, got list of 1"),
+        ("paths_by_rank2.pkl", {537: [("a.JPEG", 1)]}, r"rank2.pkl: expected image paths of each class, got list of 1"),
         ("paths_by_rank2.pkl", {537: ["a.JPEG"]}, r"rank2.pkl: expected images of train/, got a.JPEG, which has no mask"),
     ],
 )
@@ -140,6 +143,16 @@ def test_plain_values_are_read(tmp_path: Path, protocol: int) -> None:
     lists = defaultdict(list, {537: ["a", "b"]})
     value = {1: "n1", "x": [1, 2.5, None, True, (3, "é")], "s": {1, 2}, "o": OrderedDict(a=1), "d": lists}
     assert pickles.load(save_pickle(tmp_path / "x.pkl", value, protocol)) == value
+
+
+def test_a_value_of_a_large_number_takes_no_memory(tmp_path: Path) -> None:
+    """In a pickle values have numbers; the compiled unpickler has a table up to the largest."""
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02]r" + struct.pack("<I", 2**22) + b".")
+    tracemalloc.start()
+    assert pickles.load(tmp_path / "x.pkl") == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24, f"{peak} bytes"
 
 
 def test_a_broken_pickle_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ CONTENT = {
 @pytest.mark.parametrize("compressed", [False, True])
 def test_whole_files_are_read(tmp_path: Path, compressed: bool) -> None:
     savemat(tmp_path / "x.mat", CONTENT, do_compression=compressed)
-    first, second = matlab.structs(tmp_path / "x.mat", "rows", ("name", "box"))
+    first, second = matlab.structs(tmp_path / "x.mat", "rows", {"name": str, "box": object})
     assert first["name"] == "a" and first["box"].tolist() == [[1, 0], [0, 1]] and second["box"] == 1.5 + 2j
     text, inner, empty = matlab.mat(tmp_path / "x.mat", "cells")
     assert text == "text" and inner.tolist() == [0, 1, 2] and empty.size == 0

@@ -60,6 +60,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     write(metadata / "localization.txt", f"{CLASSES[1]}/b_9.jpg,9,2,3,4")
     with pytest.raises(DataError, match=r"localization.txt:1: expected a box with xmin, ymin before"):
         load("cub-wsol", "test", tmp_path)
+    write(metadata / "class_labels.txt", f"{CLASSES[1]}/b_9.jpg,200")
+    with pytest.raises(DataError, match=r"class_labels.txt:1: expected a whole number from 0 to 199, got '200'"):
+        load("cub-wsol", "test", tmp_path)
     write(metadata / "class_labels.txt", f"{CLASSES[1]}/b_9.jpg,1")
     with pytest.raises(DataError, match=r"class_labels.txt: expected a line for each image"):
         load("cub-wsol", "test", tmp_path)
