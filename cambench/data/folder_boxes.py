@@ -15,8 +15,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from xml.etree.ElementTree import Element
 
 from cambench.data import coco, decode, readers, xml_boxes
 from cambench.data.folder_splits import split_among, split_of
@@ -45,6 +47,12 @@ class Annotation:
     objects: tuple[Object, ...]
 
 
+Entry = tuple[Path, str, Annotation]
+"""The file, how it calls the image, what it says of it."""
+Stamp = tuple[Path, int, int]
+"""A file, its size and date."""
+
+
 class Annotations(NamedTuple):
     """Image -> its annotation; how boxes are written; all images of the folder, where one has any; the files of them."""
 
@@ -54,43 +62,52 @@ class Annotations(NamedTuple):
     files: frozenset[Path] = frozenset()
 
 
-def files(root: Path) -> Iterator[Path]:
-    """The files of VOC and COCO below a folder. Raises: DataError for a file of such a suffix that cannot be read."""
-    for prefix, names in readers.walk(root):
-        for name in sorted(names):
-            path = root / prefix / name
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            is_voc = path.suffix.lower() == ".xml" and xml_boxes.root_of(path).tag == "annotation"
-            if is_voc or (path.suffix.lower() == ".json" and coco.contents(path) is not None):
-                yield path
-
-
 def read(root: Path) -> Annotations:
-    """The annotations of the images of a folder, whichever kind it has.
+    """The annotations of the images of a folder, whichever kind it has, read once as long as no file of it changes.
 
     Raises: DataError for a malformed file, two kinds of files at once, or two annotations of an image.
     """
-    by_kind: dict[str, list[Path]] = defaultdict(list)
-    for path in files(root):
-        by_kind[path.suffix.lower()].append(path)
-    if not by_kind:
+    files = tuple(stamped(root))
+    return _read(root, files, tuple(readers.images_in(root))) if files else Annotations()
+
+
+def stamped(root: Path) -> Iterator[Stamp]:
+    """The XML and JSON files below a folder."""
+    for prefix, names in readers.walk(root):
+        for path in (root / prefix / name for name in sorted(names) if not name.startswith(".")):
+            if path.suffix.lower() in SUFFIXES:
+                status = path.stat()
+                yield path, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _read(root: Path, files: tuple[Stamp, ...], images: tuple[str, ...]) -> Annotations:
+    """The annotations of these images in those of the files that are VOC's or COCO's."""
+    held = {path: entries for path, _, _ in files if (entries := entries_of(path)) is not None}
+    first = {path.suffix.lower(): path for path in reversed(held)}
+    if not held:
         return Annotations()
-    if len(by_kind) > 1:
-        both = " and ".join(str(paths[0].relative_to(root)) for paths in by_kind.values())
+    if len(first) > 1:
+        both = " and ".join(str(path.relative_to(root)) for path in first.values())
         raise DataError(f"{root}: expected boxes in one kind of file, got {both}; move one kind away.")
-    images, own = readers.images_in(root), frozenset(path for paths in by_kind.values() for path in paths)
-    if by_kind[".xml"]:
-        entries = [(path, path.stem, of_voc(path)) for path in by_kind[".xml"]]
-        return Annotations(matched(root, images, entries), "one-based", images, own)
-    pictures = [(path, picture) for path in by_kind[".json"] for picture in coco.pictures(path) if picture.objects]
-    entries = [(path, picture.name, of_coco(path, picture)) for path, picture in pictures]
-    return Annotations(matched(root, images, entries), "half-open", images, own)
+    entries = [entry for of_file in held.values() for entry in of_file]
+    convention: BoxConvention = "one-based" if ".xml" in first else "half-open"
+    return Annotations(matched(root, images, entries), convention, images, frozenset(held))
 
 
-def of_voc(path: Path) -> Annotation:
+def entries_of(path: Path) -> list[Entry] | None:
+    """What a file says; None for one of another kind. Raises: DataError for one that cannot be read."""
+    if path.suffix.lower() == ".xml":
+        tree = xml_boxes.root_of(path)
+        return [(path, path.stem, of_voc(path, tree))] if tree.tag == "annotation" else None
+    if coco.contents(path) is None:
+        return None
+    return [(path, picture.name, of_coco(path, picture)) for picture in coco.pictures(path) if picture.objects]
+
+
+def of_voc(path: Path, tree: Element) -> Annotation:
     """What an XML file says of its image."""
-    size, objects = xml_boxes.objects(path, "one-based")
+    size, objects = xml_boxes.objects_of(tree, path, "one-based")
     return Annotation(path, size, tuple(Object(*item) for item in objects))
 
 
@@ -99,7 +116,7 @@ def of_coco(path: Path, picture: coco.Picture) -> Annotation:
     return Annotation(path, picture.size, tuple(Object(one.name, one.box, instance=one) for one in picture.objects))
 
 
-def matched(root: Path, images: Sequence[str], entries: Sequence[tuple[Path, str, Annotation]]) -> dict[str, Annotation]:
+def matched(root: Path, images: Sequence[str], entries: Sequence[Entry]) -> dict[str, Annotation]:
     """Image -> its annotation; those of images that are not there are counted in the log."""
     named: dict[str, list[str]] = defaultdict(list)
     for path in images:
@@ -127,9 +144,7 @@ def partner(root: Path, file: Path, name: str, images: Sequence[str]) -> str | N
     """
     if not images:
         return None
-    base = file.parent.relative_to(root)
-    words = re.split(r"[_\W]+", file.stem) if file.suffix.lower() == ".json" else []
-    split = split_among([*base.parts, *words])
+    base, split = file.parent.relative_to(root), split_among(words(root, file))
     whole = (PurePosixPath(base.as_posix()) / name).with_suffix("").parts
     if PurePosixPath(name).suffix and file.suffix.lower() == ".json":
         images = [image for image in images if PurePosixPath(image).name == PurePosixPath(name).name]
@@ -147,6 +162,12 @@ def partner(root: Path, file: Path, name: str, images: Sequence[str]) -> str | N
             "a split's."
         )
     return fitting[0] if fitting else None
+
+
+def words(root: Path, file: Path) -> list[str]:
+    """What may name the split of the images of a file: its folders, and the words of a JSON's name."""
+    of_name = re.split(r"[_\W]+", file.stem) if file.suffix.lower() == ".json" else []
+    return [*file.parent.relative_to(root).parts, *of_name]
 
 
 def annotated(dataset: Dataset, annotations: Annotations, folders: Mapping[str, int]) -> Dataset:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cambench.data import readers
-from cambench.data.folder_boxes import Annotation, Annotations
+from cambench.data.folder_boxes import Annotations, words
 from cambench.data.folder_splits import ALL, NAMES, split_among, split_of
 from cambench.vocabulary import DataError, Sample
 
@@ -37,7 +37,7 @@ def places(root: Path, annotations: Annotations) -> dict[str, str]:
     Raises: DataError where some images are of splits and one of none.
     """
     split = {
-        image: split_among(words(root, image, annotation)) or ALL
+        image: split_among([*PurePosixPath(image).parts[:-1], *words(root, annotation.file)]) or ALL
         for image, annotation in sorted(annotations.of.items())
         if annotation.objects
     }
@@ -48,13 +48,6 @@ def places(root: Path, annotations: Annotations) -> dict[str, str]:
             f"{', '.join(NAMES)}."
         )
     return split
-
-
-def words(root: Path, image: str, annotation: Annotation) -> Sequence[str]:
-    """What may name the split of an image, the likeliest first."""
-    file = annotation.file.relative_to(root)
-    stem = file.stem.replace("-", "_").split("_") if file.suffix.lower() == ".json" else []
-    return [*PurePosixPath(image).parts[:-1], *file.parts[:-1], *stem]
 
 
 def splits(places: Mapping[str, str]) -> tuple[str, ...]:

@@ -26,7 +26,11 @@ def root_of(path: Path) -> ElementTree.Element:
 
 def objects(path: Path, convention: BoxConvention = "inclusive") -> tuple[Size, Objects]:
     """One annotation: size (width, height) and (name, box, difficult) of every object, in file order."""
-    tree = root_of(path)
+    return objects_of(root_of(path), path, convention)
+
+
+def objects_of(tree: ElementTree.Element, path: Path, convention: BoxConvention) -> tuple[Size, Objects]:
+    """`objects` of a file that is read."""
     size = whole(tree, "size/width", path), whole(tree, "size/height", path)
     listed: Objects = []
     for item in tree.iter("object"):

@@ -12,7 +12,7 @@ from data.boxes_miniature import BOX, instances, put, voc
 from data.miniatures import annotation, own_folder, picture, write_csv
 from PIL import Image
 
-from cambench.data import decode, load, splits
+from cambench.data import decode, load, splits, xml_boxes
 from cambench.data.check import check
 from cambench.data.regions import BOXES, boxes_in_view, load_regions
 from cambench.data.views import View
@@ -44,6 +44,22 @@ def test_the_xml_of_an_image_lies_beside_it_or_in_a_folder_of_its_own(
     assert "not read: annotations of images that are not there: gone" in caplog.text
     assert ("not read: 1 file of another kind (1 .xml)" in caplog.text) == (place == "ant")
     assert "class folder without" not in caplog.text and not check(f"folder:{root}", tmp_path).problems
+
+
+def test_files_are_read_once_until_one_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, read = own_folder(tmp_path / "mine", parts=PARTS), list[Path]()
+    before = xml_boxes.root_of
+    monkeypatch.setattr(xml_boxes, "root_of", lambda path: read.append(path) or before(path))
+    files = [voc(root / name, "ant") for name in ("train/ant/0.xml", "valid/ant/1.xml")]
+    for _ in range(2):
+        assert splits(f"folder:{root}", tmp_path) == ("train", "val")
+        assert [*boxes(split(root, "train")), *boxes(split(root))] == ["train/ant/0.png", "valid/ant/1.png"]
+    assert read == files
+    voc(files[1], "bee", "ant", "ant")
+    assert boxes(split(root)) == {"valid/ant/1.png": (BOX, BOX)}
+    picture(root / "valid" / "ant" / "2.png")
+    files[0].rename(root / "valid" / "ant" / "2.xml")
+    assert [*boxes(split(root, "train")), *boxes(split(root))] == ["valid/ant/1.png", "valid/ant/2.png"]
 
 
 def test_decimals_and_difficult_objects_are_read(tmp_path: Path) -> None:
@@ -134,7 +150,7 @@ LAYOUTS = {
     "Roboflow": ("train/{}", "valid/{}", "train/_annotations.coco.json", "valid/_annotations.coco.json"),
     "COCO": ("images/train2017/{}", "images/val2017/{}", "annotations/instances_train2017.json",
              "annotations/instances_val2017.json"),
-    "one folder": ("images/t{}", "images/v{}", "annotations/train.json", "annotations/val.json"),
+    "one folder": ("images/t{}", "images/v{}", "annotations/birds.train.json", "annotations/birds-val.json"),
 }  # fmt: skip
 
 
