@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from spoilt_packs import spoilt
 
 from cambench.report.tables.summary import summary
 from cambench.stages.housekeeping import packs
@@ -23,7 +23,7 @@ from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store import schema
 from cambench.store.checkpoints import load_checkpoint
-from cambench.store.packs import MANIFEST, inherited
+from cambench.store.packs import inherited
 from cambench.store.records import read_rows, records_of, rows_path
 from cambench.store.runs import Run, RunInfo, find_run
 from cambench.vocabulary import CambenchError, UsageError
@@ -166,35 +166,6 @@ def test_adam_counts_beyond_what_bfloat16_holds(whole: Run, half: Place, tmp_pat
     torch.save(state, last)
     packs.pack(whole.name, tmp_path / "pack", place, bf16=True)
     assert set(steps(packs.unpack(tmp_path / "pack", tmp_path / "there"))) == {257.0}
-
-
-def spoilt(packed: Path, folder: Path, how: str) -> None:
-    """A copy of the pack with something wrong."""
-    shutil.copytree(packed, folder)
-    part, manifest = folder / "last.pt.001", folder / MANIFEST
-    told = json.loads(manifest.read_text())
-    if how == "missing":
-        part.unlink()
-    elif how == "flipped":
-        data = bytearray(part.read_bytes())
-        data[100] ^= 1
-        part.write_bytes(data)
-    elif how == "short":
-        part.write_bytes(part.read_bytes()[:-1])
-    elif how == "no manifest":
-        manifest.unlink()
-    elif how == "half a manifest":
-        manifest.write_text(manifest.read_text()[:300])
-    elif how == "foreign name":
-        told["files"][0]["parts"][0]["name"] = "../run.json"
-    elif how == "foreign run":
-        told["run"] = "../elsewhere"
-    elif how == "parts in another order":
-        told["files"][1]["parts"] = told["files"][1]["parts"][::-1]
-    elif how == "no checkpoint":
-        told["files"] = told["files"][:1]
-    if "manifest" not in how:
-        manifest.write_text(json.dumps(told))
 
 
 @pytest.mark.parametrize(
