@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Numbers of glibc's malloc.h."""
@@ -14,9 +15,20 @@ def keep_heap() -> bool:
 
     Elsewhere than on Linux with glibc it does nothing and returns False. Call it once, before the first large tensor.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # musl
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+    mallopt = of_c("mallopt")
+    return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+
+
+def trim_heap() -> bool:
+    """Give memory that nothing uses back to the system, between two jobs of a process; True if there was any.
+
+    What `keep_heap` keeps of a job is the most that it took at once, and the next one's tensors do not fit into its gaps.
+    """
+    malloc_trim = of_c("malloc_trim")
+    return malloc_trim is not None and bool(malloc_trim(0))
+
+
+def of_c(name: str) -> Callable[..., int] | None:
+    """A function of the C library; None where it is not glibc's."""
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return getattr(library, name, None)

@@ -94,6 +94,8 @@ def attempt(job: Job, act: Act, place: workplace.Place, state: JobState | None =
     except CambenchError as e:
         say(f"failed: {job.title}: {e}")
         return str(e)
+    finally:
+        models.trim_heap()
     return None
 
 
