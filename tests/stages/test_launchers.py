@@ -6,7 +6,9 @@ import importlib.util
 import stat
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -53,17 +55,26 @@ def test_a_package_that_is_not_there_is_named_with_its_extra(
     assert launcher("local", address=None) is local
 
 
+def test_ray_is_given_its_package_and_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("ray")
+    monkeypatch.setitem(sys.modules, "ray", package)
+    for address in (None, "a:1"):
+        made = launcher("ray", address=address)
+        assert isinstance(made, partial) and (made.args, made.keywords) == ((package,), {"address": address})
+
+
 def test_of_those_that_look_at_the_same_heatmaps_one_makes_them() -> None:
     training = Job(CE)
     after = (training.key,)
     work = [training, *(measuring(metric, needs=after) for metric in ("ch", "px-ap")), measuring("top1", None, after)]
-    work.append(measuring("ch", "layer-cam", ("not in this work",)))
+    work += [measuring("top5", None, after), measuring("ch", "layer-cam", ("not in this work",))]
     ordered = turns(work)
-    assert [turn.needs for turn in ordered] == [(), after, after, after, ()]
-    assert [turn.after for turn in ordered] == [(), (), (work[1].key,), (), ()]
+    assert [turn.needs for turn in ordered] == [(), after, after, after, after, ()]
+    assert [turn.after for turn in ordered] == [(), (), (work[1].key,), (), (), ()], "without heatmaps there is no maker"
+    made, asked, other = [work[1], work[3], work[4]], [work[2]], work[5]
     groups = [[turn.job for turn in array] for array in arrays(ordered, [])]
-    assert groups == [[work[0], work[4]], [work[1], work[3]], [work[2]]]
-    assert [[turn.job for turn in array] for array in arrays(ordered, after)] == [[work[1], work[3]], [work[2]], [work[4]]]
+    assert groups == [[work[0], other], made, asked]
+    assert [[turn.job for turn in array] for array in arrays(ordered, after)] == [made, asked, [other]]
 
 
 def test_every_job_of_a_table_is_in_one_array_after_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +171,15 @@ def test_the_script_that_slurm_gets_line_by_line(submitit: Any, commands: Path) 
     assert "--cpus-per-task=3" in command and command.endswith(f"-m submitit.core._submit {on_slurm.logs(place)}")
     state = read_state(place.results, array[1].job.key)
     assert state is not None and (state.state, state.slurm, state.launcher) == ("queued", "42_1", "slurm")
+
+
+def test_slurm_is_given_its_package_the_partition_and_the_time(submitit: Any, commands: Path) -> None:
+    for options, asks in (
+        ({"partition": "gpu", "time": "0:30:00"}, {"partition": "gpu", "time": 30}),
+        ({}, {"partition": None, "time": 240}),
+    ):
+        made = launcher("slurm", **options)
+        assert isinstance(made, partial) and made.args == (submitit, asks)
 
 
 def test_what_slurm_refuses_is_one_line(submitit: Any, commands: Path) -> None:
