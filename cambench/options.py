@@ -149,9 +149,13 @@ class Entry:
     @property
     def costs(self) -> str:
         """What it takes, in words."""
-        counts = not isinstance(self.cost, int) and "channels" in inspect.signature(self.cost).parameters
-        of_layer = f" where the layer has {CHANNELS:,} channels" if counts else ""
+        of_layer = f" where the layer has {CHANNELS:,} channels" if self.by_channel else ""
         return f"{self.passes:,} forward pass{'' if self.passes == 1 else 'es'} an image{of_layer}"
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether its passes depend on how many channels the explained layer has."""
+        return not isinstance(self.cost, int) and "channels" in inspect.signature(self.cost).parameters
 
     @property
     def values(self) -> dict[str, Value]:

@@ -186,6 +186,18 @@ def test_the_table_of_standings() -> None:
     assert cost(ranked(measured()), "cam") == (None, 1)
 
 
+def test_the_notes_say_which_explainer_is_of_which_layer_and_whose_passes_count_channels() -> None:
+    renamed = {metric: {{"random": "score-cam"}.get(e, e): v for e, v in own.items()} for metric, own in MEASURED.items()}
+    sides = measured(renamed)
+    deep = [replace(s, record=replace(s.record, layer="l3")) if s.record.explainer == "score-cam" else s for s in sides]
+    notes = standings(ranked(deep)).notes
+    assert {"Explained layer: l4 of cam, grad-cam.", "Explained layer: l3 of score-cam."} <= set(notes)
+    (passes,) = [note for note in notes if note.startswith("Passes: ")]
+    assert passes.endswith("as two; those of score-cam where the layer has 2,048 channels.")
+    (passes,) = [note for note in standings(ranked(measured())).notes if note.startswith("Passes: ")]
+    assert passes.endswith("as two.")
+
+
 def test_the_diagram_shows_every_explainer_and_its_rank() -> None:
     ranking = ranked(measured())
     figure = critical_difference(ranking, [(0, 1), (1, 2)])

@@ -7,6 +7,7 @@ import string
 from collections.abc import Sequence
 
 from cambench.explainers import known_explainer
+from cambench.options import CHANNELS
 from cambench.report.ranking.ranking import Agreement, Ranking, agreements, groups
 from cambench.report.tables.measure import LAYER, troubles, with_options
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
@@ -96,7 +97,7 @@ def notes(ranking: Ranking) -> tuple[str, ...]:
     """What the numbers are, what the tests say, what is left out, and what the records say of themselves."""
     n, k = ranking.blocks.shape
     records = [record for _, record in ranking.records]
-    facts = [sentence for r in records for sentence in (*r.partial, *r.deviations, *with_options(r), *layer(r), *weights(r))]
+    facts = [sentence for r in records for sentence in (*r.partial, *r.deviations, *with_options(r), *weights(r))]
     timed = dict.fromkeys(f"{r.device}, {r.precision}" for r in records if r.explaining is not None)
     return (
         "Mean rank: in each image the explainers are ranked by each metric, 1 the best, equal values sharing their places; "
@@ -105,12 +106,21 @@ def notes(ranking: Ranking) -> tuple[str, ...]:
         f"Alike: two that share a letter do not differ at 5 %: Wilcoxon's signed-rank test over the {n:,} images, corrected "
         f"by Holm for {number_of(k * (k - 1) // 2, 'pair')}.",
         *([f"Time: milliseconds an image of making its heatmap, reading aside, on {'; '.join(timed)}."] if timed else []),
-        "Passes: forward passes an image, a backward pass counting as two.",
+        passes(ranking),
         *ranking.left,
         *ranking.missing,
         f"Networks: {', '.join(dict.fromkeys(r.run for r in records))}.",
         *dict.fromkeys(f"{sentence.rstrip('.')}." for sentence in facts),
+        *layers(ranking),
     )
+
+
+def passes(ranking: Ranking) -> str:
+    """What the passes are, and of which explainers they are those of another layer's channels."""
+    entries = {e: known_explainer(record.explainer or "") for e, record in ranking.records}
+    names = ", ".join(name for name in ranking.explainers if (entry := entries[name]) is not None and entry.by_channel)
+    of_layer = f"; those of {names} where the layer has {CHANNELS:,} channels" if names else ""
+    return f"Passes: forward passes an image, a backward pass counting as two{of_layer}."
 
 
 def tested(ranking: Ranking) -> list[str]:
@@ -126,9 +136,17 @@ def tested(ranking: Ranking) -> list[str]:
     ]
 
 
-def layer(record: Record) -> list[str]:
-    """The explained layer, in words."""
-    return [] if record.layer is None else [f"{LAYER}{record.layer}"]
+def layers(ranking: Ranking) -> list[str]:
+    """The explained layers, each with its explainers where there are several."""
+    whose: dict[str, dict[str, None]] = {}
+    for name, record in ranking.records:
+        if record.layer is not None:
+            whose.setdefault(record.layer, {})[name] = None
+    of = {
+        at: f" of {', '.join(e for e in ranking.explainers if e in own)}" if len(whose) > 1 else ""
+        for at, own in whose.items()
+    }
+    return [f"{LAYER}{at}{names}." for at, names in of.items()]
 
 
 def weights(record: Record) -> list[str]:
