@@ -45,8 +45,9 @@ def neighbours(x: Tensor) -> Tensor:
     Sums of shifted images, since a convolution may round to ten bits on a GPU.
     """
     wide = pad(x, (1, 1, 1, 1))
-    down = wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]
-    return (down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:] - 4 * x) / 12
+    down = torch.add(wide[:, :, :-2], wide[:, :, 1:-1], alpha=2).add_(wide[:, :, 2:])
+    around = torch.add(down[..., :-2], down[..., 1:-1], alpha=2).add_(down[..., 2:])
+    return around.sub_(x, alpha=4).div_(12)
 
 
 def levels(unknown: Tensor) -> list[Level]:
@@ -61,18 +62,18 @@ def levels(unknown: Tensor) -> list[Level]:
 def applied(level: Level, x: Tensor) -> Tensor:
     """The system's matrix times x: Σ_q w_pq·x_p − Σ_q w_pq·x_q of unknown pixels q; x is 0 where pixels are known."""
     unknown, sums = level
-    return unknown * (sums * x - neighbours(x))
+    return (sums * x).sub_(neighbours(x)).mul_(unknown)
 
 
 def cycle(grids: list[Level], right: Tensor) -> Tensor:
     """One symmetric multigrid V-cycle from 0: a damped Jacobi step, the coarser grids' correction, a Jacobi step."""
     unknown, sums = grids[0]
     right = unknown * right
-    x = DAMPING * right / sums
+    x = (DAMPING * right).div_(sums)
     if len(grids) > 1:
         rest = right - applied(grids[0], x)
-        x = x + unknown * finer(cycle(grids[1:], coarser(rest)), rest)
-    return x + DAMPING * (right - applied(grids[0], x)) / sums
+        x.add_(unknown * finer(cycle(grids[1:], coarser(rest)), rest))
+    return x.add_((right - applied(grids[0], x)).mul_(DAMPING).div_(sums))
 
 
 def even(x: Tensor, value: float) -> Tensor:
@@ -114,7 +115,8 @@ def solution(grids: list[Level], right: Tensor) -> Tensor:
             return x
         ahead = applied(grids[0], direction)
         step = torch.where(unsolved, size / dot(direction, ahead), 0.0)
-        x, residual = x + step * direction, residual - step * ahead
+        x.add_(step * direction)
+        residual = residual - step * ahead
         z = cycle(grids, residual)
         now = dot(residual, z)
         direction = z + torch.where(unsolved, now / size, 0.0) * direction
