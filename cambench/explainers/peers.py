@@ -128,7 +128,8 @@ def captum(peer: Peer, classes: Tensor, *, made: str) -> Tensor:
     """An attribution of captum's, summed over channels or colours: raw and signed, at the grid of the layer or the image.
 
     `Saliency` with abs=False; `GuidedGradCam` has its ReLU, at the image's pixels; `IntegratedGradients` has captum's 50
-    points from zeros; `Occlusion` hides by zeros a window of an eighth of the image's sides, a sixteenth further each time.
+    points from zeros, one of all images at a time; `Occlusion` hides by zeros a window of an eighth of the image's sides, a
+    sixteenth further each time.
     classes (N,) of the images last seen -> (N,h,w). Raises: UsageError for a layer that is not (N,K,h,w).
     """
     if made in OF_LAYER and peer.layout.kind != "channels-first":
@@ -137,6 +138,7 @@ def captum(peer: Peer, classes: Tensor, *, made: str) -> Tensor:
     sides = [max(1, side // WINDOW) for side in peer.images.shape[2:]]
     windows = {"sliding_window_shapes": (3, *sides), "strides": (3, *(max(1, side // 2) for side in sides))}
     own: dict[str, dict[str, Any]] = {"Saliency": {"abs": False}, "Occlusion": windows}
+    own["IntegratedGradients"] = {"internal_batch_size": len(peer.images)}  # else all points at once, 50 graphs
     with peer.asked(made) as (network, images):
         attribution = method(network, peer.layer) if made in OF_LAYER else method(network)
         values: Tensor = attribution.attribute(images, target=classes, **own.get(made, {}))
