@@ -125,9 +125,12 @@ def read_json(path: Path) -> Any:
 
     Raises: CambenchError naming the file and what is wrong with it.
     """
+    return parsed(path.read_bytes(), path)
+
+
+def parsed(text: bytes, path: Path, mend: str = "the file was changed or truncated: delete it and run again.") -> Any:
+    """The JSON of a file. Raises: CambenchError naming the file where it is none, or nested beyond what Python reads."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise CambenchError(
-            f"{path}: expected JSON, got {e}; the file was changed or truncated: delete it and run again."
-        ) from e
+        return json.loads(text.decode("utf-8"))
+    except (RecursionError, ValueError) as e:
+        raise CambenchError(f"{path}: expected JSON, got {e}; {mend}") from e

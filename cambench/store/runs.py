@@ -128,10 +128,10 @@ class Run:
         Raises: CambenchError where a line is no JSON object.
         """
         path = self.path / "log.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
         try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
             return [in_percent(dict(json.loads(line))) for line in lines]
-        except (TypeError, ValueError) as e:
+        except (RecursionError, TypeError, ValueError) as e:
             raise CambenchError(f"{path}: expected one JSON object a line, got {e}; delete the last line.") from e
 
     def write_log(self, epochs: list[dict[str, Any]]) -> None:

@@ -39,6 +39,17 @@ def test_nan_is_not_written_as_a_number(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("text", [b"{", b"[" * 100_000, b"1" * 5000, b'"\xff"', b""], ids=lambda text: str(text[:4]))
+def test_what_is_no_json_is_one_line(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(text)
+    with pytest.raises(CambenchError, match=r"a\.json: expected JSON, got .*; the file was changed or truncated") as caught:
+        read_json(tmp_path / "a.json")
+    (tmp_path / "log.jsonl").write_bytes(b"{}\n[" + text)
+    with pytest.raises(CambenchError, match=r"log\.jsonl: expected one JSON object a line, got .*; delete the last line"):
+        Run(tmp_path).log()
+    assert "\n" not in str(caught.value)
+
+
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     kept = tmp_path / "kept.json"
     write_json(kept, {"finished": True})

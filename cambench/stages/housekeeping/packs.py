@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ import torch
 
 from cambench.stages.progress import say
 from cambench.store.checkpoints import cast, checkpoint_bytes, load_checkpoint
-from cambench.store.files import atomic_folder, atomic_path, json_text
+from cambench.store.files import atomic_folder, atomic_path, json_text, parsed
 from cambench.store.locks import only_writer
 from cambench.store.packs import RECORDS, ROUNDED, Manifest, read_pack, write_pack
 from cambench.store.records import rows_path
@@ -104,7 +103,8 @@ def unpack(folder: Path, results: Path) -> Run:
                 state = load_checkpoint(folder / name, contents[name])
                 contents[name] = checkpoint_bytes(cast(state, torch.bfloat16, torch.float32))
     path, mend = results / "runs" / manifest.run, "pack it with the version that trained it, and go on with that."
-    of_json(folder / "run.json", json.loads(contents["run.json"]), "a packed run", mend)
+    info = parsed(contents["run.json"], folder / "run.json", mend)
+    of_json(folder / "run.json", info, "a packed run", mend)
     with only_writer(path):
         if is_here(path, manifest, contents):
             say(f"{manifest.run}: is here already, after epoch {manifest.epoch} of {manifest.epochs}")
