@@ -30,6 +30,8 @@ TURNED = (5, 6, 7, 8)
 # Pillow warns of fewer pixels than `readers.LARGEST`.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 VOC_CLASSES = 20
+CLASSES = 2**15
+"""Those that the numbers of a label map tell apart."""
 DEEP = ("F", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -206,7 +208,7 @@ def load_regions(sample: Sample, kind: str) -> NDArray[np.int16]:
         width, height = image_size(sample.path)
         return load_instances(sample, (height, width))
     regions = SEGMENTATIONS[kind](segmentation(sample))
-    return np.where(regions, sample.label, -1).astype(np.int16) if regions.dtype == np.bool_ else regions.astype(np.int16)
+    return painted(regions, sample.label) if regions.dtype == np.bool_ else regions.astype(np.int16)
 
 
 def load_instances(sample: Sample, size: tuple[int, int]) -> NDArray[np.int16]:
@@ -219,7 +221,16 @@ def load_instances(sample: Sample, size: tuple[int, int]) -> NDArray[np.int16]:
     for path in (segmentation(sample), *sample.instances):
         shown |= nearest(above(0)(path), size)  # a grey value above 0.5 is one above 0
     ignored = np.zeros(size, dtype=np.bool_) if sample.ignore is None else nearest(above(0)(sample.ignore), size)
-    return np.where(shown, sample.label, np.where(ignored, IGNORED, -1)).astype(np.int16)
+    regions = painted(shown, sample.label)
+    regions[ignored & ~shown] = IGNORED
+    return regions
+
+
+def painted(shown: NDArray[np.bool_], label: int) -> NDArray[np.int16]:
+    """The label where it is shown, −1 elsewhere. Raises: DataError for a label that 16 bits do not hold."""
+    if label >= CLASSES:
+        raise DataError(f"class {label}: expected one below {CLASSES:,} where regions are looked at; name fewer classes.")
+    return np.where(shown, label, -1).astype(np.int16)
 
 
 def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

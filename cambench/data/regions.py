@@ -81,7 +81,7 @@ def regions_in_view(
         return moved
     label = dataset.samples[row].label
     reached = geometry.resample((regions == label).float()[:, None], window, size)[0, 0] > 0
-    return np.where(reached.numpy(), label, -1).astype(np.int16)
+    return decode.painted(reached.numpy(), label)
 
 
 def region_source(dataset: Dataset) -> str | None:
@@ -153,7 +153,7 @@ def tight_boxes(regions: NDArray[np.int16]) -> NDArray[np.int16]:
 
 def filled_boxes(dataset: Dataset, row: int, size: tuple[int, int]) -> NDArray[np.int16]:
     """The label wherever one of the image's boxes lies, −1 elsewhere: every pixel that a box touches."""
-    regions = np.full(size, -1, dtype=np.int16)
+    shown = np.zeros(size, dtype=np.bool_)
     for x0, y0, x1, y1 in boxes_in_view(dataset, row, View("full", min(size))):
-        regions[floor(y0) : ceil(y1), floor(x0) : ceil(x1)] = dataset.samples[row].label
-    return regions
+        shown[floor(y0) : ceil(y1), floor(x0) : ceil(x1)] = True
+    return decode.painted(shown, dataset.samples[row].label)

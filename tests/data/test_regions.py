@@ -14,6 +14,7 @@ from cambench.data.loader import train_batches
 from cambench.data.regions import (
     boxes_in_view,
     check_source,
+    load_regions,
     region_source,
     regions_in_view,
     size_of,
@@ -101,6 +102,18 @@ def test_regions_come_from_segmentations_boxes_or_a_folder(tmp_path: Path) -> No
     wide = regions_in_view(dataset, 0, View("resize", 20), "segmentation", dilated=True) == 0
     near = regions_in_view(dataset, 0, View("resize", 20), "segmentation") == 0
     assert (wide >= near).all() and wide.sum() > near.sum()
+
+
+@pytest.mark.parametrize("source", ["segmentation", "boxes"])
+def test_a_class_that_a_label_map_cannot_hold_is_refused(tmp_path: Path, source: str) -> None:
+    dataset = marked(tmp_path, "half-open")
+    for label in (2**15 - 1, 2**15):
+        one = replace(dataset, samples=(replace(dataset.samples[0], label=label),))
+        if label < 2**15:
+            assert load_regions(one, 0, source).max() == label
+            continue
+        with pytest.raises(DataError, match="class 32768: expected one below 32,768 where regions are looked at"):
+            load_regions(one, 0, source)
 
 
 def test_an_image_without_a_region_is_named(tmp_path: Path) -> None:
