@@ -12,7 +12,6 @@ that lie in no class folders (`folder_flat`).
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -173,16 +172,13 @@ def csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[Row]:
 
     Raises: DataError for a header without the required columns, a row of another length, or no rows at all.
     """
-    numbers = [i for i, _ in readers.lines(path)]
-    reader = csv.reader(text for _, text in readers.lines(path))
-    header = [name.strip().lower().lstrip("\ufeff") for name in next(reader, [])]
+    first, *rows = [*readers.csv_lines(path)] or [(1, [])]
+    header = [name.strip().lower().lstrip("\ufeff") for name in first[1]]
     missing = [name for name in required if name not in header]
-    below = len(numbers) - reader.line_num  # a header with an open quote goes on over the lines below it
-    if missing or below < 1:
-        got = f"{' '.join(', '.join(header).split()) or 'nothing'} and {below} rows"
+    if missing or not rows:
+        got = f"{readers.shortened(' '.join(', '.join(header).split())) or 'nothing'} and {len(rows)} rows"
         raise DataError(f"{path}:1: expected a header with {', '.join(required)} and rows below it, got {got}; mend it.")
-    for row in reader:
-        line = numbers[reader.line_num - 1]
+    for line, row in rows:
         if len(row) != len(header):
             raise readers.malformed(path, line, f"{len(header)} fields", ",".join(row))
         yield line, dict(zip(header, (cell.strip() for cell in row), strict=True))

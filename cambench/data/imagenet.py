@@ -8,7 +8,6 @@ Val is in the order of the file names in either layout, so that both give the sa
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Set
 from importlib.resources import files
 from pathlib import Path
@@ -182,8 +181,7 @@ def annotation_folder(root: Path) -> Path | None:
 def csv_objects(path: Path) -> dict[str, tuple[Size | None, Objects]]:
     """`ImageId,PredictionString` with repeated "wnid xmin ymin xmax ymax"; it states no sizes."""
     annotations: dict[str, tuple[Size | None, Objects]] = {}
-    numbered = list(readers.lines(path))
-    for (line, _), row in zip(numbered, csv.reader(text for _, text in numbered), strict=False):
+    for line, row in readers.csv_lines(path):
         if row == ["ImageId", "PredictionString"]:
             continue
         words = row[1].split() if len(row) == 2 else []

@@ -5,6 +5,7 @@ Whatever is missing or malformed is a DataError of one line: the file and line, 
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 from collections import Counter
@@ -82,6 +83,20 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 def entries(path: Path) -> list[str]:
     """The non-empty lines of a text file, without the blanks around them."""
     return [line.strip() for _, line in lines(path)]
+
+
+def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file with the numbers of their last lines, from 1.
+
+    Raises: DataError as `lines`, or where a field is longer than Python's reader takes, as after a quote left open.
+    """
+    numbered = list(lines(path))
+    reader = csv.reader(text for _, text in numbered)
+    try:
+        for row in reader:
+            yield numbered[reader.line_num - 1][0], row
+    except csv.Error as e:
+        raise broken(f"{path}:{numbered[max(reader.line_num, 1) - 1][0]}", "a line of CSV", e) from e
 
 
 def table(path: Path, columns: int, *, separator: str | None = None, rest: bool = False) -> Iterator[tuple[int, list[str]]]:

@@ -68,6 +68,7 @@ CARS, PETS, WSOL = "devkit/cars_train_annos.mat", "annotations/trainval.txt", "m
 VAL, IDS, VARIANTS = "val/val_annotations.txt", "image_class_labels.txt", "data/images_variant_trainval.txt"
 CONTINUOUS = "attributes/class_attribute_labels_continuous.txt"
 XML, CLASSES, BOXES = "annotation/ILSVRC2012_val_00000001.xml", "index,folder", "image,xmin,ymin,xmax,ymax"
+OPEN = f'{BOXES}\n"{"x" * 200_000}'.encode()
 FIRST = "images/001.Black_footed_Albatross/Black_footed_Albatross_0000_0.jpg"
 SETS: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "cub": ("cub", miniatures.cub, "CUB_200_2011"),
@@ -206,6 +207,7 @@ LAYOUTS: dict[str, tuple[str, Spoil, str]] = {
     "no index": ("mine", holds("classes.csv", cells("folder,name", "ant", "x")), "csv:1: expected a header with index"),
     "a class too few": ("mine", holds("classes.csv", cells(CLASSES, 0, "ant")), "folder that classes.csv has"),
     "a header of an open quote": ("mine", holds("classes.csv", b'index,"folder\n0,ant\n'), "csv:1: .* and rows below it"),
+    "a quote left open": ("mine", holds("boxes.csv", OPEN), "boxes.csv:2: expected a line of CSV, got field larger"),
     "a header alone": ("mine", holds("classes.csv", CLASSES.encode()), "classes.csv:1: .* and rows below it"),
     "a box of no image": ("mine", holds("boxes.csv", cells(BOXES, "x.png", 0, 0, 1, 1)), "boxes.csv:2: .* image"),
     "a box elsewhere": ("mine", holds("boxes.csv", cells(BOXES, "../x.png", 0, 0, 1, 1)), "boxes.csv:2: .* image"),
