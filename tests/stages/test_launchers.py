@@ -105,6 +105,8 @@ def test_a_job_takes_a_card_and_its_share_of_the_processors() -> None:
     nodes = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 64.0, "GPU": 8.0}, {"CPU": 4.0}, {"memory": 1.0}]
     assert resources(replace(PLACE, device="auto", workers=8), nodes) == {"num_gpus": 1, "num_cpus": 4}
     assert resources(replace(PLACE, device="cuda", workers=2), nodes) == {"num_gpus": 1, "num_cpus": 3}
+    few = [{"CPU": 2.0, "GPU": 4.0}]
+    assert resources(replace(PLACE, device="auto", workers=8), few) == {"num_gpus": 1, "num_cpus": 1}, "fewer than cards"
     assert resources(replace(PLACE, workers=8), nodes) == {"num_cpus": 4}
     assert resources(replace(PLACE, device="auto"), nodes[2:]) == {"num_cpus": 1}
     with pytest.raises(UsageError, match="expected a GPU in the ray cluster, got 2 nodes without"):

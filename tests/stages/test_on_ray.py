@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from cambench.data import reading
 from cambench.stages.reproducing import on_ray
+from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.reproducing.plan import Job, Network
 from cambench.stages.workplace import Place
 from cambench.store.jobs import folder, lock, read_state
@@ -57,6 +59,35 @@ def fake(**answers: Any) -> Any:
     )
 
 
+def test_a_task_is_given_what_comes_before_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First what it needs, then whose heatmaps it waits for; the results are kept where the command runs."""
+    begun: list[tuple[Any, dict[str, Any], tuple[Any, ...]]] = []
+
+    def remote(**options: Any) -> Any:
+        def of(function: Any) -> Any:
+            return SimpleNamespace(remote=lambda *given: begun.append((function, options, given)) or len(begun))
+
+        return of
+
+    ray = fake()
+    ray.remote, ray.get, ray.is_initialized = remote, lambda ref: None, lambda: True
+    ray.nodes = lambda: [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 1.0, "GPU": 8.0}}]
+    ray.get_runtime_context = lambda: SimpleNamespace(get_node_id=lambda: "here")
+    strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: (node, soft))
+    for name, module in (("ray", ray), ("ray.util", ray), ("ray.util.scheduling_strategies", strategies)):
+        monkeypatch.setitem(sys.modules, name, module)
+    asked = [Measurement(metric, "synthbirds", "test", "grad-cam", "logit") for metric in ("ch", "px-ap")]
+    work = [FIRST, *(Job(FIRST.network, measurement, (FIRST.key,)) for measurement in asked)]
+    assert on_ray.launch(ray, work, acted, replace(place, workers=8)) == {}
+    (keeper, *tasks) = begun
+    assert keeper[0] is on_ray.Keeper and keeper[1] == {"num_cpus": 0, "scheduling_strategy": ("here", False)}
+    assert [(given[0], given[4:]) for _, _, given in tasks] == [(work[0], (0,)), (work[1], (1, 2)), (work[2], (1, 2, 3))]
+    for function, options, given in tasks:
+        assert (function, options["max_retries"]) == (on_ray.serve, on_ray.RETRIES)
+        assert given[2].workers == options["num_cpus"] == 4
+    assert not lock(place.results, tasks[0][2][3][1]).exists(), "the session is over"
+
+
 def test_why_jobs_failed_and_what_needs_them(capfd: pytest.CaptureFixture[str]) -> None:
     refs = {FIRST.key: "a", SECOND.key: "b", THIRD.key: "c"}
     work = [FIRST, SECOND, THIRD]
@@ -84,7 +115,8 @@ def place(tmp_path: Path) -> Place:
 
 
 def acted(job: Job, place: Place) -> None:
-    """A job that says where it was done."""
+    """A job that says where it was done, and in which a split is read once."""
+    assert reading.DEPTH
     place.results.mkdir(exist_ok=True)
     (place.results / "runs" / "r").mkdir(parents=True)
     (place.results / "runs" / "r" / "where").write_text(str(place.results))
