@@ -73,7 +73,10 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
     words = " ".join(told.out.split())
     assert re.search(r"Not measured: ch on folder:mine: expected bounding boxes, found none", words), told.out
     assert "2 explainers, 3 metrics, 6 images" in words and "Friedman" not in words
-    refused = typed("rank", "folder", "--preset", "quick", "-e", "grad-cam", *roots(own))
+    refused = typed("rank", "folder", "--preset", "quick", "-e", "hires-cam", *roots(own))
+    assert refused.code == 2 and "rank: expected at least 2 explainers, got hires-cam; name another with -e." in refused.err
+    assert not list(own.results.rglob("*hires-cam*")), "before anything is measured"
+    refused = typed("rank", "folder", "-e", "grad-cam", *roots(own)[2:4])
     assert refused.code == 2 and "expected at least 2 explainers with one metric in common, got grad-cam" in refused.err
     few = typed("rank", "folder", "--preset", "quick", "-m", "top1", *roots(own))
     assert few.code == 2 and "expected a metric that ranks explainers image by image, got none. Left out: top1" in few.err

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cambench.recipes import rankings
 from cambench.recipes.rankings import RankingRecipe
+from cambench.report.ranking.blocks import EXPLAINERS
 from cambench.report.ranking.ranking import Ranking
 from cambench.stages.measuring import works
 from cambench.stages.measuring.works import Works
@@ -36,12 +37,15 @@ def measured(
 ) -> tuple[list[Record], list[str]]:
     """The records of what a preset measures, or of what is wanted in its place; the sentences on what cannot be measured.
 
-    Raises: UsageError where no metric can rank; CambenchError of the first measurement where none succeeds.
+    Raises: UsageError where no metric can rank, or a single explainer is asked for; CambenchError of the first measurement
+    where none succeeds.
     """
     metrics, left = rank.rankable(wanted.metrics or recipe.metrics)
     if not metrics:
         raise UsageError(f"rank: expected a metric that ranks explainers image by image, got none. {' '.join(left)}")
     jobs = works.jobs_of(metrics, wanted.explainers or recipe.explainers, wanted.targets or None, batch_size)
+    if len({(job.explainer, job.target) for job in jobs}) < EXPLAINERS:
+        raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
     refused: list[CambenchError] = []
     records = works.evaluate_all(work, jobs, place, refused)
     if not records:
