@@ -14,7 +14,7 @@ from cambench.models import timm_networks
 from cambench.models.backbones import BRINGING, PYTHON, TIMM, create, resolve
 from cambench.models.heads import find_head, head_classes, replace_head
 from cambench.models.surgery import operate
-from cambench.models.weights import Head, load_weights, read_weights, torchvision_file
+from cambench.models.weights import Head, classes_in, load_weights, read_weights, torchvision_file
 from cambench.vocabulary import UsageError
 
 
@@ -32,9 +32,9 @@ def build(
     """A network in float32 on the CPU, its random weights a function of `seed` alone; no global generator is moved.
 
     arch: a name of `arch_names()`, with or without `torchvision:`, `timm:NAME`, `python:pkg.mod:function` or `hf:PATH`.
-    `num_classes` None keeps the architecture's own number. weights: None (random), "pretrained" (those that torchvision, of
-    ImageNet V1, or timm has for it, loaded before the surgery) or a file
-    (loaded after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
+    `num_classes` None: as many as a file of weights has, else the architecture's own number. weights: None (random),
+    "pretrained" (those that torchvision, of ImageNet V1, or timm has for it, loaded before the surgery) or a file (loaded
+    after it, or before it where it holds what the surgery takes away). head: a head of another number of classes
     gives way to a new one ("replace") or is an error ("keep"); "fresh" takes none from the file. The own head of a network
     that brings its weights (`python:`, `hf:`) always gives way to one for `num_classes`. anew: random weights in place of
     those that it brings.
@@ -47,6 +47,8 @@ def build(
         if weights == "pretrained":
             return pretrained(arch, num_classes, surgery, download, head)
         network = fitted(arch, num_classes, seed)
+        if weights is not None and num_classes is None and (num_classes := classes_in(Path(weights), network)) is not None:
+            network = fitted(arch, num_classes, seed)
         if anew:
             draw_anew(network, arch, seed)
         whole, classifier = network.state_dict(), f"{find_head(network)}."

@@ -73,6 +73,14 @@ def shown(names: Iterable[str]) -> str:
     return ", ".join(listed[:SHOWN]) + more
 
 
+def classes_in(path: Path, network: nn.Module) -> int | None:
+    """How many classes a file's head has, where the network's has another number; else None. Raises: as `read_weights`."""
+    key, own = f"{find_head(network)}.weight", network.state_dict()
+    held = classifier(known_spellings(read_weights(path, own)), path).get(key)
+    recounted = held is not None and key in own and held.shape[1:] == own[key].shape[1:] and len(held) != len(own[key])
+    return len(held) if held is not None and recounted else None
+
+
 def load_weights(network: nn.Module, path: Path, *, arch: str, head: Head = "keep") -> None:
     """Load a file into the network, in place; every weight must be there with its shape.
 

@@ -81,6 +81,18 @@ def test_a_prefix_that_is_the_networks_own_stays(tmp_path: Path) -> None:
         assert bool((own["model"]["backbone"].weight == 7).all()), prefix
 
 
+@pytest.mark.parametrize("arch", ["resnet8", "squeezenet1_0"])
+def test_without_a_number_of_classes_the_files_counts(tmp_path: Path, arch: str) -> None:
+    state = build(arch, 7, seed=9).state_dict()
+    path = saved(tmp_path / "w.pt", {"state_dict": {f"module.{key}": tensor for key, tensor in state.items()}})
+    model = build(arch, weights=path).state_dict()
+    assert all(torch.equal(model[key], tensor) for key, tensor in state.items())
+    with pytest.raises(UsageError, match="class count"):
+        build(arch, 8, weights=path)
+    with pytest.raises(UsageError, match="do not fit resnet20"):
+        build("resnet20", weights=path)
+
+
 @pytest.mark.parametrize("projection", ["fc.", "fc.0."])
 def test_moco_gives_its_query_encoder_and_a_new_head(
     tmp_path: Path, state: dict[str, Tensor], caplog: pytest.LogCaptureFixture, projection: str
