@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from cambench.data import wordnet
 from cambench.data.class_sets import ALL, one_set
+from cambench.lookup import canonical
 from cambench.vocabulary import Dataset, Sample, UsageError, listed
 
+CLASSES = "classes.csv"
 BY_CLASS = ("classes", "sbd")
 """Kinds of segmentation whose files hold numbers of classes: they fit only the data set's own order."""
 
@@ -75,11 +78,61 @@ def matched(dataset: Dataset, names: Sequence[str], run: str, *, some: bool = Fa
     )
 
 
-def wrong_count(dataset: Dataset, outputs: int, network: str) -> UsageError:
-    """The error for a given network, whose classes have no names, with another number of outputs than there are classes."""
-    path, count = dataset.root / "classes.csv", len(dataset.classes)
+def named_as(dataset: Dataset, names: Sequence[str], *, some: bool = False) -> Dataset:
+    """The split as a given network numbers its classes, whose outputs have names, where each class is called as one of them.
+
+    The classes keep their own names (`spellings`). some: also where only some are known. Else the split is as it was.
+    """
+    outputs = spellings(names)
+    known = {outputs[spelled(name)]: name for name in dataset.classes if spelled(name) in outputs}
+    if not known or (len(known) < len(dataset.classes) and not some):
+        return dataset
+    others = (name if outputs.get(spelled(name)) == k else f"{name} {k}" for k, name in enumerate(names))
+    return in_order_of(dataset, [known.get(k, other) for k, other in enumerate(others)])
+
+
+def in_own_order(dataset: Dataset) -> bool:
+    """Whether nothing says which class is which output of a network: a folder whose classes are sorted by name."""
+    return dataset.kind == "folder" and not (dataset.root / CLASSES).exists()
+
+
+def spelled(name: str) -> str:
+    """A name without what tells folders from sentences: `Great_white shark` is `great-white-shark`."""
+    return canonical(name).replace(" ", "-")
+
+
+def spellings(names: Sequence[str]) -> Mapping[str, int]:
+    """What means one output of a network alone -> its place: its name, else one of the synonyms between the name's commas.
+
+    The 1,000 of ImageNet, which begin with the tench, have WordNet's ids as well.
+    """
+    wholes = [(spelled(name), k) for k, name in enumerate(names)]
+    parts = [(spelled(part), k) for k, name in enumerate(names) for part in name.split(",")]
+    imagenet = len(names) == len(wordnet.classes()) and ("tench", 0) in parts
+    ids = zip(wordnet.classes(), range(len(names)), strict=True) if imagenet else ()
+    return {**dict(alone([*parts, *ids])), **dict(alone(wholes))}
+
+
+def alone(spellings: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Those that mean one output and no other."""
+    places: dict[str, set[int]] = {}
+    for spelling, k in spellings:
+        places.setdefault(spelling, set()).add(k)
+    return ((spelling, min(where)) for spelling, where in places.items() if len(where) == 1)
+
+
+def wrong_count(dataset: Dataset, outputs: int, network: str, names: Sequence[str] = ()) -> UsageError:
+    """The error for a given network with another number of outputs than there are classes.
+
+    names: of its outputs, where they are known.
+    """
+    path, count = dataset.root / CLASSES, len(dataset.classes)
+    known = spellings(names)
+    unknown = [name for name in dataset.classes if spelled(name) not in known]
     mend = "choose the data set that it was trained on, or another network"
-    if dataset.kind == "folder" and outputs > count:
+    if len(unknown) < count:
+        mend = f"none of its outputs is called {listed(unknown)}: --map-classes takes the other {count - len(unknown)}"
+    elif dataset.kind == "folder" and outputs > count:
         if path.exists():
             header = path.read_text(encoding="utf-8-sig").splitlines()[0].split(",")
             unused = {"index": str(outputs - 1), "name": f"class {outputs - 1}"}

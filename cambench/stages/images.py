@@ -8,15 +8,16 @@ import torch
 
 from cambench import data
 from cambench.data import episodes
-from cambench.data.by_name import in_order_of, matched, wrong_count
+from cambench.data.by_name import CLASSES, in_own_order, matched, named_as, wrong_count
 from cambench.data.class_sets import with_file
 from cambench.data.views import View
-from cambench.models.backbones import HF, class_names
+from cambench.models.backbones import class_names
 from cambench.pixels import RAW, normalisation_of
 from cambench.stages import workplace
 from cambench.stages.network import Loaded
+from cambench.stages.progress import say
 from cambench.store.runs import Run
-from cambench.vocabulary import Dataset, UsageError
+from cambench.vocabulary import Dataset, UsageError, listed
 
 
 def open_data(
@@ -32,13 +33,19 @@ def open_data(
 ) -> Dataset:
     """The split on which a run is explained or evaluated (`open_split`), its classes those of the network's outputs.
 
+    Those of a given network whose library knows what its outputs are called go by name, where every class is so called.
     sets: a file of class sets, one family more.
     Raises: as `open_split`; UsageError where the network has another number of outputs.
     """
     images = open_split(loaded.run, place.data, dataset, split, limit, map_classes=map_classes, evenly=evenly)
-    outputs = count_outputs(loaded)
+    outputs, info = count_outputs(loaded), loaded.run.info
+    names = () if info.class_names else class_names(info.arch)
+    names = names if len(names) == outputs else ()
+    images = named_as(images, names, some=map_classes)
     if outputs != len(images.classes):
-        raise wrong_count(images, outputs, loaded.run.name)
+        raise wrong_count(images, outputs, loaded.run.name, names)
+    if not (info.class_names or names) and in_own_order(images):
+        say(f"{loaded.run.name}: its outputs are taken to be {listed(images.classes)}; where they are not, write {CLASSES}")
     return images if sets is None else with_file(images, sets)
 
 
@@ -55,7 +62,7 @@ def open_split(
     """A split as a run numbers its classes: of the run's own data set unless another is named.
 
     Its classes are matched by name with those that the run was trained on. map_classes: whether some common classes are
-    enough. An `hf:` network that knows just these classes has them in its own order.
+    enough.
     Raises: DataError for what is not there; UsageError if no data is known or its classes have other names.
     """
     own = run.info.data
@@ -67,8 +74,6 @@ def open_split(
     draw = episodes.from_dict(mine.get("draw"))
     images = data.load(spec, split, root, classes=mine.get("classes"), limit=limit, evenly=evenly, draw=draw)
     names = run.info.class_names
-    if not names and run.info.arch.startswith(HF) and set(own_names := class_names(run.info.arch)) == set(images.classes):
-        return in_order_of(images, own_names)
     return matched(images, names, run.name, some=map_classes) if names else images
 
 

@@ -9,7 +9,7 @@ import pytest
 from data.miniatures import own_folder, write_csv
 
 from cambench.data import load, reload
-from cambench.data.by_name import in_order_of, matched, wrong_count
+from cambench.data.by_name import in_order_of, matched, named_as, spellings, wrong_count
 from cambench.vocabulary import Dataset, UsageError
 
 
@@ -90,3 +90,27 @@ def test_the_networks_count_wins_and_the_error_gives_the_row(own: Dataset, tmp_p
         f.write("class 999,999,unused\n")
     assert len(load(f"folder:{own.root}", "eval", tmp_path).classes) == 1000, "the very row does it"
     assert "classes.csv" not in str(wrong_count(own, 2, "net"))
+
+
+def test_the_outputs_of_a_given_network_go_by_name_however_it_is_spelled(own: Dataset, tmp_path: Path) -> None:
+    """Of the folders ant, bee, cat: a name, a synonym, and another case; two outputs of one name mean none."""
+    network = ["dog", "Cat", "honey bee, bee", "ANT", "dog"]
+    found = named_as(own, network)
+    assert found.classes == ("dog 0", "cat", "bee", "ant", "dog 4") and {s.label for s in found.samples} == {1, 2, 3}
+    assert all(found.classes[s.label] == s.path.parent.name for s in found.samples)
+    assert reload(found.origin, tmp_path).fingerprint == found.fingerprint
+    assert named_as(own, own.classes) is own and named_as(own, ()) is own and named_as(own, ["dog", "eel"]) is own
+    assert named_as(own, network[:2]) is own, "not all are known"
+    part = named_as(own, network[:2], some=True)
+    assert part.classes == ("dog", "cat") and {s.label for s in part.samples} == {1}
+    unknown = str(wrong_count(own, 2, "net", network[:2]))
+    assert "none of its outputs is called ant, bee: --map-classes takes the other 1" in unknown
+
+
+def test_spellings_mean_one_output_alone() -> None:
+    known = spellings(["missile", "projectile, missile", "crane", "crane", "Great white shark, white shark"])
+    assert known == {"missile": 0, "projectile,-missile": 1, "projectile": 1, "great-white-shark": 4, "white-shark": 4,
+                     "great-white-shark,-white-shark": 4}  # fmt: skip
+    imagenet = spellings(["tench", *(f"class {k}" for k in range(1, 1000))])
+    assert (imagenet["n01440764"], imagenet["n15075141"], imagenet["tench"]) == (0, 999, 0)
+    assert "n01440764" not in spellings([f"class {k}" for k in range(1000)])

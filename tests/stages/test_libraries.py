@@ -77,8 +77,10 @@ def test_timm_given_with_a_file_of_weights(own: Place, tmp_path: Path) -> None:
     view, twin = make_view("resize-center-crop", loaded), timm.get_pretrained_cfg("test_convnext")
     assert (view.size, view.interpolation, view.mean) == (twin.input_size[1], "bicubic", twin.mean)
     assert view.shorter == int(view.size / twin.crop_pct) and loaded.layer == "stages"
-    with pytest.raises(UsageError, match=r"1000 classes, one an output of the network, got 3"):
+    with pytest.raises(UsageError, match="1000 classes, .* got 3; none of its outputs is called cat: --map-classes"):
         first(loaded, own)
+    some = open_data(loaded, own, f"folder:{own.data / 'mine'}", "eval", None, map_classes=True)
+    assert {(some.classes[s.label], s.label) for s in some.samples} == {("bee", 309), ("ant", 310)}, "of ImageNet"
 
 
 @pytest.mark.parametrize("init", ["scratch", "imagenet"])
