@@ -42,10 +42,11 @@ def default_layer(model: nn.Module, image: Tensor) -> str:
 def maps(model: nn.Module, image: Tensor) -> dict[str, Layout]:
     """The modules with a map of more than one cell, in the order in which they ended last. image (1,3,H,W)."""
     ended: dict[str, Layout] = {}
+    tall: dict[nn.Module, torch.Size] = {}
 
     def watch(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-            layout = recognise(output, module, model, image)
+            layout = recognise(output, module, model, image, tall)
             if layout is not None and layout.grid[0] * layout.grid[1] > 1:
                 ended.pop(name, None)
                 ended[name] = layout

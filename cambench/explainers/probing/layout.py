@@ -46,13 +46,16 @@ class Layout:
         return values
 
 
-def recognise(output: Any, module: nn.Module, model: nn.Module, images: Tensor | None) -> Layout | None:
+def recognise(
+    output: Any, module: nn.Module, model: nn.Module, images: Tensor | None, tall: dict[nn.Module, torch.Size] | None = None
+) -> Layout | None:
     """How the output of a module lies over the images that the model was given; None where it is no map.
 
     Of (N,a,b,c) the two axes that have the image's proportions are space: for square images the equal ones. Where both
     (a,b) and (b,c) have them, and the network norms its last axis somewhere, an image twice as high decides: the axis that
     grows is the height. (N,T,K) are tokens where K is a width that the network norms or a linear layer gives, and T the
-    number of patches (of fewer after merging), with up to 8 tokens of no place before them.
+    number of patches (of fewer after merging), with up to 8 tokens of no place before them. tall: what is known already of
+    that image, by whoever asks about many modules (`grown`).
     """
     if ASKED.get() or not isinstance(output, Tensor) or (images is not None and len(output) != len(images)):
         return None
@@ -62,11 +65,11 @@ def recognise(output: Any, module: nn.Module, model: nn.Module, images: Tensor |
     if output.ndim != 4:
         return None
     _, a, b, c = output.shape
-    first, last, norms = alike((b, c), size), alike((a, b), size), bool(widths(model))
-    if first and last and norms and images is not None:
-        last = grown(module, model, images) == 1
+    first, last = alike((b, c), size), alike((a, b), size)
+    if first and last and images is not None and widths(model):
+        last = grown(output.shape, module, model, images, {} if tall is None else tall) == 1
         first = not last
-    if last and not first and (norms or size[0] == size[1]):
+    if last and not first and (size[0] == size[1] or widths(model)):
         return Layout("channels-last", (a, b))
     return Layout("channels-first", (b, c))
 
@@ -116,22 +119,35 @@ def alike(grid: Size, size: Size) -> bool:
     return abs(grid[0] * size[1] / size[0] - grid[1]) < (1 if size[0] == size[1] else 1.01)
 
 
-def grown(module: nn.Module, model: nn.Module, images: Tensor) -> int | None:
-    """The axis of a module's output that doubles with the image's height; None where the network takes no such image."""
-    shapes: list[torch.Size] = []
+def grown(
+    shape: torch.Size, module: nn.Module, model: nn.Module, images: Tensor, tall: dict[nn.Module, torch.Size]
+) -> int | None:
+    """The axis of a module's output of a shape that doubles with the image's height; None where the network takes no such.
 
-    def watch(watched: nn.Module, arguments: Any, output: Any) -> None:
-        shapes.append(first_of(output).shape)
+    tall: the shapes for an image twice as high, of all modules, which one pass fills in when the first is asked about.
+    """
+    if model not in tall:
+        tall.update(shapes_for(model, torch.cat([images[:1].detach()] * 2, 2)))
+    high = tall.get(module, torch.Size())
+    axes = [axis for axis in range(1, len(shape)) if len(high) == len(shape) and high[axis] != shape[axis]]
+    return axes[0] if len(axes) == 1 else None
+
+
+def shapes_for(model: nn.Module, image: Tensor) -> dict[nn.Module, torch.Size]:
+    """The shape of what each module gives last; nothing but the model where it does not take the image (1,3,H,W)."""
+    shapes: dict[nn.Module, torch.Size] = {}
+
+    def watch(module: nn.Module, arguments: Any, output: Any) -> None:
+        first = first_of(output)
+        if isinstance(first, Tensor):
+            shapes[module] = first.shape
 
     asked = ASKED.set(True)
     try:
-        with torch.no_grad(), evaluating(model), hooked({module: watch}):
-            model(torch.cat([images[:1].detach()] * 2, 2))  # first, since a network of one size alone ends here soon
-            tall = shapes[-1]
-            model(images[:1].detach())
+        with torch.no_grad(), evaluating(model), hooked(dict.fromkeys(model.modules(), watch)):
+            model(image)
     except (RuntimeError, AssertionError, ValueError):  # a network of one size alone
-        return None
+        shapes.clear()
     finally:
         ASKED.reset(asked)
-    axes = [axis for axis, (low, high) in enumerate(zip(shapes[-1], tall, strict=True)) if low != high]
-    return axes[0] if len(axes) == 1 else None
+    return {model: torch.Size(), **shapes}
