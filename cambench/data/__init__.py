@@ -43,7 +43,12 @@ def resolve(name: str) -> tuple[DatasetEntry, Path | None]:
     Raises: UsageError for an unknown name, or `folder` without a path.
     """
     key, colon, path = name.partition(":")
-    entry = INDEX.find(key)
+    try:
+        entry = INDEX.find(key)
+    except UsageError as e:
+        if colon or not Path(name).is_dir():
+            raise
+        raise UsageError(f"{e} For one's own images in the folder {name} write folder:{name}.") from e
     if (colon or not entry.folders) and not path:
         raise UsageError(f"data set {name!r}: expected {entry.name}:PATH, got no path.")
     return entry, Path(path).expanduser() if path else None

@@ -124,7 +124,8 @@ def import_module(name: str, spec: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as e:
         if e.name is not None and (name == e.name or name.startswith(f"{e.name}.")):
-            raise UsageError(f"python:{spec}: no module {e.name!r} in {here} or among what is installed.") from e
+            mend = "; leave out .py" if name.endswith(".py") else ""
+            raise UsageError(f"python:{spec}: no module {e.name!r} in {here} or among what is installed{mend}.") from e
         raise UsageError(f"python:{spec}: {name} needs {e.name!r}, which is not installed.") from e
     except (ImportError, SyntaxError) as e:
         raise UsageError(f"python:{spec}: importing {name} failed: {e}.") from e

@@ -29,7 +29,7 @@ from cambench.stages.progress import say
 from cambench.store.checkpoints import load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
-from cambench.store.runs import Run, RunInfo, find_run, read_run
+from cambench.store.runs import Run, RunInfo, read_run
 from cambench.vocabulary import CambenchError, Dataset, UsageError
 
 LAST, BEST = identity.LAST, "best"
@@ -154,11 +154,12 @@ def open_run(spec: str, place: workplace.Place, weights: Path | None = None, inp
     """
     if spec.startswith(workplace.GIVEN):
         return given_run(spec, place, weights, input)
+    run = workplace.known_run(spec, place.results)
     if weights is not None:
         raise UsageError(f"--weights {weights}: expected a given network, got the run {spec}, which has weights of its own.")
     if input:
         raise UsageError(f"--{INPUT[min(input)]}: expected a given network, got the run {spec}, whose recipe says it.")
-    return find_run(spec, place.results)
+    return run
 
 
 def given_run(spec: str, place: workplace.Place, weights: Path | None, input: Mapping[str, Any] | None = None) -> Run:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cambench import processes
-from cambench.models.backbones import called
+from cambench.lookup import canonical
+from cambench.models.backbones import called, torchvision_names
 from cambench.store.locks import only_writer
 from cambench.store.runs import Run, find_run
 from cambench.vocabulary import CambenchError, UsageError
@@ -131,4 +132,24 @@ def run_of(spec: str, results: Path) -> Run:
 
     Raises: UsageError as `find_run`.
     """
-    return find_run(slug(called(spec)) if spec.startswith(GIVEN) else spec, results)
+    return known_run(slug(called(spec)) if spec.startswith(GIVEN) else spec, results)
+
+
+def known_run(name: str, results: Path) -> Run:
+    """`find_run`, whose error says how a given network is written, where one may be meant."""
+    try:
+        return find_run(name, results)
+    except UsageError as e:
+        if not (network := likely(name)):
+            raise
+        raise UsageError(f"{e} If it is a network, write {network}.") from e
+
+
+def likely(name: str) -> str:
+    """The given network that a person may mean by `mine:build`, `mine.py` or `resnet50`; "" where it looks like none."""
+    if ":" in name:
+        return f"python:{name}"
+    if name.endswith(".py"):
+        return f"python:{Path(name).stem}:FUNCTION"
+    arch = canonical(name).replace("-", "_")
+    return f"torchvision:{arch}" if arch in torchvision_names() else ""

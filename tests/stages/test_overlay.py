@@ -112,7 +112,6 @@ def test_a_given_networks_input_is_said_and_belongs_to_its_identity(
     assert again["job"] == record["job"], "the run remembers its input"
     declares = typed("eval", "python:plainnets:sized", *given, *rest)
     assert declares.code == 2 and "expected a network that declares nothing for --input-size" in declares.err
-    assert typed("eval", RUN, "--std", "1", "1", "1", *rest).err.startswith(
-        "error: --std: expected a given network, got the run"
-    )
+    trained = typed("eval", RUN, "--std", "1", "1", "1", "-m", "top1", "--results", place.results)
+    assert trained.err.startswith("error: --std: expected a given network, got the run")
     assert typed("eval", "--input-size", "32", *rest).err.startswith("error: --input-size: expected a given network as RUN")
