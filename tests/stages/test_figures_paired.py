@@ -70,6 +70,13 @@ def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_pat
         qualitative.pick("qualitative", [], None, alone.results)
     (one,) = qualitative.pick("qualitative", [NAMES[0]], None, alone.results)
     assert one.label == "cgc resnet8 grad-cam"
+    explain_all(Works([NAMES[0]]), [ExplainJob("center", view=kind), ExplainJob("random", view=kind)], alone)
+    for order in (["random", "grad-cam", "center"], ["center", "random"]):
+        chosen = qualitative.pick("qualitative", [NAMES[0]], None, alone.results, order)
+        assert [s.maps.job["explainer"] for s in chosen] == order
+    explain_all(Works([NAMES[0]]), [ExplainJob(e, view=kind, classes="prediction") for e in ("center", "cam")], alone)
+    with pytest.raises(UsageError, match=r"of the predicted class \(cgc resnet8 cam\)"):
+        qualitative.pick("qualitative", [NAMES[0]], None, alone.results)
     (page,) = gallery(read_runs(alone.results), alone.results, alone.data)
     assert any("another view was explained" in note for note in page.notes), "the page shows the others, and says so"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 
 from cambench.data import augment
 from cambench.data.views import KINDS, RANDOM
-from cambench.stages.reporting.gallery import VIEWS, Shown, common, labelled_runs, of_classes
+from cambench.stages.reporting.gallery import (
+    VIEWS,
+    Shown,
+    by_layer,
+    common,
+    heading,
+    labelled_runs,
+    of_classes,
+    side_by_side,
+)
 from cambench.store.heatmaps import Heatmaps
 from cambench.store.runs import Run, RunInfo
 from cambench.vocabulary import Dataset, Sample
@@ -57,3 +67,31 @@ def test_settings_of_one_method_are_told_apart_and_one_setting_is_not() -> None:
 
 def test_every_view_in_which_maps_are_made_has_a_rank() -> None:
     assert set(VIEWS) == {kind for kind in KINDS if kind not in RANDOM and kind not in augment.INDEX}
+
+
+def of(explainer: str, layer: str = "l4", classes: str = "label") -> Shown:
+    """A file of maps, as far as its job says."""
+    job = {"explainer": explainer, "layer": layer, "classes": classes, "data": "d", "view": {"kind": "resize"}}
+    one = shown([[1.0]])
+    return replace(one, maps=replace(one.maps, job=job), label=f"net {explainer}")
+
+
+def test_maps_of_several_layers_are_named_by_them_and_those_of_pixels_are_not() -> None:
+    every = [of("cam"), of("cam", "l3"), of("grad-cam"), of("gradient"), of("gradient", "l3")]
+    assert [one.label for one in by_layer(every)] == [
+        "net cam at l4", "net cam at l3", "net grad-cam", "net gradient", "net gradient"
+    ]  # fmt: skip
+
+
+def test_maps_of_labels_stand_before_as_many_of_predictions() -> None:
+    labels, predictions = [of("cam")], [of("cam", classes="prediction")]
+    assert side_by_side([predictions, labels]) == [labels] == side_by_side([labels, predictions])
+    more = [*predictions, of("gradient", classes="prediction")]
+    assert side_by_side([labels, more]) == [more]
+
+
+def test_what_a_network_says_wrongly_is_no_heading() -> None:
+    images = dataset([2, 0, 1])
+    assert [heading(2, images, row) for row in range(3)] == ["2", "0", "1"] and heading(0, images, 0) == "2"
+    several = replace(images, samples=(replace(images.samples[0], labels=(0, 2)),))
+    assert heading(0, several, 0) == "0", "one of those that are right"

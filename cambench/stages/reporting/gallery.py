@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from cambench import maps
 from cambench.data.regions import boxes_in_view
 from cambench.data.views import in_words
+from cambench.explainers import known_explainer
 from cambench.lookup import network_name
 from cambench.pixels import Normalisation
 from cambench.report.formats.html import Gallery, GalleryRow, Prediction
@@ -28,6 +29,7 @@ IMAGES = "{} images, chosen by their place in the list alone: the first of each 
 ENDS = "The last two were chosen for their heatmaps: where these differ most, and where they agree most."
 DIFFER = "Here the heatmaps differ most: {:.0f} % of the heat is common to all, the least of {}"
 AGREE = "Here the heatmaps agree most: {:.0f} % of the heat is common to all, the most of {}"
+PREDICTED = "prediction"
 VIEWS = ("resize-center-crop", "squash-center-crop", "full", "resize")  # which view's maps to show, best first
 
 
@@ -62,10 +64,16 @@ def of_set(shown: Sequence[Shown], data_root: Path, notes: Sequence[str]) -> Gal
             why = words.format(100 * shares[row], number_of(len(shares), "image"))
             made += rows(shown, data_root, chosen=[row], why=why)
         sentences.append(ENDS)
+    sentences += explained(job)
     seeds = sorted({s.run.info.seed for s in shown})
     seen = f"Shown is {in_words(view_of(shown[0].maps))}; networks of seed {', '.join(map(str, seeds))}."
     wrong = [f"{s.run.name}: {sentence}." for s in shown for sentence in s.run.info.warnings]
     return Gallery(f"{job['dataset']}, {job['split']} images", made, [*sentences, seen, *notes, *dict.fromkeys(wrong)])
+
+
+def explained(job: Mapping[str, Any]) -> list[str]:
+    """The sentence that maps need which are not of the labelled class."""
+    return ["Explained is the class that the network predicts."] if job["classes"] == PREDICTED else []
 
 
 def common(shown: Sequence[Shown]) -> list[float]:
@@ -105,19 +113,31 @@ def side_by_side(groups: Sequence[list[Shown]]) -> list[list[Shown]]:
 
 
 def by_view(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
-    """The heatmaps of the runs, those of the same images seen alike together."""
-    groups: dict[tuple[str, str], list[Shown]] = {}
+    """The heatmaps of the runs, those of the same images seen alike and of the same choice of classes together."""
+    groups: dict[tuple[str, str, str], list[Shown]] = {}
     for run, network in labelled_runs(runs):
         for path in sorted((results / "heatmaps" / run.name).glob("*.h5")):
             shown = read_heatmaps(path)
-            key = (shown.job["data"], str({k: v for k, v in shown.job["view"].items() if k not in Normalisation._fields}))
+            seen = str({k: v for k, v in shown.job["view"].items() if k not in Normalisation._fields})
+            key = (shown.job["data"], seen, shown.job["classes"])
             groups.setdefault(key, []).append(Shown(run, shown, label(network, shown.job)))
-    return list(groups.values())
+    return [by_layer(group) for group in groups.values()]
 
 
-def rank(group: Sequence[Shown]) -> tuple[int, int]:
-    """Sort key: the most maps side by side, then the preferred view."""
-    return -len({s.label for s in group}), VIEWS.index(group[0].maps.job["view"]["kind"])
+def by_layer(group: Sequence[Shown]) -> list[Shown]:
+    """The same, those of one label that explain several layers named by their layer as well."""
+    layers: dict[str, set[str]] = {}
+    for shown in group:
+        layers.setdefault(shown.label, set()).add(shown.maps.job["layer"])
+    looks = {s.label: (entry := known_explainer(s.maps.job["explainer"])) is None or entry.at_layer for s in group}
+    several = {label for label, own in layers.items() if len(own) > 1 and looks[label]}
+    return [replace(s, label=f"{s.label} at {s.maps.job['layer']}") if s.label in several else s for s in group]
+
+
+def rank(group: Sequence[Shown]) -> tuple[int, bool, int]:
+    """Sort key: the most maps side by side, then those of the labels before those of the predictions, the preferred view."""
+    job = group[0].maps.job
+    return -len({s.label for s in group}), job["classes"] == PREDICTED, VIEWS.index(job["view"]["kind"])
 
 
 def label(network: str, job: dict[str, Any]) -> str:
@@ -174,8 +194,14 @@ def rows(
         boxes = [
             (factor * x0, factor * y0, factor * x1, factor * y1) for x0, y0, x1, y1 in boxes_in_view(dataset, row, view)
         ]
-        made.append(GalleryRow(seen, plain(dataset.classes[int(first.target[row])]), boxes, drawn, predictions, why))
+        made.append(GalleryRow(seen, heading(int(first.target[row]), dataset, row), boxes, drawn, predictions, why))
     return made
+
+
+def heading(explained: int, dataset: Dataset, row: int) -> str:
+    """The explained class where it is a right one, else the image's own: what a network says wrongly is no heading."""
+    sample = dataset.samples[row]
+    return plain(dataset.classes[explained if explained in sample.right else sample.label])
 
 
 def prediction_of(shown: Shown, row: int, dataset: Dataset) -> Prediction:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cambench.data.views import in_words
 from cambench.explainers import find_explainer
@@ -12,7 +13,16 @@ from cambench.report.figures import grid
 from cambench.report.figures.plots import sentences
 from cambench.report.formats.html import GalleryRow
 from cambench.stages.reporting.figures.scene import Drawn, view_of
-from cambench.stages.reporting.gallery import Shown, by_view, first_seeds, of_other_views, rows, side_by_side
+from cambench.stages.reporting.gallery import (
+    PREDICTED,
+    Shown,
+    by_view,
+    explained,
+    first_seeds,
+    of_other_views,
+    rows,
+    side_by_side,
+)
 from cambench.stages.workplace import Place, run_of
 from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError
@@ -25,12 +35,13 @@ def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, image
 
 
 def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path, explainers: Sequence[str] = ()) -> list[Shown]:
-    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target; explainers: none are all.
+    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target.
 
+    explainers: none are all; those that are named stand in the order of their names.
     Raises: UsageError where none lie side by side, or where they are of several data sets and none is named.
     """
     runs = [run_of(name, results) for name in names] or sorted(read_runs(results), key=lambda run: run.info.method)
-    wanted = {find_explainer(name).name for name in explainers}
+    wanted = list(dict.fromkeys(find_explainer(name).name for name in explainers))
     groups = [[s for s in own if s.maps.job["explainer"] in wanted or not wanted] for own in by_view(runs, results)]
     groups = [own for own in groups if own]
     sets = side_by_side(groups)
@@ -42,7 +53,7 @@ def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path, ex
     if len({group[0].maps.job["dataset"] for group in chosen}) > 1:
         raise UsageError(f"figure {kind}: heatmaps of {', '.join(known)}; choose with --dataset.")
     check_views(kind, chosen[0], groups)
-    return first_seeds(chosen[0])
+    return sorted(first_seeds(chosen[0]), key=lambda s: wanted.index(s.maps.job["explainer"]) if wanted else 0)
 
 
 def check_views(kind: str, chosen: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> None:
@@ -55,13 +66,19 @@ def check_views(kind: str, chosen: Sequence[Shown], groups: Sequence[Sequence[Sh
     if others:
         other = next(iter(others.values()))
         ours, theirs = (
-            f"{view['kind']} {view['size']} ({', '.join(sorted(names))})"
-            for view, names in ((job["view"], labels), (other.maps.job["view"], others))
+            f"{seen['view']['kind']} {seen['view']['size']}{predicted(seen)} ({', '.join(sorted(names))})"
+            for seen, names in ((job, labels), (other.maps.job, others))
         )
         raise UsageError(
             f"figure {kind}: expected maps of one view, got {ours} and {theirs}; name the RUNs to show, or make what is "
             f"missing: cambench explain {other.run.name} -e {other.maps.job['explainer']} --view {job['view']['kind']}"
+            + (f" --classes {PREDICTED}" if job["classes"] == PREDICTED else "")
         )
+
+
+def predicted(job: Mapping[str, Any]) -> str:
+    """Of which classes maps are, where they are not of the labels."""
+    return " of the predicted class" if job["classes"] == PREDICTED else ""
 
 
 def gridded(kind: str, shown: Sequence[Shown], made: Sequence[GalleryRow]) -> Drawn:
@@ -70,7 +87,7 @@ def gridded(kind: str, shown: Sequence[Shown], made: Sequence[GalleryRow]) -> Dr
     if not made:
         raise UsageError(f"figure {kind}: the images of {job['dataset']} are not at hand.")
     runs = {s.run.name: s.run.info for s in shown}
-    seen = f"Shown is {in_words(view_of(shown[0].maps))}."
+    seen = " ".join([f"Shown is {in_words(view_of(shown[0].maps))}.", *explained(job)])
     last = f"{job['dataset']}, {job['split']} images; runs: {', '.join(runs)}. {seen}"
     notes = [*sentences([*runs.values()]), last]
     return Drawn(grid.grid(made, notes), {"dataset": job["dataset"], "notes": notes, "images": grid.listed(made)})
