@@ -191,6 +191,7 @@ def test_a_truncated_heatmap_file_is_named_and_the_others_are_kept(place: Place,
         (only(precision="fp8"), ExplainJob(), "expected float32 or bf16"),
         (only(split="validation"), ExplainJob(), "expected split"),
         (works.Works(["torchvision:resnet18"]), ExplainJob(), "--download|--dataset"),
+        (only(layer="layer2"), ExplainJob("gradient"), "--layer layer2: gradient looks at no layer; leave it out"),
     ],
 )
 def test_wrong_input_is_one_clear_error(work: works.Works, job: ExplainJob, said: str, place: Place) -> None:

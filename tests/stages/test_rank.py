@@ -12,6 +12,8 @@ from typed import Typed
 
 from cambench.explainers import find_explainer
 from cambench.recipes import rankings
+from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.reporting.figures.index import draw
 from cambench.stages.reporting.rank import rankable
 from cambench.stages.training.train import TrainJob, train
@@ -73,6 +75,9 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
     words = " ".join(told.out.split())
     assert re.search(r"Not measured: ch on folder:mine: expected bounding boxes, found none", words), told.out
     assert "2 explainers, 3 metrics, 6 images" in words and "Friedman" not in words
+    (run,) = [path.name for path in (own.results / "runs").iterdir()]
+    (top1,) = works.evaluate_all(works.Works([]), [EvalJob("top1")], own)
+    assert f"{run} is right on {top1.values[''].value:.1f} % of these images." in words
     refused = typed("rank", "folder", "--preset", "quick", "-e", "hires-cam", *roots(own))
     assert refused.code == 2 and "rank: expected at least 2 explainers, got hires-cam; name another with -e." in refused.err
     assert not list(own.results.rglob("*hires-cam*")), "before anything is measured"

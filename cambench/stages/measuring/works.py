@@ -127,6 +127,7 @@ def explain_all(work: Works, wanted: Sequence[ExplainJob], place: workplace.Plac
         find_target(job.target)
         if job.classes not in ("label", "prediction"):
             raise UsageError(f"--classes {job.classes}: expected label or prediction.")
+    check_layer(work, [job.explainer for job in wanted])
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Path]:
         session = Session(work.again)
@@ -164,10 +165,19 @@ def jobs_of(
 
 def check_unused(work: Works, wanted: Sequence[EvalJob]) -> None:
     """Raises: UsageError for a layer or class sets that none of the metrics looks at."""
-    if work.layer is not None and not any(find_metric(job.metric).looks for job in wanted):
+    looking = [job for job in wanted if find_metric(job.metric).looks]
+    if work.layer is not None and not looking:
         names = ", ".join(dict.fromkeys(job.metric for job in wanted))
         raise UsageError(f"--layer {work.layer}: {names} looks at no heatmap; leave it out.")
+    check_layer(work, [find_metric(job.metric).fixed or job.explainer for job in looking])
     check_class_sets(work, [job.target for job in wanted])
+
+
+def check_layer(work: Works, explainers: Sequence[str]) -> None:
+    """Raises: UsageError for a layer that none of the explainers looks at."""
+    if work.layer is not None and explainers and not any(find_explainer(name).at_layer for name in explainers):
+        names = ", ".join(dict.fromkeys(explainers))
+        raise UsageError(f"--layer {work.layer}: {names} looks at no layer; leave it out.")
 
 
 def check_class_sets(work: Works, targets: Sequence[str]) -> None:

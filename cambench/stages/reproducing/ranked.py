@@ -9,12 +9,16 @@ from cambench.recipes.rankings import RankingRecipe
 from cambench.report.ranking.blocks import EXPLAINERS
 from cambench.report.ranking.ranking import Ranking
 from cambench.stages.measuring import works
+from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works
 from cambench.stages.reporting import rank
 from cambench.stages.reporting.rank import Wanted
 from cambench.stages.workplace import Place
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError, UsageError
+
+ACCURACY = "top1"
+"""What is said beneath a ranking: a network that is hardly ever right may have its classes in another order."""
 
 
 def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, place: Place) -> list[Ranking]:
@@ -47,7 +51,9 @@ def measured(
     if len({(job.explainer, job.target) for job in jobs}) < EXPLAINERS:
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
     refused: list[CambenchError] = []
-    records = works.evaluate_all(work, jobs, place, refused)
+    every = works.evaluate_all(work, [*jobs, EvalJob(ACCURACY, batch_size=batch_size)], place, refused)
+    records = [record for record in every if record.metric != ACCURACY]
     if not records:
         raise refused[0]
-    return records, [*left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
+    right = [f"{r.run} is right on {r.values[''].value:.1f} % of these images." for r in every if r.metric == ACCURACY]
+    return records, [*right, *left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
