@@ -48,10 +48,14 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     assert "12 of 40 images, evenly spaced." in notes and "images" in notes[0]
 
     records = {(r.explainer, r.metric): r for r in records_of(place.results, f"{run_name(place)}")}
+    assert records.pop((None, "top1")).values[""].n == 12
+    right = {note for note in notes if "is right on" in note}
+    assert len(right) == 1 and "% of 12 images." in min(right)
     assert len(records) == 6 and all(value.n == 12 for r in records.values() for value in r.values.values())
     assert all((record.explaining or 0) > 0 for (_, metric), record in records.items() if metric == "iauc:rows=16")
     again = typed("rank", "--dataset", "synthbirds", *roots(place)[2:4], "--json")
     assert cells(again.out) == shown and not again.err, "nothing is measured and nothing is another"
+    assert {note for note in json.loads(again.out)[0]["notes"] if "top1" in note or "right" in note} == right
     page = tmp_path / "ranks.html"
     assert typed("rank", RUN, *roots(place)[2:4], "--html", page).out == f"{page}\n"
     text = page.read_text(encoding="utf-8")
@@ -77,7 +81,7 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
     assert "2 explainers, 3 metrics, 6 images" in words and "Friedman" not in words
     (run,) = [path.name for path in (own.results / "runs").iterdir()]
     (top1,) = works.evaluate_all(works.Works([]), [EvalJob("top1")], own)
-    assert f"{run} is right on {top1.values[''].value:.1f} % of these images." in words
+    assert f"{run} is right on {top1.values[''].value:.1f} % of 6 images." in words
     refused = typed("rank", "folder", "--preset", "quick", "-e", "hires-cam", *roots(own))
     assert refused.code == 2 and "rank: expected at least 2 explainers, got hires-cam; name another with -e." in refused.err
     assert not list(own.results.rglob("*hires-cam*")), "before anything is measured"

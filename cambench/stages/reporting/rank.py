@@ -31,6 +31,8 @@ from cambench.store.runs import find_seeds
 from cambench.vocabulary import UsageError
 
 TITLE = "Which explainer ranks best?"
+ACCURACY = "top1"
+"""What is said beneath a ranking: a network that is hardly ever right may have its classes in another order."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
     Raises: UsageError for an unknown name, or where nothing of it is measured.
     """
     wanted = wanted.settled(place.results)
-    records = [record for record in read_records(place.results) if has_metric(record) and wanted.holds(record)]
+    every = [record for record in read_records(place.results) if has_metric(record)]
+    records = [r for r in every if wanted.holds(r) and (r.metric != ACCURACY or ACCURACY in wanted.metrics)]
     metrics, left = rankable(dict.fromkeys(record.metric for record in records))
     kept = [record for record in records if record.metric in metrics]
     if not kept:
@@ -82,7 +85,14 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
             f"rank: expected records of explainers under {place.results / 'records'}, got none that is asked for{reason}; "
             "measure what lacks with --preset quick, or with `cambench eval`."
         )
-    return kept, left
+    return kept, [*accuracy(every, kept), *left]
+
+
+def accuracy(records: Sequence[Record], ranked: Sequence[Record]) -> list[str]:
+    """How often each network is right on the images of a ranking, where that is measured."""
+    places = {(r.run, r.dataset, r.split, *r.partial) for r in ranked}
+    own = [r for r in records if r.metric == ACCURACY and (r.run, r.dataset, r.split, *r.partial) in places]
+    return [f"{r.run} is right on {r.values[''].value:.1f} % of {r.values[''].n:,} images." for r in own]
 
 
 def rankable(names: Iterable[str]) -> tuple[list[str], list[str]]:

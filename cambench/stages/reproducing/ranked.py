@@ -17,9 +17,6 @@ from cambench.stages.workplace import Place
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError, UsageError
 
-ACCURACY = "top1"
-"""What is said beneath a ranking: a network that is hardly ever right may have its classes in another order."""
-
 
 def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, place: Place) -> list[Ranking]:
     """Explainers in order, of what a preset measures or, without one, of the records at hand.
@@ -51,9 +48,8 @@ def measured(
     if len({(job.explainer, job.target) for job in jobs}) < EXPLAINERS:
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
     refused: list[CambenchError] = []
-    every = works.evaluate_all(work, [*jobs, EvalJob(ACCURACY, batch_size=batch_size)], place, refused)
-    records = [record for record in every if record.metric != ACCURACY]
+    every = works.evaluate_all(work, [*jobs, EvalJob(rank.ACCURACY, batch_size=batch_size)], place, refused)
+    records = [record for record in every if record.metric != rank.ACCURACY]
     if not records:
         raise refused[0]
-    right = [f"{r.run} is right on {r.values[''].value:.1f} % of these images." for r in every if r.metric == ACCURACY]
-    return records, [*right, *left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
+    return records, [*rank.accuracy(every, records), *left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
