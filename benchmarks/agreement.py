@@ -1,12 +1,14 @@
 """Do the peers' maps and ours agree? EfficientNet-Lite0 with its ImageNet weights, on photographs, for the best class.
 
 Ours goes through what the peer has done to its own (a ReLU; for pytorch-grad-cam also its scaling and resizing). A line a
-method that both have: the lowest correlation of any image; the largest difference of any pixel, each map divided by its
-largest absolute value; and `scale`, the peer's largest absolute value over ours (median of the images; 1: the same numbers).
+method: the lowest correlation of any image; the largest difference of any pixel, each map divided by its largest absolute
+value; and `scale`, the peer's largest absolute value over ours (median of the images; 1: the same numbers). Lines that the
+file has stay as they are, so a run goes on where one was cut off; `--methods` makes those that it names anew.
 """
 
 from __future__ import annotations
 
+import csv
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,9 +29,13 @@ OURS = {"saliency": "gradient"}
 """The peers' method -> ours, where the names differ."""
 DONE = {"torchcam": ["relu"], "captum": [], "pytorch_grad_cam": ["relu", "min-max-library", "resize", "min-max-library"]}
 """Package -> the steps that its maps have gone through."""
-ONE, NONE = 200, 5000
-"""Forward passes an image from which on the first image alone is taken, and none at all."""
+MANY, MOST = 200, 5000
+"""Forward passes an image from which on the first image alone is taken, and from which on also a layer of few channels."""
+LAYER, FEW, CHANNELS = "features", "features.network._blocks.0", 16
+"""The network's last maps (1,280 channels, 7×7 cells), the layer of few channels (112×112 cells), and how many."""
 FILE = "peers-agreement.csv"
+COLUMNS = ("peer", "ours", "layer", "images", "correlation", "difference", "scale", "note")
+ALONE = "cambench has no such method"
 
 
 def photographs(folders: tuple[Path, ...], count: int) -> Tensor:
@@ -43,45 +49,59 @@ def photographs(folders: tuple[Path, ...], count: int) -> Tensor:
     return torch.stack([view(Image.open(file).convert("RGB")) for file in files])
 
 
-def pairs() -> list[tuple[Explainer, str]]:
-    """The peer's explainer and ours, of the methods that both have and of the peers that are installed."""
+def peers() -> list[tuple[Explainer, str]]:
+    """The explainers of the peers that are installed, and the name that each has here, or would have."""
     here = [entry for entry in INDEX.values() if entry.package in DONE and find_spec(entry.package)]
     named = [(entry, entry.name.partition(":")[2]) for entry in here]
-    return [(entry, OURS.get(method, method)) for entry, method in named if OURS.get(method, method) in INDEX]
+    return [(entry, OURS.get(method, method)) for entry, method in named]
 
 
 def compared(theirs: Tensor, ours: Tensor) -> dict[str, float]:
-    """How far maps (N,h,w) agree."""
+    """How far maps (N,h,w) agree; NaN for a map that is zero everywhere."""
     peaks = [values.abs().amax((1, 2), keepdim=True) for values in (theirs, ours)]
     a, b = (values.double() / peak for values, peak in zip((theirs, ours), peaks, strict=True))
-    correlations = [float(torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1]) for x, y in zip(a, b, strict=True)]
+    correlations = [torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1] for x, y in zip(a, b, strict=True)]
     return {
-        "correlation": min(correlations),
-        "difference": float((a - b).abs().max()),
+        "correlation": float(torch.stack(correlations).amin()),
+        "difference": float((a - b).abs().amax()),
         "scale": float((peaks[0] / peaks[1]).median()),
     }
 
 
-def line(model: nn.Module, images: Tensor, theirs: Explainer, ours: str) -> dict[str, object]:
+def line(model: nn.Module, images: Tensor, theirs: Explainer, ours: str) -> dict[str, str]:
     """One line of the table; what a peer or we refuse stands in it as its error."""
-    shown = images[:1] if theirs.passes >= ONE else images
-    facts: dict[str, object] = {"peer": theirs.name, "ours": ours, "images": len(shown)}
+    if ours not in INDEX:
+        return {"peer": theirs.name, "note": ALONE}
+    few, size = theirs.passes >= MOST, images.shape[3]
+    layer, passes = (FEW, theirs.passes_at(size, CHANNELS)) if few else (LAYER, theirs.passes)
+    shown = images[:1] if passes >= MANY else images
+    facts = {"peer": theirs.name, "ours": ours, "layer": layer, "images": str(len(shown))}
     try:
-        of_peer, own = explain(model, shown, theirs.name), explain(model, shown, ours)
+        of_peer, own = (explain(model, shown, name, layer=layer) for name in (theirs.name, ours))
     except UsageError as e:
         return {**facts, "note": str(e)}
     done = DONE[theirs.package] if theirs.name != "torchcam:cam" else []
-    return {**facts, **compared(of_peer, maps.apply(own, done, (of_peer.shape[1], of_peer.shape[2])))}
+    numbers = compared(of_peer, maps.apply(own, done, (of_peer.shape[1], of_peer.shape[2])))
+    return {**facts, **{name: f"{number:.3g}" for name, number in numbers.items()}}
+
+
+def known(file: Path, again: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """The lines of earlier runs by their peer, but for those that are made again."""
+    if not file.exists():
+        return {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        return {line["peer"]: line for line in csv.DictReader(lines) if line["peer"] not in again}
 
 
 def run(settings: Settings) -> None:
-    """Print the table, a line at a time, and write what there is of it."""
-    model = efficientnet_lite0.build().eval()
+    """Print the table, a line at a time, and write what there is of it, in the order of the index."""
+    model, file = efficientnet_lite0.build().eval(), settings.results / FILE
     images = photographs(settings.photographs, settings.batch)
     settings.results.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for theirs, ours in pairs():
-        if theirs.passes < NONE:
-            rows.append(line(model, images, theirs, ours))
-            print(rows[-1], flush=True)
-            pd.DataFrame(rows).to_csv(settings.results / FILE, index=False, float_format="%.3g")
+    lines, order = known(file, settings.methods), [*INDEX]
+    for theirs, ours in peers():
+        if theirs.name not in lines:
+            lines[theirs.name] = line(model, images, theirs, ours)
+            print(lines[theirs.name], flush=True)
+            rows = sorted(lines.values(), key=lambda row: order.index(row["peer"]))
+            pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False)
