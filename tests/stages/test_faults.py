@@ -123,11 +123,12 @@ def test_a_thread_hears_no_signal() -> None:
     def ask() -> None:
         with terminations() as terminated:
             heard.append(terminated())
+        heard.append(True)  # and the block is over
 
     thread = threading.Thread(target=ask)
     thread.start()
     thread.join()
-    assert heard == [False]
+    assert heard == [False, True]
 
 
 def test_two_hosts_never_write_under_one_hidden_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,13 +114,11 @@ def has_cards(partition: str | None) -> bool:
 def arrays(ordered: Sequence[Turn], queued: Collection[str]) -> list[list[Turn]]:
     """The jobs that are not in the queue, in groups that wait for the same ones, each after those that it waits for."""
     groups: list[list[Turn]] = []
-    known, left = set(queued), [turn for turn in ordered if turn.job.key not in queued]
-    while left:
-        ready = [turn for turn in left if known.issuperset((*turn.needs, *turn.after))]
-        first = ready[0]
-        groups.append([turn for turn in ready if (turn.needs, turn.after) == (first.needs, first.after)][:ARRAY])
-        known |= {turn.job.key for turn in groups[-1]}
-        left = [turn for turn in left if turn.job.key not in known]
+    left = [turn for turn in ordered if turn.job.key not in queued]
+    while left:  # what the first one waits for comes before it
+        waits = left[0].needs, left[0].after
+        groups.append([turn for turn in left if (turn.needs, turn.after) == waits][:ARRAY])
+        left = [turn for turn in left if turn not in groups[-1]]
     return groups
 
 
