@@ -72,6 +72,37 @@ def test_a_batch_is_halved_until_it_fits_and_stays_so(capfd: pytest.CaptureFixtu
         Fitting(short(double, 0), "grad-cam")(images, None, target="logit")
 
 
+def test_rows_alone_are_cut_and_only_where_it_must_be(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    emptied: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    seen: list[tuple[Any, ...]] = []
+    answers: list[torch.Tensor] = []
+
+    def sums(*given: Any, names: list[str]) -> torch.Tensor:
+        seen.append((*given, names))
+        answers.append(given[0].sum(1))
+        return answers[-1]
+
+    given = torch.arange(8.0).view(4, 2), torch.tensor(4.0), torch.arange(3), list("abcd")
+    assert Fitting(sums, "sums")(*given, names=given[3]) is answers[0]
+    assert all(a is b for a, b in zip(seen[0], (*given, given[3]), strict=True)) and not emptied
+    fitting = Fitting(short(sums, 2), "sums")
+    assert fitting(*given, names=given[3]).tolist() == [1, 5, 9, 13] and len(emptied) == 1
+    images, scalar, others, letters, names = seen[-1]
+    assert images.tolist() == [[4, 5], [6, 7]] and letters == names == ["c", "d"]
+    assert scalar is given[1] and others is given[2], "no rows of the images"
+    fitting.function = short(sums, 0)
+    with pytest.raises(CambenchError, match="for one image"):
+        fitting(given[0][:1], names=["a"])
+    fitting.most = 3
+    with pytest.raises(CambenchError):
+        fitting(given[0][:2], names=["a", "b"])
+    assert capfd.readouterr().err.splitlines()[-1].startswith("sums: the device's memory does not suffice for 2 images")
+
+
 def test_maps_and_values_are_the_same_on_a_small_device(own: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(own)
     there = Place(own.data, tmp_path / "there", "cpu")
