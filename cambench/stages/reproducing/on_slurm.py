@@ -118,7 +118,8 @@ def arrays(ordered: Sequence[Turn], queued: Collection[str]) -> list[list[Turn]]
     while left:  # what the first one waits for comes before it
         waits = left[0].needs, left[0].after
         groups.append([turn for turn in left if (turn.needs, turn.after) == waits][:ARRAY])
-        left = [turn for turn in left if turn not in groups[-1]]
+        known = {turn.job.key for turn in groups[-1]}
+        left = [turn for turn in left if turn.job.key not in known]
     return groups
 
 
