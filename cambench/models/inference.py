@@ -110,7 +110,7 @@ def fold_pair(model: nn.Module, convolution: str, norm: str) -> None:
     bias, scale, shift = (None if tensor is None else tensor.double() for tensor in (conv.bias, bn.weight, bn.bias))
     fused = fuse_conv_bn_weights(weight, bias, mean, variance, bn.eps, scale, shift)
     conv.weight, conv.bias = (nn.Parameter(tensor.to(conv.weight), requires_grad=False) for tensor in fused)
-    model.set_submodule(norm, nn.Identity())
+    model.set_submodule(norm, nn.Identity().train(bn.training))
 
 
 def convolutions_up_to(model: nn.Module, graph: fx.Graph, layer: str | None) -> list[str]:

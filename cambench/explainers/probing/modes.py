@@ -27,10 +27,11 @@ def evaluating(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
     """The model in eval mode (or train mode); each module's own mode is restored on leaving, after an error too."""
     modes = [(module, module.training) for module in model.modules()]
     try:
-        yield model.train(training)
+        yield model if all(mode == training for _, mode in modes) else model.train(training)
     finally:
         for module, mode in modes:
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
 
 
 def activate_dropout(model: nn.Module) -> None:
