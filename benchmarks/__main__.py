@@ -1,5 +1,5 @@
-"""`python -m benchmarks [NAME…]`: explain, insertion, masks, heatmaps, cgc-step, training-steps, costs, loader,
-boxes, augment, startup; all without a name.
+"""`python -m benchmarks [NAME…]`: explain, cams, masks, insertion, metrics, heatmaps, cgc-step, training-steps,
+costs, loader, boxes, augment, startup; all without a name.
 
 `python -m benchmarks stability` trains every method on synthbirds with ten seeds, which takes hours: only by its name, as
 `agreement`, which compares the peers' maps with ours on photographs.
@@ -19,8 +19,10 @@ from cambench.models import keep_heap
 
 BENCHMARKS = (
     "explain",
-    "insertion",
+    "cams",
     "masks",
+    "insertion",
+    "metrics",
     "heatmaps",
     "cgc-step",
     "training-steps",
@@ -39,7 +41,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, *LONG, []], help="which to run; all without a name")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that the medians are taken over")
     parser.add_argument("--batch", type=int, default=16, help="images in a batch, for explain")
-    parser.add_argument("--methods", nargs="+", default=[], help="which methods, for stability, training-steps and costs")
+    parser.add_argument(
+        "--methods", nargs="+", default=[], help="which, for stability, training-steps, costs, agreement, metrics"
+    )
     parser.add_argument("--seeds", type=int, default=10, help="seeds from 0 on, for stability")
     parser.add_argument("--results", type=Path, default=Settings.results, help="folder of CSVs and of stability's runs")
     parser.add_argument(

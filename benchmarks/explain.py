@@ -18,16 +18,10 @@ from cambench.explainers import find_explainer
 from cambench.explainers.batch import all_class_maps, explain, explain_batch
 from cambench.explainers.one_pass import every_class
 from cambench.explainers.query import Query
-from cambench.explainers.several import maps_of_explainers
 from cambench.models import for_inference
 
 LAYER = "layer4"
-TOGETHER = "cambench twelve CAMs"
 FORWARD = "plain float32 forward pass"
-TWELVE = (
-    *("cam", "grad-cam", "hires-cam", "grad-cam++", "xgrad-cam", "layer-cam", "eigen-cam", "eigen-grad-cam"),
-    *("ablation-cam", "shapley-cam", "finer-cam", "score-map"),
-)
 PAIRS = (
     ("cambench all 200 classes", "cambench Grad-CAM"),
     ("cambench all_class_maps(), head found anew", "cambench explain(), head found anew"),
@@ -58,12 +52,6 @@ def all_maps(model: nn.Module, x: Tensor) -> Tensor:
     return every_class(model, x, Query(find_explainer("hires-cam"), LAYER, head))
 
 
-def of_one_pass(model: nn.Module, x: Tensor, classes: Tensor) -> list[Tensor]:
-    """Our maps of twelve CAM methods, from one forward pass."""
-    queries = [Query(find_explainer(name), LAYER, model.get_submodule("fc")) for name in TWELVE]  # type: ignore[arg-type]
-    return [explanation.maps for explanation in maps_of_explainers(model, x, queries, classes)]
-
-
 def run(settings: Settings) -> None:
     """Print times, memory and the accuracy of bf16."""
     model, x = resnet50(), images(settings.batch)
@@ -76,7 +64,6 @@ def run(settings: Settings) -> None:
         "cambench Grad-CAM": lambda: grad_cam(fast, x, classes),
         "cambench Grad-CAM, neither": lambda: grad_cam(plain, x, classes),
         "cambench Grad-CAM, bf16": lambda: grad_cam(half, x, classes, "bf16"),
-        TOGETHER: lambda: of_one_pass(fast, x, classes),
         "cambench all 200 classes": lambda: all_maps(fast, x),
         "cambench explain(), head found anew": lambda: explain(fast, x, classes=classes, layer=LAYER),
         "cambench all_class_maps(), head found anew": lambda: all_class_maps(fast, x, layer=LAYER),
@@ -94,8 +81,6 @@ def run(settings: Settings) -> None:
     for every, single in PAIRS:
         wall, cpu = ratio(times[every], times[single])
         print(f"(b) {every}: {wall:.3f} x {single} (CPU {cpu:.3f}; target <= 1.05)")
-    wall, cpu = ratio(times[TOGETHER], times["cambench Grad-CAM"])
-    print(f"(c) {TOGETHER} of one pass: {wall:.3f} x cambench Grad-CAM (CPU {cpu:.3f}; target <= 1.2)")
     loops(settings, model, x[:2])
     print_peaks()
 

@@ -1,36 +1,52 @@
-"""(j) Explainers of masked images against the forward passes that they make: the same batches, nothing else."""
+"""(j) Explainers of masked images against their own forward passes, the same batches and nothing else, and the peers'."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
 import torch
 
-from benchmarks.pairs import interleave, show
-from benchmarks.settings import Settings, images, resnet50
+from benchmarks import peers
+from benchmarks.pairs import interleave, keep
+from benchmarks.settings import FILE, Settings, images, passes, resnet18
 from cambench.explainers.batch import explain_batch
 from cambench.models import for_inference
 
 LAYER = "layer1.0.conv1"
 """64 channels."""
-EXPLAINERS = ("score-cam", "occlusion:stride=0.125,window=0.25", "rise:masks=64")
+EXPLAINERS = ("score-cam", "rise:masks=32", "occlusion:stride=0.25,window=0.25")
 IMAGES = 2
+PEERS = {"torchcam": ("torchcam", peers.torchcam), "pytorch-grad-cam": ("pytorch_grad_cam", peers.pytorch_grad_cam)}
 
 
 def run(settings: Settings) -> None:
-    """Print the ratio of each."""
-    model, x = for_inference(resnet50(), layer=LAYER), images(IMAGES)
-    sizes: list[int] = []
+    """Print and save the ratio of each, of Score-CAM beside the peers'."""
+    plain, x = resnet18(), images(IMAGES)
+    model = for_inference(plain, layer=LAYER)
     for explainer in EXPLAINERS:
-        sizes.clear()
-        with model.register_forward_hook(lambda module, given, made: sizes.append(len(made))):
-            explain_batch(model, x, explainer=explainer, layer=LAYER)
-        batches = [images(n) for n in sizes]
+        of, sizes = explainer.partition(":")[0], []
 
-        def floor(batches: list[torch.Tensor] = batches) -> None:
-            with torch.inference_mode():
-                for batch in batches:
-                    model(batch)
+        def ours(explainer: str = explainer) -> object:
+            return explain_batch(model, x, explainer=explainer, layer=LAYER, classes=torch.arange(IMAGES))
 
-        name, passes = explainer.partition(":")[0], f"its {sum(sizes)} forward passes"
-        contestants = {passes: floor, name: lambda of=explainer: explain_batch(model, x, explainer=of, layer=LAYER)}
-        times = interleave(contestants, settings.rounds)
-        show(f"(j) {explainer} of {IMAGES} images, batches {sizes}", times, passes, {name: 1.05})
+        with model.register_forward_hook(lambda module, given, made, sizes=sizes: sizes.append(len(made))):
+            ours()
+        floor, name = f"its {sum(sizes)} forward passes", f"cambench {of}"
+        contestants: dict[str, Callable[[], Any]] = {floor: passes(model, sizes), name: ours}
+        if of == "score-cam":
+            contestants |= of_peers(plain, x)
+        title = f"{explainer} of ResNet-18's {LAYER}, 224 px, {IMAGES} images"
+        keep(settings.results / FILE, title, interleave(contestants, settings.rounds), floor, {name: 1.05})
+
+
+def of_peers(model: torch.nn.Module, x: torch.Tensor) -> dict[str, Callable[[], Any]]:
+    """The Score-CAM of each peer that is here."""
+    made: dict[str, Callable[[], Any]] = {}
+    for peer, (package, call) in PEERS.items():
+        if find_spec(package):
+            made[f"{peer} score-cam"] = lambda call=call: call(model, x, list(range(len(x))), "ScoreCAM", LAYER)
+        else:
+            print(f"(j) {peer}: not installed, left out")
+    return made

@@ -7,11 +7,14 @@ to the floor *of the same round*, in wall time and in the process's CPU seconds.
 from __future__ import annotations
 
 import csv
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 ROUNDS = 7
 
@@ -72,13 +75,37 @@ def show(title: str, times: Mapping[str, Times], floor: str, targets: Mapping[st
 
 def save(path: Path, tables: Mapping[str, Mapping[str, Times]], floor: str, targets: Mapping[str, float]) -> None:
     """Write the medians of titled tables, all with the same floor and targets: one line a contestant beside its floor."""
+    written(path, [line for title, times in tables.items() for line in lines(title, times, floor, targets)])
+
+
+def keep(path: Path, title: str, times: Mapping[str, Times], floor: str, targets: Mapping[str, float]) -> None:
+    """Print a table and write its medians into a file beside what that has of other titles; `load`: how many processes
+    wanted a core, the mean of the last minute."""
+    show(title, times, floor, targets)
+    load = {"threads": str(torch.get_num_threads()), "load": f"{os.getloadavg()[0]:.1f}"}
+    before: list[dict[str, str]] = []
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            before = [line for line in csv.DictReader(file) if line["what"] != title]
+    written(path, [*before, *({**line, **load} for line in lines(title, times, floor, targets))])
+
+
+def lines(title: str, times: Mapping[str, Times], floor: str, targets: Mapping[str, float]) -> list[dict[str, str]]:
+    """The medians of a table, one line a contestant beside its floor."""
+    made = []
+    for name, measured in times.items():
+        wall, cpu = ratio(measured, times[floor])
+        numbers = {"seconds": measured.seconds, "floor_seconds": times[floor].seconds}
+        line = {"what": title, "contestant": name, "floor": floor, **{key: f"{s:.4f}" for key, s in numbers.items()}}
+        line |= {"ratio": f"{wall:.3f}", "cpu_ratio": f"{cpu:.3f}", "target": str(targets.get(name, ""))}
+        made.append({**line, "rounds": str(len(measured.wall))})
+    return [line for line in made if line["contestant"] != floor]
+
+
+def written(path: Path, lines: list[dict[str, str]]) -> None:
+    """Write a CSV file, when all is measured: a cut run leaves the file of before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["what", "contestant", "floor", "seconds", "floor_seconds", "ratio", "cpu_ratio", "target", "rounds"])
-        for title, times in tables.items():
-            for name in (name for name in times if name != floor):
-                wall, cpu = ratio(times[name], times[floor])
-                seconds = (f"{times[of].seconds:.4f}" for of in (name, floor))
-                rounds = len(times[name].wall)
-                lines.writerow([title, name, floor, *seconds, f"{wall:.3f}", f"{cpu:.3f}", targets.get(name, ""), rounds])
+        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)

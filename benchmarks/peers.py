@@ -1,4 +1,4 @@
-"""The peers' Grad-CAM as their own documentation calls it, on ResNet's layer4; those that are not installed are left out."""
+"""The peers' CAMs as their own documentation calls them; those that are not installed are left out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Contestant = Callable[[], Any]
 
 
-def torchcam_grad_cam(model: nn.Module, x: Tensor, classes: list[int]) -> Any:
-    """torchcam: forward, then the extractor's backward; maps min–max scaled at the native grid."""
-    from torchcam.methods import GradCAM
+def torchcam(model: nn.Module, x: Tensor, classes: list[int], method: str = "GradCAM", layer: str = "layer4") -> Any:
+    """torchcam: forward, then what the extractor does; maps min–max scaled at the native grid."""
+    from torchcam import methods
 
-    with GradCAM(model, target_layer="layer4") as extractor:
+    with getattr(methods, method)(model, target_layer=layer) as extractor:
         return extractor(classes, model(x))
 
 
@@ -26,17 +27,19 @@ def captum_grad_cam(model: nn.Module, x: Tensor, classes: list[int]) -> Any:
     return LayerGradCam(model, model.get_submodule("layer4")).attribute(x, target=classes)
 
 
-def pytorch_grad_cam(model: nn.Module, x: Tensor, classes: list[int], method: str = "GradCAM") -> Any:
-    """pytorch-grad-cam: maps clamped, scaled and up-sampled to the image."""
+def pytorch_grad_cam(model: nn.Module, x: Tensor, classes: list[int], method: str = "GradCAM", layer: str = "layer4") -> Any:
+    """pytorch-grad-cam: maps clamped, scaled and up-sampled to the image; of `FinerCAM` an image at a time, as it wants."""
     import pytorch_grad_cam as peer
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    with getattr(peer, method)(model=model, target_layers=[model.get_submodule("layer4")]) as extractor:
+    with getattr(peer, method)(model=model, target_layers=[model.get_submodule(layer)]) as extractor:
+        if method == "FinerCAM":
+            return [extractor(one, target_idx=c) for one, c in zip(torch.split(x, 1), classes, strict=True)]
         return extractor(input_tensor=x, targets=[ClassifierOutputTarget(c) for c in classes])
 
 
 PEERS: dict[str, tuple[str, Callable[[nn.Module, Tensor, list[int]], Any]]] = {
-    "torchcam GradCAM": ("torchcam", torchcam_grad_cam),
+    "torchcam GradCAM": ("torchcam", torchcam),
     "captum LayerGradCam": ("captum", captum_grad_cam),
     "pytorch-grad-cam GradCAM": ("pytorch_grad_cam", pytorch_grad_cam),
 }

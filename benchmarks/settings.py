@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from torch import Tensor, nn
 from cambench.models import build
 
 CLASSES = 200
+FILE = "explainers-speed.csv"
+"""Where `cams`, `masks` and `metrics` write their medians."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Rounds that a median is taken over, images in a batch; of `stability` and `training-steps` the methods (none: all), of
-    the first the seeds; the folder of results; of `loader` the folders of photographs."""
+    """Rounds that a median is taken over, images in a batch; of `stability`, `training-steps`, `agreement` and `metrics`
+    the methods (none: all), of the first the seeds; the folder of results; of `loader` and `agreement` photographs."""
 
     rounds: int = 7
     batch: int = 16
@@ -27,8 +30,18 @@ class Settings:
 
 
 def resnet50() -> nn.Module:
-    """ResNet-50 with 200 classes and batch norms that are not the identity, in eval mode."""
-    model = build("resnet50", CLASSES, seed=0)
+    """ResNet-50, see `network`."""
+    return network("resnet50")
+
+
+def resnet18() -> nn.Module:
+    """ResNet-18, see `network`."""
+    return network("resnet18")
+
+
+def network(arch: str) -> nn.Module:
+    """A network with 200 classes and batch norms that are not the identity, in eval mode."""
+    model = build(arch, CLASSES, seed=0)
     generator = torch.Generator().manual_seed(0)
     for m in model.modules():
         if isinstance(m, nn.BatchNorm2d):
@@ -41,3 +54,15 @@ def images(n: int, size: int = 224) -> Tensor:
     """Smooth random images (N,3,H,W), about as bright as normalised photographs."""
     noise = torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     return nn.functional.interpolate(noise, size=(size, size), mode="bicubic")
+
+
+def passes(model: nn.Module, sizes: Sequence[int]) -> Callable[[], None]:
+    """Bare forward passes of so many images each, in inference mode."""
+    batches = [images(n) for n in sizes]
+
+    def run() -> None:
+        with torch.inference_mode():
+            for batch in batches:
+                model(batch)
+
+    return run

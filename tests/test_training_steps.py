@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.pairs import Times, save, total
+from benchmarks.pairs import Times, keep, save, total
 from benchmarks.training_steps import OURS, PASSES, case_of, floor, steps
 from cambench.objectives import INDEX
 from cambench.recipes.load import METHODS
@@ -53,6 +53,19 @@ def test_a_saved_table_has_the_median_of_the_ratios_of_each_round(tmp_path: Path
         "what,contestant,floor,seconds,floor_seconds,ratio,cpu_ratio,target,rounds",
         "a case,ours,floor,2.0000,2.0000,1.000,1.100,1.05,3",
         "a case,other,floor,2.0000,2.0000,1.000,1.000,,3",
+    ]
+
+
+def test_a_table_is_kept_beside_those_of_other_titles(tmp_path: Path) -> None:
+    file, one, two = tmp_path / "new" / "x.csv", Times((1.0, 1.0), (1.0, 1.0)), Times((2.0, 2.0), (3.0, 3.0))
+    keep(file, "a", {"floor": one, "ours": two}, "floor", {"ours": 1.5})
+    keep(file, "b", {"base": one, "ours": one}, "base", {})
+    keep(file, "a", {"floor": two, "ours": one}, "floor", {})
+    header, *lines = file.read_text().splitlines()
+    assert header == "what,contestant,floor,seconds,floor_seconds,ratio,cpu_ratio,target,rounds,threads,load"
+    assert [line.rsplit(",", 2)[0] for line in lines] == [
+        "b,ours,base,1.0000,1.0000,1.000,1.000,,2",
+        "a,ours,floor,1.0000,2.0000,0.500,0.333,,2",
     ]
 
 
