@@ -119,7 +119,7 @@ def picture(image: Mapping[str, Any], objects: tuple[Instance, ...], path: Path)
         raise DataError(f"{path}: image {brief(image.get('id'))}: expected a file_name, got {brief(name)}; mend it.")
     if size == (None, None):
         return Picture(name, None, objects)
-    sides = all(isinstance(side, int) and side > 0 for side in size)
+    sides = all(type(side) is int and side > 0 for side in size)
     if not sides or image["width"] * image["height"] > readers.LARGEST:
         raise DataError(f"{path}: image {name}: expected width and height in pixels, got {brief(size)}; mend it.")
     return Picture(name, (int(image["width"]), int(image["height"])), objects)

@@ -242,6 +242,7 @@ def image(**change: Any) -> Callable[[Path], None]:
             r"image .: expected width and height in pixels, got \(1000000000, 1\)",
         ),
         (image(file_name=None), "a.json: image 7: expected a file_name, got None"),
+        (image(width=True), r"image ant/0.png: expected width and height in pixels, got \(True, 30\)"),
         (image(width="40"), r"image ant/0.png: expected width and height in pixels, got \('40', 30\)"),
         (lambda root: voc(root / "ant" / "0.xml", "ant").write_text("<annotation>"), "0.xml:1: expected XML, got "),
         (
