@@ -12,7 +12,6 @@ import typer
 from cambench import processes
 from cambench.cli import options as o
 from cambench.cli import streams
-from cambench.vocabulary import CambenchError
 
 if TYPE_CHECKING:
     from cambench.store.records import Record
@@ -64,11 +63,11 @@ def evaluate(
     prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
-    refused: list[CambenchError] = []
+    refused: works.Refused = []
     records = works.evaluate_all(work, jobs, place, refused)
     if records and processes.rank() == 0:
         show(records, as_json)
-    errors = list({str(e): e for e in refused}.values())
+    errors = list({str(e): e for _, e in refused}.values())
     for error in errors[:-1] if processes.rank() == 0 else ():
         sys.stderr.write(f"error: {streams.one_line(str(error))}\n")
     if errors:

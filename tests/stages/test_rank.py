@@ -16,9 +16,11 @@ from cambench.stages.measuring import works
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.reporting.figures.index import draw
 from cambench.stages.reporting.rank import rankable
+from cambench.stages.reproducing.ranked import not_measured
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.records import records_of
+from cambench.vocabulary import CambenchError, UsageError
 
 RUN = "synthbirds-ce"
 FEW = ("-e", "grad-cam", "-e", "random", "-e", "center", "-m", "iauc:rows=16", "-m", "ch", "-m", "px-ap")
@@ -104,6 +106,19 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
 def test_what_cannot_be_ranked_is_one_line(arguments: tuple[str, ...], message: str, typed: Typed, tmp_path: Path) -> None:
     refused = typed("rank", *arguments, "--results", tmp_path)
     assert refused.code == 2 and message in refused.err and refused.err.count("\n") == 1, refused.err
+
+
+def test_a_reason_names_the_explainers_that_it_is_of() -> None:
+    attention, boxes = UsageError("attention: expected blocks, got none."), UsageError("ch on x: expected boxes, got none.")
+    refused: list[tuple[EvalJob, CambenchError]] = [
+        (EvalJob(m, e), attention) for m in ("ch", "iauc") for e in ("legrad", "attention-rollout")
+    ]
+    refused += [(EvalJob("ch", e), boxes) for e in ("cam", "grad-cam")]
+    assert not_measured([*refused, (EvalJob("ch", "cam"), UsageError("cam needs a head."))]) == [
+        "Not measured: legrad, attention-rollout: attention: expected blocks, got none.",
+        "Not measured: ch on x: expected boxes, got none.",
+        "Not measured: cam needs a head.",
+    ]
 
 
 @pytest.mark.parametrize("name", rankings.recipes())

@@ -188,19 +188,23 @@ def check_class_sets(work: Works, targets: Sequence[str]) -> None:
         )
 
 
+Refused = list[tuple[EvalJob, CambenchError]]
+"""Measurements that failed, and why."""
+
+
 @contextmanager
-def kept(refused: list[CambenchError] | None) -> Iterator[None]:
+def kept(job: EvalJob, refused: Refused | None) -> Iterator[None]:
     """A block whose error is kept where there is a list for it, and is raised where there is none."""
     try:
         yield
     except CambenchError as e:
         if refused is None:
             raise
-        refused.append(e)
+        refused.append((job, e))
 
 
 def evaluate_all(
-    work: Works, wanted: Sequence[EvalJob], place: workplace.Place, refused: list[CambenchError] | None = None
+    work: Works, wanted: Sequence[EvalJob], place: workplace.Place, refused: Refused | None = None
 ) -> list[Record]:
     """The records of every job for every run. Names are checked before anything is computed.
 
@@ -216,12 +220,12 @@ def evaluate_all(
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
         session, sound, looked, records = Session(work.again), list[EvalJob](), list[ExplainJob](), list[Record]()
         for job in wanted:
-            with kept(refused):
+            with kept(job, refused):
                 looked += looked_at(job, loaded, dataset, place, session)
                 sound.append(job)
         make(looked, loaded, dataset, place, session)
         for job in sound:
-            with kept(refused):
+            with kept(job, refused):
                 records.append(evaluate(job, loaded, dataset, place, session))
                 say(str(records[-1]))
         return records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from cambench.recipes import rankings
@@ -15,7 +16,7 @@ from cambench.stages.reporting import rank
 from cambench.stages.reporting.rank import Wanted
 from cambench.stages.workplace import Place
 from cambench.store.records import Record
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import UsageError
 
 
 def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, place: Place) -> list[Ranking]:
@@ -47,9 +48,19 @@ def measured(
     jobs = works.jobs_of(metrics, wanted.explainers or recipe.explainers, wanted.targets or None, batch_size)
     if len({(job.explainer, job.target) for job in jobs}) < EXPLAINERS:
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
-    refused: list[CambenchError] = []
+    refused: works.Refused = []
     every = works.evaluate_all(work, [*jobs, EvalJob(rank.ACCURACY, batch_size=batch_size)], place, refused)
     records = [record for record in every if record.metric != rank.ACCURACY]
     if not records:
-        raise refused[0]
-    return records, [*rank.accuracy(every, records), *left, *dict.fromkeys(f"Not measured: {error}" for error in refused)]
+        raise refused[0][1]
+    return records, [*rank.accuracy(every, records), *left, *not_measured(refused)]
+
+
+def not_measured(refused: works.Refused) -> list[str]:
+    """A sentence a reason, with the explainers that it is of where it begins with neither theirs nor its metric's name."""
+    why: dict[str, dict[str, None]] = {}
+    for job, error in refused:
+        begins = re.split("[: ]", str(error), maxsplit=1)[0]
+        silent = begins not in (job.explainer.partition(":")[0], job.metric.partition(":")[0])
+        why.setdefault(str(error), {}).update(dict.fromkeys([job.explainer] if silent else []))
+    return [f"Not measured: {', '.join(names)}{': ' if names else ''}{error}" for error, names in why.items()]
