@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_pat
     for order in (["random", "grad-cam", "center"], ["center", "random"]):
         chosen = qualitative.pick("qualitative", [NAMES[0]], None, alone.results, order)
         assert [s.maps.job["explainer"] for s in chosen] == order
+    (at,) = {s.maps.job["layer"] for s in chosen}
+    assert qualitative.layers(chosen) == "", "neither looks at it"
+    one, *_ = qualitative.pick("qualitative", [NAMES[0]], None, alone.results, ["grad-cam"])
+    other = replace(one, maps=replace(one.maps, job={**one.maps.job, "explainer": "hires-cam", "layer": "l3"}))
+    assert qualitative.layers([one]) == f"; layer {at}"
+    assert qualitative.layers([one, other]) == f"; layers: {at} of grad-cam; l3 of hires-cam"
     explain_all(Works([NAMES[0]]), [ExplainJob(e, view=kind, classes="prediction") for e in ("center", "cam")], alone)
     with pytest.raises(UsageError, match=r"of the predicted class \(cgc resnet8 cam\)"):
         qualitative.pick("qualitative", [NAMES[0]], None, alone.results)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,14 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     again = typed("rank", "--dataset", "synthbirds", *roots(place)[2:4], "--json")
     assert cells(again.out) == shown and not again.err, "nothing is measured and nothing is another"
     assert {note for note in json.loads(again.out)[0]["notes"] if "top1" in note or "right" in note} == right
+    beside = typed("rank", *other_data(place, "grad-cam"), "--json")
+    assert {c["table"] for c in json.loads(beside.out)} == {table for table, *_ in shown}
+    reason = "rank on flowers test: expected at least 2 explainers with one metric in common, got grad-cam."
+    assert f"Not ranked: {reason}" in json.loads(beside.out)[0]["notes"]
+    alone = typed("rank", *other_data(place, "grad-cam"), "--dataset", "flowers")
+    assert alone.code == 2 and reason in alone.err
+    both = typed("rank", *other_data(place, "grad-cam", "random"), "--json")
+    assert {c["table"] for c in json.loads(both.out)} > {"rank flowers test", "rank flowers test and synthbirds test"}
     page = tmp_path / "ranks.html"
     assert typed("rank", RUN, *roots(place)[2:4], "--html", page).out == f"{page}\n"
     text = page.read_text(encoding="utf-8")
@@ -66,6 +75,18 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     assert "which of them differ" not in plain.out and "Mean rank: in each image" in " ".join(plain.out.split())
     drawn = draw("critical-difference", tmp_path / "cd.png", place, [RUN], metrics=["ch"]).shows
     assert drawn["images"] == 12 and drawn["metrics"] == ["ch official"] and (tmp_path / "cd.png").stat().st_size
+
+
+def other_data(place: Place, *explainers: str) -> tuple[object, ...]:
+    """--results of a root that has the records as well as if they were of other data, those of some explainers."""
+    root = place.results.parent / f"with-other-{len(explainers)}"
+    if not root.exists():
+        shutil.copytree(place.results, root)
+        for path in [p for p in root.glob("records/*/*.json") if any(f".{e}." in p.name for e in explainers)]:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            path.with_name(f"other.{path.name}").write_text(json.dumps(record | {"dataset": "flowers"}), encoding="utf-8")
+            shutil.copy(path.with_suffix(".h5"), path.with_name(f"other.{path.stem}.h5"))
+    return ("--results", root)
 
 
 def run_name(place: Place) -> str:

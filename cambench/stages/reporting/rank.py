@@ -17,9 +17,9 @@ from cambench.report.figures.critical_difference import critical_difference
 from cambench.report.figures.plots import svg_uri
 from cambench.report.formats.html import Page, Picture, html
 from cambench.report.ranking import tables
-from cambench.report.ranking.blocks import rank
+from cambench.report.ranking.blocks import EXPLAINERS, rank
 from cambench.report.ranking.ranking import Ranking, groups
-from cambench.report.ranking.sources import sources, unrankable
+from cambench.report.ranking.sources import complete, sources, unrankable
 from cambench.report.tables.paired import Side
 from cambench.report.tables.select import has_metric
 from cambench.stages.reporting.report import print_tables, render
@@ -103,15 +103,26 @@ def rankable(names: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def rankings(records: Sequence[Record], left: Sequence[str] = ()) -> list[Ranking]:
-    """One a data set and split; where there are several, one of all their images at the end. left: what is left out already.
+    """One a data set and split; where there are several, one of all their images at the end, if that has explainers and a
+    metric in common. left: what is left out already; a data set that cannot be ranked beside others joins it.
 
-    Raises: UsageError for fewer than two explainers or five images.
+    Raises: UsageError for fewer than two explainers or five images, where no data set can be ranked.
     """
     every = sources(Side(record, partial(read_rows, rows_path(record.path))) for record in records)
-    places = list(dict.fromkeys(source.where for source in every))
-    made = [rank(where, [source for source in every if source.where == where]) for where in places]
-    made += [rank(" and ".join(places), every)] if len(places) > 1 else []
-    return [replace(ranking, left=(*left, *ranking.left)) for ranking in made]
+    made, refused = list[Ranking](), list[UsageError]()
+    for where in dict.fromkeys(source.where for source in every):
+        try:
+            made.append(rank(where, [source for source in every if source.where == where]))
+        except UsageError as e:
+            refused.append(e)
+    if not made:
+        raise refused[0]
+    places = [ranking.where for ranking in made]
+    own = [source for source in every if source.where in places]
+    if len(places) > 1 and len(complete(own)[0]) >= EXPLAINERS:
+        made.append(rank(" and ".join(places), own))
+    beside = [f"Not ranked: {error}" for error in refused]
+    return [replace(ranking, left=(*left, *beside, *ranking.left)) for ranking in made]
 
 
 def show(made: Sequence[Ranking], form: str, page: Path | None) -> None:

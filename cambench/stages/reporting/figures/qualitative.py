@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cambench.data.views import in_words
-from cambench.explainers import find_explainer
+from cambench.explainers import find_explainer, known_explainer
 from cambench.lookup import canonical
 from cambench.report.figures import grid
 from cambench.report.figures.plots import sentences
@@ -88,6 +88,17 @@ def gridded(kind: str, shown: Sequence[Shown], made: Sequence[GalleryRow]) -> Dr
         raise UsageError(f"figure {kind}: the images of {job['dataset']} are not at hand.")
     runs = {s.run.name: s.run.info for s in shown}
     seen = " ".join([f"Shown is {in_words(view_of(shown[0].maps))}.", *explained(job)])
-    last = f"{job['dataset']}, {job['split']} images; runs: {', '.join(runs)}. {seen}"
+    last = f"{job['dataset']}, {job['split']} images; runs: {', '.join(runs)}{layers(shown)}. {seen}"
     notes = [*sentences([*runs.values()]), last]
     return Drawn(grid.grid(made, notes), {"dataset": job["dataset"], "notes": notes, "images": grid.listed(made)})
+
+
+def layers(shown: Sequence[Shown]) -> str:
+    """The explained layer; where there are several, each with its explainers."""
+    whose: dict[str, dict[str, None]] = {}
+    for job in (s.maps.job for s in shown):
+        entry = known_explainer(job["explainer"])
+        if entry is None or (entry.at_layer and entry.space != "control"):
+            whose.setdefault(job["layer"], {})[job["explainer"]] = None
+    each = [f"{at} of {', '.join(own)}" for at, own in whose.items()]
+    return f"; layers: {'; '.join(each)}" if len(whose) > 1 else "".join(f"; layer {at}" for at in whose)
