@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 import runpy
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import ROOT
 
@@ -18,13 +21,14 @@ from cambench.stages.workplace import Place
 
 MEASURED = ROOT / "results" / "measured"
 PAGES = [f"{name}.md" for name in ("README", *papers())]
+PHOTOGRAPHS = "photographs.md"
 SMALL = ("input.size=16", "train.epochs=1", "train.batch_size=8")
 
 
-def writer(folder: Path) -> dict[str, Any]:
+def writer(folder: Path, name: str = "pages") -> dict[str, Any]:
     """The script, writing into a folder of its own."""
     shutil.copytree(MEASURED, folder)
-    return runpy.run_path(str(folder / "pages.py"), run_name="pages")
+    return runpy.run_path(str(folder / f"{name}.py"), run_name=name)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -36,7 +40,7 @@ def test_every_page_has_its_marks_once_and_in_order(name: str) -> None:
 
 
 def test_every_file_is_named_on_a_page() -> None:
-    texts = "".join((MEASURED / name).read_text(encoding="utf-8") for name in PAGES)
+    texts = "".join((MEASURED / name).read_text(encoding="utf-8") for name in (*PAGES, PHOTOGRAPHS))
     files = [
         path.relative_to(MEASURED).as_posix() for path in MEASURED.rglob("*") if path.suffix in (".csv", ".txt", ".png")
     ]
@@ -65,3 +69,54 @@ def test_what_a_results_root_holds_stands_between_the_marks(tmp_path: Path) -> N
     assert "| [excon](excon.md) |" in pages["README.md"] and (tmp_path / "pages" / "excon-claims.csv").exists()
     script["write"](place.results)
     assert pages == {name: (tmp_path / "pages" / name).read_text(encoding="utf-8") for name in PAGES}
+
+
+def grids(text: str) -> dict[tuple[str, str, str], str]:
+    """(table, row, column) -> the cell as a page of the photographs has it; a table's first columns name its rows."""
+    cells: dict[tuple[str, str, str], str] = {}
+    for part in re.split(r"^### ", text.replace("\\", ""), flags=re.MULTILINE)[1:]:
+        lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if line.startswith("|")]
+        (head, rule), rows = lines[:2], lines[2:]
+        first = rule.index("---:")
+        columns = [" ".join(word for word in name.split() if not re.fullmatch(r"[↑↓]|\(.*\)", word)) for name in head]
+        title = re.split(r": (?=\d|of a|which|do they)", part.splitlines()[0])[0]
+        cells |= {
+            (title, "/".join(row[:first]).rstrip("/"), columns[c]): row[c] for row in rows for c in range(first, len(row))
+        }
+    return cells
+
+
+def test_the_page_of_the_photographs_has_the_numbers_of_its_files() -> None:
+    script = runpy.run_path(str(MEASURED / "photographs.py"), run_name="photographs")
+    before, _, rest = (MEASURED / PHOTOGRAPHS).read_text(encoding="utf-8").partition(script["BEGIN"])
+    made, _, after = rest.partition(script["END"])
+    frame = pd.concat([pd.read_csv(MEASURED / f"photographs-{name}.csv") for name in ("ranks", "metrics", "cost")])
+    cells = grids(made)
+    assert len(cells) == len(frame) > 400
+    for line in frame.itertuples():
+        text = cells[str(line.table), str(line.row).rstrip("/"), str(line.column)].replace("−", "-")
+        number = text.split()[0]
+        decimals = len(number.partition(".")[2])
+        assert (
+            number == "—"
+            if math.isnan(line.measured)
+            else float(number) == pytest.approx(line.measured, abs=0.51 * 10**-decimals)
+        )
+    said = pd.concat([frame, *(pd.read_csv(MEASURED / f"photographs-{name}.csv") for name in ("pairs", "values"))])
+    measured = {f"{abs(value):.2f}" for value in [*said.measured, *said.low, *said.high]}
+    assert not set(re.findall(r"(?<![\d.,])\d+\.\d\d(?![\d.])", before + after)) - measured, "what the words say is measured"
+
+
+def test_what_was_ranked_stands_on_the_page_of_the_photographs(tmp_path: Path) -> None:
+    place = Place(tmp_path / "data", tmp_path / "results", "cpu")
+    synthbirds.make(place.data / "synthbirds", classes=2, per_class=3, test_per_class=3, size=32, seed=0)
+    train(TrainJob("ce", "synthbirds", overrides=SMALL), place)
+    works.evaluate_all(works.Works([]), works.jobs_of(["ch", "iauc:rows=16"], ["grad-cam", "random"], None), place)
+    script = writer(tmp_path / "pages", "photographs")
+    script["write"](place.results)
+    page = (tmp_path / "pages" / PHOTOGRAPHS).read_text(encoding="utf-8")
+    cells = grids(page.partition(script["BEGIN"])[2].partition(script["END"])[0])
+    assert {row.partition("/")[0] for table, row, _ in cells if table == "rank synthbirds test"} == {"grad-cam", "random"}
+    assert {row for table, row, _ in cells if table == "cost synthbirds test"} == {"ch", "iauc:rows=16"}
+    pairs = pd.read_csv(tmp_path / "pages" / "photographs-pairs.csv")
+    assert set(pairs.column) == {"A − B", "p", "Holm"} and len(pairs) == 3

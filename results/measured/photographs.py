@@ -1,0 +1,74 @@
+"""Writes the ranking of explainers on photographs: `python results/measured/photographs.py RESULTS`.
+
+RESULTS: a root of `cambench rank … --preset …`. Between the marks of photographs.md stand the ranks, the agreement of the
+metrics and the cost; unrounded, with every pair of explainers and the values that were ranked, in
+photographs-{ranks,metrics,cost,pairs,values}.csv. All else is written by hand.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cambench.metrics import find_metric
+from cambench.report import Table
+from cambench.report.formats.frame import tidy
+from cambench.report.ranking import tables
+from cambench.report.ranking.ranking import Ranking
+from cambench.report.ranking.tables import bare
+from cambench.report.tables.model import Column, Row
+from cambench.report.tables.summary import summary
+from cambench.stages.reporting.rank import Wanted, at_hand, rankings
+from cambench.stages.reporting.report import render
+from cambench.stages.workplace import Place
+
+FOLDER = Path(__file__).parent
+BEGIN, END = "<!-- written by photographs.py -->", "<!-- written by hand -->"
+COLUMNS = ["table", "row", "column", "unit", "measured", "low", "high", "n"]
+"""Of the CSV files; the sentences stand on the page."""
+COST = "Without the heatmaps; the median over the explainers."
+
+
+def of_cost(ranking: Ranking) -> Table:
+    """A row a metric: its milliseconds an image and its forward passes, one of them for a heatmap."""
+    seconds: dict[str, list[float]] = {}
+    passes: dict[str, int] = {}
+    for _, record in ranking.records:
+        images = max(value.n for value in record.values.values())
+        seconds.setdefault(record.metric, []).append(record.seconds / images)
+        passes[record.metric] = find_metric(record.metric).passes_at(
+            (record.job.get("maps") or record.job["input"])["view"]["size"]
+        )
+    rows = [Row((name,), (bare(1000 * statistics.median(own), 0), bare(passes[name], 0))) for name, own in seconds.items()]
+    columns = (Column(("time",), "ms", "down"), Column(("passes",), "", "down"))
+    return Table(
+        f"cost {ranking.where}", "of a metric, an image and explainer", ("Metric",), columns, tuple(rows), notes=(COST,)
+    )
+
+
+def written(made: Sequence[Ranking]) -> dict[str, list[Table]]:
+    """What each CSV file holds, a table a data set."""
+    every = [tables.tables(ranking) for ranking in made]
+    ranks, pairs, metrics = ([own[place] for own in every] for place in range(3))
+    values = summary([record for ranking in made for _, record in ranking.records])
+    costs = [of_cost(ranking) for ranking in made]
+    return {"ranks": ranks, "metrics": metrics, "cost": costs, "pairs": pairs, "values": values}
+
+
+def write(results: Path) -> None:
+    """The page and its files; the ranking of all data sets together is none of one network and is left out."""
+    every = rankings(*at_hand(Wanted(), Place(results=results)))
+    files = written([ranking for ranking in every if " and " not in ranking.where])
+    for name, shown in files.items():
+        text = tidy(shown)[COLUMNS].to_csv(index=False, lineterminator="\n", float_format="%.10g")
+        (FOLDER / f"photographs-{name}.csv").write_text(text, encoding="utf-8")
+    path = FOLDER / "photographs.md"
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    text = "\n".join(render(files[name], "markdown") for name in ("ranks", "metrics", "cost"))
+    path.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
