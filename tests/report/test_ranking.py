@@ -208,3 +208,5 @@ def test_the_diagram_shows_every_explainer_and_its_rank() -> None:
 
 def test_bars_of_one_level_do_not_meet() -> None:
     assert bars([(1, 2), (1.5, 3), (2.5, 4)]) == [(1, 2, 0), (1.5, 3, 1), (2.5, 4, 0)]
+    assert bars([(1, 2), (2.1, 3)]) == [(1, 2, 0), (2.1, 3, 0)], "apart, so that two are seen"
+    assert bars([(1, 2), (2.1, 3)], 0.2) == [(1, 2, 0), (2.1, 3, 1)], "what is drawn beyond the ends would join them"

@@ -26,7 +26,9 @@ def critical_difference(ranking: Ranking, alike: Sequence[Sequence[int]]) -> Fig
     means: list[float] = ranking.means.tolist()
     half = math.ceil(len(means) / 2)
     side = 0.4 + LETTER * max(len(f"{name}  0.00") for name in ranking.explainers)
-    shown = bars([[means[j] for j in own] for own in alike if len(own) > 1])
+    low = math.floor(float(means[0]))
+    inch: float = SPAN / (max(math.ceil(means[-1]), low + 1) - low)
+    shown = bars([[means[j] for j in own] for own in alike if len(own) > 1], 3 * BEYOND / inch)
     first = TOP + BAR * (2 + max((level for *_, level in shown), default=-1))
     width = SPAN + 2 * side
     lines = footed(sentences(ranking), width)
@@ -34,8 +36,6 @@ def critical_difference(ranking: Ranking, alike: Sequence[Sequence[int]]) -> Fig
     sheet.figure.set_size_inches(width, sheet.high)
     axes = sheet.axes(0, 0, width, sheet.high)
     axes.set(xlim=(0, width), ylim=(sheet.high, 0))
-    low = math.floor(float(means[0]))
-    inch: float = SPAN / (max(math.ceil(means[-1]), low + 1) - low)
 
     def at(rank: float) -> float:
         """Inches from the left of a mean rank."""
@@ -56,11 +56,11 @@ def critical_difference(ranking: Ranking, alike: Sequence[Sequence[int]]) -> Fig
     return sheet.figure
 
 
-def bars(groups: Sequence[Sequence[float]]) -> list[tuple[float, float, int]]:
-    """Mean ranks of each group -> (lowest, highest, level): those of one level do not meet."""
+def bars(groups: Sequence[Sequence[float]], gap: float = 0.0) -> list[tuple[float, float, int]]:
+    """Mean ranks of each group -> (lowest, highest, level): those of one level are farther apart than the gap."""
     made: list[tuple[float, float, int]] = []
     for left, right in sorted((min(own), max(own)) for own in groups):
-        taken = {level for begin, end, level in made if begin <= right and left <= end}
+        taken = {level for begin, end, level in made if begin <= right + gap and left <= end + gap}
         made.append((left, right, next(level for level in range(len(groups)) if level not in taken)))
     return made
 
