@@ -147,6 +147,14 @@ def test_explainers_are_ranked_by_what_is_at_hand_or_measured(run: Run, birds: d
     assert any("6 images" in note for note in made[0].notes)
     with pytest.raises(UsageError, match="rank: expected a preset beside settings of a measurement, got none"):
         cambench.rank(run, images=6, **birds)
+    with pytest.raises(UsageError, match="at least 2 explainers, got grad-cam. Not measured: legrad: attention:"):
+        cambench.rank(run, ["grad-cam", "legrad"], "average-drop", preset="quick", images=6, **CPU, **birds)
+    with pytest.raises(UsageError, match="eval: expected a metric, got none"):
+        cambench.evaluate([], run, **CPU, **birds)
+    with pytest.raises(UsageError, match="--batch-size 0: expected at least 1"):
+        cambench.explain(run, batch_size=0, **CPU, **birds)
+    with pytest.raises(UsageError, match="rank: expected at least 5 images, got 3"):
+        cambench.rank(run, preset="quick", images=3, **CPU, **birds)
 
 
 def test_a_figure_is_drawn_with_the_options_of_its_kind_alone(run: Run, birds: dict[str, Any], tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from cambench.cli import options as o
 from cambench.cli import streams
 
 if TYPE_CHECKING:
+    from cambench.stages.measuring.rows import EvalJob
     from cambench.store.records import Record
 
 
@@ -63,15 +63,11 @@ def evaluate(
     prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.jobs_of(metric, explainer, target, batch_size)
-    refused: works.Refused = []
+    refused: works.Refused[EvalJob] = []
     records = works.evaluate_all(work, jobs, place, refused)
     if records and processes.rank() == 0:
         show(records, as_json)
-    errors = list({str(e): e for _, e in refused}.values())
-    for error in errors[:-1] if processes.rank() == 0 else ():
-        sys.stderr.write(f"error: {streams.one_line(str(error))}\n")
-    if errors:
-        raise errors[-1]
+    streams.raise_all([error for _, error in refused])
 
 
 def show(records: Sequence[Record], as_json: bool) -> None:

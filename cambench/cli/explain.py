@@ -10,10 +10,12 @@ import typer
 
 from cambench import processes
 from cambench.cli import options as o
+from cambench.cli import streams
 from cambench.cli.strict import refuse_unused
 from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
+    from cambench.stages.measuring.explain import ExplainJob
     from cambench.stages.reporting.overlay import OverlayJob
     from cambench.stages.workplace import Place
 
@@ -84,9 +86,11 @@ def explain(
         return
     work = works.Works(runs or [], dataset, split, limit=limit, class_sets=class_sets, **prepared)
     jobs = works.maps_of(work, explainer or [], target or [], classes=classes, view=view, batch_size=batch_size)
-    files = [str(path) for path in works.explain_all(work, jobs, place)]
-    if processes.rank() == 0:
+    refused: works.Refused[ExplainJob] = []
+    files = [str(path) for path in works.explain_all(work, jobs, place, refused)]
+    if files and processes.rank() == 0:
         typer.echo(json.dumps(files) if as_json else "\n".join(files))
+    streams.raise_all([error for _, error in refused])
 
 
 def explain_pictures(job: OverlayJob, words: list[str], prepared: dict[str, Any], place: Place) -> list[dict[str, Any]]:

@@ -6,8 +6,10 @@ import codecs
 import io
 import logging
 import sys
+from collections.abc import Sequence
 
-from cambench.vocabulary import printable
+from cambench import processes
+from cambench.vocabulary import CambenchError, printable
 
 LOOKALIKE = str.maketrans(
     {
@@ -49,6 +51,15 @@ def forgive() -> None:
 def one_line(text: str) -> str:
     """A text without line breaks and control characters, which the name of a file or a class may hold."""
     return printable(text.replace("\n", "\\n"))
+
+
+def raise_all(errors: Sequence[CambenchError]) -> None:
+    """Print what several things failed of, each reason once, and raise the last. Raises: it."""
+    reasons = list({str(error): error for error in errors}.values())
+    for error in reasons[:-1] if processes.rank() == 0 else ():
+        sys.stderr.write(f"error: {one_line(str(error))}\n")
+    if reasons:
+        raise reasons[-1]
 
 
 class OneLine(logging.Formatter):

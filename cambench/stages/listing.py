@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -16,6 +17,9 @@ WIDTH = 100
 
 class Plain(Console):
     """A console on which the names of files and classes do nothing but show: control characters are spelled out."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(emoji=False, **options)  # `python:two:a` is no emoji
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of what is printed; those that rich itself moves the cursor with are its own."""

@@ -94,6 +94,11 @@ class Parts:
                 raise CambenchError(f"{path}: damaged ({e}); delete the folder {self.folder} and run again.") from e
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]} if chunks else {}
 
+    def forget(self) -> None:
+        """Delete the folder where no part was written into it."""
+        if self.folder.exists() and not any(self.folder.glob("part-*")):
+            self.remove()
+
     def remove(self) -> None:
         """Delete the parts, once the target holds them."""
         shutil.rmtree(self.folder)

@@ -122,6 +122,7 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
         ((), "expected records of explainers under"),
         (("-m", "iauk"), "Did you mean iauc"),
         (("--latex", "--csv"), "one at a time"),
+        (("-t", "weightd"), "Did you mean weighted"),
     ],
 )
 def test_what_cannot_be_ranked_is_one_line(arguments: tuple[str, ...], message: str, typed: Typed, tmp_path: Path) -> None:

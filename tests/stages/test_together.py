@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from own import trained
 from torch import Tensor
+from typed import Typed
 
 from cambench.explainers.forward import predict
 from cambench.stages.measuring import works
@@ -72,6 +73,18 @@ def test_what_is_refused_keeps_nothing_else_from_being_made(own: Place, there: P
     with pytest.raises(UsageError, match="finer-cam: expected target logit, got weighted"):
         works.explain_all(works.Works([]), [sound[0], ExplainJob("finer-cam", "weighted"), sound[1]], there)
     assert files(there.results) == files(own.results) and len(files(own.results)) == 2
+
+
+def test_a_command_makes_what_it_can_and_names_each_refusal(there: Place, typed: Typed) -> None:
+    names = [word for name in ("grad-cam", "calm", "random", "finer-cam") for word in ("-e", name)]
+    roots = ("--data-root", there.data, "--results", there.results, "--workers", 0, "--device", "cpu")
+    done = typed("explain", *names, "-t", "weighted", *roots)
+    made = [Path(line).name.split(".")[1] for line in done.out.split()]
+    assert done.code == 2 and made == ["grad-cam", "random"] and len(files(there.results)) == 2
+    assert (
+        "error: CALM's maps need a network with a CALM head" in done.err and "finer-cam: expected target logit" in done.err
+    )
+    assert not [*there.results.rglob("*.parts")], "nothing stays of what was refused"
 
 
 def test_jobs_that_were_killed_at_different_images_end_like_uninterrupted_ones(

@@ -52,19 +52,24 @@ def evaluate(
         return replace(read_record(path), stored=path not in session.made)
     with workplace.only_first_writes(path):
         if session.lacks(path):
-            parts = opened_parts(path.with_suffix(".h5"), job_key(described), anew=session.again)
-            began, asked = time.monotonic(), Asked(dataset, place, parts, session)
-            left, explaining = measure(metric, job, loaded, asked)
-            with processes.as_one():
-                if not processes.rank():
-                    record, rows = summarised(metric, job, loaded, asked, left)
-                    record = replace(record, seconds=round(time.monotonic() - began, 2), explaining=explaining)
-                    write_rows(path.with_suffix(".h5"), described, rows, ids(metric, dataset, rows), dataset.origin)
-                    supersede(path, described)
-                    write_record(path, replace(record, job={**described, "recipe": training(loaded, dataset)}))
-                    parts.remove()
+            with opened_parts(path.with_suffix(".h5"), job_key(described), anew=session.again) as parts:
+                write(path, described, metric, job, loaded, Asked(dataset, place, parts, session))
             session.made[path] = None
     return replace(read_record(path), stored=path not in session.made)
+
+
+def write(path: Path, described: dict[str, Any], metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> None:
+    """Measure what no part holds yet, and write the record with its rows whole."""
+    began = time.monotonic()
+    left, explaining = measure(metric, job, loaded, asked)
+    with processes.as_one():
+        if not processes.rank():
+            record, rows = summarised(metric, job, loaded, asked, left)
+            record = replace(record, seconds=round(time.monotonic() - began, 2), explaining=explaining)
+            write_rows(path.with_suffix(".h5"), described, rows, ids(metric, asked.dataset, rows), asked.dataset.origin)
+            supersede(path, described)
+            write_record(path, replace(record, job={**described, "recipe": training(loaded, asked.dataset)}))
+            asked.parts.remove()
 
 
 def settled(job: EvalJob, dataset: Dataset) -> tuple[Metric, EvalJob]:

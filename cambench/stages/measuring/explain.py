@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,16 +44,26 @@ class ExplainJob:
 class Session:
     """The heatmap files and records that one command made, each once; with `again` whatever is there counts for nothing.
 
-    made: file -> seconds an image, where it is known. refused: file -> why it cannot be made.
+    made: file -> seconds an image, where it is known. refused: job -> why its heatmaps cannot be made.
     """
 
     again: bool = False
     made: dict[Path, float | None] = field(default_factory=dict)
-    refused: dict[Path, CambenchError] = field(default_factory=dict)
+    refused: dict[ExplainJob, CambenchError] = field(default_factory=dict)
 
     def lacks(self, path: Path) -> bool:
         """Whether a file is to be made, the same in all processes."""
         return bool(processes.agreed(not path.exists() or (self.again and path not in self.made)))
+
+    @contextmanager
+    def keeping(self, jobs: Sequence[ExplainJob]) -> Iterator[None]:
+        """A block whose error is kept as that of the jobs; what ends the process, or ended another, is raised."""
+        try:
+            yield
+        except (processes.LostError, StoppedError):
+            raise
+        except CambenchError as e:
+            self.refused.update(dict.fromkeys(jobs, e))
 
 
 def explain(
@@ -64,10 +74,10 @@ def explain(
     Raises: CambenchError for a file that does not hold these images.
     """
     session = session or Session()
-    path, described = locate(job, loaded, dataset, place)
     make([job], loaded, dataset, place, session)
-    if path in session.refused:
-        raise session.refused[path]
+    if job in session.refused:
+        raise session.refused[job]
+    path, described = locate(job, loaded, dataset, place)
     return replace(whole(path, described, dataset), seconds=session.made.get(path))
 
 
@@ -78,21 +88,16 @@ def make(jobs: Sequence[ExplainJob], loaded: Loaded, dataset: Dataset, place: wo
     """
     alike: dict[object, list[ExplainJob]] = {}
     for job in dict.fromkeys(jobs):
-        path = locate(job, loaded, dataset, place)[0]
-        if path not in session.refused and session.lacks(path):
-            alike.setdefault(company(job, loaded, dataset), []).append(job)
+        with session.keeping([job]):
+            if job not in session.refused and session.lacks(locate(job, loaded, dataset, place)[0]):
+                alike.setdefault(company(job, loaded, dataset), []).append(job)
     groups = deque(alike.values())
     while groups:
         group = groups.popleft()
-        try:
+        with session.keeping(group):
             write(group, loaded, dataset, place, session)
-        except (processes.LostError, StoppedError):
-            raise
-        except CambenchError as e:
-            if len(group) > 1 and isinstance(e, UsageError | NotFiniteError):  # of one of them, perhaps
-                groups.extendleft([job] for job in reversed(group))
-            else:
-                session.refused.update((locate(job, loaded, dataset, place)[0], e) for job in group)
+        if len(group) > 1 and isinstance(session.refused.get(group[0]), UsageError | NotFiniteError):
+            groups.extendleft([job] for job in reversed(group) if session.refused.pop(job))  # of one of them, perhaps
 
 
 def company(job: ExplainJob, loaded: Loaded, dataset: Dataset) -> object:
@@ -111,7 +116,7 @@ def write(jobs: Sequence[ExplainJob], loaded: Loaded, dataset: Dataset, place: w
         alike: dict[tuple[range, ...], dict[Path, Pending]] = {}
         for path in filter(session.lacks, sorted(located)):
             job, described = located[path]
-            parts = opened_parts(path, job_key(described), anew=session.again)
+            parts = locks.enter_context(opened_parts(path, job_key(described), anew=session.again))
             if parts.rows:
                 say(f"{path.name}: going on after {parts.rows} of {number_of(len(dataset), 'image')}")
             missing = chunks(processes.agreed(parts.missing(len(dataset))), stride(CHUNK, job.batch_size))
@@ -137,10 +142,16 @@ def finish(path: Path, described: dict[str, Any], parts: Parts, dataset: Dataset
     parts.remove()
 
 
-def opened_parts(target: Path, key: str, anew: bool) -> Parts:
-    """The parts of a job; of several processes the first sees to the folder."""
+@contextmanager
+def opened_parts(target: Path, key: str, anew: bool) -> Iterator[Parts]:
+    """The parts of a job; of several processes the first sees to the folder. Where no part was written none stays."""
     with processes.in_turn():
-        return Parts(target, key, anew=anew and not processes.rank())
+        parts = Parts(target, key, anew=anew and not processes.rank())
+    try:
+        yield parts
+    finally:
+        if processes.count() == 1:
+            parts.forget()
 
 
 def whole(path: Path, described: dict[str, Any], dataset: Dataset) -> Heatmaps:

@@ -60,7 +60,7 @@ def chosen(work: Works, place: workplace.Place) -> list[Run]:
     if work.checkpoint not in CHECKPOINTS:
         raise UsageError(f"--checkpoint {work.checkpoint}: expected {' or '.join(CHECKPOINTS)}.")
     if work.runs:
-        return [open_run(spec, place, work.weights, work.input) for spec in work.runs]
+        return [open_run(spec, place, work.weights, work.input) for spec in dict.fromkeys(work.runs)]
     if work.weights is not None:
         raise UsageError("--weights: expected a RUN that they belong to, for example torchvision:resnet50.")
     if work.input:
@@ -120,21 +120,45 @@ def maps_of(work: Works, explainers: Sequence[str], targets: Sequence[str], **as
     return jobs
 
 
-def explain_all(work: Works, wanted: Sequence[ExplainJob], place: workplace.Place) -> list[Path]:
-    """The heatmap files of every job for every run. Names are checked before anything is computed."""
+Job = TypeVar("Job", ExplainJob, EvalJob)
+Refused = list[tuple[Job, CambenchError]]
+"""What could not be made, and why."""
+
+
+@contextmanager
+def kept(job: Job, refused: Refused[Job] | None) -> Iterator[None]:
+    """A block whose error is kept where there is a list for it, and is raised where there is none."""
+    try:
+        yield
+    except CambenchError as e:
+        if refused is None:
+            raise
+        refused.append((job, e))
+
+
+def explain_all(
+    work: Works, wanted: Sequence[ExplainJob], place: workplace.Place, refused: Refused[ExplainJob] | None = None
+) -> list[Path]:
+    """The heatmap files of every job for every run. Names are checked before anything is computed.
+
+    refused: as of `evaluate_all`.
+    """
     for job in wanted:
         find_explainer(job.explainer)
         find_target(job.target)
         if job.classes not in ("label", "prediction"):
             raise UsageError(f"--classes {job.classes}: expected label or prediction.")
+        check_batch(job.batch_size)
     check_layer(work, [job.explainer for job in wanted])
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Path]:
-        session = Session(work.again)
+        session, files = Session(work.again), list[Path]()
         make(wanted, loaded, dataset, place, session)
         for job in wanted:
-            explain(job, loaded, dataset, place, session)
-        return [locate(job, loaded, dataset, place)[0] for job in wanted]
+            with kept(job, refused):
+                explain(job, loaded, dataset, place, session)
+                files.append(locate(job, loaded, dataset, place)[0])
+        return files
 
     return each(work, place, act)
 
@@ -144,8 +168,11 @@ def jobs_of(
 ) -> list[EvalJob]:
     """Each metric with each explainer and each target that it looks at, each once; None for the defaults.
 
-    Raises: UsageError for an explainer that a metric does not take, or an explainer or target that none of them looks at.
+    Raises: UsageError where no metric is named, for an explainer that a metric does not take, or an explainer or target that
+    none of them looks at.
     """
+    if not names:
+        raise UsageError("eval: expected a metric, got none; name one, for example ch.")
     metrics = [find_metric(name) for name in names]
     if explainers and not any(metric.looks for metric in metrics):
         raise UsageError(f"--explainer {explainers[0]}: {', '.join(names)} looks at no heatmap; leave it out.")
@@ -173,6 +200,12 @@ def check_unused(work: Works, wanted: Sequence[EvalJob]) -> None:
     check_class_sets(work, [job.target for job in wanted])
 
 
+def check_batch(size: int) -> None:
+    """Raises: UsageError for a batch without an image."""
+    if size < 1:
+        raise UsageError(f"--batch-size {size}: expected at least 1.")
+
+
 def check_layer(work: Works, explainers: Sequence[str]) -> None:
     """Raises: UsageError for a layer that none of the explainers looks at."""
     if work.layer is not None and explainers and not any(find_explainer(name).at_layer for name in explainers):
@@ -188,23 +221,8 @@ def check_class_sets(work: Works, targets: Sequence[str]) -> None:
         )
 
 
-Refused = list[tuple[EvalJob, CambenchError]]
-"""Measurements that failed, and why."""
-
-
-@contextmanager
-def kept(job: EvalJob, refused: Refused | None) -> Iterator[None]:
-    """A block whose error is kept where there is a list for it, and is raised where there is none."""
-    try:
-        yield
-    except CambenchError as e:
-        if refused is None:
-            raise
-        refused.append((job, e))
-
-
 def evaluate_all(
-    work: Works, wanted: Sequence[EvalJob], place: workplace.Place, refused: Refused | None = None
+    work: Works, wanted: Sequence[EvalJob], place: workplace.Place, refused: Refused[EvalJob] | None = None
 ) -> list[Record]:
     """The records of every job for every run. Names are checked before anything is computed.
 
@@ -215,6 +233,7 @@ def evaluate_all(
         find_metric(job.metric)
         find_explainer(job.explainer)
         find_target(job.target)
+        check_batch(job.batch_size)
     check_unused(work, wanted)
 
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:

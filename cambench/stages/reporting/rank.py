@@ -28,6 +28,7 @@ from cambench.store.files import write_text
 from cambench.store.provenance import versions
 from cambench.store.records import Record, read_records, read_rows, rows_path
 from cambench.store.runs import find_seeds
+from cambench.targets import find_target
 from cambench.vocabulary import UsageError
 
 TITLE = "Which explainer ranks best?"
@@ -52,7 +53,7 @@ class Wanted:
             [run.name for name in self.runs for run in find_seeds(name, results) or [run_of(name, results)]],
             [find_metric(name).name for name in self.metrics],
             [find_explainer(name).name for name in self.explainers],
-            [canonical(name) for name in self.targets],
+            [canonical(name) for name in self.targets if find_target(name)],
             None if self.dataset is None else canonical(data.called(self.dataset)),
             self.split,
         )

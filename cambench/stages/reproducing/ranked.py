@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cambench.recipes import rankings
 from cambench.recipes.rankings import RankingRecipe
-from cambench.report.ranking.blocks import EXPLAINERS
+from cambench.report.ranking.blocks import EXPLAINERS, IMAGES
 from cambench.report.ranking.ranking import Ranking
 from cambench.stages.measuring import works
 from cambench.stages.measuring.rows import EvalJob
@@ -30,6 +30,8 @@ def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, pla
         if work != Works(work.runs, work.dataset, work.split):
             raise UsageError("rank: expected a preset beside settings of a measurement, got none; preset quick measures.")
         return rank.rankings(*rank.at_hand(wanted, place))
+    if work.evenly is not None and work.evenly < IMAGES:
+        raise UsageError(f"rank: expected at least {IMAGES} images, got {work.evenly}; measure more.")
     recipe = rankings.preset(preset)
     return rank.rankings(*measured(replace(work, evenly=work.evenly or recipe.images), recipe, wanted, batch_size, place))
 
@@ -48,15 +50,18 @@ def measured(
     jobs = works.jobs_of(metrics, wanted.explainers or recipe.explainers, wanted.targets or None, batch_size)
     if len({(job.explainer, job.target) for job in jobs}) < EXPLAINERS:
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
-    refused: works.Refused = []
+    refused: works.Refused[EvalJob] = []
     every = works.evaluate_all(work, [*jobs, EvalJob(rank.ACCURACY, batch_size=batch_size)], place, refused)
     records = [record for record in every if record.metric != rank.ACCURACY]
     if not records:
         raise refused[0][1]
+    if refused and len({(record.explainer, record.target) for record in records}) < EXPLAINERS:
+        lone, why = records[0].explainer, " ".join(not_measured(refused))
+        raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {lone}. {why}")
     return records, [*rank.accuracy(every, records), *left, *not_measured(refused)]
 
 
-def not_measured(refused: works.Refused) -> list[str]:
+def not_measured(refused: works.Refused[EvalJob]) -> list[str]:
     """A sentence a reason, with the explainers that it is of where it begins with neither theirs nor its metric's name."""
     why: dict[str, dict[str, None]] = {}
     for job, error in refused:
