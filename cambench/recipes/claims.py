@@ -164,7 +164,7 @@ def parse_claims(text: str, paper: str, place: str) -> list[Claim]:
     """
     try:
         given = toml.contents(text, place)
-        claims = ClaimFile(**{**given, "claims": [spread(claim) for claim in given.get("claims", [])]}).claims
+        claims = ClaimFile(**{**given, "claims": spread_all(given.get("claims", []))}).claims
     except ValidationError as e:
         raise UsageError(explain(e, place)) from e
     ids = [claim.id for claim in claims]
@@ -184,6 +184,16 @@ def check(claim: Claim, part: Part, place: str) -> None:
             raise UsageError(f"{place}, {claim.id}: expected a method and a metric on every side, got {got}.")
 
 
+def spread_all(claims: Any) -> Any:
+    """Each claim as `spread` has it; what is no list of tables as it is, which pydantic then refuses."""
+    return [spread(claim) for claim in claims] if tables(claims) else claims
+
+
+def tables(value: Any) -> bool:
+    """Whether a value of TOML is a list of tables."""
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+
+
 def spread(claim: dict[str, Any]) -> dict[str, Any]:
     """A claim as written, with what it says once given to each of its parts; without parts it is one itself.
 
@@ -192,6 +202,8 @@ def spread(claim: dict[str, Any]) -> dict[str, Any]:
     shared = {key: value for key, value in claim.items() if key in Part.model_fields and key != "select"}
     own = {key: value for key, value in claim.items() if key not in shared and key != "parts"}
     written = claim.get("parts", [{}])
+    if not tables(written):
+        return claim
     parts = [{**shared, **part} for part in written]
     return {**own, "parts": [one for part in parts for one in combinations(part)]}
 
@@ -200,7 +212,8 @@ def combinations(part: dict[str, Any]) -> list[dict[str, Any]]:
     """One part for every combination of what `each` lists."""
     each = part.get("each", {})
     rest = {key: value for key, value in part.items() if key != "each"}
-    if not isinstance(each, dict) or not all(isinstance(values, list) for values in each.values()):
+    chosen = isinstance(each, dict) and all(isinstance(values, list) for values in each.values())
+    if not chosen or not isinstance(part.get("select", {}), dict):
         return [part]  # what pydantic then refuses
-    chosen = [dict(zip(each, values, strict=True)) for values in itertools.product(*each.values())]
-    return [{**rest, "select": {**part.get("select", {}), **values}} if values else rest for values in chosen]
+    every = [dict(zip(each, values, strict=True)) for values in itertools.product(*each.values())]
+    return [{**rest, "select": {**part.get("select", {}), **values}} if values else rest for values in every]

@@ -27,6 +27,8 @@ SCALES = ("linear", "log", "inverse")
 FORM = "expected LOW..HIGH, LOW..HIGH log, LOW..HIGH inverse or a list of values"
 HALF = 0.5
 DIGITS = 6
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Bounds between which whatever a scale makes of a range is finite."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ def read(key: str, written: Any, place: str) -> Range:
     bounds = bound(low), bound(high)
     parsed = Range(written, *bounds, scale=scale)
     numbers = [b for b in bounds if not isinstance(b, str)]
-    least = {"log": math.ulp(0.0), "inverse": 0.0}.get(parsed.scale, -math.inf)
-    most = math.inf if parsed.scale == "inverse" else math.nextafter(math.inf, 0)
+    least = {"log": SMALLEST, "inverse": 0.0}.get(parsed.scale, -LARGEST)
+    most = math.inf if parsed.scale == "inverse" else LARGEST
     if any(not least <= n <= most for n in numbers) or numbers != sorted(set(numbers)):
         limits = {"log": "0 < LOW < HIGH", "inverse": "0 <= LOW < HIGH"}.get(parsed.scale, "LOW < HIGH")
-        raise UsageError(f"{place}: {key}: expected {limits}, got {written!r}.")
+        beyond = any(abs(n) > LARGEST or 0 < n < SMALLEST for n in numbers)
+        within = f", between {SMALLEST:g} and {LARGEST:g}" if beyond else ""
+        raise UsageError(f"{place}: {key}: expected {limits}{within}, got {written!r}.")
     return parsed
 
 

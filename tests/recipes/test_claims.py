@@ -100,6 +100,15 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
         parse_claims(text, "p", "claims/p.toml")
 
 
+@pytest.mark.parametrize(
+    "claims", ['["a"]', '"a"', '[{ parts = ["a"] }]', '[{ parts = [{ select = "a", each = { metric = ["ch"] } }] }]']
+)
+def test_what_is_no_table_is_one_line(claims: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_claims(f'paper = "P"\nclaims = {claims}\n', "p", "claims/p.toml")
+    assert "claims/p.toml" in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_experiments_name_claims_and_data_that_there_are() -> None:
     from cambench import data
 

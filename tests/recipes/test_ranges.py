@@ -113,6 +113,8 @@ def test_a_recipe_says_what_is_drawn_and_the_command_line_has_the_last_word() ->
         ("-1..1 inverse", "expected 0 <= LOW < HIGH"),
         ("0..inf", "expected LOW < HIGH"),
         ("nan..1", "expected LOW < HIGH"),
+        ("4.8e-135..8.7e173 log", r"expected 0 < LOW < HIGH, between 1e-100 and 1e\+100, got"),
+        ("-1e308..1e308", r"expected LOW < HIGH, between 1e-100 and 1e\+100, got"),
     ],
 )
 def test_what_is_no_range(written: object, message: str) -> None:
