@@ -97,8 +97,8 @@ def look(
     head: nn.Linear | None,
     precision: str,
     *,
-    graph: bool = True,
-    again: bool = False,
+    graph: bool,
+    again: bool,
 ) -> Pass:
     """One forward pass of images (N,3,H,W), with a graph from the layer on where there is to be one.
 

@@ -133,6 +133,15 @@ def test_explainers_of_a_layer_share_one_forward_pass(head: str) -> None:
         assert torch.equal(made.classes, CLASSES) and torch.equal(made.logits, alone.logits)
 
 
+def test_a_shared_pass_counts_for_each_of_its_explainers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(100))
+    monkeypatch.setattr("cambench.explainers.several.clock", lambda device: float(next(ticks)))
+    net, x = build("gap-linear"), images()
+    found = place(net, x, find_explainer("grad-cam"), "stage")
+    for made in maps_of_explainers(net, x, [Query(find_explainer(name), *found) for name in ("cam", "grad-cam")]):
+        assert made.seconds.tolist() == pytest.approx([2 / 3] * 3), "one for the pass, one for the map, of three images"
+
+
 def test_the_weights_by_hand() -> None:
     activation = torch.tensor([[[[1.0, 2.0]], [[-3.0, 4.0]]]])
     gradient = torch.tensor([[[[2.0, -1.0]], [[1.0, 0.5]]]])

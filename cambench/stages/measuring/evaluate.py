@@ -89,8 +89,7 @@ def looked_at(
 ) -> Iterator[ExplainJob]:
     """The heatmaps that a measurement which lacks will look at, if it looks at any. Raises: as `settled`."""
     metric, job = settled(job, dataset)
-    shown = metric.explains and metric.maps.train_bn is None
-    if shown and session.lacks(locate_record(job, metric, loaded, dataset, place)[0]):
+    if reads_maps(metric) and session.lacks(locate_record(job, metric, loaded, dataset, place)[0]):
         yield heatmap_job(metric, job)
 
 
@@ -102,6 +101,11 @@ class Asked:
     place: workplace.Place
     parts: Parts
     session: Session
+
+
+def reads_maps(metric: Metric) -> bool:
+    """Whether it looks at the maps of a file; those of a network that drifts from image to image are made as it does."""
+    return metric.explains and metric.maps.train_bn is None
 
 
 def heatmap_job(metric: Metric, job: EvalJob) -> ExplainJob:
@@ -121,8 +125,8 @@ def measure(metric: Metric, job: EvalJob, loaded: Loaded, asked: Asked) -> tuple
     A metric over pairs of classes, and one whose network drifts from image to image, is process 0's alone.
     """
     dataset, parts, place = asked.dataset, asked.parts, asked.place
-    shown = metric.explains and metric.maps.train_bn is None
-    heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.session) if shown else None
+    reads = reads_maps(metric)
+    heatmaps = explain(heatmap_job(metric, job), loaded, dataset, place, asked.session) if reads else None
     left = left_out(metric, find_explainer(job.explainer), heatmaps, dataset)
     with processes.as_one(), workplace.computing(place):
         if not metric.rows.pairs:
