@@ -17,7 +17,7 @@ from cambench.vocabulary import CambenchError, Value
 
 AT_ONCE = 4_000_000
 EXACT = 50
-"""Differences up to which the test is exact (where no two of them are equally large)."""
+"""Differences up to which the signed-rank test counts every choice of signs."""
 
 
 def interval(rows: Tensor, generator: torch.Generator, draws: int = 2000, level: float = 0.95) -> tuple[float, float] | None:
@@ -167,22 +167,30 @@ def over_seeds(differences: Sequence[float]) -> tuple[float, tuple[float, float]
 
 
 def wilcoxon(differences: NDArray[np.float64]) -> float:
-    """Two-sided p of the signed-rank test; differences of zero are left out, and without any other p is 1.
+    """Two-sided p of the signed-rank test, 2·min(P(W ≤ w), P(W ≥ w)) ≤ 1, for w the sum of the ranks of those above zero.
 
-    Source: Wilcoxon 1945. Exact for up to 50 differences of which no two are equally large, else the normal approximation
+    Source: Wilcoxon 1945. Differences of zero are left out, and without any other p is 1; equally large ones share the mean
+    of their ranks. Exact for up to 50 differences: of the 2ⁿ equally likely choices of signs. Else the normal approximation
     with its correction for ties and none for continuity.
     """
     others = differences[differences != 0]
     if not len(others):
         return 1.0
     ranks: NDArray[np.float64] = stats.rankdata(np.abs(others))
-    _, ties = np.unique(ranks, return_counts=True)
-    n = len(others)
-    if n == len(ties) and n <= EXACT:
-        return float(stats.wilcoxon(others, method="exact").pvalue)
-    variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3.0 - ties).sum() / 48
-    z = (ranks[others > 0].sum() - n * (n + 1) / 4) / variance**0.5
+    w = ranks[others > 0].sum()
+    if len(others) <= EXACT:
+        share = signed_rank_sums(ranks)
+        return min(1.0, 2 * float(min(share[: round(2 * w) + 1].sum(), share[round(2 * w) :].sum())))
+    z = (w - ranks.sum() / 2) / ((ranks**2).sum() / 4) ** 0.5
     return float(2 * stats.norm.sf(abs(z)))
+
+
+def signed_rank_sums(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entry s: the share of the 2ⁿ sets of ranks (n,) whose sum is s/2; ranks are whole or half, as mid-ranks are."""
+    share = np.ones(1)
+    for doubled in np.rint(2 * ranks).astype(int):
+        share = np.pad(share, (0, doubled)) / 2 + np.pad(share, (doubled, 0)) / 2
+    return share
 
 
 def holm(p: Sequence[float]) -> list[float]:

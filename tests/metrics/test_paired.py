@@ -30,9 +30,29 @@ def test_wilcoxon_by_hand() -> None:
     assert wilcoxon(np.zeros(5)) == 1.0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_wilcoxon_with_ties_is_the_enumeration(seed: int) -> None:
+    ties = np.random.default_rng(seed).integers(-2, 4, 11) / 4
+    assert wilcoxon(ties) == pytest.approx(twin.exact_p(ties.tolist()), abs=1e-12)
+
+
+def test_twelve_equal_differences_of_one_sign_are_two_of_all_choices() -> None:
+    assert wilcoxon(np.full(12, 0.5)) == pytest.approx(2 / 2**12, rel=1e-12)
+    assert twin.normal_p([0.5] * 12) == pytest.approx(0.00053, rel=0.01), "here the approximation happens to be near"
+    graded = np.array([0.5, 0.5, 1, 1, 1, 1.5, 2, 2, 2.5, 3, 3, 4])
+    assert wilcoxon(graded) == pytest.approx(2 / 2**12, rel=1e-12)
+    assert twin.normal_p(graded.tolist()) > 0.002, "four times as large"
+
+
+@pytest.mark.parametrize("n", [30, 50])
+def test_wilcoxon_without_ties_is_scipys_exact_test(n: int) -> None:
+    differences = drawn(n, n, 0.4)
+    assert wilcoxon(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue, rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_wilcoxon_with_ties_or_many_images_is_the_normal_approximation(seed: int) -> None:
-    ties = np.random.default_rng(seed).integers(-2, 4, 40) / 4
+def test_wilcoxon_of_many_images_is_the_normal_approximation(seed: int) -> None:
+    ties = np.random.default_rng(seed).integers(-2, 4, 80) / 4
     assert wilcoxon(ties) == pytest.approx(twin.normal_p(ties.tolist()), rel=1e-10)
     hits = np.random.default_rng(seed).integers(-1, 2, 90).astype(float)
     assert wilcoxon(hits) == pytest.approx(twin.normal_p(hits.tolist()), rel=1e-10)
@@ -47,11 +67,13 @@ def test_wilcoxon_does_not_ask_which_run_comes_first() -> None:
 
 
 def test_hits_are_the_sign_test_of_those_that_differ() -> None:
-    # 15 images right in a alone, 5 in b alone: z = (15 − 5)/√20, as McNemar without continuity correction
+    # 15 images right in a alone, 5 in b alone: McNemar's exact test; of 150 and 50: z = (150 − 50)/√200, without continuity
     differences = torch.tensor([1.0] * 15 + [-1.0] * 5 + [0.0] * 80)
-    found = compare(differences.clamp(min=0), (-differences).clamp(min=0), seeds.generator("t"))
-    assert found.p == pytest.approx(2 * stats.norm.sf(10 / 20**0.5))
-    assert (found.higher, found.lower, found.equal, found.n) == (15, 5, 80, 100)
+    few = compare(differences.clamp(min=0), (-differences).clamp(min=0), seeds.generator("t"))
+    assert few.p == pytest.approx(stats.binomtest(15, 20).pvalue)
+    assert (few.higher, few.lower, few.equal, few.n) == (15, 5, 80, 100)
+    many = compare(differences.repeat(10).clamp(min=0), (-differences).repeat(10).clamp(min=0), seeds.generator("t"))
+    assert many.p == pytest.approx(2 * stats.norm.sf(100 / 200**0.5))
 
 
 @pytest.mark.parametrize("level", [0.01, 0.05, 0.2, 0.5])

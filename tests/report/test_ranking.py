@@ -75,6 +75,14 @@ def test_a_pair_is_tested_over_the_images_and_corrected_for_all_pairs() -> None:
     assert lettered([(0,)] * 27 + [(1,)], 2)[1] == "b1"
 
 
+def test_explainers_that_are_one_map_are_named() -> None:
+    same = {metric: {**own, "hires-cam": own["grad-cam"]} for metric, own in MEASURED.items()}
+    (note,) = [note for note in standings(ranked(measured(same))).notes if "equal in every image" in note]
+    assert note.startswith("grad-cam, hires-cam: equal in every image and metric. What they share takes 2 places")
+    nearly = {**same, "iauc": {**same["iauc"], "hires-cam": [8, 9, 9, 6, 5]}}
+    assert not any("equal in every image" in note for note in standings(ranked(measured(nearly))).notes)
+
+
 def test_two_networks_do_not_make_two_images_of_one() -> None:
     other = {"iauc": {"cam": [1] * 5, "grad-cam": [2] * 5, "random": [3] * 5}, "dauc": DELETED}
     ranking = ranked([*measured(), *measured(other, run="other")])

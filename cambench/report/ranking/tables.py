@@ -107,6 +107,7 @@ def notes(ranking: Ranking) -> tuple[str, ...]:
         f"by Holm for {number_of(k * (k - 1) // 2, 'pair')}.",
         *([f"Time: milliseconds an image of making its heatmap, reading aside, on {'; '.join(timed)}."] if timed else []),
         passes(ranking),
+        *twins(ranking),
         *ranking.left,
         *ranking.missing,
         f"Networks: {', '.join(dict.fromkeys(r.run for r in records))}.",
@@ -121,6 +122,19 @@ def passes(ranking: Ranking) -> str:
     names = ", ".join(name for name in ranking.explainers if (entry := entries[name]) is not None and entry.by_channel)
     of_layer = f"; those of {names} where the layer has {CHANNELS:,} channels" if names else ""
     return f"Passes: forward passes an image, a backward pass counting as two{of_layer}."
+
+
+def twins(ranking: Ranking) -> list[str]:
+    """Which explainers cannot be told apart at all: each is a map of its own in the mean rank of the others."""
+    alike: dict[bytes, list[str]] = {}
+    for j, name in enumerate(ranking.explainers):
+        alike.setdefault(ranking.ranks[:, :, j].tobytes(), []).append(name)
+    return [
+        f"{', '.join(names)}: equal in every image and metric. What they share takes {len(names)} places in all ranks; "
+        "to count it once, name one of them."
+        for names in alike.values()
+        if len(names) > 1
+    ]
 
 
 def tested(ranking: Ranking) -> list[str]:
