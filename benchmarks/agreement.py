@@ -25,8 +25,8 @@ from cambench.explainers.batch import explain
 from cambench.models import efficientnet_lite0
 from cambench.vocabulary import UsageError
 
-OURS = {"saliency": "gradient"}
-"""The peers' method -> ours, where the names differ."""
+OURS = {"captum:saliency": ("gradient", "logit"), "grad-cam:finer-cam": ("grad-cam", "finer:released")}
+"""The peers' method -> our explainer and target, where they are not the method's own name and the logit."""
 DONE = {"torchcam": ["relu"], "captum": [], "pytorch_grad_cam": ["relu", "min-max-library", "resize", "min-max-library"]}
 """Package -> the steps that its maps have gone through."""
 MANY, MOST = 200, 5000
@@ -49,11 +49,10 @@ def photographs(folders: tuple[Path, ...], count: int) -> Tensor:
     return torch.stack([view(Image.open(file).convert("RGB")) for file in files])
 
 
-def peers() -> list[tuple[Explainer, str]]:
-    """The explainers of the peers that are installed, and the name that each has here, or would have."""
+def peers() -> list[tuple[Explainer, str, str]]:
+    """The explainers of the peers that are installed, with the explainer that each is here, or would be, and its target."""
     here = [entry for entry in INDEX.values() if entry.package in DONE and find_spec(entry.package)]
-    named = [(entry, entry.name.partition(":")[2]) for entry in here]
-    return [(entry, OURS.get(method, method)) for entry, method in named]
+    return [(entry, *OURS.get(entry.name, (entry.name.partition(":")[2], "logit"))) for entry in here]
 
 
 def compared(theirs: Tensor, ours: Tensor) -> dict[str, float]:
@@ -68,16 +67,18 @@ def compared(theirs: Tensor, ours: Tensor) -> dict[str, float]:
     }
 
 
-def line(model: nn.Module, images: Tensor, theirs: Explainer, ours: str) -> dict[str, str]:
+def line(model: nn.Module, images: Tensor, theirs: Explainer, ours: str, target: str) -> dict[str, str]:
     """One line of the table; what a peer or we refuse stands in it as its error."""
     if ours not in INDEX:
         return {"peer": theirs.name, "note": ALONE}
     few, size = theirs.passes >= MOST, images.shape[3]
     layer, passes = (FEW, theirs.passes_at(size, CHANNELS)) if few else (LAYER, theirs.passes)
     shown = images[:1] if passes >= MANY else images
-    facts = {"peer": theirs.name, "ours": ours, "layer": layer, "images": str(len(shown))}
+    named = ours if target == "logit" else f"{ours} of {target}"
+    facts = {"peer": theirs.name, "ours": named, "layer": layer, "images": str(len(shown))}
     try:
-        of_peer, own = (explain(model, shown, name, layer=layer) for name in (theirs.name, ours))
+        of_peer = explain(model, shown, theirs.name, layer=layer)
+        own = explain(model, shown, ours, target, layer=layer)
     except UsageError as e:
         return {**facts, "note": str(e)}
     done = DONE[theirs.package] if theirs.name != "torchcam:cam" else []
@@ -99,9 +100,9 @@ def run(settings: Settings) -> None:
     images = photographs(settings.photographs, settings.batch)
     settings.results.mkdir(parents=True, exist_ok=True)
     lines, order = known(file, settings.methods), [*INDEX]
-    for theirs, ours in peers():
+    for theirs, ours, target in peers():
         if theirs.name not in lines:
-            lines[theirs.name] = line(model, images, theirs, ours)
+            lines[theirs.name] = line(model, images, theirs, ours, target)
             print(lines[theirs.name], flush=True)
             rows = sorted(lines.values(), key=lambda row: order.index(row["peer"]))
             pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False)

@@ -177,30 +177,42 @@ def versus(y: Tensor, t: Tensor, argument: str) -> Tensor:
     return logit(y, t) - logit(y, t.new_full(t.shape, int(argument)))
 
 
-SIMILAR, STRENGTH, STRONGEST = 3, 0.6, 1e6
-"""The classes that `finer` compares with, how much they count, and how much they may."""
+SIMILAR, STRENGTH, STRONGEST, RELEASED = 3, 0.6, 1e6, "released"
+"""The classes that `finer` compares with, how much they count, how much they may, and the argument for the authors' code."""
 
 
-def strength(argument: str) -> float:
-    """γ of a target `finer:γ`. Raises: UsageError for anything but a number from 0 to a million."""
+def strength(argument: str) -> float | None:
+    """γ of a target `finer:γ`; None of `finer:released`.
+
+    Raises: UsageError for anything else but a number from 0 to a million.
+    """
+    if canonical(argument) == RELEASED:
+        return None
     try:
         gamma = float(argument or STRENGTH)
     except ValueError:
         gamma = math.nan
     if not 0 <= gamma <= STRONGEST:
         got = f"got {argument!r}; finer alone is {STRENGTH}"
-        raise UsageError(f"target finer:{argument}: expected a number from 0 to {STRONGEST:g}, {got}.")
+        raise UsageError(f"target finer:{argument}: expected a number from 0 to {STRONGEST:g}, or {RELEASED}, {got}.")
     return gamma
 
 
-def finer(y: Tensor, t: Tensor, gamma: float) -> Tensor:
+def finer(y: Tensor, t: Tensor, gamma: float | None) -> Tensor:
     """v = e_t − γ/T·Σ_d e_d, d the T = 3 other classes whose logits are nearest to y_t (all, where there are fewer).
 
-    The authors' release takes γ = 1 and weighs the classes by their probabilities, which it differentiates too.
+    None, the authors' later code: the gradient of y_t − ȳ, ȳ = Σ_d β_d y_d with β the softmax of the y_d alone, which is
+    v = e_t − Σ_d β_d (1 + y_d − ȳ) e_d. There the β_d are p_d/(Σ_d p_d + 10⁻⁹); here nothing is added.
     """
     distance = (others(y, t) - y.gather(1, t[:, None])).abs()
     nearest = distance.topk(min(SIMILAR, y.shape[1] - 1), dim=1, largest=False).indices
-    return logit(y, t) - y.new_zeros(y.shape).scatter(1, nearest, gamma / nearest.shape[1])
+    if gamma is None:
+        near = y.gather(1, nearest)
+        beta = near.softmax(1)
+        weights = beta * (1 + near - (beta * near).sum(1, keepdim=True))
+    else:
+        weights = y.new_full(nearest.shape, gamma / nearest.shape[1])
+    return logit(y, t) - y.new_zeros(y.shape).scatter(1, nearest, weights)
 
 
 def family(argument: str) -> tuple[str, bool]:
@@ -260,9 +272,9 @@ INDEX: dict[str, Target] = {
     "versus": Target("versus", "e_t − e_K, K a class or `second`", "ContrastiveCAM eq. 7", argument="K"),
     "finer": Target(
         "finer",
-        "e_t − γ/3·Σ_d e_d, d the 3 classes nearest in logit, γ = 0.6",
-        "Zhang et al. 2025, Finer-CAM",
-        argument="[STRENGTH]",
+        "e_t − γ/3·Σ_d e_d, d the 3 classes nearest in logit, γ = 0.6; released: weighed by their probabilities",
+        "Zhang et al. 2025, Finer-CAM; γ from the authors' first code, `released` is their later one",
+        argument="[STRENGTH or released]",
     ),
     "reconstructed": Target("reconstructed", "e_t − 1/C·Σ_c e_c", "ContrastiveCAM eq. 8", reconstructed),
     "subset": Target(

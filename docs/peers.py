@@ -18,7 +18,6 @@ WHY = {
     "captum:integrated-gradients": "50 points of Gauss and Legendre on the path, ours are 50 midpoints",
     "captum:occlusion": "captum gives each of the three colours the whole fall, and they are summed: three times ours",
     "grad-cam:eigen-cam": "it centres channels, the paper does not; with `eigen-cam:centred=true` alike but for the sign",
-    "grad-cam:finer-cam": "the authors' release: references weighed by probability, γ = 1; ours: their mean, γ = 0.6",
     "grad-cam:grad-cam++": "it adds 1e-6 to α's denominator, which under global average pooling is as large as G² itself",
     "grad-cam:score-cam": "it upsamples with the corners aligned",
 }

@@ -9,7 +9,8 @@ from reference import targets as twin
 from cambench.targets import INDEX, coefficients, find_target
 from cambench.vocabulary import UsageError
 
-NAMES = ["logit", "probability", "log-probability", "log-odds", "mean", "max", "weighted", "reconstructed", "versus:2"]
+OF_ALL = ["logit", "probability", "log-probability", "log-odds", "mean", "max", "weighted", "reconstructed"]
+NAMES = [*OF_ALL, "versus:2", "finer:released"]
 PARTIAL = ["residual-softmax", "finer", "finer:1", "finer:0"]
 """Those whose coefficients do not sum to 0."""
 CLASSES = torch.tensor([0, 3, 1, 4])
@@ -125,8 +126,8 @@ def test_subsets_sum_the_classes_of_the_set() -> None:
         ("versus:best", "class from 0 to 4"),
         ("logit:3", "expected logit"),
         ("subset", "subset:supersets"),
-        ("finer:", "expected finer:.STRENGTH., for example finer:1"),
-        ("finer:much", r"expected a number from 0 to 1e\+06, got 'much'; finer alone is 0.6"),
+        ("finer:", "expected finer:.STRENGTH or released., for example finer:1"),
+        ("finer:much", r"expected a number from 0 to 1e\+06, or released, got 'much'; finer alone is 0.6"),
         ("finer:6.8e38", "expected a number from 0"),
         ("finer:-1", "expected a number from 0"),
         ("subset:supersets,pool=max", "expected subset:NAME, pool=sum or pool=mean behind it, got 'pool=max'"),

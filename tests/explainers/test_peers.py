@@ -79,6 +79,16 @@ PYTORCH_GRAD_CAM = {
 LIBRARY = ["relu", "min-max-library", "resize", "min-max-library"]
 
 
+def test_finer_released_is_pytorch_grad_cams() -> None:
+    peer = pytest.importorskip("pytorch_grad_cam")
+    net, x = steep(), images(dtype=torch.float32)
+    best = net(x).argmax(1)
+    with peer.FinerCAM(net, [net.stem]) as extractor:
+        made = torch.from_numpy(extractor(x)).float()
+    ours = maps.apply(explain(net, x, "grad-cam", "finer:released", best, "stem"), LIBRARY, (12, 12))
+    torch.testing.assert_close(ours, made, rtol=0, atol=2e-3)
+
+
 @pytest.mark.parametrize("theirs", PYTORCH_GRAD_CAM)
 def test_pytorch_grad_cam(theirs: str) -> None:
     peer = pytest.importorskip("pytorch_grad_cam")

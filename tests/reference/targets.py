@@ -13,6 +13,17 @@ def softmax(y: list[Decimal]) -> list[Decimal]:
     return [v.exp() / total for v in y]
 
 
+STEP = Decimal("1e-20")
+
+
+def released(y: list[Decimal], t: int, moved: int, way: int = 1) -> Decimal:
+    """Finer-CAM's score in the authors' later code, one logit moved by a step: the margins over three classes, weighed."""
+    near = sorted((s for s in range(len(y)) if s != t), key=lambda s: abs(y[s] - y[t]))[:3]
+    there = [v + way * STEP * (s == moved) for s, v in enumerate(y)]
+    p = softmax(there)
+    return sum(p[s] * (there[t] - there[s]) for s in near) / sum(p[s] for s in near)
+
+
 def coefficients(logits: list[float], name: str, t: int) -> list[float]:
     """v of one image."""
     y = [Decimal(v) for v in logits]
@@ -27,6 +38,8 @@ def coefficients(logits: list[float], name: str, t: int) -> list[float]:
         v = [(s == t) - p[s] for s in range(n)]
     elif name == "residual-softmax":
         v = [2 * (s == t) - p[s] for s in range(n)]
+    elif name == "finer:released":
+        v = [(released(y, t, s) - released(y, t, s, -1)) / (2 * STEP) for s in range(n)]
     elif name.startswith("finer"):
         near = sorted(other, key=lambda s: abs(y[s] - y[t]))[:3]
         for s in near:
