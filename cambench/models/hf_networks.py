@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,21 @@ def create(arch: str, num_classes: int | None = None) -> nn.Module:
         raise
     except Exception as e:
         raise UsageError(f"{arch}: expected an image classifier of transformers, got {in_one_line(e)}.") from e
+    keep_windows(network)
     return adopted(network, arch, one_class=num_classes == 1).eval()
+
+
+def keep_windows(network: nn.Module) -> None:
+    """Give Swin's layers their own window before every pass: an image smaller than it would leave it shrunk for the next."""
+    for layer in network.modules():
+        if hasattr(layer, "set_shift_and_window_size"):
+            layer.register_forward_pre_hook(partial(widen, window_size=layer.window_size, shift_size=layer.shift_size))
+
+
+def widen(layer: nn.Module, inputs: tuple[Any, ...], **sizes: Any) -> None:
+    """Set a layer's sizes; its inputs stay."""
+    for name, size in sizes.items():
+        setattr(layer, name, size)
 
 
 def processor(arch: str) -> Any:

@@ -203,3 +203,17 @@ def test_a_folder_that_is_no_such_network_is_one_line(
     with pytest.raises(UsageError, match=text) as caught:
         preprocessing_of(arch, build(arch))
     assert "\n" not in str(caught.value)
+
+
+@torch.no_grad()
+def test_an_image_that_is_too_small_for_swin_does_not_spoil_the_next(tmp_path: Path) -> None:
+    config = hf.SwinConfig(
+        image_size=32, patch_size=2, embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=4, num_labels=3
+    )
+    hf.SwinForImageClassification(config).save_pretrained(tmp_path)
+    network = build(f"hf:{tmp_path}").eval()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    before = network(images)
+    with pytest.raises(RuntimeError):  # transformers' own: its position biases are of the whole window
+        network(torch.zeros(1, 3, 8, 8))
+    assert torch.equal(network(images), before)
