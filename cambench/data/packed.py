@@ -95,6 +95,9 @@ def write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], load: Loa
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             need = f"{math.prod(shape) * np.dtype(dtype).itemsize / 2**20:.0f} MiB"
             raise CambenchError(f"{path}: no room for the decoded images ({need}); free some space and run again.") from e
+        if e.errno in (errno.ENODEV, errno.EOPNOTSUPP):
+            wanted = "expected a file system that can map a file into memory and reserve its blocks"
+            raise CambenchError(f"{path}: {wanted}, got {e.strerror}; keep the results on another one.") from e
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -67,6 +67,21 @@ def test_a_full_disk_is_one_clear_error(even: Dataset, tmp_path: Path, monkeypat
     assert list((tmp_path / "c").iterdir()) == []
 
 
+@pytest.mark.parametrize("code", [errno.ENODEV, errno.EOPNOTSUPP])
+def test_a_file_system_that_maps_no_files_is_named(
+    even: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(packed, "open_memmap", refused)
+    with pytest.raises(
+        CambenchError, match=rf"\.npy: expected a file system that can map .* got {os.strerror(code)}; keep the"
+    ):
+        packed.packed_array(even, tmp_path / "c")
+    assert list((tmp_path / "c").iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", ["truncated", "foreign"])
 def test_a_damaged_file_is_named(even: Dataset, tmp_path: Path, damage: str) -> None:
     packed.packed_array(even, tmp_path / "c")
