@@ -94,7 +94,7 @@ def pictures(path: Path) -> list[Picture]:
             continue
         place = f"{path}: annotation {annotation.get('id', number)}"
         for key, known, what in (("image_id", objects, "an image"), ("category_id", names, "a category")):
-            if annotation.get(key) not in known:
+            if annotation.get(key) is None or annotation[key] not in known:
                 raise DataError(
                     f"{place}: expected the id of {what} listed there, got {brief(annotation.get(key))}; mend it."
                 )

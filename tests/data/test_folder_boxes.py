@@ -211,10 +211,23 @@ def image(**change: Any) -> Callable[[Path], None]:
     return write
 
 
+def nameless(key: str, of: str) -> Callable[[Path], None]:
+    """A JSON file with an image or a category without an id, and an annotation that says none."""
+
+    def write(root: Path) -> None:
+        held = instances(("ant/0.png", "ant"))
+        del held[of][0]["id"], held["annotations"][0][key]
+        put(root / "a.json", held)
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
         (lambda root: (root / "a.json").write_text("{"), "a.json: expected JSON, got "),
+        (nameless("image_id", "images"), "a.json: annotation 50: expected the id of an image listed there, got None"),
+        (nameless("category_id", "categories"), "annotation 50: expected the id of a category listed there, got None"),
         (broken(image_id=99), "a.json: annotation 50: expected the id of an image listed there, got 99"),
         (broken(category_id=None), "a.json: annotation 50: expected the id of a category listed there, got None"),
         (
