@@ -33,7 +33,7 @@ def first_epoch(start: int, epochs: int) -> int:
 class Strict(BaseModel):
     """No unknown keys, no silent conversions, no changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Settings(Strict):

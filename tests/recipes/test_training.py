@@ -273,3 +273,14 @@ def test_the_head_only_baselines_of_hard_imagenet() -> None:
         assert (recipe.train.epochs, recipe.train.batch_size, recipe.optimizer.lr) == (15, 32, 5e-4)
         assert (recipe.schedule.name, recipe.schedule.milestones, recipe.schedule.warmup_epochs) == ("multistep", [], 0)
     assert corm.objective_settings == {"noise": 0.25, "probability": 0.5} and corm.data.masks == "segmentation"
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999"])
+def test_no_number_of_a_recipe_is_endless(value: str) -> None:
+    settings = recipes.load("excon", "cub").model_dump()
+    keys = [f"{table}.{key}" for table in recipes.TABLES for key, held in settings[table].items() if isinstance(held, float)]
+    assert {"schedule.gamma", "optimizer.lr"} <= set(keys)
+    for key in keys:
+        with pytest.raises(UsageError, match="finite number"):
+            recipe = load_recipe("excon", "cub", None, [f"{key}={value}"], {})
+            make(recipe.objective, recipe.objective_settings)
