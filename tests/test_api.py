@@ -20,7 +20,7 @@ from cambench.data import synthbirds
 from cambench.store.heatmaps import read_heatmaps
 from cambench.store.records import read_record
 from cambench.store.runs import Run
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import CambenchError, DataError, UsageError
 
 PRINTED = {"context", "as_json", "latex", "markdown", "csv", "html", "per_image", "status", "cost", "power"}
 """How a command prints what a function returns, and an option of one value."""
@@ -183,6 +183,66 @@ def test_an_error_is_the_line_of_the_command(verb: Callable[..., Any], message: 
     with pytest.raises(UsageError, match=re.escape(message)) as error:
         verb(data_root=tmp_path, results=tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("verb", cambench.__all__)
+def test_a_value_of_another_kind_is_one_line_that_names_its_argument(verb: str) -> None:
+    function = getattr(cambench, verb)
+    parameters = inspect.signature(function).parameters
+    required = {
+        name: "x" for name, one in parameters.items() if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+    }
+    for name in parameters:
+        with pytest.raises(UsageError, match=f"^{verb}: {name}: expected .*, got <object obj.*; help") as error:
+            function(**{**required, name: object()})
+        assert "\n" not in str(error.value) and "cambench.store" not in str(error.value)
+    with pytest.raises(UsageError, match=f"^{verb}: (got an unexpected|missing a required).*; help.cambench.{verb}. shows"):
+        function(**({} if required else {"metrics": "ch"}))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"explainer": [None]}, r"explainer: expected str | Sequence[str], got [None]"),
+    ({"target": 2}, r"target: expected str | Sequence[str], got 2"),
+    ({"limit": "4"}, "limit: expected int | None, got '4'"),
+    ({"limit": 2.5}, "limit: expected int | None, got 2.5"),
+    ({"batch_size": True}, "batch_size: expected int, got True"),
+    ({"mean": 0.5}, "mean: expected Sequence[float] | None, got 0.5"),
+    ({"mean": "0.5"}, "mean: expected Sequence[float] | None, got '0.5'"),
+    ({"view": None}, "view: expected str, got None"),
+    ({"layer": ["2", "3"]}, "layer: expected str | None, got ['2', '3']"),
+    ({"again": 1}, "again: expected bool, got 1"),
+    ({"explainer": None, "limit": np.int64(3), "mean": np.zeros(2, np.float32)}, "--mean: expected three numbers, got 0 0."),
+])  # fmt: skip
+def test_what_is_no_text_number_or_sequence_of_them_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        cambench.explain("nothing", **options)
+
+
+def test_options_of_a_figure_are_of_their_kinds(tmp_path: Path) -> None:
+    for kind, options, message in (
+        ("critical-difference", {"explainers": "grad-camm"}, "unknown explainer 'grad-camm'"),
+        ("qualitative", {"images": "2"}, "figure: images: expected int, got '2'"),
+        ("worst", {"metric": None}, "figure: metric: expected str, got None"),
+        ("versus", {"class_names": [Path("a")]}, "figure: class_names: expected str | Sequence[str], got "),
+        ("calm", {"class_sets": "sets.csv"}, "no run 'nothing'"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            runs = () if kind == "critical-difference" else "nothing"
+            cambench.figure(kind, runs, tmp_path / "x.png", results=tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_a_folder_of_pictures_is_a_path_or_its_name(tmp_path: Path) -> None:
+    for dataset in (tmp_path / "none", f"folder:{tmp_path / 'none'}"):
+        with pytest.raises(DataError, match=f"folder: expected a folder, found none in {tmp_path / 'none'}"):
+            cambench.train("ce", dataset, results=tmp_path)
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CambenchError, match="nope.h5: expected a heatmap file, found none there; make one with `cambench ex"),
+        cambench.heatmaps(tmp_path / "nope.h5"),
+    ):
+        pass
 
 
 def test_csv_is_read_by_pandas_as_it_stands(run: Run, birds: dict[str, Any], typed: Typed) -> None:

@@ -1,23 +1,21 @@
 """The verbs that need a network: train, explain, evaluate, rank, reproduce."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cambench.api.arguments import File, Names, names_of, path_of, runs_of
+from cambench.api.arguments import Data, File, Names, Runs, checked, data_of, names_of, path_of, runs_of
+from cambench.store.runs import Run
 
 if TYPE_CHECKING:
-    from cambench.api.arguments import Runs
     from cambench.report import Tables
     from cambench.stages.reporting.per_image import Records
-    from cambench.store.runs import Run
 
 
+@checked
 def train(
     method: str,
-    dataset: str,
+    dataset: Data,
     arch: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
@@ -46,10 +44,11 @@ def train(
     shortcuts = {"train.epochs": epochs, "model.layer": layer, "train.precision": precision}
     overrides = asked(names_of(presets), names_of(settings), shortcuts)
     classes_of_run = named_or_first(classes, names_of(class_names))
-    job = TrainJob(method, dataset, arch, seed, classes_of_run, path_of(weights), overrides, again=again)
+    job = TrainJob(method, str(data_of(dataset)), arch, seed, classes_of_run, path_of(weights), overrides, again=again)
     return stage(job, elastic.together(workplace.place(data_root, results, device, workers, download, deterministic)))
 
 
+@checked
 def explain(
     runs: Runs = (),
     explainer: Names = (),
@@ -58,7 +57,7 @@ def explain(
     class_sets: File | None = None,
     classes: str = "label",
     view: str = "resize-center-crop",
-    dataset: str | None = None,
+    dataset: Data | None = None,
     split: str = "eval",
     layer: str | None = None,
     limit: int | None = None,
@@ -83,12 +82,15 @@ def explain(
     from cambench.stages.measuring import works
 
     prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
-    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, workplace.given_input(input_size, mean, std))
+    work = works.Works(
+        runs_of(runs), data_of(dataset), split, limit, *prepared, workplace.given_input(input_size, mean, std)
+    )
     jobs = works.maps_of(work, names_of(explainer), names_of(target), classes=classes, view=view, batch_size=batch_size)
     place = elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
     return works.explain_all(work, jobs, place)
 
 
+@checked
 def evaluate(
     metric: Names,
     runs: Runs = (),
@@ -96,7 +98,7 @@ def evaluate(
     target: Names = (),
     *,
     class_sets: File | None = None,
-    dataset: str | None = None,
+    dataset: Data | None = None,
     split: str = "eval",
     layer: str | None = None,
     limit: int | None = None,
@@ -115,7 +117,7 @@ def evaluate(
     workers: int = -1,
     download: bool = False,
     deterministic: bool = False,
-) -> Records:
+) -> "Records":
     """The records of metrics for runs (none named: for every finished one); missing heatmaps are made.
 
     Each metric is measured with each explainer and target that it looks at. A record whose `stored` is true was there.
@@ -125,19 +127,22 @@ def evaluate(
     from cambench.stages.reporting.per_image import Records
 
     prepared = (layer, path_of(weights), precision, checkpoint, path_of(class_sets), map_classes, again)
-    work = works.Works(runs_of(runs), dataset, split, limit, *prepared, workplace.given_input(input_size, mean, std))
+    work = works.Works(
+        runs_of(runs), data_of(dataset), split, limit, *prepared, workplace.given_input(input_size, mean, std)
+    )
     jobs = works.jobs_of(names_of(metric), names_of(explainer), names_of(target), batch_size)
     place = elastic.together(workplace.place(data_root, results, device, workers, download, deterministic))
     return Records(works.evaluate_all(work, jobs, place), place)
 
 
+@checked
 def rank(
     runs: Runs = (),
     explainer: Names = (),
     metric: Names = (),
     target: Names = (),
     *,
-    dataset: str | None = None,
+    dataset: Data | None = None,
     split: str = "eval",
     preset: str | None = None,
     images: int | None = None,
@@ -154,7 +159,7 @@ def rank(
     device: str = "auto",
     workers: int = -1,
     download: bool = False,
-) -> Tables:
+) -> "Tables":
     """Explainers in order over images and metrics -> tables: ranks, pairs, agreement of metrics, a set for each data set.
 
     Of the records at hand; preset: `quick` or `full`, which measure what lacks first.
@@ -166,15 +171,17 @@ def rank(
     from cambench.stages.reporting.rank import Wanted
     from cambench.stages.reproducing.ranked import ranked
 
-    wanted = Wanted(runs_of(runs), names_of(metric), names_of(explainer), names_of(target), dataset, split)
+    names, where = runs_of(runs), data_of(dataset)
+    wanted = Wanted(names, names_of(metric), names_of(explainer), names_of(target), where, split)
     prepared: dict[str, Any] = {"layer": layer, "weights": path_of(weights)}
     prepared |= {"precision": precision, "map_classes": map_classes}
     given = workplace.given_input(input_size, mean, std)
-    work = Works(runs_of(runs), dataset, split, **prepared, input=given, evenly=images)
+    work = Works(names, where, split, **prepared, input=given, evenly=images)
     place = workplace.place(data_root, results, device, workers, download)
     return Tables(table for made in ranked(wanted, preset, work, batch_size, place) for table in tables(made))
 
 
+@checked
 def reproduce(
     tables: Names = (),
     *,
@@ -197,7 +204,7 @@ def reproduce(
     workers: int = -1,
     download: bool = False,
     deterministic: bool = False,
-) -> Tables:
+) -> "Tables":
     """Train and measure whatever papers' tables still lack -> the tables; a footnote says what a cell lacks, and why.
 
     claims: what decides these, in place of tables. dry_run: only print what would be done, verbose: in more lines,

@@ -1,32 +1,31 @@
 """The verbs that read what is measured: heatmaps, records, report, figure, claims, compare."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cambench.api.arguments import File, Names, names_of, runs_of
+from cambench.api.arguments import File, Names, OneRun, Runs, check, checked, names_of, runs_of
+from cambench.lookup import find
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cambench.api.arguments import Runs
     from cambench.report import Tables
     from cambench.stages.reporting.figures.scene import Drawn
     from cambench.stages.reporting.per_image import Records
     from cambench.store.heatmaps import Maps
-    from cambench.store.runs import Run
 
 
-def heatmaps(file: File) -> AbstractContextManager[Maps]:
+@checked
+def heatmaps(file: File) -> AbstractContextManager["Maps"]:
     """A file that `explain` made, open within a `with` block: image id -> raw signed map (h,w), each read when asked for."""
     from cambench.store.heatmaps import open_heatmaps
 
     return open_heatmaps(Path(file))
 
 
+@checked
 def records(
     runs: Runs = (),
     metric: Names = (),
@@ -34,7 +33,7 @@ def records(
     *,
     data_root: File | None = None,
     results: File | None = None,
-) -> Records:
+) -> "Records":
     """What is measured of runs, metrics and explainers (none named: of all), as it is stored."""
     from cambench.stages import workplace
     from cambench.stages.reporting.per_image import stored
@@ -43,6 +42,7 @@ def records(
     return stored(runs_of(runs), Selection(names_of(metric), names_of(explainer)), workplace.place(data_root, results))
 
 
+@checked
 def report(
     tables: Names = (),
     *,
@@ -54,7 +54,7 @@ def report(
     caption: str | None = None,
     data_root: File | None = None,
     results: File | None = None,
-) -> Tables:
+) -> "Tables":
     """Tables of what was measured: one summary a data set, or a paper's tables beside their published numbers.
 
     metric, explainer: only columns and rows of these. caption: of one table, in place of its own.
@@ -69,6 +69,7 @@ def report(
     return Tables(made if caption is None else captioned(made, caption))
 
 
+@checked
 def figure(
     kind: str,
     runs: Runs,
@@ -77,18 +78,38 @@ def figure(
     data_root: File | None = None,
     results: File | None = None,
     **options: str | int | Path | Sequence[str | Path] | None,
-) -> Drawn:
+) -> "Drawn":
     """Draw a figure of runs (or of a table) into a .pdf or .png; what is returned has the `figure`, and what it `shows`.
 
     options: the kind's own, as `cambench figure KIND --help` lists them; another is refused.
     """
     from cambench.stages import workplace
-    from cambench.stages.reporting.figures.index import draw
+    from cambench.stages.reporting.figures.index import INDEX, draw
 
-    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **options)
+    known = find(kind, INDEX, "figure").options
+    taken = {name: option_of(name, value, known[name]) if name in known else value for name, value in options.items()}
+    return draw(kind, Path(out), workplace.place(data_root, results), runs_of(runs), **taken)
 
 
-def claims(names: Names = (), *, on: str | None = None, results: File | None = None) -> pd.DataFrame:
+def option_of(name: str, value: Any, default: object) -> Any:
+    """An option of a figure as its kind takes it. default: a number where it is one, () where there are several.
+
+    Raises: UsageError for a value of another kind.
+    """
+    from cambench.stages.reporting.figures.index import REQUIRED
+
+    files = name == "class_sets"
+    if default == ():
+        check("figure", name, value, str | Path | Sequence[str | Path] if files else Names)
+        several = [value] if isinstance(value, str | Path) else value
+        return [Path(one) for one in several] if files else list(several)
+    kind: Any = int if isinstance(default, int) else int | None if name == "classes" else str | None
+    check("figure", name, value, str if default is REQUIRED else kind)
+    return value
+
+
+@checked
+def claims(names: Names = (), *, on: str | None = None, results: File | None = None) -> "pd.DataFrame":
     """Claims of papers, or by their ids (none named: all), judged by the records (on: one data set): a row a comparison."""
     from cambench.stages import workplace
     from cambench.stages.reporting.claims import frame
@@ -96,15 +117,16 @@ def claims(names: Names = (), *, on: str | None = None, results: File | None = N
     return frame(names_of(names), workplace.place(results=results), on)
 
 
+@checked
 def compare(
-    a: str | Run,
-    b: str | Run | None = None,
+    a: OneRun,
+    b: OneRun | None = None,
     metric: Names = (),
     explainer: Names = (),
     target: Names = (),
     *,
     results: File | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant, with tests."""
     import pandas as pd
 

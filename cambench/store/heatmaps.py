@@ -101,9 +101,11 @@ def store(f: h5py.File, name: str, array: NDArray[np.generic]) -> None:
 
 @contextmanager
 def faults(path: Path) -> Iterator[None]:
-    """Raises: CambenchError naming the heatmap file if it is truncated or foreign."""
+    """Raises: CambenchError naming the heatmap file if it is not there, truncated or foreign."""
     try:
         yield
+    except FileNotFoundError as e:
+        raise CambenchError(f"{path}: expected a heatmap file, found none there; make one with `cambench explain`.") from e
     except (OSError, KeyError) as e:
         raise CambenchError(f"{path}: expected a heatmap file, got {e}; {MEND}") from e
 
