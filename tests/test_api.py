@@ -209,6 +209,7 @@ def test_a_value_of_another_kind_is_one_line_that_names_its_argument(verb: str) 
     ({"mean": 0.5}, "mean: expected Sequence[float] | None, got 0.5"),
     ({"mean": "0.5"}, "mean: expected Sequence[float] | None, got '0.5'"),
     ({"view": None}, "view: expected str, got None"),
+    ({"view": "random-resized-crop"}, "Known: full, resize, resize-center-crop, squash-center-crop."),
     ({"layer": ["2", "3"]}, "layer: expected str | None, got ['2', '3']"),
     ({"again": 1}, "again: expected bool, got 1"),
     ({"explainer": None, "limit": np.int64(3), "mean": np.zeros(2, np.float32)}, "--mean: expected three numbers, got 0 0."),

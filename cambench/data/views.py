@@ -23,7 +23,9 @@ from cambench.pixels import MEAN, STD, to_input
 from cambench.vocabulary import UsageError
 
 RANDOM = ("random-resized-crop", "squash-random-crop")
-KINDS = (*RANDOM, "resize-center-crop", "squash-center-crop", "resize", "full", *augment.INDEX)
+STILL = ("resize-center-crop", "squash-center-crop", "full", "resize")
+"""The views that are the same every time, as an evaluation needs them; whose maps a gallery shows, best first."""
+KINDS = (*RANDOM, *STILL, *augment.INDEX)
 SLOTS = TRIES + 1
 CACHED = 2**18
 """Numbers of float32, 1 MiB, that a CPU's cache has room for a few times."""
@@ -85,6 +87,12 @@ class View:
     def augmented(self) -> bool:
         """True if a pipeline makes the view, by random numbers of its own."""
         return self.kind in augment.INDEX
+
+
+def check_still(kind: str) -> None:
+    """Raises: UsageError for a view that there is not, or that is not the same every time."""
+    if kind not in STILL:
+        raise UsageError(nearest(kind, STILL, "view"))
 
 
 def in_words(view: View) -> str:

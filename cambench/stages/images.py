@@ -10,7 +10,7 @@ from cambench import data
 from cambench.data import episodes
 from cambench.data.by_name import CLASSES, in_own_order, matched, named_as, wrong_count
 from cambench.data.class_sets import with_file
-from cambench.data.views import View
+from cambench.data.views import View, check_still
 from cambench.models.backbones import class_names
 from cambench.pixels import RAW, normalisation_of
 from cambench.stages import workplace
@@ -87,7 +87,9 @@ def make_view(kind: str, loaded: Loaded, scale: float = 1.0, *, raw: bool = Fals
 
     A central crop is made as the run's own evaluation makes it, and colours are normalised as in its training; those of a
     given network as it declares, else as ImageNet's; `raw` ones stay pixels of [0,1].
+    Raises: as `check_still`.
     """
+    check_still(kind)
     recipe = loaded.input
     if kind == "resize-center-crop":
         kind = recipe.get("evaluation", kind)

@@ -19,8 +19,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def each_of(layer: str) -> list[str]:
-    """The layers that `LAYER+LAYER` names, or the one."""
-    return layer.split("+")
+    """The layers that `LAYER+LAYER` names, or the one. Raises: UsageError where a name lacks or stands twice."""
+    layers = layer.split("+")
+    if len(layers) > 1 and not all(layers):
+        raise UsageError(f"layer {layer}: expected LAYER or LAYER+LAYER, got a + without a layer on each side; name it.")
+    twice = next((one for one in layers if layers.count(one) > 1), None)
+    if twice is not None:
+        raise UsageError(f"layer {layer}: expected layers that differ, got {twice} twice; name it once.")
+    return layers
 
 
 def layer_names(model: nn.Module) -> list[str]:

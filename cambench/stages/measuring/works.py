@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cambench import processes
+from cambench.data.views import check_still
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages import workplace
@@ -148,6 +149,7 @@ def explain_all(
         find_target(job.target)
         if job.classes not in ("label", "prediction"):
             raise UsageError(f"--classes {job.classes}: expected label or prediction.")
+        check_still(job.view)
         check_batch(job.batch_size)
     check_layer(work, [job.explainer for job in wanted])
 

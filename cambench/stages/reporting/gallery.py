@@ -12,7 +12,7 @@ import torch
 
 from cambench import maps
 from cambench.data.regions import boxes_in_view
-from cambench.data.views import in_words
+from cambench.data.views import STILL, in_words
 from cambench.explainers import known_explainer
 from cambench.lookup import network_name
 from cambench.pixels import Normalisation
@@ -30,7 +30,6 @@ ENDS = "The last two were chosen for their heatmaps: where these differ most, an
 DIFFER = "Here the heatmaps differ most: {:.0f} % of the heat is common to all, the least of {}"
 AGREE = "Here the heatmaps agree most: {:.0f} % of the heat is common to all, the most of {}"
 PREDICTED = "prediction"
-VIEWS = ("resize-center-crop", "squash-center-crop", "full", "resize")  # which view's maps to show, best first
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def by_layer(group: Sequence[Shown]) -> list[Shown]:
 def rank(group: Sequence[Shown]) -> tuple[int, bool, int]:
     """Sort key: the most maps side by side, then those of the labels before those of the predictions, the preferred view."""
     job = group[0].maps.job
-    return -len({s.label for s in group}), job["classes"] == PREDICTED, VIEWS.index(job["view"]["kind"])
+    return -len({s.label for s in group}), job["classes"] == PREDICTED, STILL.index(job["view"]["kind"])
 
 
 def label(network: str, job: dict[str, Any]) -> str:
