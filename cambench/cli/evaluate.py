@@ -67,7 +67,7 @@ def evaluate(
     records = works.evaluate_all(work, jobs, place, refused)
     if records and processes.rank() == 0:
         show(records, as_json)
-    streams.raise_all([error for _, error in refused])
+    streams.raise_all(works.reasons(refused, jobs))
 
 
 def show(records: Sequence[Record], as_json: bool) -> None:

@@ -90,7 +90,7 @@ def explain(
     files = [str(path) for path in works.explain_all(work, jobs, place, refused)]
     if files and processes.rank() == 0:
         typer.echo(json.dumps(files) if as_json else "\n".join(files))
-    streams.raise_all([error for _, error in refused])
+    streams.raise_all(works.reasons(refused, jobs))
 
 
 def explain_pictures(job: OverlayJob, words: list[str], prepared: dict[str, Any], place: Place) -> list[dict[str, Any]]:

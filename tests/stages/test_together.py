@@ -14,12 +14,13 @@ from torch import Tensor
 from typed import Typed
 
 from cambench.explainers.forward import predict
+from cambench.processes import LostError
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.workplace import Place
 from cambench.store.parts import Arrays, Parts
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import CambenchError, StoppedError, UsageError
 
 SHARING = ("grad-cam", "hires-cam", "grad-cam++", "ablation-cam", "score-map", "random", "center")
 JOBS = [ExplainJob(name, target, batch_size=4) for name in SHARING for target in ("logit", "weighted")]
@@ -82,9 +83,29 @@ def test_a_command_makes_what_it_can_and_names_each_refusal(there: Place, typed:
     made = [Path(line).name.split(".")[1] for line in done.out.split()]
     assert done.code == 2 and made == ["grad-cam", "random"] and len(files(there.results)) == 2
     assert (
-        "error: CALM's maps need a network with a CALM head" in done.err and "finer-cam: expected target logit" in done.err
+        "error: calm: CALM's maps need a network with a CALM head" in done.err
+        and "error: finer-cam: expected target logit" in done.err
     )
+    alone = typed("explain", "-e", "calm", *roots)
+    assert "error: CALM's maps need" in alone.err, "of one explainer it is plain which"
+    with pytest.raises(UsageError, match="^calm: CALM's maps need"):
+        works.explain_all(works.Works([]), [ExplainJob("grad-cam"), ExplainJob("calm")], there)
     assert not [*there.results.rglob("*.parts")], "nothing stays of what was refused"
+
+
+@pytest.mark.parametrize("error", [LostError("another one ended."), StoppedError("asked to end.")])
+def test_what_ends_the_process_or_ended_another_is_no_refusal(
+    error: CambenchError, there: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ending(*_: object) -> None:
+        raise error
+
+    for verb, job in (("evaluate", EvalJob("top1")), ("explain", ExplainJob("center"))):
+        monkeypatch.setattr(works, verb, ending)
+        refused: works.Refused[Any] = []
+        with pytest.raises(type(error)):
+            getattr(works, f"{verb}_all")(works.Works([]), [job], there, refused)
+        assert not refused
 
 
 def test_jobs_that_were_killed_at_different_images_end_like_uninterrupted_ones(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -55,15 +55,20 @@ class Session:
         """Whether a file is to be made, the same in all processes."""
         return bool(processes.agreed(not path.exists() or (self.again and path not in self.made)))
 
-    @contextmanager
-    def keeping(self, jobs: Sequence[ExplainJob]) -> Iterator[None]:
-        """A block whose error is kept as that of the jobs; what ends the process, or ended another, is raised."""
-        try:
-            yield
-        except (processes.LostError, StoppedError):
-            raise
-        except CambenchError as e:
-            self.refused.update(dict.fromkeys(jobs, e))
+    def keeping(self, jobs: Sequence[ExplainJob]) -> AbstractContextManager[None]:
+        """A block whose error is kept as that of the jobs (`going_on`)."""
+        return going_on(lambda error: self.refused.update(dict.fromkeys(jobs, error)))
+
+
+@contextmanager
+def going_on(keep: Callable[[CambenchError], None]) -> Iterator[None]:
+    """A block whose error is kept, whereupon the next thing is done; what ends the process, or ended another, is raised."""
+    try:
+        yield
+    except (processes.LostError, StoppedError):
+        raise
+    except CambenchError as e:
+        keep(e)
 
 
 def explain(

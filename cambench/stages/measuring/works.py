@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from cambench.metrics import find_metric
 from cambench.stages import workplace
 from cambench.stages.images import open_data
 from cambench.stages.measuring.evaluate import evaluate, looked_at
-from cambench.stages.measuring.explain import ExplainJob, Session, explain, locate, make
+from cambench.stages.measuring.explain import ExplainJob, Session, explain, going_on, locate, make
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import CHECKPOINTS, INPUT, LAST, Loaded, load_network, open_run
 from cambench.stages.progress import say
@@ -126,15 +127,30 @@ Refused = list[tuple[Job, CambenchError]]
 """What could not be made, and why."""
 
 
-@contextmanager
-def kept(job: Job, refused: Refused[Job] | None) -> Iterator[None]:
-    """A block whose error is kept where there is a list for it, and is raised where there is none."""
-    try:
-        yield
-    except CambenchError as e:
+def kept(job: Job, refused: Refused[Job] | None, wanted: Sequence[Job]) -> AbstractContextManager[None]:
+    """A block whose error is kept (`going_on`) where there is a list for it, and is raised where there is none."""
+
+    def keep(error: CambenchError) -> None:
         if refused is None:
-            raise
-        refused.append((job, e))
+            raise reasons([(job, error)], wanted)[0]
+        refused.append((job, error))
+
+    return going_on(keep)
+
+
+def reasons(refused: Refused[Job], wanted: Sequence[Job]) -> list[CambenchError]:
+    """Each reason once, with the explainers that it is of where more are wanted and it begins with no name of its own."""
+    why: dict[str, tuple[CambenchError, dict[str, None]]] = {}
+    for job, error in refused:
+        begins, metric = re.split("[: ]", str(error), maxsplit=1)[0], getattr(job, "metric", "")
+        own = begins in (job.explainer.partition(":")[0], metric.partition(":")[0])
+        looks = not metric or find_metric(metric).looks
+        why.setdefault(str(error), (error, {}))[1].update({job.explainer: None} if looks and not own else {})
+    every, made = {job.explainer for job in wanted}, list[CambenchError]()
+    for error, names in why.values():
+        named = type(error)(f"{', '.join(names)}: {error}").with_traceback(error.__traceback__)
+        made.append(named if names and set(names) < every else error)
+    return made
 
 
 def explain_all(
@@ -157,7 +173,7 @@ def explain_all(
         session, files = Session(work.again), list[Path]()
         make(wanted, loaded, dataset, place, session)
         for job in wanted:
-            with kept(job, refused):
+            with kept(job, refused, wanted):
                 explain(job, loaded, dataset, place, session)
                 files.append(locate(job, loaded, dataset, place)[0])
         return files
@@ -241,12 +257,12 @@ def evaluate_all(
     def act(loaded: Loaded, dataset: Dataset) -> list[Record]:
         session, sound, looked, records = Session(work.again), list[EvalJob](), list[ExplainJob](), list[Record]()
         for job in wanted:
-            with kept(job, refused):
+            with kept(job, refused, wanted):
                 looked += looked_at(job, loaded, dataset, place, session)
                 sound.append(job)
         make(looked, loaded, dataset, place, session)
         for job in sound:
-            with kept(job, refused):
+            with kept(job, refused, wanted):
                 records.append(evaluate(job, loaded, dataset, place, session))
                 say(str(records[-1]))
         return records
