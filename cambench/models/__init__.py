@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cambench.models.backbones import ARCHS, arch_names, resolve
-from cambench.models.memory import keep_heap, trim_heap
+from cambench.models.memory import keep_heap, trimming
 
 if TYPE_CHECKING:
     from cambench.models.building import build
     from cambench.models.inference import for_inference
 
-__all__ = ["ARCHS", "arch_names", "build", "for_inference", "keep_heap", "resolve", "trim_heap"]
+__all__ = ["ARCHS", "arch_names", "build", "for_inference", "keep_heap", "resolve", "trimming"]
 HOMES = {"build": "building", "for_inference": "inference"}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Numbers of glibc's malloc.h."""
@@ -26,6 +27,18 @@ def trim_heap() -> bool:
     """
     malloc_trim = of_c("malloc_trim")
     return malloc_trim is not None and bool(malloc_trim(0))
+
+
+@contextmanager
+def trimming() -> Iterator[None]:
+    """One job of several of a process, after which, however it ends, memory goes back (`trim_heap`).
+
+    As a decorator it ends once the function's own tensors are gone.
+    """
+    try:
+        yield
+    finally:
+        trim_heap()
 
 
 def of_c(name: str) -> Callable[..., int] | None:

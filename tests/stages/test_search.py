@@ -16,7 +16,7 @@ from cambench.stages.reproducing.search import Draw, SearchJob, chosen, listed, 
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.runs import read_run, read_runs
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import CambenchError, NotFiniteError, UsageError
 
 CAM = TrainJob("cam", "synthbirds", overrides=[*TINY, "train.epochs=1", "input.resize=36"])
 FLIP = "input.flip"
@@ -70,6 +70,20 @@ def test_a_rate_that_diverges_has_no_value_and_does_not_end_the_search(birds: Pa
     draw = stage.measured(CAM, {RATE: 1e30}, stage.prepared(job, place), place)
     assert (draw.settings, draw.run, draw.value) == ({RATE: 1e30}, None, None)
     assert "expected a finite loss, got nan" in draw.failed
+
+
+def test_memory_goes_back_after_each_draw(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[str] = []
+    monkeypatch.setattr("cambench.models.memory.trim_heap", lambda: trimmed.append("now"))
+
+    def training(*_: object) -> None:
+        trimmed.append("draw")
+        raise NotFiniteError("it left the finite.")
+
+    monkeypatch.setattr(stage, "train", training)
+    with pytest.raises(CambenchError, match="expected a value of at least one draw, got none of 3"):
+        search(JOB, place)
+    assert trimmed == ["draw", "now"] * 3
 
 
 def test_the_best_follows_the_metrics_direction_and_the_first_of_equals() -> None:

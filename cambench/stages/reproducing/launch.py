@@ -81,6 +81,7 @@ def state_of(job: Job, launcher: str, *, owner: str = "", slurm: str = "") -> Jo
     return JobState(key=job.key, title=job.title, launcher=launcher, owner=owner or job.key, slurm=slurm)
 
 
+@models.trimming()
 def attempt(job: Job, act: Act, place: workplace.Place, state: JobState | None = None) -> str | None:
     """Do a job; why it failed, in one line, or None. Only what a person can act on is a failure, a bug is not.
 
@@ -94,8 +95,6 @@ def attempt(job: Job, act: Act, place: workplace.Place, state: JobState | None =
     except CambenchError as e:
         say(f"failed: {job.title}: {e}")
         return str(e)
-    finally:
-        models.trim_heap()
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cambench import data
+from cambench import data, models
 from cambench.explainers import INDEX as EXPLAINERS
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, find_metric
@@ -132,6 +132,7 @@ def explainer_of(recipe: TrainingRecipe) -> str:
     return recipe.objective if recipe.objective in EXPLAINERS else "score-map"
 
 
+@models.trimming()
 def measured(training: TrainJob, settings: Mapping[str, Any], wanted: Wanted, place: workplace.Place) -> Draw:
     """One draw. One at which the numbers leave the finite is said and has no value; every other failure is one."""
     texts = ranges.overrides(settings)
