@@ -178,6 +178,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(birds: dict[str, Any], capsy
     (lambda **at: cambench.explain(class_sets="x.csv", **at), "--class-sets: expected --target subset:x beside it"),
     (lambda **at: cambench.report(arch="resnet8", **at), "--arch: expected --on DATASET beside it"),
     (lambda **at: cambench.records("nothing", **at), "no run 'nothing'"),
+    (lambda **at: cambench.reproduce("calm/3", search=0, **at), "--search 0: expected at least 1"),
 ])  # fmt: skip
 def test_an_error_is_the_line_of_the_command(verb: Callable[..., Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=re.escape(message)) as error:
@@ -223,6 +224,7 @@ def test_options_of_a_figure_are_of_their_kinds(tmp_path: Path) -> None:
     for kind, options, message in (
         ("critical-difference", {"explainers": "grad-camm"}, "unknown explainer 'grad-camm'"),
         ("qualitative", {"images": "2"}, "figure: images: expected int, got '2'"),
+        ("hierarchy", {"levels": 0}, "figure: levels: expected at least 1, got 0"),
         ("worst", {"metric": None}, "figure: metric: expected str, got None"),
         ("versus", {"class_names": [Path("a")]}, "figure: class_names: expected str | Sequence[str], got "),
         ("calm", {"class_sets": "sets.csv"}, "no run 'nothing'"),

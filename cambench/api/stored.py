@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cambench.api.arguments import File, Names, OneRun, Runs, check, checked, names_of, runs_of
 from cambench.lookup import find
+from cambench.vocabulary import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +106,8 @@ def option_of(name: str, value: Any, default: object) -> Any:
         return [Path(one) for one in several] if files else list(several)
     kind: Any = int if isinstance(default, int) else int | None if name == "classes" else str | None
     check("figure", name, value, str if default is REQUIRED else kind)
+    if isinstance(value, int) and value < 1:
+        raise UsageError(f"figure: {name}: expected at least 1, got {value}.")
     return value
 
 

@@ -180,6 +180,9 @@ class Wish:
     ranges: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, count in (("seeds", self.seeds), ("search", self.search)):
+            if count is not None and count < 1:
+                raise UsageError(f"--{name} {count}: expected at least 1.")
         if self.ranges and self.search is None:
             raise UsageError("--range: expected --search N beside it, whose draws are taken from it.")
 
