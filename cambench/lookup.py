@@ -45,6 +45,11 @@ def nearest(name: str, names: Iterable[str], kind: str, most: int = MOST) -> str
     return f"unknown {kind} {name!r}.{hint} Known: {listed(known, most)}."
 
 
+def not_used(mode: str, option: str, homes: str) -> UsageError:
+    """The error of an option that a mode of a command does not use. homes: those that do."""
+    return UsageError(f"{mode}: {option} is not used here, it is for {homes}; leave it out.")
+
+
 def find(name: str, index: Mapping[str, Entry], kind: str) -> Entry:
     """The entry of `index` under `name`.
 

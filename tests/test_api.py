@@ -145,8 +145,14 @@ def test_explainers_are_ranked_by_what_is_at_hand_or_measured(run: Run, birds: d
     made = cambench.rank(run, ["grad-cam", "random"], "ch", preset="quick", images=6, **CPU, **birds)
     assert {row.partition("/")[0] for row in made[0].frame["row"]} == {"grad-cam", "random"}
     assert any("6 images" in note for note in made[0].notes)
-    with pytest.raises(UsageError, match="rank: expected a preset beside settings of a measurement, got none"):
+    with pytest.raises(UsageError, match="^rank: --images is not used here, it is for --preset; leave it out.$"):
         cambench.rank(run, images=6, **birds)
+    for options, name in ({"weights": "x.pth"}, "weights"), ({"mean": (0, 0, 0)}, "mean"), ({"batch_size": 8}, "batch-size"):
+        with pytest.raises(UsageError, match=f"^rank: --{name} is not used here, it is for --preset"):
+            cambench.rank(run, dataset="synthbirds", **options, **birds)
+    lacking = cambench.rank(run, ["grad-cam", "center", "rise"], ["ch", "average-drop"], **birds)[0].notes
+    command = rf"cambench eval {run.name} --dataset synthbirds -e rise -m ch -m average-drop"
+    assert f"Not measured on synthbirds test: rise. `{command}` measures what can be." in lacking
     with pytest.raises(UsageError, match="at least 2 explainers, got grad-cam. Not measured: legrad: attention:"):
         cambench.rank(run, ["grad-cam", "legrad"], "average-drop", preset="quick", images=6, **CPU, **birds)
     with pytest.raises(UsageError, match="eval: expected a metric, got none"):

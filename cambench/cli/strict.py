@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from cambench.cli.streams import one_line
-from cambench.vocabulary import UsageError, check_once
+from cambench.lookup import not_used
+from cambench.vocabulary import check_once
 
 PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """What the parser raises, whether click is a package of its own or typer's."""
@@ -49,7 +50,7 @@ def refuse_unused(context: typer.Context, mode: str, modes: Mapping[str, Collect
         option = isinstance(parameter, TyperOption)
         shown = max(parameter.opts, key=len) if option else str(getattr(parameter, "metavar", None) or name).strip("[].")
         homes = ", ".join(other for other, used in modes.items() if name in used)
-        raise UsageError(f"{mode}: {shown} is not used here, it is for {homes}; leave it out.")
+        raise not_used(mode, shown, homes)
 
 
 def sentence(error: Any) -> str:

@@ -6,7 +6,8 @@ Tables are computed from records only.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 MEND = "measure it again with `cambench eval`; or delete it."
+MEND_ROWS = "delete the record beside it and run `cambench eval` again."
 ABOUT_ROWS = ("row", "zero", "counted")
 """Columns of a rows file that are no variant of the metric."""
 
@@ -172,21 +174,27 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises: CambenchError naming the file if it is missing, truncated, foreign or of another schema.
     """
-    mend = "delete the record beside it and run `cambench eval` again."
+    with rows_file(path) as f:
+        written = f.attrs.get("schema")
+        schema.check(path, written if written is None else int(written), schema.RECORD, "per-image rows", MEND_ROWS)
+        names: list[str] = []  # of data sets: a `/` in a variant's name makes a group of what stands before it
+        f.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return {name: f[name][()] for name in names}
+
+
+@contextmanager
+def rows_file(path: Path) -> Iterator[h5py.File]:
+    """The rows beside a record, open. Raises: CambenchError naming the file if it is missing, truncated or foreign."""
     try:
         with h5py.File(path, "r") as f:
-            written = f.attrs.get("schema")
-            schema.check(path, written if written is None else int(written), schema.RECORD, "per-image rows", mend)
-            names: list[str] = []  # of data sets: a `/` in a variant's name makes a group of what stands before it
-            f.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-            return {name: f[name][()] for name in names}
+            yield f
     except OSError as e:
-        raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {mend}") from e
+        raise CambenchError(f"{path}: expected the per-image rows of a record, got {e}; {MEND_ROWS}") from e
 
 
 def read_origin(path: Path) -> dict[str, Any] | None:
-    """How to load the images behind a record's rows again; None in rows of an older cambench."""
-    with h5py.File(path, "r") as f:
+    """How to load the images behind a record's rows again; None in rows of an older cambench. Raises: as `rows_file`."""
+    with rows_file(path) as f:
         return json.loads(f.attrs["origin"]) if "origin" in f.attrs else None
 
 

@@ -17,6 +17,7 @@ from cambench.report.ranking.ranking import Ranking, agreements, groups
 from cambench.report.ranking.sources import Source, sources, unrankable
 from cambench.report.ranking.tables import cost, lettered, standings, tables
 from cambench.report.tables.paired import Side
+from cambench.stages.reporting.rank import rankings
 from cambench.store.records import Record, Rows, Value
 from cambench.vocabulary import UsageError
 
@@ -122,6 +123,17 @@ def test_fewer_than_two_explainers_or_five_images_is_one_error() -> None:
         ranked(measured({"iauc": {"cam": INSERTED["cam"]}}))
     with pytest.raises(UsageError, match="expected at least 5 images with a rank, got 4; measure more"):
         ranked(measured({"iauc": {name: values[:4] for name, values in INSERTED.items()}}))
+
+
+def test_without_a_metric_in_common_networks_are_an_error_and_data_sets_are_ranked_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inserted, deleted = {"iauc": INSERTED}, {"dauc": DELETED}
+    with pytest.raises(UsageError, match="with one metric in common, got cam, grad-cam, random; Left out: .*auc, not"):
+        ranked([*measured(inserted), *measured(deleted, run="other")])
+    apart = sources([*measured(inserted), *measured(deleted, dataset="cars")])
+    monkeypatch.setattr("cambench.stages.reporting.rank.sources", lambda _: apart)
+    assert [ranking.where for ranking in rankings([])] == ["birds test", "cars test"]
 
 
 def test_what_is_not_measured_of_all_is_left_out_and_said() -> None:

@@ -17,7 +17,6 @@ from cambench.stages.measuring import works
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.reporting.figures.index import draw
 from cambench.stages.reporting.rank import rankable
-from cambench.stages.reproducing.ranked import not_measured
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.records import records_of
@@ -59,6 +58,11 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     again = typed("rank", "--dataset", "synthbirds", *roots(place)[2:4], "--json")
     assert cells(again.out) == shown and not again.err, "nothing is measured and nothing is another"
     assert {note for note in json.loads(again.out)[0]["notes"] if "top1" in note or "right" in note} == right
+    lone = typed("rank", "-e", "grad-cam", "-e", "hires-cam", *roots(place)[2:4])
+    assert lone.code == 2 and lone.err.count("\n") == 1
+    assert "metric in common, got grad-cam. Not measured on synthbirds test: hires-cam. `cambench rank" in lone.err
+    words = "--dataset synthbirds --preset quick --images 12 -e grad-cam -e hires-cam -m ch -m iauc:rows=16"
+    assert lone.err.endswith(f"`cambench rank {run_name(place)} {words}` measures what can be.\n")
     beside = typed("rank", *other_data(place, "grad-cam"), "--json")
     assert {c["table"] for c in json.loads(beside.out)} == {table for table, *_ in shown}
     reason = "rank on flowers test: expected at least 2 explainers with one metric in common, got grad-cam."
@@ -105,6 +109,9 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
     (run,) = [path.name for path in (own.results / "runs").iterdir()]
     (top1,) = works.evaluate_all(works.Works([]), [EvalJob("top1")], own)
     assert f"{run} is right on {top1.values[''].value:.1f} % of 6 images." in words
+    later = " ".join(typed("rank", "folder", *roots(own)[2:4]).out.split())
+    assert "Not measured on folder:mine val: ch; hires-cam; grad-cam++; " in later and "attention-rollout; " in later
+    assert f"`cambench rank {run} --dataset {data} --preset quick --images 64` measures what can be." in later
     refused = typed("rank", "folder", "--preset", "quick", "-e", "hires-cam", *roots(own))
     assert refused.code == 2 and "rank: expected at least 2 explainers, got hires-cam; name another with -e." in refused.err
     assert not list(own.results.rglob("*hires-cam*")), "before anything is measured"
@@ -136,11 +143,13 @@ def test_a_reason_names_the_explainers_that_it_is_of() -> None:
         (EvalJob(m, e), attention) for m in ("ch", "iauc") for e in ("legrad", "attention-rollout")
     ]
     refused += [(EvalJob("ch", e), boxes) for e in ("cam", "grad-cam")]
-    assert not_measured([*refused, (EvalJob("ch", "cam"), UsageError("cam needs a head."))]) == [
-        "Not measured: legrad, attention-rollout: attention: expected blocks, got none.",
-        "Not measured: ch on x: expected boxes, got none.",
-        "Not measured: cam needs a head.",
+    refused += [(EvalJob("ch", "cam"), UsageError("cam needs a head."))]
+    assert [*map(str, works.reasons(refused, [job for job, _ in refused]))] == [
+        "legrad, attention-rollout: attention: expected blocks, got none.",
+        "ch on x: expected boxes, got none.",
+        "cam needs a head.",
     ]
+    assert works.reasons(refused[:4], [job for job, _ in refused[:4]]) == [attention], "all that are wanted need no names"
 
 
 @pytest.mark.parametrize("name", rankings.recipes())

@@ -38,10 +38,10 @@ def values(source: Source, explainers: Sequence[str], metric: str) -> tuple[list
 def rank(where: str, own: Sequence[Source]) -> Ranking:
     """The ranking of what is measured in every source. An image that several networks saw has the mean of their ranks.
 
-    Raises: UsageError for fewer than two explainers or five images that are ranked in some metric.
+    Raises: UsageError for fewer than two explainers, no metric in common, or fewer than five images with a rank in some.
     """
     explainers, names, left = complete(own)
-    if len(explainers) < EXPLAINERS:
+    if len(explainers) < EXPLAINERS or not names:
         got = "; ".join([", ".join(explainers) or "none", *left]).rstrip(".")
         raise UsageError(f"rank on {where}: expected at least {EXPLAINERS} explainers with one metric in common, got {got}.")
     tables = [[(source, *values(source, explainers, name)) for source in own] for name in names]

@@ -23,6 +23,7 @@ from cambench.report.ranking.sources import complete, sources, unrankable
 from cambench.report.tables.paired import Side
 from cambench.report.tables.select import has_metric
 from cambench.stages.reporting.report import print_tables, render
+from cambench.stages.reporting.unmeasured import NOT_MEASURED, unmeasured
 from cambench.stages.workplace import Place, run_of
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
@@ -71,7 +72,7 @@ class Wanted:
 
 
 def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
-    """The records that are meant and can be ranked, and the sentences on metrics that cannot.
+    """The records that are meant and can be ranked, and the sentences on metrics that cannot and on what is not measured.
 
     Raises: UsageError for an unknown name, or where nothing of it is measured.
     """
@@ -86,7 +87,7 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
             f"rank: expected records of explainers under {place.results / 'records'}, got none that is asked for{reason}; "
             "measure what lacks with --preset quick, or with `cambench eval`."
         )
-    return kept, [*accuracy(every, kept), *left]
+    return kept, [*accuracy(every, kept), *left, *unmeasured(kept, replace(wanted, metrics=rankable(wanted.metrics)[0]))]
 
 
 def accuracy(records: Sequence[Record], ranked: Sequence[Record]) -> list[str]:
@@ -117,10 +118,11 @@ def rankings(records: Sequence[Record], left: Sequence[str] = ()) -> list[Rankin
         except UsageError as e:
             refused.append(e)
     if not made:
-        raise refused[0]
+        raise UsageError(" ".join([str(refused[0]), *(text for text in left if text.startswith(NOT_MEASURED))]))
     places = [ranking.where for ranking in made]
     own = [source for source in every if source.where in places]
-    if len(places) > 1 and len(complete(own)[0]) >= EXPLAINERS:
+    explainers, common, _ = complete(own)
+    if len(places) > 1 and common and len(explainers) >= EXPLAINERS:
         made.append(rank(" and ".join(places), own))
     beside = [f"Not ranked: {error}" for error in refused]
     return [replace(ranking, left=(*left, *beside, *ranking.left)) for ranking in made]

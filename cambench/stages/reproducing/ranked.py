@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
+from cambench.lookup import not_used
 from cambench.recipes import rankings
 from cambench.recipes.rankings import RankingRecipe
 from cambench.report.ranking.blocks import EXPLAINERS, IMAGES
@@ -12,8 +12,10 @@ from cambench.report.ranking.ranking import Ranking
 from cambench.stages.measuring import works
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works
+from cambench.stages.network import INPUT
 from cambench.stages.reporting import rank
 from cambench.stages.reporting.rank import Wanted
+from cambench.stages.reporting.unmeasured import NOT_MEASURED
 from cambench.stages.workplace import Place
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
@@ -27,8 +29,8 @@ def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, pla
     `rank.rankings`.
     """
     if preset is None:
-        if work != Works(work.runs, work.dataset, work.split):
-            raise UsageError("rank: expected a preset beside settings of a measurement, got none; preset quick measures.")
+        for option in unused(work, batch_size):
+            raise not_used("rank", option, "--preset")
         return rank.rankings(*rank.at_hand(wanted, place))
     if work.evenly is not None and work.evenly < IMAGES:
         raise UsageError(f"rank: expected at least {IMAGES} images, got {work.evenly}; measure more.")
@@ -52,20 +54,20 @@ def measured(
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
     refused: works.Refused[EvalJob] = []
     every = works.evaluate_all(work, [*jobs, EvalJob(rank.ACCURACY, batch_size=batch_size)], place, refused)
+    lacks = [f"{NOT_MEASURED}: {error}" for error in works.reasons(refused, jobs)]
     records = [record for record in every if record.metric != rank.ACCURACY]
     if not records:
-        raise refused[0][1]
+        raise works.reasons(refused, jobs)[0]
     if refused and len({(record.explainer, record.target) for record in records}) < EXPLAINERS:
-        lone, why = records[0].explainer, " ".join(not_measured(refused))
-        raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {lone}. {why}")
-    return records, [*rank.accuracy(every, records), *left, *not_measured(refused)]
+        lone = records[0].explainer
+        raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {lone}. {' '.join(lacks)}")
+    return records, [*rank.accuracy(every, records), *left, *lacks]
 
 
-def not_measured(refused: works.Refused[EvalJob]) -> list[str]:
-    """A sentence a reason, with the explainers that it is of where it begins with neither theirs nor its metric's name."""
-    why: dict[str, dict[str, None]] = {}
-    for job, error in refused:
-        begins = re.split("[: ]", str(error), maxsplit=1)[0]
-        silent = begins not in (job.explainer.partition(":")[0], job.metric.partition(":")[0])
-        why.setdefault(str(error), {}).update(dict.fromkeys([job.explainer] if silent else []))
-    return [f"Not measured: {', '.join(names)}{': ' if names else ''}{error}" for error, names in why.items()]
+def unused(work: Works, batch_size: int) -> list[str]:
+    """The settings of a measurement among what is asked for, as the command line has them."""
+    plain = Works(work.runs, work.dataset, work.split)
+    changed = [one.name for one in fields(work) if getattr(work, one.name) != getattr(plain, one.name)]
+    changed += ["batch-size"] if batch_size != EvalJob.batch_size else []
+    spelt = {"input": INPUT.get(min(work.input, default=""), ""), "evenly": "images"}
+    return [f"--{spelt.get(name, name).replace('_', '-')}" for name in changed]
