@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cambench.data import augment
-from cambench.data.views import KINDS, RANDOM
+from cambench.data.views import KINDS, STILL, View
 from cambench.stages.reporting.gallery import (
-    VIEWS,
     Shown,
     by_layer,
     common,
@@ -66,7 +64,7 @@ def test_settings_of_one_method_are_told_apart_and_one_setting_is_not() -> None:
 
 
 def test_every_view_in_which_maps_are_made_has_a_rank() -> None:
-    assert set(VIEWS) == {kind for kind in KINDS if kind not in RANDOM and kind not in augment.INDEX}
+    assert set(STILL) == {kind for kind in KINDS if not View(kind, 8).random}
 
 
 def of(explainer: str, layer: str = "l4", classes: str = "label") -> Shown:

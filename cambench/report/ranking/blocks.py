@@ -42,7 +42,7 @@ def rank(where: str, own: Sequence[Source]) -> Ranking:
     """
     explainers, names, left = complete(own)
     if len(explainers) < EXPLAINERS or not names:
-        got = "; ".join([", ".join(explainers) or "none", *left]).rstrip(".")
+        got = "; ".join(part.rstrip(".") for part in (", ".join(explainers) or "none", *left))
         raise UsageError(f"rank on {where}: expected at least {EXPLAINERS} explainers with one metric in common, got {got}.")
     tables = [[(source, *values(source, explainers, name)) for source in own] for name in names]
     made = np.stack(averaged(names, tables))

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cambench.extras import needed
-from cambench.lookup import find
+from cambench.lookup import find, not_used
 from cambench.stages.reproducing.launch import Launch, local
 from cambench.stages.reproducing.plan import Job
-from cambench.vocabulary import UsageError
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {"local": (), "ray": ("address",), "slurm": ("partition", "time")}
 """Launcher -> the options that it takes."""
@@ -26,7 +25,7 @@ def launcher(name: str, **options: str | None) -> Launch:
     for option in given:
         if option not in OPTIONS[name]:
             (home,) = (other for other, its in OPTIONS.items() if option in its)
-            raise UsageError(f"--launcher {name}: --{option} is not used here, it is for --launcher {home}; leave it out.")
+            raise not_used(f"--launcher {name}", f"--{option}", f"--launcher {home}")
     if name == "ray":
         from cambench.stages.reproducing import on_ray
 
