@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import FrozenBatchNorm2d
 
 from cambench.explainers.forward import predict
 from cambench.explainers.gradients import input_gradient
@@ -16,8 +15,6 @@ from cambench.explainers.probe import frozen
 from cambench.explainers.probing.modes import hooked
 from cambench.explainers.query import Query
 from cambench.maps import min_max, resize, widened
-
-NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
 
 
 def full_grad(value: Tensor, gradient: Tensor, *, scale: Literal["channel", "layer"] = "channel") -> Tensor:
@@ -38,10 +35,12 @@ def bias_of(module: nn.Module) -> Tensor | None:
 
     None where it adds nothing. Source: Srinivas & Fleuret 2019, the implicit biases of batch norms.
     """
+    from torchvision.ops import FrozenBatchNorm2d  # takes seconds to import
+
     if isinstance(module, nn.Conv2d):
         return None if module.bias is None else module.bias.detach()
     state = dict([*module.named_buffers(recurse=False), *module.named_parameters(recurse=False)])
-    if not isinstance(module, NORMS) or "running_var" not in state:
+    if not isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d) or "running_var" not in state:
         return None
     slope = torch.rsqrt(state["running_var"] + module.eps) * state.get("weight", 1)
     return (state.get("bias", torch.zeros_like(slope)) - slope * state["running_mean"]).detach()

@@ -97,11 +97,15 @@ def resolve(arch: str) -> str:
 
         return timm_networks.resolve(arch)
     plain = arch.removeprefix(TORCHVISION)
-    known = torchvision_names() if arch.startswith(TORCHVISION) else arch_names()
-    for name in known:
-        if canonical(name) == canonical(plain):
-            return name
-    raise UsageError(nearest(plain, known, "arch"))
+    own = () if arch.startswith(TORCHVISION) else tuple(ARCHS)
+
+    def spelt(names: tuple[str, ...]) -> str | None:
+        return next((name for name in names if canonical(name) == canonical(plain)), None)
+
+    name = spelt(own) or spelt(torchvision_names())  # ours first: torchvision takes seconds to import
+    if name is None:
+        raise UsageError(nearest(plain, [*own, *torchvision_names()], "arch"))
+    return name
 
 
 def settled(arch: str) -> str:

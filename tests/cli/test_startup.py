@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from sample_records import fill
 
 from cambench.cli.catalogue import KINDS
@@ -16,48 +16,67 @@ from cambench.store.records import write_record
 
 SLOW = ("torch", "torchvision", "scipy", "pandas", "matplotlib", "numba", "jinja2", "sklearn")
 CODE = """
-import sys
+import contextlib, io, json, sys
 from cambench.cli import main
-try:
-    main()
-finally:
-    print("loaded:", *[name for name in {slow} if name in sys.modules], file=sys.stderr)
+told = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, code, out = ["cambench", *arguments], 0, io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            main()
+        except SystemExit as e:
+            code = e.code or 0
+    told.append([code, out.getvalue(), [name for name in {slow} if name in sys.modules]])
+print(json.dumps(told))
 """
 
 
-def loaded(*arguments: str, results: Path) -> tuple[str, str]:
-    """What a command prints, and what it has imported of `SLOW`."""
-    code = [sys.executable, "-c", CODE.format(slow=SLOW), *arguments]
+def loaded(*commands: list[str], results: Path) -> list[tuple[str, set[str]]]:
+    """What each of some commands prints, typed one after another in one process, and what of `SLOW` is imported by then."""
+    code = [sys.executable, "-c", CODE.format(slow=SLOW), json.dumps(commands)]
     roots = {"CAMBENCH_DATA": str(results / "data"), "CAMBENCH_RESULTS": str(results), "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run(code, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", **roots})
-    assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr.rpartition("loaded:")[2].strip()
+    done = subprocess.run(code, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin", **roots})
+    told = json.loads(done.stdout)
+    assert [code for code, _, _ in told] == [0] * len(commands), done.stderr
+    return [(out, set(slow)) for _, out, slow in told]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(["--help"], ["eval", "--help"], ["data", "ls"], ["doctor", "--quick"]),
-        *(["ls", kind] for kind in KINDS),
-        *(["ls", "metrics", "iauc"], ["ls", "explainers", "smoothgrad"]),
-    ],
-    ids=" ".join,
-)
-def test_it_imports_nothing_slow(command: list[str], tmp_path: Path) -> None:
-    out, slow = loaded(*command, results=tmp_path)
-    assert out and not slow
+COMMANDS = [
+    *(["--help"], ["eval", "--help"], ["data", "ls"], ["doctor", "--quick"]),
+    *(["ls", kind] for kind in KINDS),
+    *(["ls", "metrics", "iauc"], ["ls", "explainers", "smoothgrad"]),
+]
+
+
+def test_they_import_nothing_slow(tmp_path: Path) -> None:
+    for command, (out, slow) in zip(COMMANDS, loaded(*COMMANDS, results=tmp_path), strict=True):
+        assert out and not slow, f"{' '.join(command)}: {slow}"
 
 
 def test_tables_on_a_terminal_import_nothing_slow(tmp_path: Path) -> None:
     for table in ("cgc/1", "cgc/2", "weighted-contrast/1", "weighted-contrast/figure3", "calm/3"):
         for i, record in enumerate(fill(load_table(table), load_published(table.partition("/")[0]))):
             write_record(tmp_path / "records" / record.run / f"{table.replace('/', '-')}-{i}.json", record)
-    for command in (["report"], ["report", "cgc/1", "weighted-contrast/1", "weighted-contrast/figure3", "calm/3"]):
-        out, slow = loaded(*command, results=tmp_path)
+    shown = ["cgc/1", "weighted-contrast/1", "weighted-contrast/figure3", "calm/3"]
+    for out, slow in loaded(["report"], ["report", *shown], results=tmp_path):
         assert "5,000 images" in out and not slow
 
 
+OWN = """
+import sys, torch
+from cambench.models import build, resolve
+from cambench.explainers.batch import explain
+from cambench.stages.measuring import evaluate, explain as stage, works
+explain(build(resolve("resnet8"), 4).eval(), torch.zeros(1, 3, 16, 16), "grad-cam")
+sys.exit(bool({"torchvision", "torch._dynamo"} & set(sys.modules)))
+"""
+
+
+def test_torchvision_is_imported_for_its_own_networks_alone() -> None:
+    assert subprocess.run([sys.executable, "-c", OWN], env={"PYTHONPATH": ":".join(sys.path)}, check=False).returncode == 0
+
+
 def test_devices_are_what_doctor_asks_torch_for(tmp_path: Path) -> None:
-    out, slow = loaded("doctor", results=tmp_path)
-    assert "torch" in slow.split() and "threads" in out  # so that the test above can fail
-    assert "threads" not in loaded("doctor", "--quick", results=tmp_path)[0]
+    (quick, _), (out, slow) = loaded(["doctor", "--quick"], ["doctor"], results=tmp_path)
+    assert "torch" in slow and "threads" in out  # so that the tests above can fail
+    assert "threads" not in quick

@@ -5,16 +5,20 @@ from __future__ import annotations
 import difflib
 
 from torch import nn
-from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from cambench.vocabulary import UsageError
 
+PARALLEL = (DataParallel, DistributedDataParallel)
+
+COMPILED = "_orig_mod"
+"""What torch.compile's wrapper calls the network: its class is torch._dynamo's, which takes seconds to import."""
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The network inside data-parallel wrappers and torch.compile's, else the network itself."""
-    while isinstance(model, DataParallel | DistributedDataParallel | OptimizedModule):
-        model = model._orig_mod if isinstance(model, OptimizedModule) else model.module
+    while (inner := model._modules.get("module" if isinstance(model, PARALLEL) else COMPILED)) is not None:
+        model = inner
     return model
 
 
