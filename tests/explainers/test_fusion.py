@@ -9,7 +9,6 @@ import pytest
 import torch
 from explainers.networks import build, images
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, ResNet
 
 from cambench.explainers import find_explainer
 from cambench.explainers.batch import all_class_maps, explain, explain_batch, place
@@ -18,6 +17,7 @@ from cambench.explainers.query import Query
 from cambench.explainers.several import maps_of_explainers
 from cambench.maps import largest
 from cambench.models import for_inference
+from cambench.models.cifar_resnet import CifarResNet
 from cambench.vocabulary import UsageError
 
 LAYERS = "layer2+layer3.0.bn2+layer4"
@@ -26,11 +26,11 @@ CLASSES = torch.tensor([1, 3])
 
 def resnet() -> nn.Module:
     torch.manual_seed(0)
-    return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4).double().eval()
+    return CifarResNet(1, num_classes=4, widths=(4, 6, 8, 10)).double().eval()
 
 
 def pictures() -> Tensor:
-    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
 def test_by_hand() -> None:

@@ -50,7 +50,7 @@ def fields() -> list[tuple[str, Map]]:
         "blurred gradient": cv2.GaussianBlur(np.abs(rng.standard_normal((96, 96))), (0, 0), 1.2),
         "ring": np.exp(-((np.hypot(x, y) - 30) ** 2) / 40),
         "dim": fine * 0.1,
-        "checkerboard": np.indices((96, 96)).sum(0) % 2 * 1.0,
+        "checkerboard": np.indices((40, 40)).sum(0) % 2 * 1.0,
         "constant": np.ones((96, 96)),
         "zero": np.zeros((96, 96)),
     }
@@ -59,7 +59,7 @@ def fields() -> list[tuple[str, Map]]:
 
 @pytest.mark.parametrize(("name", "q"), fields(), ids=lambda v: v if isinstance(v, str) else "")
 def test_maps_like_those_of_explainers_bit_for_bit(name: str, q: Map) -> None:
-    boxes = truth(np.random.default_rng(2), 96, 96, 3)
+    boxes = truth(np.random.default_rng(2), *q.shape, 3)
     assert best_ious(q, boxes).tolist() == slow.best_ious(q, boxes)
     assert largest_ious(q, boxes).tolist() == slow.best_ious(q, boxes, "largest")
     for level, box in enumerate(largest_boxes(q, int(q.max()), ARCS[0], HALVES)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +17,10 @@ def px_ap(scores: NDArray[np.float64], positive: NDArray[np.bool_], ignored: NDA
     edges = [*thresholds, 1.0, 2.0, 3.0]
     counts = [[0, 0] for _ in edges[1:]]
     for s, p, skip in zip(scores.ravel(), positive.ravel(), ignored.ravel(), strict=True):
-        if skip:
+        if skip or not edges[0] <= s <= edges[-1]:
             continue
-        for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
-            if low <= s < high or (i == len(counts) - 1 and s == high):
-                counts[i][0 if p else 1] += 1
+        i = min(bisect_right(edges, s), len(counts)) - 1  # the bin of edges[i] <= s < edges[i + 1]; the last holds its end
+        counts[i][0 if p else 1] += 1
     total = sum(c[0] for c in counts)
     true = false = 0
     ap, before = 0.0, None
