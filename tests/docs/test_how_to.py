@@ -1,4 +1,4 @@
-"""Every page on adding something is done as it stands, in a copy of the repository: so many files; what it tries works."""
+"""The pages on adding something are done as they stand, in a copy of the repository: so many files; what they try works."""
 
 from __future__ import annotations
 
@@ -33,20 +33,46 @@ def done(file: Path, how: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_is_true(page: Path, tmp_path: Path) -> None:
+def test_a_page_has_as_many_files_as_it_says(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    steps = list(STEP.finditer(text))
+    files = [step["file"] for step in STEP.finditer(text)]
     (said,) = [number for words, number in NUMBERS.items() if f"**{words}**" in text]
-    assert len({step["file"] for step in steps}) == len(steps) == said
-    copy = tmp_path / "copy"
+    assert len(set(files)) == len(files) == said
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository with what every page adds."""
+    copy = tmp_path_factory.mktemp("how-to") / "copy"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
-    for step in steps:
-        done(copy / step["file"], step["how"], step["text"])
-    (tries,) = re.findall(r"^Try it:\n\n```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    for command in tries.splitlines():
-        words = [sys.executable, "-m", *command.split(), *(["-n", "0", "-q"] if command.startswith("pytest") else [])]
-        ran = subprocess.run(
-            words, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False
-        )
-        expected = (0, 3) if command.startswith("cambench data where") else (0,)  # 3: the set is not here
-        assert ran.returncode in expected, f"{command}\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+    for page in PAGES:
+        for step in STEP.finditer(page.read_text(encoding="utf-8")):
+            done(copy / step["file"], step["how"], step["text"])
+    return copy
+
+
+def tries(page: Path) -> list[str]:
+    """What a page has the reader type in the end."""
+    (block,) = re.findall(r"^Try it:\n\n```\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return block.splitlines()
+
+
+def typed(copy: Path, *words: str) -> tuple[int, str]:
+    """Type a command in the copy. -> its exit code, and the end of what it prints."""
+    command, environment = [sys.executable, "-m", *words], {**os.environ, "PYTHONPATH": str(copy)}
+    ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    return ran.returncode, f"{' '.join(words)}\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_commands_work(page: Path, copy: Path) -> None:
+    for command in [command for command in tries(page) if command.startswith("cambench")]:
+        code, printed = typed(copy, *command.split())
+        assert code in ((0, 3) if command.startswith("cambench data where") else (0,)), printed  # 3: the set is not here
+
+
+def test_their_tests_pass(copy: Path) -> None:
+    """Those of all pages in one process."""
+    files = [command.split()[1] for page in PAGES for command in tries(page) if command.startswith("pytest")]
+    code, printed = typed(copy, "pytest", *files, "-n", "0", "-q")
+    assert len(files) == 4 and code == 0, printed
