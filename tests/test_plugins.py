@@ -74,7 +74,7 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
         ["data", "make", "shapes", "--data-root", str(tmp_path), "--per-class", "8", "--test-per-class", "4"],
         ["data", "ls", "--json", "--data-root", str(tmp_path)],
         ["data", "check", "shapes", "--data-root", str(tmp_path), "--json"],
-        ["train", "label_smoothing", "--dataset", "shapes", *quick],
+        ["train", "label_smoothing", "--dataset", "shapes", "--set", "train.epochs=1", *quick],
         ["train", "ce", "--dataset", "shapes", "--set", "train.epochs=1", *quick],
         ["explain", "shapes-label", "--explainer", "element-wise-grad-cam", *quick],
         ["eval", "--metric", "tki", "--explainer", "Elementwise_Grad-CAM", "--json", *quick],

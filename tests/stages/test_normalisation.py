@@ -126,7 +126,7 @@ def folded(own: Loaded) -> Loaded:
         ("top1-tile", None),
         ("rfs", None),
         ("gradient-sign", None),
-        ("infidelity-small", ("yeh-gaussian",)),
+        ("infidelity:draws=20,images=20", ("yeh-gaussian",)),
     ],
 )
 def test_metrics_are_those_of_the_network_with_its_normalisation_inside(
