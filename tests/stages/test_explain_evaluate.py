@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from forked import die, killed
 
 from cambench import metrics
 from cambench.data import load
 from cambench.metrics.localisation.boxes import box_mask
+from cambench.stages.measuring import explain as explaining
+from cambench.stages.measuring import rows as measuring
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
-from cambench.store.records import Record
+from cambench.store.parts import Parts
+from cambench.store.records import Record, rows_path
 from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import CambenchError, UsageError
-
-KILLED = """
-import os, signal, sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from cambench.stages.measuring import explain, rows, works
-from cambench.stages.workplace import Place
-from cambench.store.parts import Parts
-verb, data, results = sys.argv[1:]
-explain.CHUNK = rows.COMMIT = 16
-write = Parts.write
-def once(self, chunk, arrays):
-    write(self, chunk, arrays)
-    if ("heatmaps" in str(self.folder)) == (verb == "explain"):
-        os.kill(os.getpid(), signal.SIGKILL)
-Parts.write = once
-place = Place(Path(data), Path(results), "cpu")
-if verb == "explain":
-    works.explain_all(works.Works(["synthbirds-cgc"]), [explain.ExplainJob(batch_size=8)], place)
-else:
-    works.evaluate_all(works.Works(["synthbirds-cgc"]), [rows.EvalJob(verb, batch_size=8)], place)
-"""
 
 
 def copy_of(place: Place, folder: Path) -> Place:
@@ -55,10 +34,20 @@ def copy_of(place: Place, folder: Path) -> Place:
 
 
 def kill(verb: str, there: Place) -> None:
-    """Run a verb in a process that dies after its first chunk."""
-    arguments = [sys.executable, "-c", KILLED, verb, str(there.data), str(there.results)]
-    killed = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    """Begin a verb, and die after its first chunk."""
+    explaining.CHUNK = measuring.COMMIT = 16
+    write = Parts.write
+
+    def once(self: Parts, chunk: range, arrays: dict[str, Any]) -> None:
+        write(self, chunk, arrays)
+        if ("heatmaps" in str(self.folder)) == (verb == "explain"):
+            die()
+
+    Parts.write = once  # type: ignore[method-assign]
+    if verb == "explain":
+        works.explain_all(only(), [ExplainJob(batch_size=8)], there)
+    else:
+        works.evaluate_all(only(), [EvalJob(verb, batch_size=8)], there)
 
 
 def only(run: str = "synthbirds-cgc", **options: object) -> works.Works:
@@ -68,7 +57,7 @@ def only(run: str = "synthbirds-cgc", **options: object) -> works.Works:
 
 def test_a_killed_explanation_ends_like_an_uninterrupted_one(place: Place, tmp_path: Path) -> None:
     there = copy_of(place, tmp_path)
-    kill("explain", there)
+    killed(kill, "explain", there)
     assert list(tmp_path.rglob("part-*.npz"))
     assert not list(tmp_path.rglob("*.h5"))
     (path,) = works.explain_all(only(), [ExplainJob(batch_size=8)], there)
@@ -85,7 +74,7 @@ def test_a_killed_explanation_ends_like_an_uninterrupted_one(place: Place, tmp_p
 @pytest.mark.parametrize("metric", ["iauc", "ch"])
 def test_a_killed_evaluation_ends_like_an_uninterrupted_one(metric: str, place: Place, tmp_path: Path) -> None:
     there = copy_of(place, tmp_path)
-    kill(metric, there)
+    killed(kill, metric, there)
     (record,) = works.evaluate_all(only(), [EvalJob(metric, batch_size=8)], there)
     (whole,) = works.evaluate_all(only(), [EvalJob(metric, batch_size=8)], place)
     assert record.values == whole.values
@@ -119,9 +108,13 @@ def test_content_heatmap_by_hand(place: Place) -> None:
     assert record.values["correct"].standard_error == pytest.approx(100 * np.std(shares, ddof=1) / 40**0.5, rel=1e-4)
 
 
+FEW_DRAWS = ("infidelity", "sensitivity-n", "faithfulness-correlation")
+"""By default these perturb an image a hundred times and more."""
+
+
 def test_every_metric_gives_a_record_with_its_rows(place: Place) -> None:
-    own = {name: metric for name, metric in metrics.INDEX.items() if not metric.package}
-    classifiers = [EvalJob(name) for name, metric in own.items() if "segment" not in metrics.needs(metric)]
+    own = [name for name, metric in metrics.INDEX.items() if not metric.package and "segment" not in metrics.needs(metric)]
+    classifiers = [EvalJob(f"{name}:draws=10" if name in FEW_DRAWS else name) for name in own]
     records = works.evaluate_all(only("synthbirds-ce"), classifiers, place)
     for record in records:
         assert isinstance(record, Record)
@@ -129,8 +122,7 @@ def test_every_metric_gives_a_record_with_its_rows(place: Place) -> None:
         assert low <= next(iter(record.values.values())).value <= high
         assert record.comparable is False
         assert "synthetic images (synthbirds)" in record.partial
-        rows = list((place.results / "records" / record.run).glob(f"*.{record.metric}.*.h5"))
-        with h5py.File(rows[0]) as f:
+        with h5py.File(rows_path(record.path)) as f:
             counted = int(f["counted"][:].sum()) if "counted" in f else len(f["id"])
             assert counted == max(value.n for value in record.values.values())
     by_name = {r.metric: r for r in records}

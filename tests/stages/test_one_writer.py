@@ -2,58 +2,75 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from contextlib import redirect_stderr
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from forked import started
 from own import SMALL, measured, trained
 
 from cambench.data import load
+from cambench.stages.measuring import explain as explaining
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob, explain
 from cambench.stages.network import load_network, open_run
+from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import read_heatmaps
+from cambench.store.parts import Parts
 from cambench.store.records import read_columns, records_of, rows_path
 from cambench.store.runs import read_runs
 from cambench.vocabulary import CambenchError, Dataset
 
-STOPPED = """
-import os, signal, sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from cambench.stages.measuring import explain, works
-from cambench.stages.workplace import Place
-from cambench.store.parts import Parts
-data, results, when = sys.argv[1:]
-explain.CHUNK = 2
-write = Parts.write
-def once(self, chunk, arrays):
-    write(self, chunk, arrays)
-    if when == "stop" and chunk.start == 0:
-        print("stopped", flush=True)
-        os.kill(os.getpid(), signal.SIGSTOP)
-Parts.write = once
-works.explain_all(works.Works([]), [explain.ExplainJob(batch_size=2)], Place(Path(data), Path(results), "cpu"))
-"""
+
+def explain_slowly(place: Place, written: Connection) -> None:
+    """Explain in parts of two images; the first is told of, and then this process stops."""
+    explaining.CHUNK = 2
+    write = Parts.write
+
+    def once(self: Parts, chunk: range, arrays: dict[str, Any]) -> None:
+        write(self, chunk, arrays)
+        if chunk.start == 0:
+            written.send("the first part")
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    Parts.write = once  # type: ignore[method-assign]
+    works.explain_all(works.Works([]), [ExplainJob(batch_size=2)], place)
 
 
-def test_two_that_explain_one_job_write_it_once(own: Place) -> None:
+def explain_aloud(place: Place, log: Path) -> None:
+    """Explain in parts of two images, and keep what is logged."""
+    logging.basicConfig(filename=log, force=True)
+    explaining.CHUNK = 2
+    works.explain_all(works.Works([]), [ExplainJob(batch_size=2)], place)
+
+
+def test_two_that_explain_one_job_write_it_once(own: Place, tmp_path: Path) -> None:
     """The slower is stopped after its first part; the other waits for it, and neither writes what the other wrote."""
-    import signal
-
     trained(own)
-    command = [sys.executable, "-c", STOPPED, str(own.data), str(own.results)]
-    slow = subprocess.Popen([*command, "stop"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert slow.stdout is not None and slow.stdout.readline() == "stopped\n"
-    fast = subprocess.Popen([*command, "go"], stderr=subprocess.PIPE, text=True)
-    assert fast.stderr is not None
-    said = next(line for line in fast.stderr if "waiting" in line)
-    assert "another process is at it" in said and not list(own.results.rglob("heatmaps/*/*.h5"))
-    slow.send_signal(signal.SIGCONT)
-    assert (slow.wait(), fast.wait()) == (0, 0)
+    log, (here, there) = tmp_path / "log", multiprocessing.Pipe()
+    slow = started(explain_slowly, own, there)
+    try:
+        assert here.recv() == "the first part"
+        fast = started(explain_aloud, own, log)
+        while not (log.exists() and "waiting" in log.read_text()):
+            assert fast.is_alive()
+            time.sleep(0.05)
+        assert "another process is at it" in log.read_text() and not list(own.results.rglob("heatmaps/*/*.h5"))
+        os.kill(slow.pid or 0, signal.SIGCONT)
+        for process in (slow, fast):
+            process.join(300)
+        assert (slow.exitcode, fast.exitcode) == (0, 0)
+    finally:
+        slow.kill()  # a process that is stopped ends in no other way
     (path,) = own.results.rglob("heatmaps/*/*.h5")
     assert len(read_heatmaps(path).ids) == len(set(read_heatmaps(path).ids)) == 6
     assert [p.name for p in path.parent.iterdir()] == [path.name], "neither parts nor locks stay"
@@ -82,23 +99,19 @@ def test_a_file_that_holds_other_images_does_not_count_as_whole(own: Place) -> N
     assert len(explain(ExplainJob(), loaded, dataset, own).maps) == 6
 
 
-TWO = """
-import sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from cambench.stages.workplace import Place
-from cambench.stages.training.train import TrainJob, train
-data, results, *overrides = sys.argv[1:]
-train(TrainJob("ce", f"folder:{data}/mine", "resnet8", overrides=overrides), Place(Path(data), Path(results), "cpu"))
-"""
+def train_aloud(place: Place, said: Path) -> None:
+    """Train, and keep what is said."""
+    with said.open("w") as file, redirect_stderr(file):
+        train(TrainJob("ce", f"folder:{place.data / 'mine'}", "resnet8", overrides=[*SMALL, "train.epochs=3"]), place)
 
 
-def test_two_that_train_one_run_train_it_once(own: Place) -> None:
-    command = [sys.executable, "-c", TWO, str(own.data), str(own.results), *SMALL, "train.epochs=3"]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+def test_two_that_train_one_run_train_it_once(own: Place, tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "other"]
+    both = [started(train_aloud, own, file) for file in files]
+    for process in both:
+        process.join(300)
+    said = [file.read_text() for file in files]
+    assert [process.exitcode for process in both] == [0, 0], said
     assert sum(text.count("epoch 3/3") for text in said) == 1
     assert sum("finished" in text for text in said) == 1
     (run,) = read_runs(own.results)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stages.test_train import KILLED
+from forked import killed, train_until
 
 from cambench.recipes.load import load
 from cambench.recipes.schema import first_epoch
@@ -36,6 +34,31 @@ def lesson(method: str, *overrides: str, seed: int = 0) -> TrainJob:
     return TrainJob(method, "synthbirds", seed=seed, overrides=[*SMALL, *overrides])
 
 
+@pytest.fixture(scope="module")
+def supcons(birds: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Roots with a SupCon run that keeps its second epoch, which nobody writes to."""
+    place = Place(birds, tmp_path_factory.mktemp("supcon") / "results", "cpu")
+    train(lesson("supcon", KEEP), place)
+    return place
+
+
+@pytest.fixture
+def shared(supcons: Place, tmp_path: Path) -> Place:
+    """A copy of it."""
+    return replace(supcons, results=shutil.copytree(supcons.results, tmp_path / "shared"))
+
+
+@pytest.fixture(scope="module")
+def whole(birds: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of ExConB that begins with its own first epoch, which nobody writes to."""
+    return train(lesson("exconb", START), Place(birds, tmp_path_factory.mktemp("alone"), "cpu"))
+
+
+def supcon_in(place: Place) -> Run:
+    """The run that is there already."""
+    return train(lesson("supcon", KEEP), place)
+
+
 def log(run: Run) -> list[dict[str, object]]:
     """A run's log without times."""
     return [{k: v for k, v in line.items() if "second" not in k} for line in run.log()]
@@ -50,12 +73,10 @@ def assert_same(first: Run, second: Run) -> None:
 
 @pytest.mark.parametrize("method", ["exconb", "excon"])
 def test_a_run_begun_from_supcons_state_ends_as_if_trained_from_the_start(
-    method: str, birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, shared: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """SupCon's own best epoch may be a later one; which one it was when the state was kept is what counts."""
-    alone, shared = (Place(birds, tmp_path / name, "cpu") for name in ("alone", "shared"))
-    whole = train(lesson(method, START), alone)
-    supcon = train(lesson("supcon", KEEP), shared)
+    whole, supcon = train(lesson(method, START), replace(shared, results=tmp_path / "alone")), supcon_in(shared)
     (supcon.path / "best.pt").write_bytes(b"that of a later epoch")
     capsys.readouterr()
     begun = train(lesson(method, START), shared)
@@ -94,30 +115,22 @@ def test_a_run_that_is_another_training_is_not_taken(what: str, birds: Path, tmp
     assert train(lesson("exconb", START), place).info.began_from is None
 
 
-def test_neither_a_rounded_run_nor_masks_from_the_first_epoch_begin_elsewhere(birds: Path, tmp_path: Path) -> None:
-    place = Place(birds, tmp_path, "cpu")
-    supcon = train(lesson("supcon", KEEP), place)
-    assert train(lesson("exconb", "objective_settings.start=0"), place).info.began_from is None
+def test_neither_a_rounded_run_nor_masks_from_the_first_epoch_begin_elsewhere(shared: Place) -> None:
+    supcon = supcon_in(shared)
+    assert train(lesson("exconb", "objective_settings.start=0"), shared).info.began_from is None
     supcon.save(rounded_after=[1])
-    assert train(lesson("exconb", START), place).info.began_from is None
+    assert train(lesson("exconb", START), shared).info.began_from is None
 
 
-def test_another_explained_layer_begins_from_the_same_state(birds: Path, tmp_path: Path) -> None:
-    place = Place(birds, tmp_path, "cpu")
-    supcon = train(lesson("supcon", KEEP), place)
-    run = train(lesson("exconb", START, "model.layer=layer3.0.conv2", "objective_settings.explain_bn=eval"), place)
-    assert run.info.began_from["run"] == supcon.name and run.info.layer == "layer3.0.conv2"
+def test_another_explained_layer_begins_from_the_same_state(shared: Place) -> None:
+    run = train(lesson("exconb", START, "model.layer=layer3.0.conv2", "objective_settings.explain_bn=eval"), shared)
+    assert run.info.began_from["run"] == supcon_in(shared).name and run.info.layer == "layer3.0.conv2"
 
 
 @pytest.mark.parametrize("step", [3, 9])
-def test_a_killed_run_that_began_elsewhere_ends_like_an_uninterrupted_one(step: int, birds: Path, tmp_path: Path) -> None:
+def test_a_killed_run_that_began_elsewhere_ends_like_an_uninterrupted_one(step: int, whole: Run, shared: Place) -> None:
     """6 steps an epoch: the 3rd is before its first own checkpoint, the 9th after it."""
-    alone, shared = (Place(birds, tmp_path / name, "cpu") for name in ("alone", "shared"))
-    whole = train(lesson("exconb", START), alone)
-    train(lesson("supcon", KEEP), shared)
-    arguments = ["exconb", str(birds), str(shared.results), str(step), *SMALL, START]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(train_until, step, lesson("exconb", START), shared)
     begun = read_run(shared.results / "runs" / whole.name)
     assert load_checkpoint(begun.path / "last.pt")["epoch"] == 2 + step // 6 and begun.info.began_from
     assert_same(whole, train(lesson("exconb", START), shared))
@@ -145,11 +158,10 @@ def test_a_run_killed_between_its_kept_and_its_last_state_keeps_the_same(
 
 
 def test_what_is_kept_travels_with_a_run_and_exconb_begins_from_it_there(
-    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shared: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here, there, third = (Place(birds, tmp_path / name, "cpu") for name in ("here", "there", "third"))
-    supcon = train(lesson("supcon", KEEP), here)
-    begun = train(lesson("exconb", START), here)
+    here, there, third = shared, *(replace(shared, results=tmp_path / name) for name in ("there", "third"))
+    supcon, begun = supcon_in(here), train(lesson("exconb", START), here)
     packs.pack(supcon.name, tmp_path / "pack", here.results, part=0.1)
     arrived = packs.unpack(tmp_path / "pack", there.results)
     for name in WRITTEN[:3]:
@@ -165,9 +177,8 @@ def test_what_is_kept_travels_with_a_run_and_exconb_begins_from_it_there(
     assert train(lesson("exconb", START), third).info.began_from is None
 
 
-def test_a_damaged_kept_state_is_named(birds: Path, tmp_path: Path) -> None:
-    supcon = train(lesson("supcon", KEEP), Place(birds, tmp_path / "here", "cpu"))
-    packs.pack(supcon.name, tmp_path / "pack", tmp_path / "here")
+def test_a_damaged_kept_state_is_named(shared: Place, tmp_path: Path) -> None:
+    packs.pack(supcon_in(shared).name, tmp_path / "pack", shared.results)
     (tmp_path / "pack" / "epoch-2.last.pt.000").write_bytes(b"")
     with pytest.raises(CambenchError, match=r"not as packed: epoch-2\.last\.pt\.000 \(damaged: 0 bytes"):
         packs.unpack(tmp_path / "pack", tmp_path / "there")

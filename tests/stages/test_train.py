@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from data.cifar_miniature import cifar100
+from forked import killed, train_until
 from tiny import TINY
 
 from cambench.data.views import View
@@ -26,28 +24,6 @@ from cambench.vocabulary import CambenchError, UsageError
 def job(method: str = "ce", *overrides: str, **options: object) -> TrainJob:
     """A tiny training job."""
     return TrainJob(method, "synthbirds", overrides=[*TINY, *overrides], **options)  # type: ignore[arg-type]
-
-
-KILLED = """
-import os, signal, sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from cambench.stages.training import loop
-from cambench.data.views import View
-from cambench.recipes import load as recipes
-from cambench.stages.workplace import Place
-from cambench.stages.training.train import TrainJob, train, view
-method, data, results, when, *overrides = sys.argv[1:]
-backward, calls = loop.Loop.backward, []
-def counted(self, *given):
-    calls.append(1)
-    if len(calls) == int(when):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return backward(self, *given)
-loop.Loop.backward = counted
-train(TrainJob(method, "synthbirds", overrides=overrides), Place(Path(data), Path(results), "cpu"))
-"""
 
 
 GROUPS = "optimizer.groups={head={lr=0.5}, layer3={lr=0.01}}"
@@ -81,9 +57,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(
     method: str, step: int, overrides: list[str], place: Place, tmp_path: Path
 ) -> None:
     """3 steps an epoch and phase: the 5th is in the middle of the second epoch, the 2nd before any checkpoint."""
-    arguments = [method, str(place.data), str(tmp_path), str(step), *TINY, *overrides]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(train_until, step, job(method, *overrides), Place(place.data, tmp_path, "cpu"))
     (folder,) = (p for p in (tmp_path / "runs").iterdir() if p.is_dir())  # beside it its lock, which holds nobody
     assert (folder / "last.pt").exists() == (step > 3 * (1 + (method == "exconb")))
     run = train(job(method, *overrides), Place(place.data, tmp_path, "cpu"))

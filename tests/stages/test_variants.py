@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
 from data.miniatures import unrel
+from forked import die, killed
 from reference import insertion as slow
 from torch.nn.functional import interpolate
 
@@ -27,6 +26,7 @@ from cambench.recipes.tables import Select
 from cambench.report.tables.measure import with_options
 from cambench.report.tables.select import matches
 from cambench.stages.images import make_view
+from cambench.stages.measuring import rows as measuring
 from cambench.stages.measuring import works
 from cambench.stages.measuring.evaluate import evaluate, left_out
 from cambench.stages.measuring.explain import ExplainJob
@@ -36,6 +36,7 @@ from cambench.stages.reproducing.inventory import is_record
 from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.workplace import Place
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
+from cambench.store.parts import Parts
 from cambench.store.records import Record
 from cambench.store.runs import find_run
 from cambench.vocabulary import CambenchError
@@ -181,26 +182,18 @@ def test_drifting_batch_norms_match_the_protocol_written_out(place: Place, tmp_p
     assert record.explainer == "grad-cam"
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from cambench import metrics
-from cambench.stages.measuring import rows, works
-from cambench.stages.workplace import Place
-from cambench.store.parts import Parts
-next(option for option in metrics.INDEX["iauc"].options if option.name == "batch-norms").choices["train"] = (8, 16)
-rows.COMMIT = 8
-write = Parts.write
-def thrice(self, chunk, arrays):
-    write(self, chunk, arrays)
-    if chunk.stop >= 24:
-        os.kill(os.getpid(), signal.SIGKILL)
-Parts.write = thrice
-works.evaluate_all(works.Works(["synthbirds-ce"]), [rows.EvalJob("iauc-train-bn", batch_size=8)],
-                   Place(Path(sys.argv[1]), Path(sys.argv[2]), "cpu"))
-"""
+def cut_short(place: Place) -> None:
+    """Measure in chunks of 8 images, and die when the third is written."""
+    measuring.COMMIT = 8
+    write = Parts.write
+
+    def thrice(self: Parts, chunk: range, arrays: dict[str, Any]) -> None:
+        write(self, chunk, arrays)
+        if chunk.stop >= 24:
+            die()
+
+    Parts.write = thrice  # type: ignore[method-assign]
+    works.evaluate_all(ONLY, [EvalJob("iauc-train-bn", batch_size=8)], place)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -208,10 +201,7 @@ def test_a_killed_drift_ends_with_the_very_same_values(place: Place, tmp_path: P
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     whole, cut = fresh(place, tmp_path / "a"), fresh(place, tmp_path / "b")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(cut.data), str(cut.results)], capture_output=True, text=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed(cut_short, cut)
     assert len(list(cut.results.rglob("part-*.npz"))) == 3  # one chunk and half of the second
     (again,) = works.evaluate_all(ONLY, [EvalJob("iauc-train-bn", batch_size=8)], cut)
     (once,) = works.evaluate_all(ONLY, [EvalJob("iauc-train-bn", batch_size=8)], whole)
