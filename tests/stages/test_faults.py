@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +34,35 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return begin(tmp_path_factory.mktemp("begun"))
 
 
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is explained or measured is written four images at a time."""
+    monkeypatch.setattr("cambench.stages.measuring.explain.CHUNK", 4)
+    monkeypatch.setattr("cambench.stages.measuring.rows.COMMIT", 4)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(begun: Place, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[dict[str, Any], int]]:
+    """Verb -> what it leaves, and by how many changes of the disk."""
+
+    @cache
+    def of(verb: str) -> tuple[dict[str, Any], int]:
+        folder = tmp_path_factory.mktemp("undisturbed") / "results"
+        VERBS[verb](fresh(verb, begun, folder))  # what the disk remembers of the images is there from now on
+        place = fresh(verb, begun, folder)
+        with pytest.MonkeyPatch.context() as patch, failing(0, "killed", patch) as changes:
+            VERBS[verb](place)
+        return artefacts(place.results), len(changes)
+
+    return of
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_fault_changes_nothing_in_the_end(
-    verb: str, fault: str, begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verb: str, fault: str, begun: Place, undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cambench.stages.measuring.explain.CHUNK", 4)
-    monkeypatch.setattr("cambench.stages.measuring.rows.COMMIT", 4)
-    place, act = fresh(verb, begun, tmp_path / "results"), VERBS[verb]
-    act(place)  # what the disk remembers of the images is there from now on
-    place = fresh(verb, begun, tmp_path / "results")
-    with failing(0, fault, monkeypatch) as changes:
-        act(place)
-    whole, count = artefacts(place.results), len(changes)
+    act, (whole, count) = VERBS[verb], undisturbed(verb)
     shift = list(VERBS).index(verb) + list(FAULTS).index(fault)
     for moment in sorted({1 + (i * count // MOMENTS + shift) % count for i in range(min(MOMENTS, count))}):
         place = fresh(verb, begun, tmp_path / "results")
@@ -57,16 +74,11 @@ def test_a_fault_changes_nothing_in_the_end(
 
 @pytest.mark.parametrize("verb", ["train", "explain", "eval"])
 def test_a_clock_that_jumps_changes_nothing(
-    verb: str, begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verb: str, begun: Place, undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed half-way, gone on with where every file is of a year to come and the clock of 1970 goes backwards."""
-    monkeypatch.setattr("cambench.stages.measuring.explain.CHUNK", 4)
-    monkeypatch.setattr("cambench.stages.measuring.rows.COMMIT", 4)
-    act, place = VERBS[verb], fresh(verb, begun, tmp_path / "results")
-    with failing(0, "killed", monkeypatch) as changes:
-        act(place)
-    whole, place = artefacts(place.results), fresh(verb, begun, tmp_path / "results")
-    with failing(len(changes) // 2, "killed", monkeypatch):
+    act, place, (whole, count) = VERBS[verb], fresh(verb, begun, tmp_path / "results"), undisturbed(verb)
+    with failing(count // 2, "killed", monkeypatch):
         befallen(act, place)
     for n, file in enumerate(sorted(place.results.rglob("*"), reverse=True)):
         os.utime(file, (4e9 - n, 4e9 - n))
