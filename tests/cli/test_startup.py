@@ -18,7 +18,7 @@ SLOW = ("torch", "torchvision", "scipy", "pandas", "matplotlib", "numba", "jinja
 CODE = """
 import contextlib, io, json, sys
 from cambench.cli import main
-told = []
+answers = []
 for arguments in json.loads(sys.argv[1]):
     sys.argv, code, out = ["cambench", *arguments], 0, io.StringIO()
     with contextlib.redirect_stdout(out):
@@ -26,8 +26,8 @@ for arguments in json.loads(sys.argv[1]):
             main()
         except SystemExit as e:
             code = e.code or 0
-    told.append([code, out.getvalue(), [name for name in {slow} if name in sys.modules]])
-print(json.dumps(told))
+    answers.append([code, out.getvalue(), [name for name in {slow} if name in sys.modules]])
+print(json.dumps(answers))
 """
 
 
@@ -36,9 +36,9 @@ def loaded(*commands: list[str], results: Path) -> list[tuple[str, set[str]]]:
     code = [sys.executable, "-c", CODE.format(slow=SLOW), json.dumps(commands)]
     roots = {"CAMBENCH_DATA": str(results / "data"), "CAMBENCH_RESULTS": str(results), "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(code, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin", **roots})
-    told = json.loads(done.stdout)
-    assert [code for code, _, _ in told] == [0] * len(commands), done.stderr
-    return [(out, set(slow)) for _, out, slow in told]
+    answers = json.loads(done.stdout)
+    assert [code for code, _, _ in answers] == [0] * len(commands), done.stderr
+    return [(out, set(slow)) for _, out, slow in answers]
 
 
 COMMANDS = [
