@@ -18,7 +18,7 @@ CLASSES = torch.tensor([4, 0])
 
 @pytest.mark.parametrize("target", ["logit", "weighted", "probability"])
 def test_it_is_its_twin(target: str) -> None:
-    net, x = build("two-layers").eval(), images(2, 5)[:, :, :4]
+    net, x = build("two-layers").eval(), images(2, 6)[:, :, :5]
     v = coefficients(net(x).detach(), target, CLASSES)
     got = explain(net, x, "extremal-perturbation:area=0.3,steps=5", target, CLASSES)
     for n in range(2):
