@@ -95,6 +95,17 @@ def find_target(name: str) -> tuple[Target, str]:
     return entry, argument.strip()
 
 
+def settled(name: str) -> str:
+    """A target as it is stored, whatever way it is written. Raises: as `find_target`."""
+    entry, argument = find_target(name)
+    if entry.name == "finer" and argument:
+        gamma = strength(argument)
+        argument = RELEASED if gamma is None else str(gamma).removesuffix(".0")
+    if entry.name == "versus":
+        argument = canonical(argument)
+    return f"{entry.name}:{argument}" if argument else entry.name
+
+
 def logit(y: Tensor, t: Tensor) -> Tensor:
     """v = e_t."""
     return y.new_zeros(y.shape).scatter(1, t[:, None], 1)

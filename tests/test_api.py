@@ -15,6 +15,7 @@ import pytest
 from typed import Typed
 
 import cambench
+from cambench.api import arguments
 from cambench.cli import app
 from cambench.data import synthbirds
 from cambench.store.heatmaps import read_heatmaps
@@ -151,8 +152,8 @@ def test_explainers_are_ranked_by_what_is_at_hand_or_measured(run: Run, birds: d
         with pytest.raises(UsageError, match=f"^rank: --{name} is not used here, it is for --preset"):
             cambench.rank(run, dataset="synthbirds", **options, **birds)
     lacking = cambench.rank(run, ["grad-cam", "center", "rise"], ["ch", "average-drop"], **birds)[0].notes
-    command = rf"cambench eval {run.name} --dataset synthbirds -e rise -m ch -m average-drop"
-    assert f"Not measured on synthbirds test: rise. `{command}` measures what can be." in lacking
+    measures = "measure what lacks with --preset quick, or with `cambench eval`."
+    assert f"Not measured on synthbirds test: rise; {measures}" in lacking
     with pytest.raises(UsageError, match="at least 2 explainers, got grad-cam. Not measured: legrad: attention:"):
         cambench.rank(run, ["grad-cam", "legrad"], "average-drop", preset="quick", images=6, **CPU, **birds)
     with pytest.raises(UsageError, match="eval: expected a metric, got none"):
@@ -219,11 +220,28 @@ def test_a_value_of_another_kind_is_one_line_that_names_its_argument(verb: str) 
     ({"view": "random-resized-crop"}, "Known: full, resize, resize-center-crop, squash-center-crop."),
     ({"layer": ["2", "3"]}, "layer: expected str | None, got ['2', '3']"),
     ({"again": 1}, "again: expected bool, got 1"),
-    ({"explainer": None, "limit": np.int64(3), "mean": np.zeros(2, np.float32)}, "--mean: expected three numbers, got 0 0."),
+    ({"explainer": None, "limit": np.int64(3), "mean": np.zeros(2, np.float32)}, "expected three finite numbers, got 0 0."),
+    ({"mean": []}, "--mean: expected three finite numbers, got none."),
+    ({"mean": [np.float32("nan"), 0, 0]}, "--mean: expected three finite numbers, got nan 0 0."),
+    ({"std": (1, float("inf"), 1)}, "--std: expected three finite numbers above 0, got 1 inf 1."),
+    ({"mean": {0.1, 0.2, 0.3}}, "mean: expected Sequence[float] | None, got {0.1, 0.2, 0.3}"),
+    ({"explainer": {"cam": 1}}, "explainer: expected str | Sequence[str], got {'cam': 1}"),
+    ({"explainer": pd.DataFrame({"cam": [1]})}, "explainer: expected str | Sequence[str], got cam 0 1"),
 ])  # fmt: skip
 def test_what_is_no_text_number_or_sequence_of_them_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         cambench.explain("nothing", **options)
+
+
+def test_numbers_within_a_list_become_pythons() -> None:
+    made = arguments.plain([np.float32(0.5), (np.int64(2), "a")])
+    assert made == [0.5, (2, "a")] and [type(made[0]), type(made[1][0])] == [float, int]
+
+
+@pytest.mark.parametrize("runs", ["", [""]])
+def test_an_empty_text_is_no_run(runs: Any, run: Run, birds: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="run: expected a name, the beginning of one or a path, got an empty text"):
+        cambench.explain(runs, explainer="cam", **CPU, **birds)
 
 
 def test_options_of_a_figure_are_of_their_kinds(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from reference import targets as twin
 
-from cambench.targets import INDEX, coefficients, find_target
+from cambench.targets import INDEX, coefficients, find_target, settled
 from cambench.vocabulary import UsageError
 
 OF_ALL = ["logit", "probability", "log-probability", "log-odds", "mean", "max", "weighted", "reconstructed"]
@@ -114,6 +114,15 @@ def test_subsets_sum_the_classes_of_the_set() -> None:
         coefficients(torch.zeros(2, 3), "subset:supersets", torch.tensor([1, 2]))
     with pytest.raises(UsageError, match="3×3"):
         coefficients(torch.zeros(2, 3), "subset:s", torch.tensor([1, 2]), {"s": torch.ones(2, 2)})
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("Weighted", "weighted"), ("finer:RELEASED", "finer:released"), ("finer:1.0", "finer:1"), ("finer:0.25", "finer:0.25")]
+    + [("FINER", "finer"), ("versus:Second", "versus:second"), ("versus: 3", "versus:3"), ("subset:Birds", "subset:Birds")],
+)
+def test_a_target_has_one_name(written: str, name: str) -> None:
+    assert settled(written) == name == settled(name)
 
 
 @pytest.mark.parametrize(

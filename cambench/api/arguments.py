@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import reprlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
@@ -61,21 +61,23 @@ def check(verb: str, name: str, value: object, kind: Any) -> None:
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Whether a value is of a kind: a class, a union of kinds, a sequence of a kind, for which any collection will do.
+    """Whether a value is of a kind: a class, a union of kinds, a sequence of a kind.
 
     A text is no sequence of texts here, and True no number.
     """
     if get_origin(kind) is UnionType:
         return any(fits(value, one) for one in get_args(kind))
     if get_origin(kind) is Sequence:
-        if not isinstance(value, Collection) or isinstance(value, str | bytes):
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
             return False
         return all(fits(one, get_args(kind)[0]) for one in value)
     return isinstance(value, NUMBERS.get(kind, kind)) and (kind is bool or not isinstance(value, bool))
 
 
 def plain(value: Any) -> Any:
-    """A value as Python's own, where it is an array or a number of numpy, pandas or torch."""
+    """A value as Python's own, where it is an array or a number of numpy, pandas or torch, or a list of these."""
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -86,7 +88,7 @@ def names_of(names: Names | None) -> list[str]:
 
 def runs_of(runs: Runs) -> list[str]:
     """Each run as the command line names it, a `Run` by its path."""
-    several = isinstance(runs, Collection) and not isinstance(runs, str)
+    several = isinstance(runs, Sequence) and not isinstance(runs, str)
     return [str(getattr(run, "path", run)) for run in (runs if several else [runs])]  # type: ignore[union-attr]
 
 

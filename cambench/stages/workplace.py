@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -89,12 +90,15 @@ def computing(place: Place) -> Iterator[None]:
 def given_input(size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None) -> dict[str, object]:
     """What is said of a given network's input.
 
-    Raises: UsageError where the colours are not three numbers, or a deviation divides by nothing.
+    Raises: UsageError where the colours are not three finite numbers, or a deviation divides by nothing.
     """
     for name, colours in (("--mean", mean), ("--std", std)):
-        if colours is not None and (len(colours) != 3 or (name == "--std" and min(colours) <= 0)):
+        if colours is None:
+            continue
+        if len(colours) != 3 or not all(map(math.isfinite, colours)) or (name == "--std" and min(colours) <= 0):
             above = " above 0" if name == "--std" else ""
-            raise UsageError(f"{name}: expected three numbers{above}, got {' '.join(f'{v:g}' for v in colours)}.")
+            got = " ".join(f"{v:g}" for v in colours) or "none"
+            raise UsageError(f"{name}: expected three finite numbers{above}, got {got}.")
     facts = {"size": size, "mean": mean and list(mean), "std": std and list(std)}
     return {name: value for name, value in facts.items() if value is not None}
 

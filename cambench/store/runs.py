@@ -214,6 +214,8 @@ def find_run(name: str, results: Path) -> Run:
 
     Raises: UsageError with the candidates, or the nearest names and the full list.
     """
+    if not name:
+        raise UsageError("run: expected a name, the beginning of one or a path, got an empty text; see cambench ls runs.")
     if (Path(name) / "run.json").is_file():
         return read_run(Path(name).resolve())
     known = {p.parent.name: p.parent for p in sorted((results / "runs").glob("*/run.json"))}

@@ -79,7 +79,9 @@ def test_a_pair_is_tested_over_the_images_and_corrected_for_all_pairs() -> None:
 def test_explainers_that_are_one_map_are_named() -> None:
     same = {metric: {**own, "hires-cam": own["grad-cam"]} for metric, own in MEASURED.items()}
     (note,) = [note for note in standings(ranked(measured(same))).notes if "equal in every image" in note]
-    assert note.startswith("grad-cam, hires-cam: equal in every image and metric. What they share takes 2 places")
+    assert note == (
+        "grad-cam, hires-cam: equal in every image and metric; nothing here tells them apart, and they take 2 places."
+    )
     nearly = {**same, "iauc": {**same["iauc"], "hires-cam": [8, 9, 9, 6, 5]}}
     assert not any("equal in every image" in note for note in standings(ranked(measured(nearly))).notes)
 

@@ -25,8 +25,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def each_of(layer: str) -> list[str]:
     """The layers that `LAYER+LAYER` names, or the one. Raises: UsageError where a name lacks or stands twice."""
     layers = layer.split("+")
-    if len(layers) > 1 and not all(layers):
-        raise UsageError(f"layer {layer}: expected LAYER or LAYER+LAYER, got a + without a layer on each side; name it.")
+    if not all(layers):
+        raise UsageError(f"layer {layer!r}: expected LAYER or LAYER+LAYER, got an empty name; see the network's modules.")
     twice = next((one for one in layers if layers.count(one) > 1), None)
     if twice is not None:
         raise UsageError(f"layer {layer}: expected layers that differ, got {twice} twice; name it once.")

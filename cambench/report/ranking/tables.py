@@ -125,13 +125,13 @@ def passes(ranking: Ranking) -> str:
 
 
 def twins(ranking: Ranking) -> list[str]:
-    """Which explainers cannot be told apart at all: each is a map of its own in the mean rank of the others."""
+    """Which explainers have the same rank everywhere."""
     alike: dict[bytes, list[str]] = {}
     for j, name in enumerate(ranking.explainers):
         alike.setdefault(ranking.ranks[:, :, j].tobytes(), []).append(name)
     return [
-        f"{', '.join(names)}: equal in every image and metric. What they share takes {len(names)} places in all ranks; "
-        "to count it once, name one of them."
+        f"{', '.join(names)}: equal in every image and metric; nothing here tells them apart, and "
+        f"they take {len(names)} places."
         for names in alike.values()
         if len(names) > 1
     ]

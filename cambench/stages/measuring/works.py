@@ -23,7 +23,7 @@ from cambench.stages.progress import say
 from cambench.stages.workplace import EXPLAINER, TARGET
 from cambench.store.records import Record
 from cambench.store.runs import Run, read_runs
-from cambench.targets import find_target
+from cambench.targets import find_target, settled
 from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
 
 Made = TypeVar("Made")
@@ -117,7 +117,8 @@ def maps_of(work: Works, explainers: Sequence[str], targets: Sequence[str], **as
     Raises: UsageError for a file of class sets that no target uses.
     """
     names = [find_explainer(name).name for name in explainers or [EXPLAINER]]
-    jobs = list(dict.fromkeys(ExplainJob(e, t, **asked) for e in names for t in targets or [TARGET]))
+    aims = [settled(name) for name in targets or [TARGET]]
+    jobs = list(dict.fromkeys(ExplainJob(e, t, **asked) for e in names for t in aims))
     check_class_sets(work, [job.target for job in jobs])
     return jobs
 
@@ -203,7 +204,7 @@ def jobs_of(
                 f"{metric.name}: always measures {metric.fixed}, got --explainer {wrong}; leave it out for this metric."
             )
         mapped = [metric.fixed] if metric.fixed else explainers if explainers and metric.looks else [EXPLAINER]
-        aimed = targets if targets and metric.targeted else [TARGET]
+        aimed = [settled(name) for name in targets] if targets and metric.targeted else [TARGET]
         made += [EvalJob(metric.name, find_explainer(e).name, t, batch_size) for e in mapped for t in aimed]
     return list(dict.fromkeys(made))
 

@@ -23,16 +23,18 @@ from cambench.report.ranking.sources import complete, sources, unrankable
 from cambench.report.tables.paired import Side
 from cambench.report.tables.select import has_metric
 from cambench.stages.reporting.report import print_tables, render
-from cambench.stages.reporting.unmeasured import NOT_MEASURED, unmeasured
 from cambench.stages.workplace import Place, run_of
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
 from cambench.store.records import Record, read_records, read_rows, rows_path
 from cambench.store.runs import find_seeds
-from cambench.targets import find_target
+from cambench.targets import settled as settled_target
 from cambench.vocabulary import UsageError
 
 TITLE = "Which explainer ranks best?"
+NOT_MEASURED = "Not measured"
+"""How a sentence on what lacks begins."""
+MEASURES = "measure what lacks with --preset quick, or with `cambench eval`"
 ACCURACY = "top1"
 """What is said beneath a ranking: a network that is hardly ever right may have its classes in another order."""
 
@@ -54,7 +56,7 @@ class Wanted:
             [run.name for name in self.runs for run in find_seeds(name, results) or [run_of(name, results)]],
             [find_metric(name).name for name in self.metrics],
             [find_explainer(name).name for name in self.explainers],
-            [canonical(name) for name in self.targets if find_target(name)],
+            [canonical(settled_target(name)) for name in self.targets],
             None if self.dataset is None else canonical(data.called(self.dataset)),
             self.split,
         )
@@ -82,12 +84,23 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
     metrics, left = rankable(dict.fromkeys(record.metric for record in records))
     kept = [record for record in records if record.metric in metrics]
     if not kept:
-        reason = f" but {' '.join(left)}" if left else ""
+        where = place.results / "records"
         raise UsageError(
-            f"rank: expected records of explainers under {place.results / 'records'}, got none that is asked for{reason}; "
-            "measure what lacks with --preset quick, or with `cambench eval`."
+            " ".join([f"rank: expected records of explainers under {where}, got none that is asked for; {MEASURES}.", *left])
         )
-    return kept, [*accuracy(every, kept), *left, *unmeasured(kept, replace(wanted, metrics=rankable(wanted.metrics)[0]))]
+    return kept, [*accuracy(every, kept), *left, *unmeasured(kept, wanted)]
+
+
+def unmeasured(records: Sequence[Record], wanted: Wanted) -> list[str]:
+    """A sentence a data set on the explainers and metrics that are named and of which it has no record."""
+    made, metrics = list[str](), rankable(wanted.metrics)[0]
+    for place in dict.fromkeys((record.dataset, record.split) for record in records):
+        own = [record for record in records if (record.dataset, record.split) == place]
+        lacks = [e for e in wanted.explainers if all(record.explainer != e for record in own)]
+        lacks += [m for m in metrics if all(record.metric != m for record in own)]
+        if lacks:
+            made.append(f"{NOT_MEASURED} on {' '.join(place)}: {', '.join(lacks)}; {MEASURES}.")
+    return made
 
 
 def accuracy(records: Sequence[Record], ranked: Sequence[Record]) -> list[str]:

@@ -15,7 +15,6 @@ from cambench.stages.measuring.works import Works
 from cambench.stages.network import INPUT
 from cambench.stages.reporting import rank
 from cambench.stages.reporting.rank import Wanted
-from cambench.stages.reporting.unmeasured import NOT_MEASURED
 from cambench.stages.workplace import Place
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
@@ -54,7 +53,7 @@ def measured(
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {jobs[0].explainer}; name another with -e.")
     refused: works.Refused[EvalJob] = []
     every = works.evaluate_all(work, [*jobs, EvalJob(rank.ACCURACY, batch_size=batch_size)], place, refused)
-    lacks = [f"{NOT_MEASURED}: {error}" for error in works.reasons(refused, jobs)]
+    lacks = [f"{rank.NOT_MEASURED}: {error}" for error in works.reasons(refused, jobs)]
     records = [record for record in every if record.metric != rank.ACCURACY]
     if not records:
         raise works.reasons(refused, jobs)[0]
