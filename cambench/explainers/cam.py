@@ -17,7 +17,9 @@ def cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """
     low, high = gradient.amin((2, 3)), gradient.amax((2, 3))
     if bool(((high - low).amax() > 1e-4 * gradient.abs().amax()).any()):
-        raise UsageError("cam needs a head of global average pooling + one linear layer; use grad-cam or hires-cam here.")
+        raise UsageError(
+            "cam needs a head of global average pooling + one linear layer above one layer; use grad-cam or hires-cam here."
+        )
     weights = gradient.mean((2, 3))[:, None]
     return weighted_sums(activation, weights)[:, 0] * (activation.shape[2] * activation.shape[3])
 

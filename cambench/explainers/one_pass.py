@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from cambench.explainers.cam import weighted_sums
 from cambench.explainers.entry import Space
 from cambench.explainers.probe import evaluating
-from cambench.explainers.probing.layers import each_of
 from cambench.explainers.query import Query, of_images
 from cambench.explainers.score import Pass, Score, look
 from cambench.maps import widened
@@ -85,12 +84,12 @@ def class_maps(query: Query, activation: Tensor, weights: Tensor, bias: Tensor) 
 
 
 def linear_head(query: Query) -> nn.Linear:
-    """The network's GAP + linear head. Raises: UsageError where it has none, or several layers are asked for."""
-    name = query.explainer.name
-    if len(each_of(query.layer)) > 1:
-        raise UsageError(f"{name}: expected one layer, the one beneath the head, got {query.layer}; use layer-cam.")
+    """The network's GAP + linear head. Raises: UsageError where it has none."""
     if not isinstance(query.head, nn.Linear):
-        raise UsageError(f"{name} needs a head of global average pooling + one linear layer; use grad-cam or hires-cam.")
+        name = query.explainer.name
+        raise UsageError(
+            f"{name} needs a head of global average pooling + one linear layer above one layer; use grad-cam or hires-cam."
+        )
     return query.head
 
 
