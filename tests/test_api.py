@@ -219,6 +219,7 @@ def test_a_value_of_another_kind_is_one_line_that_names_its_argument(verb: str) 
     ({"view": None}, "view: expected str, got None"),
     ({"view": "random-resized-crop"}, "Known: full, resize, resize-center-crop, squash-center-crop."),
     ({"layer": ["2", "3"]}, "layer: expected str | None, got ['2', '3']"),
+    ({"workers": -5}, "workers: expected 0 or more, or -1 to let cambench choose, got -5."),
     ({"again": 1}, "again: expected bool, got 1"),
     ({"explainer": None, "limit": np.int64(3), "mean": np.zeros(2, np.float32)}, "expected three finite numbers, got 0 0."),
     ({"mean": []}, "--mean: expected three finite numbers, got none."),

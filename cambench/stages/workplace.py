@@ -49,7 +49,10 @@ def place(
     """The place of a verb. Roots that are None: those of the environment, else `datasets` and `results`.
 
     workers: −1 is as many as there are cores, at most 8.
+    Raises: UsageError for another negative number of workers.
     """
+    if workers < -1:
+        raise UsageError(f"workers: expected 0 or more, or -1 to let cambench choose, got {workers}.")
     data = data or os.environ.get("CAMBENCH_DATA", "datasets")
     results = results or os.environ.get("CAMBENCH_RESULTS", "results")
     count = min(8, os.cpu_count() or 1) if workers < 0 else workers

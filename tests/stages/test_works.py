@@ -32,6 +32,12 @@ def test_an_unknown_architecture_leaves_no_run_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("results/runs/*"))
 
 
+def test_a_seed_is_no_negative_number(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="^seed: expected 0 or more, got -1.$"):
+        train(TrainJob("ce", "synthbirds", "resnet8", -1), Place(tmp_path, tmp_path, "cpu"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_key_that_is_set_twice_is_refused_and_a_preset_may_be_set_otherwise() -> None:
     with pytest.raises(UsageError, match=r"--set train\.epochs: expected it once, got it 2 times"):
         asked([], ["train.epochs=2", "train.epochs = 3"], {})

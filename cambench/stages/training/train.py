@@ -76,6 +76,8 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
 
     Raises: UsageError, DataError, CambenchError (a loss that is not finite, a full disk); finished epochs stay on disk.
     """
+    if job.seed < 0:
+        raise UsageError(f"seed: expected 0 or more, got {job.seed}.")
     recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     models.resolve(recipe.arch)  # before anything is written
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
