@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from forked import started
 
 from cambench import processes
 
@@ -34,10 +34,8 @@ def member(rank: int, n: int, port: int, act: Callable[..., Any], answer: Path, 
 def together(folder: Path, act: Callable[..., Any], *given: Any, n: int = 2) -> list[Any]:
     """What a function returns in each of n processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    fork, port = multiprocessing.get_context("fork"), free_port()
-    members = [fork.Process(target=member, args=(r, n, port, act, folder, given)) for r in range(n)]
-    for process in members:
-        process.start()
+    port = free_port()
+    members = [started(member, r, n, port, act, folder, given) for r in range(n)]
     for process in members:
         process.join(300)
     assert [process.exitcode for process in members] == [0] * n

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from typed import Typed
+from typed import ONE_AFTER_ANOTHER, Typed
 
 from cambench import lookup, objectives
 from cambench.explainers import INDEX as EXPLAINERS
@@ -34,21 +34,6 @@ NEW = {
     "datasets": "shapes",
     "methods": "label-smoothing",
 }
-TYPE_ALL = """
-import contextlib, io, json, sys
-from cambench.cli import main
-said = []
-for arguments in json.loads(sys.argv[1]):
-    sys.argv, code, out = ["cambench", *arguments], 0, io.StringIO()
-    with contextlib.redirect_stdout(out):
-        try:
-            main()
-        except SystemExit as e:
-            code = e.code or 0
-    said.append([code, out.getvalue()])
-print(json.dumps(said))
-"""
-"""Types commands one after another in one process: [[exit code, stdout], …]."""
 Install = Callable[..., None]
 
 
@@ -86,12 +71,12 @@ def test_the_example_works_in_every_verb(example: Path, tmp_path: Path) -> None:
         ["doctor", "--quick", "--json", *roots],
     ]
     done = subprocess.run(
-        [example, "-c", TYPE_ALL, json.dumps(commands)], capture_output=True, text=True, check=False, cwd=tmp_path
+        [example, "-c", ONE_AFTER_ANOTHER, json.dumps(commands)], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert [code for code, _ in said] == [0] * len(commands), done.stderr
-    out = [text for _, text in said]
+    assert [code for code, _, _ in said] == [0] * len(commands), done.stderr
+    out = [text for _, text, _ in said]
     for kind, text in zip(NEW, out, strict=False):
         assert NEW[kind] in [row["name"] for row in json.loads(text)]
     assert {row["name"]: row["found"] for row in json.loads(out[5])}["shapes"] == str(tmp_path / "shapes")

@@ -10,6 +10,22 @@ import pytest
 
 from cambench.cli import main
 
+ONE_AFTER_ANOTHER = """
+import contextlib, io, json, sys
+from cambench.cli import main
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, code, out = ["cambench", *arguments], 0, io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            main()
+        except SystemExit as e:
+            code = e.code or 0
+    answers.append([code, out.getvalue(), [name for name in sys.modules if "." not in name]])
+print(json.dumps(answers))
+"""
+"""Types commands (JSON) one after another in a process of its own: [[exit code, stdout, packages imported by then], …]."""
+
 
 @dataclass(frozen=True)
 class Said:

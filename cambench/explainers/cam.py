@@ -7,6 +7,9 @@ from torch import Tensor
 from cambench.maps import min_max, widened
 from cambench.vocabulary import UsageError
 
+NEEDS_HEAD = "needs a head of global average pooling + one linear layer above one layer; use grad-cam or hires-cam."
+"""What is said of an explainer of such a head where there is none."""
+
 
 def cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Class activation map: Σ_k w_k·A_k with w = h·w·G, the class weights of a GAP + linear head.
@@ -17,9 +20,7 @@ def cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """
     low, high = gradient.amin((2, 3)), gradient.amax((2, 3))
     if bool(((high - low).amax() > 1e-4 * gradient.abs().amax()).any()):
-        raise UsageError(
-            "cam needs a head of global average pooling + one linear layer above one layer; use grad-cam or hires-cam here."
-        )
+        raise UsageError(f"cam {NEEDS_HEAD}")
     weights = gradient.mean((2, 3))[:, None]
     return weighted_sums(activation, weights)[:, 0] * (activation.shape[2] * activation.shape[3])
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from cambench.explainers.cam import weighted_sums
+from cambench.explainers.cam import NEEDS_HEAD, weighted_sums
 from cambench.explainers.entry import Space
 from cambench.explainers.probe import evaluating
 from cambench.explainers.query import Query, of_images
@@ -86,10 +86,7 @@ def class_maps(query: Query, activation: Tensor, weights: Tensor, bias: Tensor) 
 def linear_head(query: Query) -> nn.Linear:
     """The network's GAP + linear head. Raises: UsageError where it has none."""
     if not isinstance(query.head, nn.Linear):
-        name = query.explainer.name
-        raise UsageError(
-            f"{name} needs a head of global average pooling + one linear layer above one layer; use grad-cam or hires-cam."
-        )
+        raise UsageError(f"{query.explainer.name} {NEEDS_HEAD}")
     return query.head
 
 

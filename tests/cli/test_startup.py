@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from sample_records import fill
+from typed import ONE_AFTER_ANOTHER
 
 from cambench.cli.catalogue import KINDS
 from cambench.recipes.published import load_published
@@ -15,30 +16,16 @@ from cambench.recipes.tables import load_table
 from cambench.store.records import write_record
 
 SLOW = ("torch", "torchvision", "scipy", "pandas", "matplotlib", "numba", "jinja2", "sklearn")
-CODE = """
-import contextlib, io, json, sys
-from cambench.cli import main
-answers = []
-for arguments in json.loads(sys.argv[1]):
-    sys.argv, code, out = ["cambench", *arguments], 0, io.StringIO()
-    with contextlib.redirect_stdout(out):
-        try:
-            main()
-        except SystemExit as e:
-            code = e.code or 0
-    answers.append([code, out.getvalue(), [name for name in {slow} if name in sys.modules]])
-print(json.dumps(answers))
-"""
 
 
 def loaded(*commands: list[str], results: Path) -> list[tuple[str, set[str]]]:
     """What each of some commands prints, typed one after another in one process, and what of `SLOW` is imported by then."""
-    code = [sys.executable, "-c", CODE.format(slow=SLOW), json.dumps(commands)]
+    code = [sys.executable, "-c", ONE_AFTER_ANOTHER, json.dumps(commands)]
     roots = {"CAMBENCH_DATA": str(results / "data"), "CAMBENCH_RESULTS": str(results), "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(code, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin", **roots})
     answers = json.loads(done.stdout)
     assert [code for code, _, _ in answers] == [0] * len(commands), done.stderr
-    return [(out, set(slow)) for _, out, slow in answers]
+    return [(out, {*SLOW} & {*packages}) for _, out, packages in answers]
 
 
 COMMANDS = [

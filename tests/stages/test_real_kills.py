@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from dying import artefacts
+from forked import started
 from verbs import VERBS, begin, fresh
 
 from cambench.cli import main
@@ -69,8 +69,7 @@ def quiet(act: Callable[[Place], Any], place: Place) -> None:
 
 def ended(act: Callable[[Place], Any], place: Place, after: float | None = None) -> int:
     """Do it in a process that is killed after so many seconds, None: not at all. -> its exit code."""
-    process = multiprocessing.get_context("fork").Process(target=quiet, args=(act, place))
-    process.start()
+    process = started(quiet, act, place)
     process.join(after)
     process.kill()
     process.join()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
 
 import pytest
+from forked import started
 
 from cambench import processes
 from cambench.stages.training.stopping import terminations
@@ -15,8 +15,7 @@ from cambench.stages.training.stopping import terminations
 
 def ended(act: Callable[[], None]) -> int | None:
     """The exit code of a process that does this."""
-    process = multiprocessing.get_context("fork").Process(target=act)
-    process.start()
+    process = started(act)
     process.join()
     return process.exitcode
 
