@@ -10,7 +10,7 @@ from typing import Any
 
 from cambench.lookup import find
 from cambench.recipes import toml
-from cambench.vocabulary import check_once
+from cambench.vocabulary import UsageError, check_once
 
 
 def presets() -> dict[str, dict[str, Any]]:
@@ -31,9 +31,9 @@ def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str,
 
     Raises: as `overrides`; UsageError for a key that is set twice.
     """
-    settings = list(settings)
-    keys = Counter(text.partition("=")[0].strip() for text in settings)
-    for key, times in keys.items():
+    settings, own = list(settings), {key: value for key, value in shortcuts.items() if value is not None}
+    for key, times in Counter(text.partition("=")[0].strip() for text in settings).items():
         check_once(f"--set {key}", times)
-    own = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
-    return [*(text for name in names for text in overrides(name)), *settings, *own]
+        if key in own:
+            raise UsageError(f"--set {key}: expected one value, got {own[key]} by its own option, too; leave one out.")
+    return [*(text for name in names for text in overrides(name)), *settings, *(f"{k}={v}" for k, v in own.items())]

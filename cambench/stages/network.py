@@ -15,8 +15,8 @@ from cambench import models, seeds
 from cambench.explainers.batch import place as place_in
 from cambench.explainers.entry import Explainer, Prepared
 from cambench.explainers.explanation import answer
-from cambench.explainers.probe import check_layer, default_layer, find_layer, gap_linear_head
-from cambench.explainers.probing.layers import each_of
+from cambench.explainers.probe import check_layer, default_layer, gap_linear_head
+from cambench.explainers.probing.layers import in_order
 from cambench.explainers.query import Explanation, Query
 from cambench.models.backbones import BRINGING, DECLARING, PYTHON, called, settled
 from cambench.models.habits import first_pass, habits
@@ -200,11 +200,11 @@ def load_network(
     image = torch.randn(1, 3, size, size, generator=seeds.generator("layer"))
     with first_pass(run.info.arch, size):
         notes = habits(model, size) if run.info.arch.startswith(PYTHON) else []
-        named, layer = layer is not None, layer or run.info.layer or default_layer(model, image)
-        for one in each_of(layer):
-            if named:
-                check_layer(model, one, image)
-            find_layer(model, one)
+        named, layer = layer is not None, run.info.layer or default_layer(model, image) if layer is None else layer
+        layers = in_order(model, layer)
+        for one in layers if named else ():
+            check_layer(model, one, image)
+        layer = "+".join(layers)
         own_head = gap_linear_head(model, layer, image, training=False)
     for sentence in notes:
         say(f"{run.name}: note: {sentence}.")

@@ -162,6 +162,14 @@ def test_each_explainer_with_each_target_of_a_network_that_is_built_once(
     assert stored == [(run, job.explainer, job.target) for run in built for job in jobs]
 
 
+def test_several_layers_are_one_file_in_whichever_order_they_are_named(place: Place, tmp_path: Path) -> None:
+    there = copy_of(place, tmp_path)
+    one, other = (
+        works.explain_all(only(layer=layer), [ExplainJob()], there) for layer in ("layer3+layer2", "layer2+layer3")
+    )
+    assert one == other and read_heatmaps(one[0]).job["layer"] == "layer2+layer3"
+
+
 def test_a_truncated_heatmap_file_is_named_and_the_others_are_kept(place: Place, tmp_path: Path) -> None:
     there = copy_of(place, tmp_path)
     (path,) = works.explain_all(only(), [ExplainJob()], there)
@@ -178,6 +186,7 @@ def test_a_truncated_heatmap_file_is_named_and_the_others_are_kept(place: Place,
     [
         (works.Works(["nothing"]), ExplainJob(), "Did you mean|unknown run"),
         (only(layer="layer9"), ExplainJob(), "layer9.*layer3"),
+        (only(layer=""), ExplainJob(), "layer '': expected LAYER or LAYER.LAYER, got an empty name"),
         (only(), ExplainJob("grad-cm"), "Did you mean grad-cam"),
         (only(), ExplainJob(target="wieghted"), "Did you mean weighted"),
         (only(precision="fp8"), ExplainJob(), "expected float32 or bf16"),

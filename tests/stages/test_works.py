@@ -41,4 +41,6 @@ def test_a_seed_is_no_negative_number(tmp_path: Path) -> None:
 def test_a_key_that_is_set_twice_is_refused_and_a_preset_may_be_set_otherwise() -> None:
     with pytest.raises(UsageError, match=r"--set train\.epochs: expected it once, got it 2 times"):
         asked([], ["train.epochs=2", "train.epochs = 3"], {})
-    assert asked([], ["train.epochs=2"], {"train.epochs": 3}) == ["train.epochs=2", "train.epochs=3"]
+    with pytest.raises(UsageError, match="--set train.epochs: expected one value, got 3 by its own option, too"):
+        asked([], ["train.epochs=2"], {"train.epochs": 3})
+    assert asked([], ["train.batch_size=2"], {"train.epochs": 3}) == ["train.batch_size=2", "train.epochs=3"]

@@ -38,6 +38,17 @@ def layer_names(model: nn.Module) -> list[str]:
     return [name for name, _ in unwrapped(model).named_modules() if name]
 
 
+def in_order(model: nn.Module, layer: str) -> list[str]:
+    """The layers that `LAYER+LAYER` names, as the network has them one after another, however they are named.
+
+    Raises: as `each_of` and `find_layer`.
+    """
+    layers = each_of(layer)
+    for one in layers:
+        find_layer(model, one)
+    return sorted(layers, key=layer_names(model).index)
+
+
 def inside(name: str, module: str) -> bool:
     """Whether a name is a module's or that of one of its parts; everything is inside the network itself."""
     return module in ("", name) or name.startswith(f"{module}.")
