@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
+from cambench.lookup import nearest
 from cambench.store.runs import Run
 from cambench.vocabulary import UsageError
 
@@ -33,9 +34,13 @@ def checked(verb: Callable[Taken, Given]) -> Callable[Taken, Given]:
     Raises: UsageError for an argument of another kind, one that lacks, or one that it has not.
     """
     signature, name = inspect.signature(verb), verb.__name__
+    any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
 
     @wraps(verb)
     def call(*values: Taken.args, **named: Taken.kwargs) -> Given:
+        for key in named:
+            if key not in signature.parameters and not any_name:
+                raise UsageError(f"{name}: {nearest(key, signature.parameters, 'argument')}")
         try:
             bound = signature.bind(*map(plain, values), **{key: plain(value) for key, value in named.items()})
         except TypeError as e:
