@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -65,16 +66,16 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """The rows (None: all) in order through one view, as `Batch.image`; only images of equal output size share a batch.
 
-    chunks: the rows in parts, of which a batch never holds two.
+    chunks: the rows in parts, of which a batch never holds two; within a part those of equal size come together, so that
+    fewer batches do, and `Batch.rows` says which they are.
     Raises: UsageError for a random view, DataError naming an unreadable image.
     """
     if view.random:
         raise UsageError(f"evaluation: expected a view without randomness, got {view.kind} with flip {view.flip}.")
-    if chunks is None:
-        chunks = [range(len(dataset)) if rows is None else rows]
-    whole = view.kind == "full"
-    parts = (cut_by_size(dataset, c, view.size, batch_size) if whole else cut(c, batch_size) for c in chunks)
-    batches = [rows for part in parts for rows in part]
+    parts = chunks if chunks is not None else [range(len(dataset)) if rows is None else rows]
+    if view.kind == "full":
+        parts = [same for part in parts for same in of_one_size(dataset, part, view.size, in_order=chunks is None)]
+    batches = [rows for part in parts for rows in cut(part, batch_size)]
     return batches_of(dataset, Plan(tuple(batches), {"image": view}), torch.device(device), workers, cache)
 
 
@@ -97,17 +98,17 @@ def cut(rows: Sequence[int], size: int) -> list[Rows]:
     return [tuple(rows[i : i + size]) for i in range(0, len(rows), size)]
 
 
-def cut_by_size(dataset: Dataset, rows: Sequence[int], size: int, batch_size: int) -> list[Rows]:
-    """Consecutive rows whose whole images come out equally large, at most `batch_size` at a time."""
+def of_one_size(dataset: Dataset, rows: Sequence[int], size: int, *, in_order: bool) -> list[list[int]]:
+    """The rows in parts whose whole images come out equally large. in_order: only neighbours are of one part."""
     with ThreadPoolExecutor(decode.default_workers()) as pool:
         paths = [dataset.samples[row].path for row in rows]
         headers = list(pool.map(lambda path: decode.image_size(path, dataset.banner), paths))
     if not headers:
         return []
     width, height = torch.tensor(headers, dtype=torch.float64).unbind(1)
-    sizes = full_size(height, width, size)
-    breaks = [0, *((sizes[1:] != sizes[:-1]).any(1).nonzero()[:, 0] + 1).tolist(), len(rows)]
-    return [part for a, b in zip(breaks, breaks[1:], strict=False) for part in cut(rows[a:b], batch_size)]
+    sizes = dict(zip(rows, map(tuple, full_size(height, width, size).tolist()), strict=True))
+    alike = rows if in_order else sorted(rows, key=sizes.__getitem__)
+    return [list(same) for _, same in groupby(alike, key=sizes.__getitem__)]
 
 
 def batches_of(

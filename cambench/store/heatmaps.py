@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +66,10 @@ class Maps(Mapping[str, NDArray[np.float32]]):
         return len(self.rows)
 
 
-def pack(maps: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
-    """Maps (N,h,w) as the flat arrays of a part: values and grid."""
-    grid = np.tile(np.array(maps.shape[1:], dtype=np.int32), (len(maps), 1))
-    return {"values": maps.reshape(-1), "grid": grid}
+def pack(maps: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.generic]]:
+    """Maps (h,w), of any sizes, as the flat arrays of a part: values and grid."""
+    grid = np.array([one.shape for one in maps], dtype=np.int32)
+    return {"values": np.concatenate([one.reshape(-1) for one in maps]), "grid": grid}
 
 
 def write_heatmaps(path: Path, job: dict[str, Any], origin: Mapping[str, Any], arrays: Arrays) -> None:

@@ -147,6 +147,12 @@ def test_full_views_share_a_batch_only_with_their_size(mixed: Dataset) -> None:
     found = list(eval_batches(mixed, View("full", 40), batch_size=4, workers=0))
     assert [b.rows for b in found] == [(0, 1, 2, 3), (4, 5), (6, 7), (8,)]
     assert [tuple(b.image.shape[2:]) for b in found] == [(40, 45), (40, 45), (40, 50), (50, 40)]
+    parts = list(eval_batches(mixed, View("full", 40), batch_size=4, workers=0, chunks=[[6, 0, 7, 1, 8], [2, 3]]))
+    assert [b.rows for b in parts] == [(0, 1), (6, 7), (8,), (2, 3)], "equal sizes of a part come together"
+    for batch in parts:
+        for row, image, label in zip(batch.rows, batch.image, batch.label, strict=True):
+            (alone,) = eval_batches(mixed, View("full", 40), batch_size=1, workers=0, rows=[row])
+            assert torch.equal(alone.image[0], image) and int(label) == mixed.samples[row].label
     with pytest.raises(UsageError, match="expected images of one size, got 45x40 and 50x40"):
         list(train_batches(mixed, {"v": View("full", 40)}, batch_size=9, seed=0, epoch=0, workers=0))
 

@@ -20,11 +20,11 @@ from cambench.metrics import Metric
 from cambench.metrics.entry import Maps, Printing, Rows
 from cambench.stages.images import make_view
 from cambench.stages.measuring.evaluate import evaluate
-from cambench.stages.measuring.rows import EvalJob
+from cambench.stages.measuring.rows import EvalJob, collect
 from cambench.stages.network import load_network, open_run
 from cambench.stages.workplace import Place
 from cambench.store.records import Record, read_rows, records_of
-from cambench.vocabulary import CambenchError
+from cambench.vocabulary import CambenchError, Dataset
 
 
 def measured(metric: Metric, place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch, target: str = "logit") -> Record:
@@ -132,3 +132,10 @@ def test_the_metrics_of_the_weighted_contrast_on_a_real_run(place: Place, tmp_pa
     steps = found["gradient-sign"]
     assert steps.explainer == "gradient" and steps.target == "weighted" and steps.layer is None
     assert 0 < steps.values["0.001/10/probability"].value < steps.values["0.003/10/probability"].value
+
+
+def test_batches_of_any_order_become_their_chunks_in_order() -> None:
+    batches = [{"row": np.array(rows), "": np.array(rows) / 8} for rows in ([7, 2], [5], [1], [4])]
+    pieces = list(collect(iter(batches), Dataset("mine", "val", Path(), (), ()), [[2, 5, 7], [4, 1]]))
+    assert [piece["row"].tolist() for piece in pieces] == [[2, 5, 7], [4, 1]]
+    assert all((piece[""] == piece["row"] / 8).all() for piece in pieces)

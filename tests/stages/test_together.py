@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from data.miniatures import picture
 from own import trained
 from torch import Tensor
 from typed import Typed
@@ -19,6 +21,7 @@ from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.workplace import Place
+from cambench.store.heatmaps import read_heatmaps
 from cambench.store.parts import Arrays, Parts
 from cambench.vocabulary import CambenchError, StoppedError, UsageError
 
@@ -66,6 +69,23 @@ def test_explainers_of_a_layer_share_each_pass_and_their_files_are_as_if_alone(
     works.explain_all(works.Works([]), [*JOBS, *others], there)
     assert sizes == [4, 2] * 4, "two batches of six images for each view and choice of classes, whatever the explainers"
     assert files(there.results) == files(own.results) and len(files(own.results)) == len(JOBS) + len(others)
+
+
+def test_whole_images_of_one_size_share_passes_and_each_map_is_its_own_images(
+    own: Place, there: Place, sizes: list[int]
+) -> None:
+    for n in range(6):
+        picture(own.data / "others" / ("ant", "bee", "cat")[n // 2] / f"{n}.png", ((48, 40), (64, 40))[n % 2], seed=n)
+    here, job = works.Works([], dataset=f"folder:{own.data / 'others'}"), replace(JOBS[0], view="full")
+    (alone,) = works.explain_all(here, [replace(job, batch_size=1)], own)
+    sizes.clear()
+    (path,) = works.explain_all(here, [job], there)
+    one, other = read_heatmaps(alone), read_heatmaps(path)
+    assert sizes == [3, 3] and other.ids == one.ids and other.job == one.job
+    assert {heatmap.shape for heatmap in other.maps} == {(8, 10), (8, 13)}
+    for a, b in zip(one.maps, other.maps, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert (one.target == other.target).all() and np.allclose(one.logits, other.logits, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_refused_keeps_nothing_else_from_being_made(own: Place, there: Place) -> None:

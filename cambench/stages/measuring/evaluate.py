@@ -177,7 +177,7 @@ def measure_images(metric: Metric, job: EvalJob, loaded: Loaded, work: Work, par
     if mine:
         work = replace(work, chunks=[[every[i] for i in chunk] for chunk in mine], before=every[: mine[0].start])
         with bar(f"{metric.name}", sum(map(len, mine))) as progress:
-            pieces = collect(measured(metric, job, loaded, work), work.dataset, map(len, mine))
+            pieces = collect(measured(metric, job, loaded, work), work.dataset, work.chunks)
             for chunk, rows in zip(mine, pieces, strict=True):
                 parts.write(chunk, rows)
                 progress.advance(len(chunk))

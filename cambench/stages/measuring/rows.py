@@ -163,11 +163,11 @@ def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Itera
         yield columns
 
 
-def collect(batches: Iterator[Rows], dataset: Dataset, sizes: Iterable[int]) -> Iterator[Rows]:
-    """Join batches into pieces of these sizes, refusing a value that is not finite."""
+def collect(batches: Iterator[Rows], dataset: Dataset, chunks: Iterable[Sequence[int]]) -> Iterator[Rows]:
+    """Join batches into these chunks of rows, each in its order, refusing a value that is not finite."""
     waiting: list[Rows] = []
-    left = iter(sizes)
-    size = next(left, 0)
+    left = iter(chunks)
+    chunk = next(left, ())
     for rows in batches:
         counted = rows.get("counted", np.ones(len(rows["row"]), dtype=bool))
         for name, column in rows.items():
@@ -176,9 +176,11 @@ def collect(batches: Iterator[Rows], dataset: Dataset, sizes: Iterable[int]) -> 
                 image = dataset.samples[int(rows["row"][bad.argmax()])].id
                 raise NotFiniteError(f"{image}: expected a finite value, got {column[bad.argmax()]} ({name or 'value'}).")
         waiting.append(rows)
-        if sum(len(w["row"]) for w in waiting) == size:
-            yield {name: np.concatenate([w[name] for w in waiting]) for name in waiting[0]}
-            waiting, size = [], next(left, 0)
+        if sum(len(w["row"]) for w in waiting) == len(chunk):
+            place = {row: at for at, row in enumerate(chunk)}
+            order = np.argsort([place[row] for w in waiting for row in w["row"].tolist()])
+            yield {name: np.concatenate([w[name] for w in waiting])[order] for name in waiting[0]}
+            waiting, chunk = [], next(left, ())
 
 
 def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Dataset) -> dict[str, Callable[..., Tensor]]:

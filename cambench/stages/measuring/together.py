@@ -31,25 +31,28 @@ if TYPE_CHECKING:
 class Pending:
     """A job whose maps are to be made: the network as its explainer needs it, the parts, and what is not in them yet.
 
-    classes: which are explained, as of `explain.meant`. seconds: an image, of each batch.
+    classes: which are explained, as of `explain.meant`. waiting: row -> what is stored of it. seconds: an image,
+    of each batch.
     """
 
     job: ExplainJob
     ready: Ready
     classes: str
     parts: Parts
-    waiting: list[dict[str, np.ndarray[Any, Any]]] = field(default_factory=list)
+    waiting: dict[int, dict[str, Any]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
 
     def add(self, result: Explanation, batch: Batch, dataset: Dataset) -> None:
         """Keep the maps of a batch."""
-        self.waiting.append(arrays(result, batch, dataset, self.ready.entry.partial))
+        columns = arrays(result, batch, dataset, self.ready.entry.partial)
+        self.waiting.update((row, {name: column[i] for name, column in columns.items()}) for i, row in enumerate(batch.rows))
         self.seconds.append(float(result.seconds.mean()))
 
     def commit(self, chunk: range) -> None:
         """Write the maps of a chunk."""
-        self.parts.write(chunk, {name: np.concatenate([w[name] for w in self.waiting]) for name in self.waiting[0]})
-        self.waiting.clear()
+        images = [self.waiting.pop(row) for row in chunk]
+        maps = pack([one.pop("map") for one in images])
+        self.parts.write(chunk, {**maps, **{name: np.stack([one[name] for one in images]) for name in images[0]}})
 
 
 def explained_classes(kind: str, batch: Batch, logits: Fitting, dataset: Dataset) -> torch.Tensor | None:
@@ -93,7 +96,7 @@ def compute(
 
 
 def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = False) -> dict[str, np.ndarray[Any, Any]]:
-    """One batch as it is stored. partial: an image may have no map, which is stored as NaN.
+    """One batch as its images are stored. partial: an image may have no map, which is stored as NaN.
 
     Raises: NotFiniteError naming the first image whose map or logits are not finite.
     """
@@ -106,7 +109,7 @@ def arrays(result: Explanation, batch: Batch, dataset: Dataset, partial: bool = 
         )
     logits = result.logits.cpu().numpy()
     return {
-        **pack(result.maps.cpu().numpy()),
+        "map": result.maps.cpu().numpy(),
         "target": result.classes.cpu().numpy().astype(np.int32),
         "prediction": logits.argmax(1).astype(np.int32),
         "logits": logits,
