@@ -22,6 +22,11 @@ def canonical(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
+def bare_arch(arch: str) -> str:
+    """An architecture in one spelling, without the prefix that only says where it comes from."""
+    return canonical(arch).removeprefix("torchvision:")
+
+
 def network_name(arch: str) -> str:
     """What a network is called where there is little room, without where it comes from.
 

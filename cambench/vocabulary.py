@@ -282,18 +282,3 @@ class Batch:
         """
         (view,) = self.views.values()
         return view
-
-
-def refusal(error: BaseException) -> str:
-    """Why torch.load(…, weights_only=True) refused a file, in one whole sentence part: what it holds, and the mend."""
-    text = str(error)
-    code = re.search(r"Unsupported (?:global|class|type)[^:]*: (?:GLOBAL )?([\w.]+)|GLOBAL ([\w.]+)", text)
-    if code is not None:
-        name = (code[1] or code[2]).rstrip(".")
-        mend = "in the program that wrote it, save the state_dict alone (torch.save(model.state_dict(), FILE))"
-        return f"one that holds {name}, which is code and not weights, and code is never run; {mend}"
-    inner = re.search(r"WeightsUnpickler error: ([^\n]*)", text)
-    if inner is not None:
-        return f"a file that is not torch.save's ({' '.join(inner[1].split())[:120].rstrip('. ')})"
-    first = next(iter(text.splitlines()), "").split(". ")[0].rstrip(". ")
-    return f"a damaged file ({first[:120]})" if first else "an empty file"

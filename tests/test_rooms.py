@@ -12,7 +12,8 @@ import cambench
 
 PACKAGE = Path(cambench.__file__).parent
 LEVELS = [
-    {"vocabulary", "lookup", "extras", "functions", "seeds", "geometry", "maps", "pixels", "contrastive", "processes"},
+    {"vocabulary", "lookup", "extras", "functions", "seeds", "geometry", "maps", "pixels", "tensors"}
+    | {"contrastive", "processes"},
     {"losses", "targets", "options"},
     {"explainers", "metrics"},
     {"models", "data", "recipes", "store"},

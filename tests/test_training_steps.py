@@ -15,7 +15,7 @@ from benchmarks.pairs import Times, keep, save, total
 from benchmarks.training_steps import OURS, PASSES, case_of, floor, steps
 from cambench.objectives import INDEX
 from cambench.recipes.load import METHODS
-from cambench.stages.training.loop import learning
+from cambench.stages.training.learning import learning
 from cambench.vocabulary import UsageError
 
 

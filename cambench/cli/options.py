@@ -39,7 +39,8 @@ Targets = Annotated[
     typer.Option("--target", "-t", help="See cambench ls targets; may be given several times. By default logit."),
 ]
 Target = Annotated[str, typer.Option("--target", "-t", help="See cambench ls targets.")]
-LAYER = "Explained layer, or LAYER+LAYER, fused as LayerCAM does; by default the last convolutional stage."
+LAST_STAGE = "by default the last convolutional stage"
+LAYER = f"Explained layer, or LAYER+LAYER, fused as LayerCAM does; {LAST_STAGE}."
 Layer = Annotated[str | None, typer.Option("--layer", help=LAYER)]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="A run's weights: of its last epoch, or of its best by validation accuracy.")

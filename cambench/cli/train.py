@@ -25,7 +25,7 @@ def train(
     ] = None,
     settings: o.Settings = None,
     presets: o.Presets = None,
-    layer: o.Layer = None,
+    layer: Annotated[str | None, typer.Option("--layer", help=f"Explained layer; {o.LAST_STAGE}.")] = None,
     precision: Annotated[str | None, typer.Option("--precision", help="float32 or bf16, instead of the recipe's.")] = None,
     weights: o.Weights = None,
     again: o.Again = False,

@@ -163,7 +163,8 @@ def official(name: str, split: str, root: Path) -> Dataset:
     names = entry.splits or splits(name, root)
     split = names[-1] if split == "eval" else split
     if split not in names:
-        raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}; name one by --split.")
+        mend = "put its images into train/ and val/" if split == "train" else "name one by --split"
+        raise UsageError(f"{name}: expected split {' or '.join((*names, 'eval'))}, got {split!r}; {mend}.")
     with readers.reading(place):
         dataset = once((entry.name, place, split), lambda: function(entry.reader)(place, split))
     count = entry.counts.get(split, len(dataset))

@@ -109,10 +109,13 @@ def resolve(arch: str) -> str:
 
 
 def settled(arch: str) -> str:
-    """The same network in one spelling, found from any working directory: the folder of `hf:` by its full path."""
+    """The same network in one spelling, found from any working directory: the folder of `hf:` by its full path.
+
+    `torchvision:ResNet50` is `torchvision:resnet50`, as a given network is written. Raises: as `resolve`.
+    """
     if arch.startswith(HF):
         return f"{HF}{Path(arch.removeprefix(HF)).expanduser().resolve()}"
-    return resolve(arch) if arch.startswith(TIMM) else arch
+    return (TORCHVISION if arch.startswith(TORCHVISION) else "") + resolve(arch)
 
 
 def called(arch: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import re
-from argparse import Namespace
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +16,8 @@ from cambench.models import timm_networks
 from cambench.models.backbones import TIMM, torchvision_weights
 from cambench.models.heads import BESIDE, find_head
 from cambench.models.spellings import KEYS, spelled, state_in
-from cambench.vocabulary import CambenchError, UsageError, refusal
+from cambench.tensors import ForeignFileError, read_tensors, refusal
+from cambench.vocabulary import CambenchError, UsageError
 
 Head = Literal["keep", "replace", "fresh"]
 
@@ -33,19 +32,17 @@ log = logging.getLogger("cambench")
 def read_weights(path: Path, own: Collection[str] = ()) -> dict[str, Tensor]:
     """The state dict in a file, bare or under one of `KEYS`, spelled as the network's own names where they are given.
 
-    Only tensors and plain containers are unpickled (`weights_only=True`), also of cambench's own files; timm's files hold
-    the options of their training as a Namespace. A file `*.safetensors` is read as such.
+    A file `*.safetensors` is read as such, any other by `read_tensors`.
     Raises: UsageError if the file is missing, is damaged, holds code, or holds no state dict.
     """
     try:
         if path.suffix == SAFETENSORS:
             return spelled(read_safetensors(path), own)
-        with torch.serialization.safe_globals([Namespace]):
-            held = torch.load(path, map_location="cpu", weights_only=True)
+        held = read_tensors(path)
     except OSError as e:
         raise UsageError(f"weights {path}: cannot be read ({e.strerror}).") from e
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as e:
-        raise UsageError(f"weights {path}: expected a file of tensors by torch.save, got {refusal(e)}.") from e
+    except ForeignFileError as e:
+        raise UsageError(f"weights {path}: expected a file of tensors by torch.save, got {e}.") from e
     state = state_in(held)
     if not state:
         raise UsageError(f"weights {path}: expected a state dict, bare or under {', '.join(KEYS)}; got {described(held)}.")

@@ -15,7 +15,7 @@ from cambench.models.acol import AcolHead, acol_part
 from cambench.models.heads import find_head
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch, UsageError
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from cambench.models.adl import AttentionDropout
 from cambench.objectives.cross_entropy import classify
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch, UsageError
 
 

@@ -9,7 +9,7 @@ import torch
 from cambench.losses.calm import calm_em_loss, calm_ml_loss
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch, UsageError
 
 LOSSES = {"ml": calm_ml_loss, "em": calm_em_loss}

@@ -12,7 +12,7 @@ from cambench.losses.cfce import cfce, contrastive_divergence, logits
 from cambench.maps import on_grid
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch, UsageError
 
 

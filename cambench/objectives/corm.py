@@ -11,7 +11,7 @@ from cambench.objectives.cfce import regions_of
 from cambench.objectives.cross_entropy import classify
 from cambench.objectives.network import Network, Terms
 from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch
 
 

@@ -12,7 +12,7 @@ from cambench.losses.cross_entropy import cross_entropy
 from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy, classify
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch
 
 

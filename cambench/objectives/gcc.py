@@ -11,7 +11,7 @@ from cambench.losses.gcc import composite, gcc_loss
 from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch, UsageError
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from cambench.objectives import shares
 from cambench.objectives.cross_entropy import classify
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch
 
 

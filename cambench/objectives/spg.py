@@ -17,7 +17,7 @@ from cambench.models.spg import guidance_of
 from cambench.objectives import shares
 from cambench.objectives.cross_entropy import accuracy
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch, UsageError
 
 SHARE = Field(ge=0, le=1)

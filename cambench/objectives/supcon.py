@@ -12,7 +12,7 @@ from torch import Tensor
 from cambench.losses.supcon import Mode, supcon_loss
 from cambench.objectives import shares
 from cambench.objectives.network import Network, Terms
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import Batch
 
 

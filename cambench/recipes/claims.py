@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from cambench.lookup import canonical, nearest
 from cambench.recipes import toml
 from cambench.recipes.load import explain
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.recipes.tables import Select
 from cambench.vocabulary import UsageError
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from cambench.lookup import canonical
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 
 
 class Experiment(Strict):

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cambench.lookup import Catalogue, canonical, nearest
+from cambench.lookup import Catalogue, bare_arch, canonical, nearest
 from cambench.recipes import toml
 from cambench.recipes.method import FACTS, TABLES, Method
 from cambench.recipes.schema import TrainingRecipe
@@ -137,7 +137,7 @@ def resolve(method: str, facts: dict[str, Any]) -> list[Setting]:
                 key = f"{table}.{name}"
                 settings.append((part.place, key, value, sources.get(key, sources.get(table, ""))))
         for block in text.get("when", []):
-            if all(facts[fact] in values for fact, values in conditions(block).items()):
+            if holds(conditions(block), facts):
                 settings += [(part.place, key, value, block["source"]) for key, value in block.get("set", {}).items()]
     return settings
 
@@ -147,6 +147,15 @@ def conditions(block: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {fact: v if isinstance(v, list) else [v] for fact, v in block.items() if fact in FACTS}
 
 
+def holds(when: Mapping[str, list[Any]], facts: Mapping[str, Any]) -> bool:
+    """Whether the conditions of a [[when]] block hold of the facts that are given, however an architecture is spelt."""
+
+    def spelt(fact: str, value: Any) -> Any:
+        return bare_arch(value) if fact == "arch" else value
+
+    return all(spelt(f, facts[f]) in [spelt(f, value) for value in values] for f, values in when.items() if f in facts)
+
+
 def chosen_for(method: str, dataset: str, arch: str | None, by: frozenset[str] = frozenset({"dataset"})) -> set[str]:
     """The keys that a method's recipe sets where it names the data set on an architecture (None: its own word).
 
@@ -154,7 +163,7 @@ def chosen_for(method: str, dataset: str, arch: str | None, by: frozenset[str] =
     """
     facts = {"dataset": dataset, "arch": arch or word(method, "arch")}
     blocks = ((conditions(block), block.get("set", {})) for part in lineage(method) for block in part.text.get("when", []))
-    matching = (keys for when, keys in blocks if by <= when.keys() and all(facts[f] in when[f] for f in facts.keys() & when))
+    matching = (keys for when, keys in blocks if by <= when.keys() and holds(when, facts))
     return {key for keys in matching for key in keys}
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 from cambench.lookup import find
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 
 
 class RankingRecipe(Strict):

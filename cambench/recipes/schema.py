@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
-    SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_serializer,
@@ -19,6 +18,7 @@ from pydantic import (
 
 from cambench.lookup import canonical, nearest
 from cambench.pixels import IMAGENET, NORMALISATIONS, Normalisation, normalisation_of
+from cambench.recipes.strict import Settings, Strict
 from cambench.vocabulary import UsageError
 
 EPOCHS = 200
@@ -28,29 +28,6 @@ EPOCHS = 200
 def first_epoch(start: int, epochs: int) -> int:
     """Epoch `start` of 200, counted from 1, in a training of `epochs`: ⌈start·epochs/200⌉ (ExCon protocol §5)."""
     return -(-start * epochs // EPOCHS)
-
-
-class Strict(BaseModel):
-    """No unknown keys, no silent conversions, no changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Settings(Strict):
-    """Settings that leave out the keys of `unsaid` at the values there, so that runs without these keys stay the same."""
-
-    unsaid: ClassVar[Mapping[str, Any]] = {}
-
-    @model_serializer(mode="wrap")
-    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = handler(self)
-        usual = self.usual
-        return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
-
-    @property
-    def usual(self) -> Mapping[str, Any]:
-        """The values that need no saying."""
-        return self.unsaid
 
 
 class Model(Settings):
@@ -156,10 +133,20 @@ class Input(Settings):
     normalisation: str | Colouring
     interpolation: Literal["bilinear", "bicubic"]
 
+    @field_validator("scale", "ratio")
+    @classmethod
+    def _ranges(cls, ends: tuple[float, float], field: ValidationInfo) -> tuple[float, float]:
+        most = 1.0 if field.field_name == "scale" else math.inf  # of the image's area
+        if not 0 < ends[0] <= ends[1] <= most:
+            raise ValueError(f"expected 0 < least <= most{' <= 1' if most == 1 else ''}")
+        return ends
+
     @field_validator("normalisation")
     @classmethod
     def _known(cls, name: str | Colouring) -> str | Colouring:
         if isinstance(name, Colouring):
+            if min(name.std) <= 0:
+                raise ValueError("expected a deviation above 0 of each colour")
             return name
         if canonical(name) not in NORMALISATIONS:
             raise UsageError(nearest(name, NORMALISATIONS, "normalisation"))
@@ -247,7 +234,7 @@ class Schedule(Strict):
     name: Literal["step", "step-before", "multistep", "cosine", "cosine-by-epoch"]
     step: int = Field(ge=1)
     milestones: list[int]
-    gamma: float = Field(gt=0)
+    gamma: float = Field(gt=0, le=1)
     floor: float = Field(ge=0)
     warmup_epochs: int = Field(ge=0)
 

@@ -23,7 +23,7 @@ from cambench.metrics import known_metric
 from cambench.recipes import toml
 from cambench.recipes.load import explain
 from cambench.recipes.published import load_published
-from cambench.recipes.schema import Strict
+from cambench.recipes.strict import Strict
 from cambench.vocabulary import UsageError
 
 Direction = Literal["up", "down", "none"]

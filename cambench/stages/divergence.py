@@ -28,6 +28,7 @@ TIMES = 10.0
 ERRORS = 3.0
 """Standard errors above chance that an accuracy must exceed."""
 GENTLER = "Lower the rate (--set optimizer.lr=…), clip the gradient (--set optimizer.clip=1) or lengthen the warm-up."
+BEGINNING = "No step was taken yet: look at the weights that it begins from, and at the input (input.normalisation)."
 STOPPED = "Stopped where it was not finite: "
 LOSS, VALIDATION = "loss", "validation_accuracy"
 VALIDATION_LOSS = f"validation_{LOSS}"

@@ -153,7 +153,7 @@ def open_run(spec: str, place: workplace.Place, weights: Path | None = None, inp
     input: what a command says of a given network's input: its `size`, `mean`, `std`.
     """
     if spec.startswith(workplace.GIVEN):
-        return given_run(spec, place, weights, input)
+        return given_run(settled(spec), place, weights, input)
     run = workplace.known_run(spec, place.results)
     if weights is not None:
         raise UsageError(f"--weights {weights}: expected a given network, got the run {spec}, which has weights of its own.")
@@ -168,14 +168,14 @@ def given_run(spec: str, place: workplace.Place, weights: Path | None, input: Ma
         raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
     described = identity.of_given(spec, file_hash(weights) if weights else None, source_of(spec), input)
     path = place.results / "runs" / f"{workplace.slug(called(spec))}-{job_key(described)}"
-    arch, from_file = settled(spec), str(weights.resolve()) if weights else None
+    from_file = str(weights.resolve()) if weights else None
     if (path / "run.json").exists():
         known = read_run(path)
-        return replace(known, info=replace(known.info, arch=arch, weights=from_file))
+        return replace(known, info=replace(known.info, arch=spec, weights=from_file))
     info = RunInfo(
         kind="given",
         method="pretrained",
-        arch=arch,
+        arch=spec,
         weights=from_file,
         input=input or {},
         job=described,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 import random
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor
 
 from cambench.store.files import atomic_buffer
-from cambench.vocabulary import CambenchError, refusal
+from cambench.tensors import ForeignFileError, read_tensors
+from cambench.vocabulary import CambenchError
 
 
 def rng_states() -> dict[str, Any]:
@@ -73,9 +73,9 @@ def load_checkpoint(path: Path, data: bytes | None = None) -> dict[str, Any]:
     Raises: CambenchError naming the file if it is truncated, foreign or holds anything but weights.
     """
     try:
-        state = torch.load(path if data is None else BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as e:
-        raise CambenchError(f"{path}: expected a checkpoint, got {refusal(e)}; delete it to train again.") from e
+        state = read_tensors(path if data is None else BytesIO(data))
+    except ForeignFileError as e:
+        raise CambenchError(f"{path}: expected a checkpoint, got {e}; delete it to train again.") from e
     if not isinstance(state, dict):
         raise CambenchError(
             f"{path}: expected a checkpoint dictionary, got {type(state).__name__}; delete it to train again."

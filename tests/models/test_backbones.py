@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cambench.models import arch_names, build, resolve
-from cambench.models.backbones import torchvision_names
+from cambench.models.backbones import settled, torchvision_names
 from cambench.models.heads import find_head, head_classes, replace_head
 from cambench.vocabulary import UsageError
 
@@ -106,6 +106,8 @@ def test_a_network_without_head_says_so() -> None:
 def test_names_have_one_spelling() -> None:
     assert resolve("torchvision:ResNet50") == "resnet50"
     assert resolve("vgg16-bn") == "vgg16_bn"
+    assert settled("torchvision:ResNet50") == settled("torchvision:resnet50") == "torchvision:resnet50"
+    assert settled("ResNet8") == "resnet8" and settled("python:a.b:C") == "python:a.b:C"
     assert resolve("python:a.b:C") == "python:a.b:C"
     assert {"resnet8", "resnet20", "resnet50", "efficientnet_b0"} <= set(arch_names())
     assert not [name for name in arch_names() if "fcn" in name or "rcnn" in name or "r3d" in name or "quantized" in name]

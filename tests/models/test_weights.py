@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cambench.models import build
 from cambench.models.weights import read_weights
+from cambench.store.checkpoints import load_checkpoint
 from cambench.vocabulary import CambenchError, UsageError
 
 
@@ -37,6 +38,24 @@ def test_every_form_loads(tmp_path: Path, state: dict[str, Tensor], key: str | N
     named = {prefix + k: v for k, v in state.items()}
     beside = {"epoch": 3, "optimizer": {"lr": 0.1}, "best_acc1": torch.tensor(0.5)}
     assert loaded_equals(saved(tmp_path / "w.pt", named if key is None else {key: named, **beside}), state)
+
+
+@pytest.mark.parametrize("tail", [b"", b"ate limit exceeded", b"\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", b"K\x03\x04"])
+def test_no_bytes_are_more_than_one_sentence(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "w.pt"
+    for first in range(256):
+        path.write_bytes(bytes([first]) + tail)
+        with pytest.raises(UsageError, match="expected a file of tensors by torch.save, got a") as refused:
+            read_weights(path)
+        with pytest.raises(CambenchError, match="expected a checkpoint, got a"):
+            load_checkpoint(path)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_words_is_said_to_be_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_text("Gatekeeper: access denied")
+    with pytest.raises(UsageError, match="got a file that is not torch.save's.$"):
+        read_weights(tmp_path / "w.pt")
 
 
 def test_numbers_beside_bare_weights_are_left_out_but_nothing_else(tmp_path: Path, state: dict[str, Tensor]) -> None:

@@ -22,8 +22,9 @@ from cambench.models.global_norm import globalised
 from cambench.objectives import INDEX, make
 from cambench.objectives.shares import Share, layout
 from cambench.recipes.load import METHODS, word
+from cambench.stages.training.learning import learning
 from cambench.stages.training.lessons import Phase, positions
-from cambench.stages.training.loop import Loop, learning
+from cambench.stages.training.loop import Loop
 from cambench.store.runs import Run
 from cambench.vocabulary import Batch
 

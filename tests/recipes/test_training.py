@@ -221,6 +221,11 @@ def test_an_override_is_taken_typed_and_said() -> None:
         ("data.held_out=-0.2", "data.held_out: input should be greater than or equal to 0"),
         ("train.epochs=0", "train.epochs: input should be greater than or equal to 1, got 0"),
         ("schedule.name=exponential", "schedule.name"),
+        ("schedule.gamma=7", "schedule.gamma: input should be less than or equal to 1, got 7.0"),
+        ("input.scale=[0.8,0.2]", "input.scale: value error, expected 0 < least <= most <= 1, got [0.8, 0.2]"),
+        ("input.scale=[0.5,2]", "input.scale: value error, expected 0 < least <= most <= 1"),
+        ("input.ratio=[0,0]", "input.ratio: value error, expected 0 < least <= most, got [0, 0]"),
+        ("input.normalisation={mean=[0,0,0],std=[1,0,1]}", "expected a deviation above 0 of each colour"),
         (
             "input.normalisation=imagnet",
             "unknown normalisation 'imagnet'. Did you mean imagenet or tiny-imagenet? Known: cifar100, imagenet, ",
@@ -239,6 +244,22 @@ def test_unknown_methods_and_settings_are_named() -> None:
         make("cgc", {})
     with pytest.raises(UsageError, match="extra inputs are not permitted"):
         make("ce", {"temperature": 1.0})
+
+
+@pytest.mark.parametrize(("method", "dataset", "arch", "others"), [
+    ("cgc", "imagenet", "resnet18", ["ResNet18", "torchvision:resnet18", "torchvision:RESNET18"]),
+    ("cam", "cub-wsol", "vgg16", ["VGG16", "torchvision:VGG16"]),
+    ("calm-ml", "cub-wsol", "inception_v3", ["Inception-v3", "torchvision:inception_v3"]),
+    ("ce", "synthbirds", "resnet8", ["ResNet8"]),
+])  # fmt: skip
+def test_an_architecture_has_its_constants_however_it_is_spelt(
+    method: str, dataset: str, arch: str, others: list[str]
+) -> None:
+    expected = recipes.load(method, dataset, arch)
+    for other in others:
+        assert recipes.load(method, dataset, other).model_copy(update={"arch": arch}) == expected
+        assert load_recipe(method, dataset, other) == load_recipe(method, dataset, arch) == expected
+    assert recipes.load("cgc", "imagenet", "ResNet18").objective_settings["weight"] == 1.0
 
 
 def test_underscores_mean_the_same() -> None:

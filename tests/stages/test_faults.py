@@ -104,8 +104,9 @@ def befallen(act: Callable[[Place], Any], place: Place) -> None:
         assert e.errno in (errno.EIO, errno.ESTALE, errno.ENOSPC)
 
 
-def test_a_training_that_is_told_to_end_saves_its_epoch(
-    begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_training_that_is_told_to_end_saves_its_epoch_and_nothing_follows_it(
+    begun: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
     from cambench.stages.training.loop import Loop
 
@@ -113,16 +114,18 @@ def test_a_training_that_is_told_to_end_saves_its_epoch(
     learn = Loop.learn
 
     def warned(self: Loop, *arguments: Any) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        monkeypatch.setattr(Loop, "learn", learn)
+        if self.epoch == epoch - 1:
+            monkeypatch.setattr(Loop, "learn", learn)
+            os.kill(os.getpid(), signal.SIGTERM)
         learn(self, *arguments)
 
     monkeypatch.setattr(Loop, "learn", warned)
-    with pytest.raises(StoppedError, match=r"stopped by SIGTERM after epoch 1 of 2; the same command goes on") as stopped:
+    after = ("after epoch 1 of 2; the same command goes on", "after its last epoch; it is finished")[epoch - 1]
+    with pytest.raises(StoppedError, match=f"stopped by SIGTERM {after}") as stopped:
         train(job(place), place)
     assert stopped.value.exit_code == 143 and signal.getsignal(signal.SIGTERM) == before
     (run,) = read_runs(place.results)
-    assert (len(run.log()), run.finished) == (1, False)
+    assert (len(run.log()), run.finished) == (epoch, epoch == 2)
     whole = Place(begun.data, tmp_path / "whole", "cpu")
     train(job(whole), whole)
     train(job(place), place)

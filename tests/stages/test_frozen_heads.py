@@ -16,7 +16,7 @@ from cambench.data.loader import train_batches
 from cambench.data.regions import regions_in_view
 from cambench.data.views import View
 from cambench.stages.training.focus import masks_of
-from cambench.stages.training.loop import batch_statistics, learning
+from cambench.stages.training.learning import batch_statistics, learning
 from cambench.stages.training.opening import open_images
 from cambench.stages.training.own import load_recipe
 from cambench.stages.training.train import TrainJob, prepare_lessons, train

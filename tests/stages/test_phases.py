@@ -14,8 +14,9 @@ from cambench.data.views import View
 from cambench.objectives import make
 from cambench.objectives.network import Network, Terms
 from cambench.recipes.load import load
+from cambench.stages.training.learning import learning
 from cambench.stages.training.lessons import Lessons, Phase, split
-from cambench.stages.training.loop import Loop, learning
+from cambench.stages.training.loop import Loop
 from cambench.stages.training.optimiser import learning_rate
 from cambench.stages.workplace import Place
 from cambench.store.runs import Run

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cambench.data.index import INDEX
-from cambench.lookup import canonical
+from cambench.lookup import bare_arch, canonical
 from cambench.metrics import find_metric
 from cambench.recipes.claims import Claim, Part
 from cambench.recipes.stand_in import STAYING
 from cambench.recipes.tables import Select
-from cambench.report.tables.select import bare, groups, matches, other_constants, recipe_of
+from cambench.report.tables.select import groups, matches, other_constants, recipe_of
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
@@ -43,7 +43,7 @@ def wheres(claim: Claim, records: Sequence[Record]) -> list[Where]:
     made = set()
     for part in claim.parts:
         side = claim.joined(part, part.a)
-        for dataset, arch in {(r.dataset, bare(r.arch)) for r in records}:
+        for dataset, arch in {(r.dataset, bare_arch(r.arch)) for r in records}:
             place = Where(dataset, arch)
             fitting = [r for r in records if matches(moved(side, claim, place), r) and as_its_recipe(r, side)]
             made |= {Where(dataset, arch, r.method if claim.about == "explanation" else "") for r in fitting}

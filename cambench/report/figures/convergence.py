@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cambench.lookup import canonical
+from cambench.lookup import bare_arch, canonical
 from cambench.recipes.published import load_published
 from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet, sentences
 from cambench.report.tables.measure import listed as numbers
-from cambench.report.tables.select import alike, bare, together
+from cambench.report.tables.select import alike, together
 from cambench.report.tables.varied import flat, labelled, varied
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
@@ -92,8 +92,8 @@ def conditions(run: Run) -> tuple[str, ...]:
 def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """A name a group: the method, the network where there are several, and the settings in which equal names differ."""
     infos = [group[0].info for group in groups]
-    several = len({bare(info.arch) for info in infos}) > 1
-    names = [info.method + (f" {bare(info.arch)}" if several else "") for info in infos]
+    several = len({bare_arch(info.arch) for info in infos}) > 1
+    names = [info.method + (f" {bare_arch(info.arch)}" if several else "") for info in infos]
     alike = [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
     settings = {i: words for own in alike for i, words in zip(own, varied([infos[i].recipe for i in own]), strict=True)}
     texts = [labelled(name, ", ".join(settings[i])) for i, name in enumerate(names)]
@@ -129,7 +129,7 @@ def band(quantity: str, group: Sequence[Run], logs: Sequence[Sequence[Mapping[st
 def published(run: Run) -> float | None:
     """The summary that the paper prints of such a run, None of any other: never beside what may not be compared."""
     info, settings = run.info, flat(run.info.recipe)
-    if (info.dataset, bare(info.arch)) != ON or info.partial or not info.comparable:
+    if (info.dataset, bare_arch(info.arch)) != ON or info.partial or not info.comparable:
         return None
     for (table, row, _), value in load_published(PAPER).items():
         if table == FIGURE and canonical(row) == info.method:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from cambench.lookup import canonical, warn
+from cambench.lookup import bare_arch, canonical, warn
 from cambench.metrics import find_metric
 from cambench.recipes.load import load
 from cambench.recipes.schema import WORDS
@@ -49,11 +49,6 @@ def setting(record: Record, key: str) -> Any:
     return value
 
 
-def bare(arch: str) -> str:
-    """An architecture without the prefix that only says where it comes from."""
-    return canonical(arch).removeprefix("torchvision:")
-
-
 def matches(select: Select, record: Record) -> bool:
     """True where every fact that the selection gives holds for the record."""
     for name in NAMES:
@@ -62,7 +57,7 @@ def matches(select: Select, record: Record) -> bool:
             return False
     if (select.checkpoint or LAST) != record.checkpoint:
         return False
-    if select.arch is not None and bare(select.arch) != bare(record.arch):
+    if select.arch is not None and bare_arch(select.arch) != bare_arch(record.arch):
         return False
     if any(setting(record, key) != value for key, value in select.settings.items()):
         return False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -14,9 +13,7 @@ from torch import Tensor, nn
 from cambench import processes, seeds
 from cambench.data.loader import eval_batches
 from cambench.data.views import View
-from cambench.explainers import probe
 from cambench.losses.cross_entropy import cross_entropy
-from cambench.models.heads import learner
 from cambench.objectives import Step, shares
 from cambench.objectives.network import Network, Terms, differentiate
 from cambench.recipes.schema import TrainingRecipe
@@ -24,6 +21,7 @@ from cambench.stages import divergence
 from cambench.stages.memory import Fitting, shortage
 from cambench.stages.progress import Bar, bar, say
 from cambench.stages.training import optimiser
+from cambench.stages.training.learning import learning
 from cambench.stages.training.lessons import Phase, split
 from cambench.stages.training.parts import more_parts
 from cambench.stages.training.shared_epochs import keep
@@ -228,7 +226,8 @@ class Loop:
     def check(self, total: Tensor, epoch: int, i: int) -> None:
         """Stop at a loss that is not finite, before it reaches a checkpoint."""
         if (total.is_cpu or i % CHECK_EVERY == 0) and not bool(torch.isfinite(total)):
-            self.stop("a finite loss", f"{float(total)} in epoch {epoch + 1}, step {i}")
+            mend = divergence.GENTLER if epoch or i else divergence.BEGINNING
+            self.stop("a finite loss", f"{float(total)} in epoch {epoch + 1}, step {i}", mend)
 
     def check_state(self, epoch: int, values: Mapping[str, float]) -> None:
         """Stop where an epoch's values or the weights it leaves are not finite, before they reach log and checkpoint."""
@@ -238,12 +237,12 @@ class Loop:
         if bad:
             self.stop("finite values and weights", f"{bad[0]} after epoch {epoch + 1}")
 
-    def stop(self, expected: str, got: str) -> NoReturn:
+    def stop(self, expected: str, got: str, mend: str = divergence.GENTLER) -> NoReturn:
         """Stop the training, and keep the reason in `run.json`. Raises: NotFiniteError."""
         other = [warning for warning in self.run.info.warnings if not warning.startswith(divergence.STOPPED)]
         self.run = self.run.save(warnings=[*other, f"{divergence.STOPPED}expected {expected}, got {got}"])
         kept = f"the checkpoint of epoch {self.epoch}" if self.epoch else "no checkpoint"
-        raise NotFiniteError(f"{self.run.name}: expected {expected}, got {got}; {kept} is kept. {divergence.GENTLER}")
+        raise NotFiniteError(f"{self.run.name}: expected {expected}, got {got}; {kept} is kept. {mend}")
 
     def show(self, progress: Bar, totals: dict[str, Tensor], n: int) -> None:
         """Advance the bar; read the values off the device only when the bar is drawn."""
@@ -267,34 +266,3 @@ class Loop:
                 progress.advance(len(batch.rows))
         hits, total = processes.summed(right, loss)
         return {"validation_accuracy": 100 * hits / len(held_out), "validation_loss": total / len(held_out)}
-
-
-@contextmanager
-def learning(model: nn.Module, frozen: bool, frozen_bn: str = "eval") -> Iterator[None]:
-    """The model in train mode, or frozen: all but the part that learns stays in eval mode and without gradient.
-
-    The batch norms of a frozen trunk keep their statistics, those above it learn. On leaving, the model is in eval mode.
-    frozen_bn: `train`, where those of the trunk go by the statistics of each batch meanwhile.
-    """
-    if not frozen:
-        model.train()
-        yield
-    else:
-        model.eval()
-        with probe.frozen(model), batch_statistics(model) if frozen_bn == "train" else nullcontext():
-            learner(model).train().requires_grad_(True)
-            yield
-    model.eval()
-
-
-@contextmanager
-def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Batch norms that go by each batch's statistics; their own are afterwards what they were (rivals protocol §7)."""
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    buffers = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
-    for norm in norms:
-        norm.train()
-    yield
-    with torch.no_grad():
-        for buffer, before in buffers:
-            buffer.copy_(before)

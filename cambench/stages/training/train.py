@@ -35,7 +35,7 @@ from cambench.stages.training.shared_epochs import begin
 from cambench.stages.training.stopping import terminations
 from cambench.store.provenance import device_name
 from cambench.store.runs import Run, read_run
-from cambench.vocabulary import Dataset, UsageError, number_of
+from cambench.vocabulary import Dataset, StoppedError, UsageError, number_of
 
 BEGINS = {"own": "the network's own weights", "scratch": "random weights", "imagenet": "its pretrained weights"}
 
@@ -146,10 +146,13 @@ def carry_out(
     phases = [remembered(first, network, recipe), *later_phases(first.lessons, objective, recipe)]
     with terminations() as terminated:
         loop.train(phases, lessons.held_out, terminated)
-    seconds = sum(epoch["seconds"] for epoch in loop.log)
-    peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
-    facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak}
-    return shared(run.path, lambda: loop.run.save(finished=True, checkpoints=checkpoints(run), **facts))
+        seconds = sum(epoch["seconds"] for epoch in loop.log)
+        peak = torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
+        facts = {"seconds": round(seconds, 1), "peak_memory_bytes": peak}
+        run = shared(run.path, lambda: loop.run.save(finished=True, checkpoints=checkpoints(run), **facts))
+        if any(processes.summed(terminated())):  # whoever does more after it must not
+            raise StoppedError(f"{run.name}: stopped by SIGTERM after its last epoch; it is finished.")
+    return run
 
 
 def with_base(job: TrainJob, recipe: TrainingRecipe, place: workplace.Place) -> TrainJob:
