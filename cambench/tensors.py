@@ -8,6 +8,7 @@ import struct
 from argparse import Namespace
 from io import BytesIO
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -52,6 +53,6 @@ def refusal(error: BaseException) -> str:
         return f"one that holds {name}, which is code and not weights, and code is never run; {mend}"
     inner = re.search(r"WeightsUnpickler error: ([^\n]*)", text)
     if inner is not None:
-        return f"a file that is not torch.save's ({' '.join(inner[1].split())[:120].rstrip('. ')})"
+        return f"a file that is not torch.save's ({shorten(inner[1].rstrip('. '), 120)})"
     first = next(iter(text.splitlines()), "").split(". ")[0].rstrip(". ")
-    return f"a damaged file ({first[:120]})" if first else "an empty file"
+    return f"a damaged file ({shorten(first, 120)})" if first else "an empty file"

@@ -60,7 +60,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def described(held: Any) -> str:
     """What a file holds, in a few words."""
-    return f"a dictionary of {shown(map(str, held))}" if isinstance(held, Mapping) else type(held).__name__
+    if not isinstance(held, Mapping):
+        return type(held).__name__
+    return f"a dictionary of {shown(map(str, held))}" if held else "an empty dictionary"
 
 
 def shown(names: Iterable[str]) -> str:

@@ -183,7 +183,7 @@ def put(values: Values, key: str, value: Any, place: str) -> None:
 def override(values: Values, sources: dict[str, str], text: str) -> str | None:
     """Apply one `a.b=value`; returns the sentence that says what it departs from, None where nothing changes."""
     key, equals, written = text.partition("=")
-    if not equals:
+    if not equals or not key.strip():
         raise UsageError(f"--set {text}: expected a.b=value, for example --set optimizer.lr=0.01.")
     key, source = key.strip(), sources.get(key.strip(), "")
     old, value = change(values, sources, key, toml.value(written.strip()), COMMAND)

@@ -26,7 +26,7 @@ from cambench.models.source import source_of
 from cambench.stages import divergence, identity, workplace
 from cambench.stages.class_sets import tables
 from cambench.stages.progress import say
-from cambench.store.checkpoints import load_checkpoint
+from cambench.store.checkpoints import ANEW, load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
 from cambench.store.runs import Run, RunInfo, read_run
@@ -245,10 +245,10 @@ def check_source(run: Run) -> None:
 
 def trained(run: Run, checkpoint: str = LAST) -> tuple[nn.Module, Mapping[str, Any], str]:
     """The network of a finished training at its last or best epoch, or of an added checkpoint, its input, its hash."""
-    path = checkpoint_of(run, checkpoint)
-    recipe = run.info.recipe
+    path, recipe = checkpoint_of(run, checkpoint), run.info.recipe
+    known = weights_hash(load_checkpoint(path)["model"])
     model = models.build(recipe["arch"], len(run.info.class_names), surgery=recipe["model"]["surgery"], weights=path)
-    return model, recipe["input"], weights_hash(load_checkpoint(path)["model"])
+    return model, recipe["input"], known
 
 
 def checkpoint_of(run: Run, checkpoint: str = LAST) -> Path:
@@ -267,8 +267,7 @@ def checkpoint_of(run: Run, checkpoint: str = LAST) -> Path:
         )
     if not path.is_file() and checkpoint == LAST:
         raise CambenchError(
-            f"{run.name}: expected {path.name} in {run.path}, found none: it was moved or deleted; put it back, or train "
-            "the run anew with its `cambench train` and --again."
+            f"{run.name}: expected {path.name} in {run.path}, found none: it was moved or deleted; put it back, or {ANEW}."
         )
     if not path.is_file():
         raise UsageError(

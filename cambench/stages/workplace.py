@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from cambench import processes
 from cambench.lookup import canonical
@@ -120,7 +121,9 @@ def device(wanted: str) -> str:
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise UsageError(f"--device {wanted}: not available here ({str(e).splitlines()[0][:100]}); use auto or cpu.") from e
+        raise UsageError(
+            f"--device {wanted}: not available here ({shorten(str(e).splitlines()[0], 100)}); use auto or cpu."
+        ) from e
     return wanted
 
 

@@ -16,6 +16,9 @@ from cambench.store.files import atomic_buffer
 from cambench.tensors import ForeignFileError, read_tensors
 from cambench.vocabulary import CambenchError
 
+ANEW = "train the run anew with its `cambench train` and --again"
+"""The mend where a run's weights are lost."""
+
 
 def rng_states() -> dict[str, Any]:
     """The states of Python's, NumPy's and torch's generators, in types that a weights-only load accepts."""
@@ -75,9 +78,7 @@ def load_checkpoint(path: Path, data: bytes | None = None) -> dict[str, Any]:
     try:
         state = read_tensors(path if data is None else BytesIO(data))
     except ForeignFileError as e:
-        raise CambenchError(f"{path}: expected a checkpoint, got {e}; delete it to train again.") from e
+        raise CambenchError(f"{path}: expected a checkpoint, got {e}; {ANEW}.") from e
     if not isinstance(state, dict):
-        raise CambenchError(
-            f"{path}: expected a checkpoint dictionary, got {type(state).__name__}; delete it to train again."
-        )
+        raise CambenchError(f"{path}: expected a checkpoint dictionary, got {type(state).__name__}; {ANEW}.")
     return state

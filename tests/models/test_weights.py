@@ -56,6 +56,8 @@ def test_a_file_of_words_is_said_to_be_no_weights(tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_text("Gatekeeper: access denied")
     with pytest.raises(UsageError, match="got a file that is not torch.save's.$"):
         read_weights(tmp_path / "w.pt")
+    with pytest.raises(UsageError, match="expected a state dict, .*; got an empty dictionary.$"):
+        read_weights(saved(tmp_path / "w.pt", {}))
 
 
 def test_numbers_beside_bare_weights_are_left_out_but_nothing_else(tmp_path: Path, state: dict[str, Tensor]) -> None:

@@ -214,6 +214,7 @@ def test_an_override_is_taken_typed_and_said() -> None:
     [
         ("optimiser.lr=1", "Did you mean optimizer.lr"),
         ("optimizer.lr", "expected a.b=value"),
+        ("=3", "--set =3: expected a.b=value"),
         ("optimizer.lr=fast", "optimizer.lr: input should be a valid number, got 'fast'"),
         ("optimizer.groups={head={lr=-1}}", "optimizer.groups.head.lr: input should be greater than or equal to 0"),
         ("data.labelled=0", "data.labelled: input should be greater than 0"),

@@ -189,6 +189,18 @@ def test_an_unknown_augmentation_is_one_clear_error(place: Place, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("device", "setting", "message"), [
+    ("nowhere", "train.epochs=1", "--device nowhere: not available here"),
+    ("cpu", "optimizer.groups={nohead={lr=1.0}}", "unknown module 'nohead'"),
+])  # fmt: skip
+def test_what_cannot_be_trained_is_refused_before_a_run_is_opened(
+    place: Place, tmp_path: Path, device: str, setting: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train(job("ce", setting), replace(place, results=tmp_path, device=device))
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_the_augmented_method_is_the_same_for_any_number_of_workers(place: Place, tmp_path: Path) -> None:
     losses = []
     for name, workers in (("a", 0), ("b", 2)):

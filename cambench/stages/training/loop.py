@@ -25,7 +25,7 @@ from cambench.stages.training.learning import learning
 from cambench.stages.training.lessons import Phase, split
 from cambench.stages.training.parts import more_parts
 from cambench.stages.training.shared_epochs import keep
-from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
+from cambench.store.checkpoints import ANEW, load_checkpoint, restore_rng, rng_states, save_checkpoint
 from cambench.store.runs import Run, in_percent
 from cambench.vocabulary import Batch, CambenchError, Dataset, NotFiniteError, StoppedError, UsageError
 
@@ -64,7 +64,7 @@ class Loop:
             self.epoch, self.best = state["epoch"], state["best"]
             restore_rng(state["rng"])
         except (KeyError, RuntimeError, ValueError) as e:
-            raise CambenchError(f"{path}: not a checkpoint of this run ({str(e)[:200]}); delete it to train again.") from e
+            raise CambenchError(f"{path}: not a checkpoint of this run ({str(e)[:200]}); {ANEW}.") from e
         self.log = self.run.log()[: self.epoch]
         self.run.write_log(self.log)
         say(f"{self.run.name}: going on after epoch {self.epoch} of {self.recipe.train.epochs}")

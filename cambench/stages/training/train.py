@@ -24,6 +24,7 @@ from cambench.recipes import load as recipes
 from cambench.recipes.schema import Input, TrainingRecipe
 from cambench.stages import workplace
 from cambench.stages.progress import say
+from cambench.stages.training import optimiser
 from cambench.stages.training.focus import departures, masks_of
 from cambench.stages.training.frozen_features import remembered
 from cambench.stages.training.lessons import Lessons, Phase
@@ -80,6 +81,7 @@ def train(job: TrainJob, place: workplace.Place) -> Run:
         raise UsageError(f"seed: expected 0 or more, got {job.seed}.")
     recipe = load_recipe(job.method, job.dataset.partition(":")[0], job.arch, job.overrides, job.preset)
     models.resolve(recipe.arch)  # before anything is written
+    workplace.device(place.device)
     objective, _ = objectives.make(recipe.objective, recipe.objective_settings)
     check_file(job, recipe)
     weights = recipe.model.init if recipe.model.base else None  # in words that the seeds of a method share
@@ -120,6 +122,7 @@ def explained_model(
     model = build(job, recipe, lessons.dataset, place)
     layer, head = explained_layer(model, recipe)
     check_composite(model, recipe, objective)
+    optimiser.groups(model, recipe.optimizer)
     return model, layer, head
 
 
