@@ -163,6 +163,7 @@ def with_base(job: TrainJob, recipe: TrainingRecipe, place: workplace.Place) -> 
     if recipe.model.base is None or job.weights is not None:
         return job
     preset, overrides = recipes.handed_down(recipe, job.preset, job.overrides)
+    say(f"{job.method} begins from a run of {recipe.model.base}, by that one's own recipe: it comes first")
     base = TrainJob(recipe.model.base, job.dataset, recipe.arch, job.seed, job.classes, overrides=overrides, preset=preset)
     return replace(job, weights=train(base, place).path / "last.pt")
 
