@@ -11,7 +11,9 @@ from cambench.cli.report import one_format
 
 Claims = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[CLAIM]...", help="A paper (cgc), a claim (cgc-ch), your own FILE.toml; none: all."),
+    typer.Argument(
+        metavar="[CLAIM]...", help="An experiment (e1), paper (cgc), claim (cgc-ch) or your own FILE.toml; none: all."
+    ),
 ]
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="Only as judged on this data set.")]
 Power = Annotated[bool, typer.Option("--power", help="How many seeds would decide what is open.")]

@@ -17,7 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from cambench.lookup import canonical, nearest
 from cambench.recipes import toml
+from cambench.recipes.experiments import experiments
 from cambench.recipes.load import explain
+from cambench.recipes.stand_in import STAYING
 from cambench.recipes.strict import Strict
 from cambench.recipes.tables import Select
 from cambench.vocabulary import UsageError
@@ -26,6 +28,10 @@ Direction = Literal["up", "down", "equal"]
 Quantity = Literal["metric", "epoch-seconds", "curve-deviation", "failed"]
 """`metric`: a record's value. Of a training: `epoch-seconds`; `curve-deviation`, the mean over epochs of how far its
 validation accuracy is from the mean of the method's seeds, in points; `failed`, 1 where it diverged or ended at chance."""
+ASKED = ("explainer", "target", "metric", "variant")
+"""What of a selection one network can be asked in several ways; the rest says which network."""
+MOVED = ("dataset", "arch", "layer")
+"""What of a selection is nothing to a claim, which is judged wherever it is measured."""
 
 
 class Pair(Strict):
@@ -100,7 +106,8 @@ class Claim(Strict):
 
     def floor(self, part: Part, explainer: str) -> Select:
         """The side a with an explainer that looks at no class."""
-        return self.joined(part, part.a).model_copy(update={"explainer": explainer, "target": "logit"})
+        a = self.joined(part, part.a).model_dump(exclude_unset=True)
+        return Select(**{**a, "explainer": explainer, "target": "logit"})
 
     def sides(self, part: Part) -> list[Select]:
         """Everything that a part compares: a, b, the controls, the floors."""
@@ -112,7 +119,7 @@ class Claim(Strict):
 class ClaimFile(Strict):
     """The claims of one paper."""
 
-    paper: str
+    paper: str = Field(min_length=1)
     claims: list[Claim] = Field(min_length=1)
 
 
@@ -140,7 +147,7 @@ def named(name: str, every: Sequence[Claim]) -> list[Claim]:
     """The claims of a paper, or the one of this id."""
     own = [claim for claim in every if canonical(name) in (claim.paper, claim.id)]
     if not own:
-        raise UsageError(nearest(name, [*papers(), *(claim.id for claim in every)], "claim"))
+        raise UsageError(nearest(name, [*experiments(), *papers(), *(claim.id for claim in every)], "claim"))
     return own
 
 
@@ -151,37 +158,87 @@ def of_paper(paper: str) -> list[Claim]:
 
 
 def of_file(path: Path) -> list[Claim]:
-    """The claims of a file of one's own, whose paper is the file's name."""
+    """The claims of a file of one's own, under the paper's name in it."""
     if not path.is_file():
         raise UsageError(f"claims {path}: expected a file, found none there.")
-    return parse_claims(toml.text_of(path, str(path)), path.stem, str(path))
+    return parse_claims(toml.text_of(path, str(path)), "", str(path))
 
 
 def parse_claims(text: str, paper: str, place: str) -> list[Claim]:
     """The claims in a file's text; every side is put together once, so that a contradiction shows at once.
 
+    paper: what they are listed under, "" for the name in the file.
     Raises: UsageError naming the file and what is wrong in it.
     """
     try:
         given = toml.contents(text, place)
-        claims = ClaimFile(**{**given, "claims": spread_all(given.get("claims", []))}).claims
+        file = ClaimFile(**{**given, "claims": spread_all(given.get("claims", []))})
     except ValidationError as e:
         raise UsageError(explain(e, place)) from e
-    ids = [claim.id for claim in claims]
+    ids = [claim.id for claim in file.claims]
     if twice := next((name for name in ids if ids.count(name) > 1), None):
         raise UsageError(f"{place}: expected every id once, got {twice} twice.")
-    for claim in claims:
+    for claim in file.claims:
         for part in claim.parts:
-            check(claim, part, place)
-    return [claim.model_copy(update={"paper": paper}) for claim in claims]
+            check(claim, part, f"{place}, {claim.id}")
+    return [claim.model_copy(update={"paper": paper or file.paper}) for claim in file.claims]
 
 
 def check(claim: Claim, part: Part, place: str) -> None:
-    """Every side of a part selects a method and a metric. Raises: UsageError for one that does not."""
-    for side in claim.sides(part):
-        if side.method is None or side.metric is None:
-            got = side.model_dump(exclude_none=True, exclude_defaults=True)
-            raise UsageError(f"{place}, {claim.id}: expected a method and a metric on every side, got {got}.")
+    """Two sides that are compared select different records, in a claim about an explanation of the same network.
+
+    Raises: UsageError where they do not; as `check_side`.
+    """
+    sides = claim.sides(part)
+    for side in sides:
+        check_side(side, place)
+    networks = [facts(side, ASKED) for side in sides]
+    other = next((network for network in networks if network != networks[0]), None)
+    if claim.about == "explanation" and other is not None:
+        key = next(key for key in (*networks[0], *other) if networks[0].get(key) != other.get(key))
+        got = " and ".join(str(network.get(key, "none")) for network in (networks[0], other))
+        raise UsageError(
+            f"{place}: expected sides that differ in {', '.join(ASKED)} alone, since a claim about an explanation asks one "
+            f'network, got {key} {got}; say about = "training".'
+        )
+    unasked = () if part.quantity == "metric" else ASKED
+    for one, two in compared(claim, part):
+        if facts(one, unasked) == facts(two, unasked):
+            raise UsageError(f"{place}: expected two selections to compare, got the same on both sides: {words(one)}.")
+
+
+def check_side(side: Select, place: str) -> None:
+    """Every side selects a method and a metric, and nothing of where it is judged. Raises: UsageError for one that does."""
+    if side.method is None or side.metric is None:
+        raise UsageError(f"{place}: expected a method and a metric on every side, got {words(side)}.")
+    named = [name for name in MOVED if getattr(side, name) is not None]
+    if side.split not in (None, *STAYING):
+        named.append("split")
+    if named:
+        raise UsageError(
+            f"{place}: expected no {', '.join(MOVED)} in a selection, and as split {' or '.join(STAYING)} or none, since a "
+            f"claim is judged wherever it is measured, got {named[0]} {getattr(side, named[0])}; leave it out."
+        )
+
+
+def compared(claim: Claim, part: Part) -> list[tuple[Select, Select]]:
+    """The sides that are set against each other: a against b, the controls and the floors, and the pair of `than`."""
+    a, others = claim.joined(part, part.a), [*([] if part.b is None else [part.b]), *part.controls]
+    pairs = [(a, claim.joined(part, other)) for other in others] + [(a, claim.floor(part, name)) for name in part.floors]
+    than = [] if part.than is None else [(claim.joined(part, part.than.a), claim.joined(part, part.than.b))]
+    return pairs + than
+
+
+def facts(side: Select, without: Sequence[str] = ()) -> dict[str, Any]:
+    """What a selection says, settings by their keys and names as they are compared; an empty one says nothing."""
+    said = side.model_dump(exclude={"settings", *without}) | side.settings
+    texts = {key: canonical(value) if isinstance(value, str) else value for key, value in said.items()}
+    return {key: value for key, value in texts.items() if value not in (None, "")}
+
+
+def words(side: Select) -> str:
+    """A selection as a person reads it: `method cgc, metric top1`."""
+    return ", ".join(f"{key} {value}" for key, value in facts(side).items()) or "nothing"
 
 
 def spread_all(claims: Any) -> Any:

@@ -10,11 +10,12 @@ from cambench import data, models
 from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.recipes import stand_in
-from cambench.recipes.claims import Claim, load_claims
+from cambench.recipes.claims import Claim
 from cambench.recipes.experiments import asked
 from cambench.recipes.part import part
-from cambench.recipes.tables import Line, TableRecipe, cells, load_tables
+from cambench.recipes.tables import Line, TableRecipe, cells
 from cambench.report.claims.records import Where, moved
+from cambench.stages.names import claims_of, tables_of
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
@@ -27,6 +28,7 @@ class Choice:
     """Which tables ("cgc/6", or "cgc" for all of a paper), which rows and columns of them, on which data and network.
 
     claims: in place of tables, the experiments, papers or claims whose measurements are meant.
+    Raises: UsageError for tables and claims, or neither; for parts of claims.
     """
 
     tables: Sequence[str]
@@ -35,6 +37,14 @@ class Choice:
     on: str | None = None
     arch: str | None = None
     claims: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.tables) == bool(self.claims):
+            raise UsageError(
+                "reproduce: expected TABLE... or --claims CLAIM, one of the two; see cambench ls tables, ls claims."
+            )
+        if self.claims and (self.rows or self.columns):
+            raise UsageError("--claims: --rows and --columns are for tables; leave them out.")
 
 
 def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
@@ -46,8 +56,8 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
             )
         models.resolve(choice.arch)
     if choice.claims:
-        return of_claims(choice)
-    loaded = list({recipe.id: recipe for name in choice.tables for recipe in load_tables(name)}.values())
+        return of_claims(choice, place)
+    loaded = list({recipe.id: recipe for name in choice.tables for recipe in tables_of(name, place)}.values())
     if choice.on is None:
         return part(loaded, choice.rows, choice.columns)
     entry, own = data.resolve(choice.on)[0], data.called(choice.on)
@@ -72,11 +82,11 @@ def recipes(choice: Choice, place: Place) -> list[TableRecipe]:
     return made
 
 
-def of_claims(choice: Choice) -> list[TableRecipe]:
+def of_claims(choice: Choice, place: Place) -> list[TableRecipe]:
     """What decides the claims, as a table a paper and data set: a row a measurement, once for all its claims."""
     made: dict[tuple[str, str | None], list[Line]] = {}
     for name, on, layer in asked(choice.claims, choice.on):
-        for claim in load_claims([name]):
+        for claim in claims_of(name, place):
             made.setdefault((claim.paper, on), []).extend(lines(claim, on, choice.arch, layer))
     if not any(made.values()):
         raise UsageError(

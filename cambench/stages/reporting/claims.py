@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cambench import data
-from cambench.recipes.claims import Claim, load_claims, papers
+from cambench.recipes.claims import Claim, papers
 from cambench.recipes.experiments import asked
 from cambench.report import Table
 from cambench.report.claims.effects import Columns
@@ -19,6 +19,7 @@ from cambench.report.claims.verdicts import Evidence, Judgement, everywhere, wit
 from cambench.report.formats import claims as formats
 from cambench.report.tables.select import has_metric
 from cambench.stages.listing import output, print_rows
+from cambench.stages.names import claims_of
 from cambench.stages.reporting.choice import of_task
 from cambench.stages.workplace import Place
 from cambench.store.records import read_columns, read_records, rows_path
@@ -36,7 +37,7 @@ def judgements(names: Sequence[str], place: Place, on: str | None = None) -> lis
     """
     judged, pairs = evidence(place.results), dict[tuple[str, str | None], Claim]()
     for name, spec, _ in asked(names or papers(), on):
-        pairs |= {(claim.id, spec): claim for claim in load_claims([name])}
+        pairs |= {(claim.id, spec): claim for claim in claims_of(name, place)}
     return with_holm([j for (_, spec), claim in pairs.items() for j in everywhere(claim, judged, standing(claim, spec))])
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cambench.recipes.published import load_published
-from cambench.recipes.tables import load_tables
 from cambench.report import Table, Tables
 from cambench.report.formats.terminal import terminal
 from cambench.report.tables import cost
 from cambench.report.tables.paper import paper_table
 from cambench.report.tables.summary import summary
 from cambench.stages.listing import output
+from cambench.stages.names import tables_of
 from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place
 from cambench.store.records import read_records
@@ -47,7 +47,7 @@ def tables(
         chosen = shown.recipes(recipes(Choice(names, on=on, arch=arch), place))
         return Tables(paper_table(recipe, records, {}) for recipe in chosen)
     if names:
-        chosen = shown.recipes([recipe for name in names for recipe in load_tables(name)])
+        chosen = shown.recipes([recipe for name in names for recipe in tables_of(name, place)])
         return Tables(paper_table(r, records, load_published(r.id.partition("/")[0])) for r in chosen)
     if not records:
         raise UsageError(
