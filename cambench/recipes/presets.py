@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from itertools import combinations
 from typing import Any
 
 from cambench.lookup import find
@@ -19,18 +20,32 @@ def presets() -> dict[str, dict[str, Any]]:
 
 
 def overrides(name: str) -> list[str]:
-    """The preset as `a.b=value` texts.
+    """The preset as `a.b=value` texts. Raises: as `changes`."""
+    return [f"{key}={toml.written(value)}" for key, value in changes(name).items()]
+
+
+def changes(name: str) -> dict[str, Any]:
+    """What the preset sets: dotted key -> value.
 
     Raises: UsageError naming the nearest presets.
     """
-    return [f"{key}={toml.written(value)}" for key, value in find(name, presets(), "preset")["set"].items()]
+    made: dict[str, Any] = find(name, presets(), "preset")["set"]
+    return made
 
 
 def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str, object]) -> list[str]:
     """`a.b=value` texts: those of the presets, then the settings, then the shortcuts (key -> value), where one is given.
 
-    Raises: as `overrides`; UsageError for a key that is set twice.
+    What a preset sets may be set otherwise. Raises: as `changes`; UsageError for a key that is set twice, or to two values
+    by two presets.
     """
+    names = list(names)
+    for one, two in combinations(names, 2):
+        mine, theirs = changes(one), changes(two)
+        for key in mine.keys() & theirs.keys():
+            if mine[key] != theirs[key]:
+                got = f"{toml.written(mine[key])} and {toml.written(theirs[key])}"
+                raise UsageError(f"--preset {one}, --preset {two}: expected one value of {key}, got {got}; leave one out.")
     settings, own = list(settings), {key: value for key, value in shortcuts.items() if value is not None}
     for key, times in Counter(text.partition("=")[0].strip() for text in settings).items():
         check_once(f"--set {key}", times)

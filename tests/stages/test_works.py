@@ -44,3 +44,8 @@ def test_a_key_that_is_set_twice_is_refused_and_a_preset_may_be_set_otherwise() 
     with pytest.raises(UsageError, match="--set train.epochs: expected one value, got 3 by its own option, too"):
         asked([], ["train.epochs=2"], {"train.epochs": 3})
     assert asked([], ["train.batch_size=2"], {"train.epochs": 3}) == ["train.batch_size=2", "train.epochs=3"]
+    with pytest.raises(UsageError, match="few-shot-1, --preset few-shot-5: expected one value of data.shots, got 1 and 5"):
+        asked(["few-shot-1", "pool-train", "few-shot-5"], [], {})
+    assert asked(["few-shot-1"], ["data.shots=5"], {}) == ["data.shots=1", "data.shots=5"], "the last one wins"
+    alike = ['data.masks="segmentation"', "data.redraw=10", 'data.masks="segmentation"', 'data.mask_resize="dilated"']
+    assert asked(["redraw-crops", "masks-dilated"], [], {}) == alike, "two that say the same go together"
