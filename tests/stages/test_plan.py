@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
-from cambench.store.runs import find_run
+from cambench.store.records import read_records, write_record
+from cambench.store.runs import Run, find_run
 from cambench.vocabulary import UsageError
 
 CE, CGC = '{ method = "ce" }', '{ method = "cgc" }'
@@ -257,6 +259,13 @@ def test_estimates_use_what_was_measured_on_this_device(place: Place, tmp_path: 
     assert (second.images, second.seconds, second.basis) == (48, pytest.approx(2.0), f"measured ({run.name})")
     assert estimate(jobs[3], Known(there)).basis == f"measured ({run.name})"
     assert estimate(jobs[0], Known(there)).images == 0
+    shutil.copytree(run.path, there.results / "runs" / "a-short-one")  # mostly its start
+    Run(there.results / "runs" / "a-short-one").write_log([{**run.log()[0], "seconds": 0.1, "images_per_second": 1.0}])
+    (record,) = read_records(there.results)
+    few = {name: replace(value, n=2) for name, value in record.values.items()}
+    write_record(there.results / "records" / "a-short-one" / "a.json", replace(record, run="a-short-one", values=few))
+    assert [job.basis for job in (estimate(jobs[i], Known(there)) for i in (2, 3))] == [f"measured ({run.name})"] * 2
+    shutil.rmtree(there.results / "runs" / "a-short-one")
     run.save(device="another")
     assert "FLOPs" in estimate(jobs[2], Known(there)).basis
 

@@ -63,10 +63,20 @@ class Cost:
 
 @dataclass(frozen=True)
 class Speed:
-    """Images a second of a run's training, the median over its epochs, and what it depends on beside the method."""
+    """Images a second of a run's training, and what it depends on beside the method. epochs: the run's log."""
 
     run: Run
-    images: float
+    epochs: Sequence[Mapping[str, float]]
+
+    @property
+    def images(self) -> float:
+        """Images a second, the median over the epochs."""
+        return median(epoch["images_per_second"] for epoch in self.epochs)
+
+    @property
+    def seen(self) -> float:
+        """How many images it was measured on: a training of a few seconds is mostly its start."""
+        return sum(epoch["images_per_second"] * epoch["seconds"] for epoch in self.epochs)
 
     @property
     def network(self) -> tuple[object, ...]:
@@ -77,7 +87,10 @@ class Speed:
 
 @dataclass
 class Known:
-    """What was measured on a device: finished epochs and records, read once. asked: the device, which need not be here."""
+    """What was measured on a device: finished epochs and records, those of most images first, read once.
+
+    asked: the device, which need not be here.
+    """
 
     place: workplace.Place
     asked: str | None = None
@@ -87,10 +100,10 @@ class Known:
     def __post_init__(self) -> None:
         self.on = chosen(self.asked, self.place.device)
         logs = {run.path: (run, run.log()) for run in read_runs(self.place.results) if self.on.is_it(run.info.device)}
-        self.speeds = [
-            Speed(run, median(epoch["images_per_second"] for epoch in epochs)) for run, epochs in logs.values() if epochs
-        ]
-        self.records = [record for record in read_records(self.place.results) if self.on.is_it(record.device)]
+        speeds = [Speed(run, epochs) for run, epochs in logs.values() if epochs]
+        self.speeds = sorted(speeds, key=lambda speed: -speed.seen)
+        records = [record for record in read_records(self.place.results) if self.on.is_it(record.device)]
+        self.records = sorted(records, key=lambda record: -images_of(record))
 
     def training(self, recipe: TrainingRecipe) -> tuple[float, str] | None:
         """Images a second of a method, architecture and input size in training, and the run that shows it."""
@@ -112,8 +125,13 @@ class Known:
             metric = find_metric(what.metric)
             same = (record.metric, record.explainer, record.arch, view.get("size"))
             if same == (what.metric, what.explainer, arch, round(size * metric.input.scale)) and record.seconds:
-                return max(v.n for v in record.values.values()) / record.seconds, f"measured ({record.run})"
+                return images_of(record) / record.seconds, f"measured ({record.run})"
         return None
+
+
+def images_of(record: Record) -> int:
+    """On how many images a record was measured."""
+    return max(v.n for v in record.values.values())
 
 
 def passes(recipe: Mapping[str, Any]) -> float:
