@@ -120,7 +120,7 @@ def at_work(results: Path, job: JobState) -> Iterator[None]:
 
     An interrupt or a bug leaves it stopped; a kill does too, since the lock ends with its process.
     """
-    with only_writer(folder(results) / job.key):
+    with only_writer(folder(results) / job.key, job.title):
         before = stored(results, job.key) or job
         host, attempts = socket.gethostname(), before.attempts + 1
         state = replace(job, state="running", host=host, began=time.time(), attempts=attempts)

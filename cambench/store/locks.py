@@ -25,10 +25,11 @@ log = logging.getLogger("cambench.store")
 
 
 @contextmanager
-def only_writer(target: Path) -> Iterator[None]:
+def only_writer(target: Path, title: str = "") -> Iterator[None]:
     """Hold the lock on a file or folder that is to be written; where another process holds it, wait, and say so.
 
-    Whoever waited finds what the other wrote: look again once the lock is held. Without `fcntl` nothing is locked, and said.
+    title: what it is to a person, where that is not its name. Whoever waited finds what the other wrote: look again once the
+    lock is held. Without `fcntl` nothing is locked, and said.
     """
     if fcntl is None:
         log.warning("%s: this system has no fcntl, so nothing is locked; run no second process on the same job", target.name)
@@ -37,7 +38,7 @@ def only_writer(target: Path) -> Iterator[None]:
     path = target.with_name(f".{target.name}.lock")
     with refusals(target):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = acquire(path, target.name)
+        file = acquire(path, title or target.name)
     try:
         yield
     finally:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from cambench.store.jobs import JobState, at_work, folder
 from cambench.store.locks import only_writer
 from cambench.vocabulary import CambenchError
 
@@ -53,6 +55,15 @@ def test_the_second_waits_says_so_and_finds_nothing_left(tmp_path: Path, caplog:
     with only_writer(target):
         assert len(list(tmp_path.iterdir())) == 1
     assert not caplog.text
+
+
+def test_who_waits_for_a_job_says_which(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = holder(folder(tmp_path) / "2ad08fd3")
+    assert first.stdin is not None
+    threading.Timer(0.2, first.stdin.close).start()
+    with at_work(tmp_path, JobState(key="2ad08fd3", title="train cgc, seed 0", launcher="local", owner="2ad08fd3")):
+        assert "train cgc, seed 0: another process is at it; waiting" in caplog.text
+    first.wait()
 
 
 @pytest.mark.parametrize("how", [(), ("child",)])
