@@ -186,12 +186,29 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(birds: dict[str, Any], capsy
     (lambda **at: cambench.report(arch="resnet8", **at), "--arch: expected --on DATASET beside it"),
     (lambda **at: cambench.records("nothing", **at), "no run 'nothing'"),
     (lambda **at: cambench.reproduce("calm/3", search=0, **at), "--search 0: expected at least 1"),
+    (lambda **at: cambench.reproduce(**at), "expected TABLE... or --claims CLAIM, one of the two"),
+    (lambda **at: cambench.reproduce("cgc/6", claims="e1", **at), "expected TABLE... or --claims CLAIM, one of the two"),
+    (lambda **at: cambench.reproduce(claims="cgc-ch", rows="CE", dry_run=True, **at), "--rows and --columns are for tables"),
+    (lambda **at: cambench.reproduce("cgc/6", verbose=True, **at), "--verbose is not used here, it is for --dry-run"),
+    (lambda **at: cambench.reproduce("cgc/6", device_there="a100", **at), "--as is not used here, it is for --dry-run"),
+    (lambda **at: cambench.report(Path("no.toml"), **at), "table no.toml: expected a file, found none there"),
+    (lambda **at: cambench.reproduce(claims=[Path("no.toml")], **at), "claims no.toml: expected a file, found none there"),
+    (lambda results, **_: cambench.claims(Path("no.toml"), results=results), "claims no.toml: expected a file, found none"),
     (lambda **at: cambench.explain(explaner="cam", **at), "explain: unknown argument 'explaner'. Did you mean explainer"),
 ])  # fmt: skip
 def test_an_error_is_the_line_of_the_command(verb: Callable[..., Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=re.escape(message)) as error:
         verb(data_root=tmp_path, results=tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_images_stands_in_as_a_path(tmp_path: Path) -> None:
+    at, folder = {"data_root": tmp_path, "results": tmp_path}, tmp_path / "no"
+    with pytest.raises(DataError, match=f"folder: expected a folder, found none in {folder}"):
+        cambench.reproduce("calm/3", on=folder, dry_run=True, **at)
+    with pytest.raises(DataError, match=f"folder: expected a folder, found none in {folder}"):
+        cambench.report("calm/3", on=folder, **at)
+    assert set(cambench.claims("cgc-ch", on=folder, results=tmp_path)["verdict"]) == {"not measured"}
 
 
 @pytest.mark.parametrize("verb", cambench.__all__)

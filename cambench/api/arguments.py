@@ -20,6 +20,8 @@ OneRun = str | Path | Run
 Runs = OneRun | Sequence[OneRun]
 Names = str | Sequence[str]
 File = str | Path
+Files = File | Sequence[File]
+"""Names, or files of one's own in their place."""
 Data = str | Path
 """A data set as the command line names it, or the folder of one's own images."""
 NUMBERS = {int: Integral, float: Real}
@@ -86,9 +88,9 @@ def plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def names_of(names: Names | None) -> list[str]:
-    """One name as a list of it; none as an empty list."""
-    return [names] if isinstance(names, str) else list(names or ())
+def names_of(names: Files | None) -> list[str]:
+    """One name, or a file, as a list of it; none as an empty list."""
+    return [str(name) for name in ([names] if isinstance(names, str | Path) else names or ())]
 
 
 def runs_of(runs: Runs) -> list[str]:

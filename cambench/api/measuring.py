@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cambench.api.arguments import Data, File, Names, Runs, checked, data_of, names_of, path_of, runs_of
+from cambench.api.arguments import Data, File, Files, Names, Runs, checked, data_of, names_of, path_of, runs_of
 from cambench.store.runs import Run
 
 if TYPE_CHECKING:
@@ -183,13 +183,13 @@ def rank(
 
 @checked
 def reproduce(
-    tables: Names = (),
+    tables: Files = (),
     *,
-    claims: Names = (),
+    claims: Files = (),
     dry_run: bool = False,
     verbose: bool = False,
     device_there: str | None = None,
-    on: str | None = None,
+    on: Data | None = None,
     arch: str | None = None,
     seeds: int | None = None,
     rows: Names = (),
@@ -214,12 +214,14 @@ def reproduce(
     from cambench.stages import workplace
     from cambench.stages.reporting.choice import Choice
     from cambench.stages.reproducing import reproduce as stage
-    from cambench.stages.reproducing.outline import print_plan
+    from cambench.stages.reproducing.outline import check_shown, print_plan
     from cambench.stages.reproducing.plan import Wish
 
+    check_shown(dry_run, verbose, device_there)
     place = workplace.place(data_root, results, device, workers, download, deterministic)
-    choice = Choice(names_of(tables), names_of(rows), names_of(columns), on, arch, names_of(claims))
-    wish = Wish(on, seeds, tuple(names_of(settings)), path_of(weights), search, tuple(names_of(ranges)))
+    spec = data_of(on)
+    choice = Choice(names_of(tables), names_of(rows), names_of(columns), spec, arch, names_of(claims))
+    wish = Wish(spec, seeds, tuple(names_of(settings)), path_of(weights), search, tuple(names_of(ranges)))
     plan = stage.make_plan(choice, wish, place)
     if dry_run:
         print_plan(plan, place, verbose=verbose, device=device_there)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cambench.api.arguments import File, Names, OneRun, Runs, check, checked, names_of, runs_of
+from cambench.api.arguments import Data, File, Files, Names, OneRun, Runs, check, checked, data_of, names_of, runs_of
 from cambench.lookup import find
 from cambench.vocabulary import UsageError
 
@@ -45,10 +45,10 @@ def records(
 
 @checked
 def report(
-    tables: Names = (),
+    tables: Files = (),
     *,
     paper: str | None = None,
-    on: str | None = None,
+    on: Data | None = None,
     arch: str | None = None,
     metric: Names = (),
     explainer: Names = (),
@@ -66,7 +66,7 @@ def report(
     from cambench.stages.reporting.selection import Selection, captioned
 
     shown, names = Selection(names_of(metric), names_of(explainer)), [*names_of(tables), *names_of(paper)]
-    made = stage.tables(names, workplace.place(data_root, results), on=on, arch=arch, shown=shown)
+    made = stage.tables(names, workplace.place(data_root, results), on=data_of(on), arch=arch, shown=shown)
     return Tables(made if caption is None else captioned(made, caption))
 
 
@@ -101,7 +101,7 @@ def option_of(name: str, value: Any, default: object) -> Any:
 
     files = name == "class_sets"
     if default == ():
-        check("figure", name, value, str | Path | Sequence[str | Path] if files else Names)
+        check("figure", name, value, Files if files else Names)
         several = [value] if isinstance(value, str | Path) else value
         return [Path(one) for one in several] if files else list(several)
     kind: Any = int if isinstance(default, int) else int | None if name == "classes" else str | None
@@ -112,12 +112,12 @@ def option_of(name: str, value: Any, default: object) -> Any:
 
 
 @checked
-def claims(names: Names = (), *, on: str | None = None, results: File | None = None) -> "pd.DataFrame":
+def claims(names: Files = (), *, on: Data | None = None, results: File | None = None) -> "pd.DataFrame":
     """Claims of papers, or by their ids (none named: all), judged by the records (on: one data set): a row a comparison."""
     from cambench.stages import workplace
     from cambench.stages.reporting.claims import frame
 
-    return frame(names_of(names), workplace.place(results=results), on)
+    return frame(names_of(names), workplace.place(results=results), data_of(on))
 
 
 @checked

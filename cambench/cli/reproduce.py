@@ -10,7 +10,6 @@ import typer
 from cambench.cli import options as o
 from cambench.cli.report import one_format, show
 from cambench.cli.strict import refuse_unused
-from cambench.vocabulary import UsageError
 
 Tables = Annotated[
     list[str] | None,
@@ -19,7 +18,7 @@ Tables = Annotated[
 Claims = Annotated[
     list[str] | None,
     typer.Option(
-        "--claims", metavar="CLAIM", help="What decides a paper's claims (cgc), one (cgc-ch), or an experiment (e1)."
+        "--claims", metavar="CLAIM", help="What decides an experiment (e1), a paper's claims (cgc), one (cgc-ch), FILE.toml."
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, what lacks and what it takes.")]
@@ -52,7 +51,6 @@ Time = Annotated[
 ]
 
 
-PLANNED = frozenset({"verbose", "device_there"})
 FORMS = frozenset({"latex", "markdown", "csv", "html"})
 
 
@@ -93,21 +91,16 @@ def reproduce(
     Example: cambench reproduce cgc/6 --on synthbirds. Exit code 1 where a cell lacks something; its footnote says why.
     """
     every = frozenset(parameter.name or "" for parameter in context.command.params)
-    modes = {"--dry-run": every - FORMS - {"status"}, "--status": every - FORMS - PLANNED, "reproduce": every - PLANNED}
+    modes = {"--dry-run": every - FORMS - {"status"}, "--status": every - FORMS, "reproduce": every}
     refuse_unused(context, "--dry-run" if dry_run else "--status" if status else "reproduce", modes)
     form = one_format(latex, markdown, csv, html)
-    if bool(tables) == bool(claims):
-        raise UsageError(
-            "reproduce: expected TABLE... or --claims CLAIM, one of the two; see cambench ls tables, ls claims."
-        )
-    if claims and (rows or columns):
-        raise UsageError("--claims: --rows and --columns are for tables; leave them out.")
     from cambench.stages.reporting.choice import Choice
     from cambench.stages.reproducing import reproduce as stage
     from cambench.stages.reproducing.launchers import launcher as launcher_of
-    from cambench.stages.reproducing.outline import print_plan, print_status
+    from cambench.stages.reproducing.outline import check_shown, print_plan, print_status
     from cambench.stages.reproducing.plan import Wish
 
+    check_shown(dry_run, verbose, device_there)
     launch = launcher_of(launcher, address=address, partition=partition, time=time)
     place = o.place(data_root, results, device, workers, download, deterministic)
     choice = Choice(tables or (), rows or (), columns or (), on, arch, claims or ())

@@ -14,9 +14,15 @@ from interrupts import hear_interrupts
 from typed import Said, Typed
 
 from cambench.data import synthbirds
+from cambench.stages.reproducing.cost import Estimate
+from cambench.stages.reproducing.outline import sums
+from cambench.stages.reproducing.plan import Job, Network
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "input.size=32", "--set", "train.batch_size=8", "--workers", "0"]
+
+
+NEW_BIRDS = ["cgc/6", "--on", "synthbirds"]
 
 
 def command(*arguments: str) -> list[str]:
@@ -88,6 +94,13 @@ def test_a_dry_run_says_for_which_device_and_what_cannot_be_run(reproduce: Calla
     assert "--as is not used here, it is for --dry-run" in reproduce(tmp_path, "calm/3", "--as", "a100").err
 
 
+def test_a_setting_of_some_recipes_is_done_where_it_is_taken(reproduce: Callable[..., Said], tmp_path: Path) -> None:
+    plan = reproduce(tmp_path, *NEW_BIRDS, "--set", "objective_settings.weight=0.1", "--dry-run")
+    assert plan.code == 0 and "12 jobs: 6 to do, 6 cannot run; " in plan.out
+    job = Job(Network("cgcc", None, "synthbirds"), state="unknown")
+    assert sums([job], {job.key: Estimate(0, 0.0, 0, "")}) == [], "nothing is done, and something left"
+
+
 def test_a_table_of_counts_has_nothing_to_run_and_is_printed_with_code_0(
     reproduce: Callable[..., Said], tmp_path: Path
 ) -> None:
@@ -131,13 +144,25 @@ def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(reproduce: Ca
     (["cgc/6", "--latex", "--csv"], "one at a time"),
     (["cgc/6", "--device", "cuda:9", "--on", "synthbirds"], "not available here"),
     ([], "expected TABLE... or --claims CLAIM"),
+    *(([*NEW_BIRDS, *more], said) for more, said in {
+        ("--set", "nokey=2"): "--set nokey: unknown key 'nokey'",
+        ("--set", "train.epochs=2", "--set", "optimizer.rl=1"): "--set optimizer.rl: unknown key 'optimizer.rl'. Did",
+        ("--set", "train.epochs=two", "--dry-run"): "train.epochs: input should be a valid integer, got 'two'",
+        ("--set", "objective_settings.weight=-3"): "objective_settings of cgc: weight: input should be greater",
+        ("--set", "train.epochs=1", "--set", "train.epochs=2"): "--set train.epochs: expected it once, got it 2 times",
+        ("--set", "data.redraw=1", "--dry-run"): "need data.masks, which say where the object is",
+        ("--weights", "no.pth", "--dry-run"): "--weights no.pth: expected a recipe that begins from a file",
+        ("--weights", "no.pth", "--set", "model.init=swav"): "no.pth: expected a file of weights, found none there",
+    }.items()),
+    (["calm/4", "--set", "train.epochs=1"], "--set train.epochs=1: expected something to train"),
+    (["calm/3", "--on", "synthbirds", "--search", "2", "--range", "no.key=0..1", "--dry-run"], "--range: unknown key 'no.k"),
 ], ids=str)  # fmt: skip
 def test_what_is_typed_wrong_is_one_line_and_code_2(
     arguments: list[str], said: str, reproduce: Callable[..., Said], tmp_path: Path
 ) -> None:
     done = reproduce(tmp_path, *arguments)
     assert done.code == 2 and said in done.err, done.err
-    assert "Traceback" not in done.err
+    assert "Traceback" not in done.err and not done.out and not list(tmp_path.iterdir())
 
 
 def test_the_status_says_how_far_it_is_and_where_each_job_is(reproduce: Callable[..., Said], tmp_path: Path) -> None:

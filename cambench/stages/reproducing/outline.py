@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
+from cambench.lookup import not_used
 from cambench.recipes.part import published_only
 from cambench.recipes.tables import TableRecipe, natural
 from cambench.report.tables.measure import listed
@@ -25,6 +26,13 @@ STATES = {
     "blocked": "blocked",
     "unknown": "cannot run",
 }
+
+
+def check_shown(dry_run: bool, verbose: bool, device: str | None) -> None:
+    """Raises: UsageError for what says how a dry run is shown, where it is none."""
+    for option, given in (("--verbose", verbose), ("--as", device is not None)):
+        if given and not dry_run:
+            raise not_used("reproduce", option, "--dry-run")
 
 
 def print_plan(plan: Plan, place: Place, *, verbose: bool = False, device: str | None = None) -> None:
@@ -126,16 +134,19 @@ def unrun(tables: Iterable[TableRecipe]) -> list[str]:
     return ["", "Only published, unless `cambench add-run` gives the network:", *lines] if lines else []
 
 
-def sums(jobs: Iterable[Job], estimates: dict[str, Estimate]) -> list[str]:
+def sums(jobs: Sequence[Job], estimates: dict[str, Estimate]) -> list[str]:
     """What can be done now and what is blocked take, and what the times are reckoned from."""
-    lines = [""]
+    lines = []
     for word, states in (("To do now", ("missing", "partly")), ("Blocked", ("blocked",))):
         takes = total([estimates[job.key] for job in jobs if job.state in states])
         if takes.images:
             time = f"{duration(takes.seconds)} of one device"
             lines.append(f"{word}: {takes.images:,} images, {time}, {size(takes.bytes)} of disk.")
-    basis = total(list(estimates.values())).basis
-    return [*lines, f"Times from: {basis}."] if basis else [*lines, "Nothing is left to do."]
+    if basis := total(list(estimates.values())).basis:
+        lines.append(f"Times from: {basis}.")
+    elif all(job.state == "finished" for job in jobs):
+        lines.append("Nothing is left to do.")
+    return ["", *lines] if lines else []
 
 
 def duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ from cambench.stages.reproducing.launch import Launch, local
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
 from cambench.stages.reproducing.roles import DRAW, OPEN
 from cambench.stages.reproducing.searches import Searches, searches_of
+from cambench.stages.reproducing.unused import check_used
 from cambench.stages.training.train import train
 from cambench.stages.workplace import Place
 from cambench.store.records import Record, records_of
@@ -49,7 +50,7 @@ class Plan:
 def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
     """What has to be done for the tables, and what is there.
 
-    Raises: UsageError for a table, data set, architecture, row or column that there is not.
+    Raises: UsageError for a table, data set, architecture, row or column that there is not; as `check_used`.
     """
     tables = recipes(choice, place)
     searches = searches_of(tables, wish, place)
@@ -59,6 +60,7 @@ def make_plan(choice: Choice, wish: Wish, place: Place) -> Plan:
         known: dict[str, tuple[str, ...]] = {}
         for job in jobs:
             settle(job, place, known)
+        check_used(wish, jobs)
         for job in jobs:
             job.left -= taken_over(job, jobs, place)
     by_key = {job.key: job for job in jobs}

@@ -20,8 +20,9 @@ from cambench.recipes.tables import TableRecipe
 from cambench.stages.divergence import stopped
 from cambench.stages.progress import say
 from cambench.stages.reproducing.inventory import find_network, find_record
+from cambench.stages.reproducing.lacks import unknown
 from cambench.stages.reproducing.measurement import Measurement
-from cambench.stages.reproducing.plan import Network, Wish
+from cambench.stages.reproducing.plan import Job, Network, Wish
 from cambench.stages.reproducing.roles import BEST, DRAW, OPEN
 from cambench.stages.reproducing.search import Draw, chosen, explainer_of, keep
 from cambench.stages.workplace import Place
@@ -67,14 +68,14 @@ class Searches:
     known: dict[tuple[str, str], tuple[Search, list[Draw] | None]] = field(default_factory=dict)
 
     def expand(self, network: Network, what: Measurement, table: str) -> list[tuple[Network, Measurement]]:
-        """What a measurement of a table takes: those of the draws, then its own, of the network with the best settings."""
+        """What a measurement of a table takes: those of the draws, then its own, of the network with the best settings.
+
+        Raises: UsageError for a range that the network does not take, or where nothing is left to draw.
+        """
         split = self.tables[table].search
-        try:
-            if network.given or not split:
-                return [(network, what)]
-            search, drawn = self.outcome(replace(network, seed=0), what, split)
-        except UsageError:  # of which the job tells
+        if network.given or not split or unknown(Job(network)):  # of which the job tells
             return [(network, what)]
+        search, drawn = self.outcome(replace(network, seed=0), what, split)
         best = replace(network, drawn=tuple(ranges.overrides(search.settings[0])), role=OPEN)
         if drawn is not None:
             best = replace(best, drawn=tuple(ranges.overrides(best_of(drawn, what.metric).settings)), role=BEST)

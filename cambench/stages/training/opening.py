@@ -66,8 +66,13 @@ def check_file(job: TrainJob, recipe: TrainingRecipe) -> None:
             f"{recipe.method} on {recipe.dataset} begins with SwAV's ResNet-50 of 800 epochs: expected --weights FILE, got "
             f"none. Obtain: {SWAV} (or begin elsewhere: --set model.init=imagenet or scratch)."
         )
-    if job.weights is not None and not job.weights.is_file():
-        raise UsageError(f"--weights {job.weights}: expected a file of weights, found none there.")
+    check_there(job.weights)
+
+
+def check_there(weights: Path | None) -> None:
+    """Raises: UsageError where a file of initial weights is named that is not there."""
+    if weights is not None and not weights.is_file():
+        raise UsageError(f"--weights {weights}: expected a file of weights, found none there.")
 
 
 def check_weights(job: TrainJob, recipe: TrainingRecipe, download: bool) -> None:
