@@ -42,7 +42,7 @@ def asked(names: Iterable[str], settings: Iterable[str], shortcuts: Mapping[str,
     names = list(names)
     for one, two in combinations(names, 2):
         mine, theirs = changes(one), changes(two)
-        for key in mine.keys() & theirs.keys():
+        for key in sorted(mine.keys() & theirs.keys()):
             if mine[key] != theirs[key]:
                 got = f"{toml.written(mine[key])} and {toml.written(theirs[key])}"
                 raise UsageError(f"--preset {one}, --preset {two}: expected one value of {key}, got {got}; leave one out.")
