@@ -31,6 +31,8 @@ def stand_in(
 ) -> TableRecipe:
     """The same table with every data set (and, if given, every architecture) replaced; lines that become equal are one.
 
+    A table that names no architecture is of the given one.
+
     The published values do not belong to such a table: its cells have no key and rows that are only published are gone.
     A label that names what was replaced names the replacement: the first level of a line that selects a data set, any word
     that is the name of a data set or of an architecture of the table. Where the paper's batch sizes are a setting, there is
@@ -38,6 +40,8 @@ def stand_in(
     what stands in; a cell on the training split stays on it. others: canonical name of a data set of the table -> what
     stands in for it, where that is not `dataset` (a set of another task).
     """
+    if arch and not any(select.arch for select in selects(recipe)):
+        recipe = recipe.model_copy(update={"select": recipe.select.model_copy(update={"arch": arch})})
     names = replaced(recipe, dataset, arch, others)
     rows, columns = (
         merged([replace(line, split, arch, names) for line in lines if not line.published_only])

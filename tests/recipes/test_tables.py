@@ -182,6 +182,12 @@ def test_a_stand_in_replaces_data_and_architecture_and_keeps_no_published_number
     assert isinstance(one, TableRecipe) and tables.load_table("cgc/1").stand_in is None
 
 
+def test_a_stand_in_of_a_table_that_names_no_architecture_is_of_the_given_one() -> None:
+    bare = load_table("cgc/6").model_copy(update={"select": Select(metric="top1", split="test")})
+    every = cells(stand_in(bare, "synthbirds", split="test", arch="resnet20"))
+    assert {select.arch for row in every for cell in row for select in cell.alternatives} == {"resnet20"}
+
+
 @pytest.mark.parametrize(("table", "rows", "columns"), [
     ("1", [f"resnet8/{m}" for m in ("Baseline", "GCC", "CGC")],
      ["Top-1 Acc (%)", "CH (%)", "CGC Loss", "CGC Loss, printed", "CH, correct (%)"]),
