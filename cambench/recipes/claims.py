@@ -133,12 +133,14 @@ def papers() -> list[str]:
 def load_claims(names: Sequence[str]) -> list[Claim]:
     """The claims that a person means: papers, ids of claims, files of one's own (PATH.toml); none: all of them.
 
-    Raises: UsageError naming the nearest papers and claims.
+    Raises: UsageError naming the nearest papers and claims; for two claims of one id.
     """
     every = [claim for paper in papers() for claim in of_paper(paper)]
     chosen: dict[str, Claim] = {}
     for name in names or papers():
         own = of_file(Path(name)) if name.endswith(".toml") else named(name, every)
+        if other := next((claim for claim in own if chosen.get(claim.id, claim) != claim), None):
+            raise UsageError(f"{name}: expected claims of other ids than those before it, got {other.id} again; rename it.")
         chosen |= {claim.id: claim for claim in own}
     return list(chosen.values())
 

@@ -155,6 +155,7 @@ def test_a_cell_that_lacks_something_gives_code_1_and_its_footnote(reproduce: Ca
         ("--weights", "no.pth", "--set", "model.init=swav"): "no.pth: expected a file of weights, found none there",
     }.items()),
     (["calm/4", "--set", "train.epochs=1"], "--set train.epochs=1: expected something to train"),
+    (["calm/4", "--seeds", "2"], "--seeds 2: expected something to train"),
     (["calm/3", "--on", "synthbirds", "--search", "2", "--range", "no.key=0..1", "--dry-run"], "--range: unknown key 'no.k"),
 ], ids=str)  # fmt: skip
 def test_what_is_typed_wrong_is_one_line_and_code_2(

@@ -45,6 +45,10 @@ def test_papers_and_ids_and_own_files(tmp_path: Path) -> None:
         load_claims(["e9"])
     with pytest.raises(UsageError, match="expected a file, found none there"):
         load_claims([str(tmp_path / "no.toml")])
+    (tmp_path / "other.toml").write_text(own.read_text().replace('"P"', '"Q"'))
+    assert len(load_claims([str(own), str(own)])) == 1
+    with pytest.raises(UsageError, match="other.toml: expected claims of other ids than those before it, got c again"):
+        load_claims([str(own), str(tmp_path / "other.toml")])
 
 
 def test_what_is_said_once_holds_for_every_part() -> None:

@@ -15,13 +15,14 @@ from cambench.vocabulary import UsageError
 def check_used(wish: Wish, jobs: Sequence[Job]) -> None:
     """Check what was asked for beside the recipes against the jobs of the plan, whose states are known.
 
-    Raises: UsageError for a setting that is given twice or that no training takes; for a file of initial weights from which
-    none begins, or that is not there.
+    Raises: UsageError for a setting that is given twice or that no training takes, for settings or seeds where there is
+    none; for a file of initial weights from which none begins, or that is not there.
     """
     asked((), wish.overrides, {})
     trainings = list({job.network.label: job for job in jobs if job.measurement is None}.values())
-    if wish.overrides and not trainings:
-        raise UsageError(f"--set {wish.overrides[0]}: expected something to train, got a plan without; leave it out.")
+    given = [*(f"--set {text}" for text in wish.overrides), *([] if wish.seeds is None else [f"--seeds {wish.seeds}"])]
+    if given and not trainings:
+        raise UsageError(f"{given[0]}: expected something to train, got a plan without; leave it out.")
     if wish.overrides and all(job.state == "unknown" for job in trainings):
         raise UsageError(refusal(wish.overrides, [job.network for job in trainings]))
     begun = (job.network for job in trainings if job.state != "unknown")
