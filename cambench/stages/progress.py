@@ -60,4 +60,4 @@ def bar(title: str, total: int) -> Iterator[Bar]:
 
 def say(text: str) -> None:
     """One line on stderr."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)

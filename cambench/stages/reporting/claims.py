@@ -87,7 +87,7 @@ def show_claims(
     elif form == "terminal":
         print_judgements(made, power=power)
         for sentence in dict.fromkeys(text for table in lacks for text in table.footnotes if "ot measured: " in text):
-            output().print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+            output().print(sentence, style="dim", soft_wrap=True)
     else:
         sys.stdout.write(render(made, form, power=power))
 
@@ -95,19 +95,19 @@ def show_claims(
 def print_judgements(made: Sequence[Judgement], *, power: bool = False) -> None:
     """One line a claim, with the comparison that decides; of a single claim every comparison; then the notes."""
     console = output()
-    console.print(formats.counted(made), style="bold", highlight=False, markup=False, soft_wrap=True)
+    console.print(formats.counted(made), style="bold", soft_wrap=True)
     every = len({judgement.claim.id for judgement in made}) == 1
     if every:
-        console.print(made[0].claim.sentence, f"({made[0].claim.source})", highlight=False, markup=False)
+        console.print(made[0].claim.sentence, f"({made[0].claim.source})")
     for paper, own in formats.by_paper(made).items():
         for where, lines in formats.brief(own, every=every, power=power).items():
-            console.print(f"\n{paper}, {where}", style="bold", highlight=False, markup=False)
-            print_rows(lines, folded="claim")
+            console.print(f"\n{paper}, {where}", style="bold")
+            print_rows(lines)
         if (sentence := formats.unmeasured(own)) and not every:
-            console.print(f"\n{paper}: {sentence}", highlight=False, markup=False)
+            console.print(f"\n{paper}: {sentence}")
     console.print("")
     for sentence in formats.notes(made):
-        console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+        console.print(sentence, style="dim", soft_wrap=True)
 
 
 def render(made: Sequence[Judgement], form: str, *, power: bool = False) -> str:

@@ -130,10 +130,10 @@ def print_comparisons(names: tuple[str, str], comparisons: Sequence[paired.Compa
     """The table on stdout, which run is which above it, what the numbers are beneath it."""
     console = output()
     for line in (f"A: {names[0]}", f"B: {names[1]}"):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     lines = [paired.printed(comparison) for comparison in comparisons]
     where = dict.fromkeys(line["on"] for line in lines)
-    console.print(f"Measured on {next(iter(where))}\n" if len(where) == 1 else "", highlight=False, markup=False)
-    print_rows([{k: v for k, v in line.items() if k != "on" or len(where) > 1} for line in lines], folded="metric")
+    console.print(f"Measured on {next(iter(where))}\n" if len(where) == 1 else "")
+    print_rows([{k: v for k, v in line.items() if k != "on" or len(where) > 1} for line in lines])
     for line in ("", *paired.notes(comparisons)):
-        console.print(line, highlight=False, markup=False, style="dim")
+        console.print(line, style="dim")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table as RichTable
-
 from cambench.lookup import not_used
 from cambench.recipes.part import published_only
 from cambench.recipes.tables import TableRecipe, natural
+from cambench.report.formats.grid import grid
 from cambench.report.tables.measure import listed
 from cambench.stages.listing import output, print_rows
 from cambench.stages.reproducing.cost import Estimate, Known, estimate, total
@@ -43,24 +41,22 @@ def print_plan(plan: Plan, place: Place, *, verbose: bool = False, device: str |
     """
     console, known = output(), Known(place, device)
     estimates = {job.key: estimate(job, known) for job in plan.jobs}
-    console.print(total_of(plan, estimates), style="bold", highlight=False, markup=False, soft_wrap=True)
-    grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    console.print(total_of(plan, estimates), style="bold", soft_wrap=True)
     several = ["for"] if len(plan.tables) > 1 else []
-    for name in ("job", "seeds" if verbose else "jobs", "state", "images", "time", "disk", *several):
-        right = name in ("jobs", "images", "time", "disk")
-        grid.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for group in grouped(plan.jobs, by_seed=verbose):
-        grid.add_row(*row(group, total([estimates[job.key] for job in group]), by_seed=verbose)[: 6 + len(several)])
-    if plan.jobs:
-        console.print(grid, highlight=False, markup=False)
+    head = ["job", "seeds" if verbose else "jobs", "state", "images", "time", "disk", *several]
+    groups = grouped(plan.jobs, by_seed=verbose)
+    rows = [row(g, total([estimates[job.key] for job in g]), by_seed=verbose)[: len(head)] for g in groups]
+    right = [i for i, name in enumerate(head) if name in ("jobs", "images", "time", "disk")]
+    if rows:
+        console.print(grid(head, rows, console.width, right=right, ruled=True))
     for text in [*lacks(plan.jobs), *unrun(plan.tables), *sums(plan.jobs, estimates)]:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
 
 def print_status(plan: Plan, place: Place) -> None:
     """How far the plan is, and of each job that is begun, queued or failed where and since when."""
     states = {state.key: state for state in known_states(place.results)}
-    output().print(f"{names_of(plan)}: {counted(plan.jobs)}", style="bold", highlight=False, markup=False, soft_wrap=True)
+    output().print(f"{names_of(plan)}: {counted(plan.jobs)}", style="bold", soft_wrap=True)
     left = [job for job in plan.jobs if job.state != "finished" and job.key in states]
     if left:
         print_rows([{**row_of(states[job.key]), "far": job.detail} for job in left])
