@@ -128,9 +128,14 @@ def compare(
     explainer: Names = (),
     target: Names = (),
     *,
+    dataset: Data | None = None,
+    split: str = "eval",
     results: File | None = None,
 ) -> "pd.DataFrame":
-    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant, with tests."""
+    """Two runs, or two explainers or targets of one run, over the same images: a row a metric and variant, with tests.
+
+    dataset, split: on which alone; by default on all that both are measured on.
+    """
     import pandas as pd
 
     from cambench.report.tables.paired import tidy
@@ -138,5 +143,6 @@ def compare(
     from cambench.stages.reporting import paired as stage
 
     runs, place = runs_of([a] if b is None else [a, b]), workplace.place(results=results)
-    names, comparisons = stage.compare(runs, names_of(metric), names_of(explainer), names_of(target), place.results)
+    wanted = (names_of(metric), names_of(explainer), names_of(target))
+    names, comparisons = stage.compare(runs, *wanted, place.results, dataset=data_of(dataset), split=split)
     return pd.DataFrame(tidy(comparisons, *names))

@@ -17,6 +17,11 @@ Targets = Annotated[
     list[str] | None, typer.Option("--target", "-t", help="Of two runs: only this one. Of one run: twice, A and B.")
 ]
 
+DatasetName = Annotated[
+    str | None, typer.Option("--dataset", "-d", help="Only on this data set; by default on all that both are measured on.")
+]
+Split = Annotated[str, typer.Option("--split", help="Only on this split; eval is any.")]
+
 
 def compare(
     a: Annotated[str, typer.Argument(help="A run's name, a unique prefix, its path, or a given network.")],
@@ -24,6 +29,10 @@ def compare(
     metric: Metrics = None,
     explainer: Explainers = None,
     target: Targets = None,
+    dataset: DatasetName = None,
+    split: Split = "eval",
+    latex: o.Latex = False,
+    markdown: o.Markdown = False,
     csv: o.Csv = False,
     as_json: o.Json = False,
     results: o.Results = o.RESULTS,
@@ -36,8 +45,8 @@ def compare(
     """
     from cambench.stages.reporting import paired
 
-    form = one_format(False, False, csv, None, as_json)
-    names, comparisons = paired.compare([a, b] if b else [a], metric or [], explainer or [], target or [], results)
+    form, runs, wanted = one_format(latex, markdown, csv, None, as_json), [a, b] if b else [a], metric or []
+    names, comparisons = paired.compare(runs, wanted, explainer or [], target or [], results, dataset=dataset, split=split)
     if form == "terminal":
         paired.print_comparisons(names, comparisons)
     else:

@@ -92,9 +92,12 @@ def test_of_several_records_the_pair_that_saw_the_same_images_is_compared(record
 def test_what_a_run_lacks_is_said_with_the_mend(record: Any) -> None:
     a, b = side(record("cgc", 0, "top1", 50.0), 1, IDS), side(record("ce", 0, "ch", 50.0), 2, IDS)
     with pytest.raises(
-        UsageError, match="cub-ce-resnet50-s0-0 has no record of top1; measure it with `cambench eval cub-ce"
+        UsageError, match="cub-ce-resnet50-s0-0 has no record of top1, it has ch; measure it with `cambench eval cub-ce"
     ):
         paired.compare([a], [b], ["top1"])
+    other = side(record("ce", 0, "iauc:rows=4", 50.0), 2, IDS)
+    with pytest.raises(UsageError, match="no record of iauc, it has iauc:rows=4; "):
+        paired.compare([other], [a], ["iauc"])
     with pytest.raises(
         UsageError, match=r"share no record to compare: A has top1 on cub test; B has ch \(grad-cam, logit\)"
     ):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typed import Typed
 
+import cambench
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works, evaluate_all
 from cambench.stages.reporting import paired
 from cambench.stages.workplace import Place
-from cambench.store.records import read_rows, records_of, rows_path
+from cambench.store.records import read_rows, records_of, rows_path, write_record
 from cambench.store.runs import Run, RunInfo, find_run, find_seeds
 from cambench.vocabulary import UsageError
 
@@ -107,3 +109,49 @@ def test_the_old_spelling_works_and_says_how_it_is_written_now(measured: Place, 
     old, new = typed("report", "--paired", *rest), typed("compare", *rest)
     assert old.code == new.code == 0 and old.out == new.out and old.out.startswith("a,b,metric,variant,")
     assert old.err.startswith(f"note: written `cambench compare {' '.join(NAMES)} -m ch --csv ") and not new.err
+
+
+@pytest.fixture
+def twice(measured: Place, tmp_path: Path) -> Path:
+    """Results in which both runs' top-1 is of a second data set and split, too."""
+    results = tmp_path / "results"
+    shutil.copytree(measured.results, results)
+    for run in NAMES:
+        (record,) = (r for r in records_of(results, find_run(run, results).name) if r.metric == "top1")
+        path = record.path.with_name("elsewhere.json")
+        write_record(path, replace(record, dataset="folder:mine", split="val"))
+        shutil.copy(rows_path(record.path), rows_path(path))
+    return results
+
+
+def test_one_data_set_or_split_alone_is_compared_as_by_rank(twice: Path, typed: Typed) -> None:
+    def places(**on: str) -> list[tuple[str, str]]:
+        return [(c.dataset, c.split) for c in paired.compare(NAMES, ["top1"], [], [], twice, **on)[1]]
+
+    both = [("folder:mine", "val"), ("synthbirds", "test")]
+    assert sorted(places()) == sorted(places(split="eval")) == both, "eval is any, as in rank"
+    assert places(dataset="Synthbirds") == places(split="test") == both[1:]
+    assert places(dataset="folder:/anywhere/mine") == places(split="val") == both[:1]
+    assert list(cambench.compare(*NAMES, "top1", dataset=Path("mine"), results=twice)["dataset"]) == ["folder:mine"]
+    (only,) = paired.compare(NAMES, ["top1"], [], [], twice, dataset="synthbirds")[1]
+    assert only.p_holm == only.numbers.p, "Holm corrects for what is shown"
+    with pytest.raises(UsageError, match=r"no record to compare; .* `cambench eval synthbirds-cgc.* -d cub --split val`"):
+        places(dataset="cub", split="val")
+    said = typed("compare", *NAMES, "-m", "top1", "-d", "synthbirdz", "--results", twice)
+    assert said.code == 2 and "Did you mean synthbirds" in said.err
+
+
+def test_two_data_sets_are_two_tables_and_every_format_has_the_numbers(twice: Path, typed: Typed) -> None:
+    said = {
+        form: typed("compare", *NAMES, "-m", "top1", *form, "--results", twice).out
+        for form in ((), ("--latex",), ("--markdown",))
+    }
+    names, comparisons = paired.compare(NAMES, ["top1"], [], [], twice)
+    assert [line for line in said[()].splitlines() if line.startswith("Measured on")] == [
+        f"Measured on {c.dataset} {c.split}" for c in comparisons
+    ]
+    number = f"{comparisons[0].numbers.a:.2f}"
+    for form, out in said.items():
+        assert all(name in out for name in names) and out.count(f" {number} ") == 2, form
+    assert said["--latex",].startswith("% needs") and said["--latex",].count(r" \\") == 3
+    assert [line.count("|") for line in said["--markdown",].splitlines() if line.startswith("|")] == [11] * 4

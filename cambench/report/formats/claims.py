@@ -165,10 +165,8 @@ def markdown(judgements: Sequence[Judgement], *, every: bool = False, power: boo
     """A heading a paper, a grid, each claim in words, notes."""
     blocks = []
     for paper, own in by_paper(judgements).items():
-        lines = rows(own, every=every, power=power)
-        grid = [md.bar(list(lines[0])), "|" + " --- |" * len(lines[0]), *(md.bar(list(line.values())) for line in lines)]
         below = [*(item(claim, own) for claim in claims_of(own)), *(f"- {md.escape(text)}" for text in METHOD)]
-        blocks.append("\n".join([f"### {paper}", "", *grid, "", *below, ""]))
+        blocks.append("\n".join([f"### {paper}", "", *md.bars(rows(own, every=every, power=power)), "", *below, ""]))
     return "\n".join(blocks)
 
 
@@ -190,20 +188,11 @@ def claims_of(judgements: Iterable[Judgement]) -> list[Claim]:
 
 def latex(judgements: Sequence[Judgement], *, every: bool = False, power: bool = False) -> str:
     """A `table` environment a paper; needs booktabs and graphicx."""
-    blocks = ["% needs \\usepackage{booktabs,graphicx}"]
+    blocks = [tex.NEEDS]
     for paper, own in by_paper(judgements).items():
-        lines = rows(own, every=every, power=power)
-        cells = [
-            " & ".join(tex.escape(text) for text in texts) + r" \\"
-            for texts in (list(lines[0]), *(list(line.values()) for line in lines))
-        ]
         below = [*(f"{claim.id}: {claim.sentence}" for claim in claims_of(own)), *notes(own)]
-        blocks += [
-            r"\begin{table}[htbp]", r"\centering", rf"\caption{{{tex.escape(f'Claims of {paper}')}}}",
-            tex.FIT, rf"\begin{{tabular}}{{{'l' * len(lines[0])}}}", r"\toprule", cells[0], r"\midrule", *cells[1:],
-            r"\bottomrule", r"\end{tabular}}", *(rf"\par\smallskip {tex.escape(text)}" for text in below), r"\end{table}",
-        ]  # fmt: skip
-    return "\n".join(blocks) + "\n"
+        blocks.append(tex.listing(rows(own, every=every, power=power), [f"Claims of {paper}"], below))
+    return "".join(blocks)
 
 
 def tidy(judgements: Iterable[Judgement]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ Needs `\usepackage{booktabs,graphicx}` and, for accented letters, `\usepackage[T
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cambench.report.formats.pages import Page, lines, pages, two_lines
 from cambench.report.tables.model import Cell, Table, group_starts, shown_label
@@ -32,6 +32,7 @@ PREAMBLE = r"""\documentclass{article}
 CLEAR = "\\clearpage\n"
 """Between tables of a document by itself: LaTeX holds only some fifty floats that wait for a page to end."""
 CAPTION_LINE, CAPTION_CHARACTERS = 12.0, 90
+NEEDS = "% needs \\usepackage{booktabs,graphicx}\n"
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
@@ -139,6 +140,16 @@ def rules(spans: Sequence[tuple[str, int]], first: int) -> list[str]:
         lines += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if text else []
         first += width
     return lines
+
+
+def listing(rows: Sequence[Mapping[str, str]], above: Sequence[str], below: Sequence[str]) -> str:
+    """Rows of texts as a `table` environment, between a caption and sentences."""
+    body = [" & ".join(map(escape, texts)) + r" \\" for texts in ([*rows[0]], *([*row.values()] for row in rows))]
+    return "\n".join([
+        r"\begin{table}[htbp]", r"\centering", rf"\caption{{{escape('. '.join(above))}}}",
+        FIT, rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}", r"\toprule", body[0], r"\midrule", *body[1:],
+        r"\bottomrule", r"\end{tabular}}", *(rf"\par\smallskip {escape(text)}" for text in below), r"\end{table}", "",
+    ])  # fmt: skip
 
 
 def line(table: Table, index: int, *, tall: bool) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cambench.report.formats.text import footnotes, superscript
 from cambench.report.tables.model import Cell, Table
@@ -40,6 +40,17 @@ def grid(table: Table) -> list[str]:
         *upper, last = row.heading
         lines.append(bar([*upper, last + superscript(row.marks), *(drawn(cell) for cell in row.cells)]))
     return lines
+
+
+def listing(rows: Sequence[Mapping[str, str]], above: Sequence[str], below: Sequence[str]) -> str:
+    """Rows of texts between sentences."""
+    first, last = ([f"- {escape(text)}" for text in texts] for texts in (above, below))
+    return "\n".join([*first, "", *bars(rows), "", *last, ""])
+
+
+def bars(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Rows of texts as a grid."""
+    return [bar(list(rows[0])), "|" + " --- |" * len(rows[0]), *(bar(list(row.values())) for row in rows)]
 
 
 def bar(texts: Sequence[str]) -> str:

@@ -23,12 +23,12 @@ from cambench.vocabulary import CambenchError, UsageError, number_of
 LEFT_OUT = "images left out"
 METHOD = (
     "A − B: difference of the means over the same images; 95 %: its paired bootstrap interval over the images.",
-    "p: Wilcoxon signed-rank test, two-sided; Holm: corrected for all rows of this table.",
+    "p: Wilcoxon signed-rank test, two-sided; Holm: corrected for all rows.",
 )
 SEEDS = (
     "A − B: mean over the seeds of the difference over the same images; 95 %: bootstrap of seeds and images at once; over "
     "seeds: Student's t, from 3 seeds on.",
-    "p: the larger one of the two tests, two-sided; Holm: corrected for all rows of this table.",
+    "p: the larger one of the two tests, two-sided; Holm: corrected for all rows.",
 )
 """The same of several networks on each side."""
 
@@ -80,7 +80,10 @@ def compare(a: Sequence[Side], b: Sequence[Side], wanted: Sequence[str], apart: 
     for name, side in itertools.product(names, (a, b)):
         if not any(canonical(s.record.metric) == name for s in side):
             run = side[0].record.run if side else "the run"
-            raise UsageError(f"{run} has no record of {name}; measure it with `cambench eval {run} --metric {name}`.")
+            others = ", ".join(dict.fromkeys(s.record.metric for s in side))
+            raise UsageError(
+                f"{run} has no record of {name}, it has {others}; measure it with `cambench eval {run} --metric {name}`."
+            )
     shared = [k for k in dict.fromkeys(key(s.record, apart) for s in a) if any(key(s.record, apart) == k for s in b)]
     shared = [k for k in shared if not names or k[2] in names]
     if not shared or set(names) - {k[2] for k in shared}:

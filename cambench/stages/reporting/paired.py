@@ -13,9 +13,11 @@ import pandas as pd
 from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
+from cambench.report.formats import latex, markdown
 from cambench.report.tables import paired
 from cambench.report.tables.select import LAST
 from cambench.stages.listing import output, print_rows
+from cambench.stages.reporting.selection import measured_on
 from cambench.stages.workplace import run_of
 from cambench.store.records import read_rows, records_of, rows_path
 from cambench.store.runs import Run, find_seeds
@@ -41,12 +43,19 @@ def sides(run: Run, results: Path, explainer: str | None, target: str | None, ap
 
 
 def compare(
-    runs: Sequence[str], wanted: Sequence[str], explainers: Sequence[str], targets: Sequence[str], results: Path
+    runs: Sequence[str],
+    wanted: Sequence[str],
+    explainers: Sequence[str],
+    targets: Sequence[str],
+    results: Path,
+    *,
+    dataset: str | None = None,
+    split: str = "eval",
 ) -> tuple[tuple[str, str], list[paired.Comparison]]:
     """The names of A and B, and a comparison a metric, variant, explainer and target.
 
     A and B are two runs, or two explainers or two targets of one run; a beginning that the runs of several seeds of one
-    training share means all of them, matched by seed.
+    training share means all of them, matched by seed. dataset, split: on which alone; None, `eval`: on any.
     Raises: UsageError where there is nothing to compare, a metric has no value an image, or A and B saw different images.
     """
     whole = [name for name in wanted if find_metric(name).rows.mean is not None]
@@ -62,13 +71,15 @@ def compare(
         names = [f"{names[0]}, {name}" for name in (explainers if apart == "explainer" else targets)]
     if names[0] == names[1]:
         raise UsageError(f"compare: expected two different things, got {names[0]} twice.")
-    asked = list(zip(both(explainers or [None]), both(targets or [None]), strict=True))
+    asked, on = list(zip(both(explainers or [None]), both(targets or [None]), strict=True)), measured_on(dataset, split)
 
     def of_pair(pair: tuple[Run, Run]) -> list[paired.Comparison]:
-        a, b = (sides(run, results, *maps, apart) for run, maps in zip(pair, asked, strict=True))
+        every = (sides(run, results, *maps, apart) for run, maps in zip(pair, asked, strict=True))
+        a, b = ([side for side in own if on(side.record)] for own in every)
         for name, side, run, (explainer, target) in zip(names, (a, b), pair, asked, strict=True):
             if not side:
-                of = "".join(f" {option} {value}" for option, value in (("-e", explainer), ("-t", target)) if value)
+                options = {"-e": explainer, "-t": target, "-d": dataset, "--split": split if split != "eval" else None}
+                of = "".join(f" {option} {value}" for option, value in options.items() if value)
                 raise UsageError(f"{name} has no record to compare; measure something with `cambench eval {run.name}{of}`.")
         return paired.compare(a, b, wanted, apart)
 
@@ -119,21 +130,29 @@ def both(given: Sequence[T]) -> tuple[T, T]:
 
 
 def render(names: tuple[str, str], comparisons: Sequence[paired.Comparison], form: str) -> str:
-    """The comparisons as csv or json."""
-    rows = paired.tidy(comparisons, *names)
+    """The comparisons as latex, markdown, csv or json; the last two have every digit."""
+    rows, lines = paired.tidy(comparisons, *names), [paired.printed(comparison) for comparison in comparisons]
+    above, below = [f"A: {names[0]}", f"B: {names[1]}"], paired.notes(comparisons)
+    if form == "latex":
+        return latex.NEEDS + latex.listing(lines, above, below)
+    if form == "markdown":
+        return markdown.listing(lines, above, below)
     if form == "json":
         return json.dumps(rows) + "\n"
     return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.10g"))
 
 
 def print_comparisons(names: tuple[str, str], comparisons: Sequence[paired.Comparison]) -> None:
-    """The table on stdout, which run is which above it, what the numbers are beneath it."""
-    console = output()
-    for line in (f"A: {names[0]}", f"B: {names[1]}"):
-        console.print(line, soft_wrap=True)
-    lines = [paired.printed(comparison) for comparison in comparisons]
-    where = dict.fromkeys(line["on"] for line in lines)
-    console.print(f"Measured on {next(iter(where))}\n" if len(where) == 1 else "")
-    print_rows([{k: v for k, v in line.items() if k != "on" or len(where) > 1} for line in lines])
-    for line in ("", *paired.notes(comparisons)):
-        console.print(line, style="dim")
+    """A table a data set on stdout, which run is which above them, what the numbers are beneath them."""
+    console, tables = output(), dict[str, list[dict[str, str]]]()
+    for comparison in comparisons:
+        line = paired.printed(comparison)
+        tables.setdefault(line.pop("on"), []).append(line)
+    for text in (f"A: {names[0]}", f"B: {names[1]}"):
+        console.print(text, soft_wrap=True)
+    for where, lines in tables.items():
+        console.print(f"Measured on {where}\n", soft_wrap=True)
+        print_rows(lines)
+        console.print("")
+    for text in paired.notes(comparisons):
+        console.print(text, style="dim")

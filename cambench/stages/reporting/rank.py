@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from cambench import data
 from cambench.explainers import find_explainer
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
@@ -23,6 +22,7 @@ from cambench.report.ranking.sources import complete, sources, unrankable
 from cambench.report.tables.paired import Side
 from cambench.report.tables.select import has_metric
 from cambench.stages.reporting.report import print_tables, render
+from cambench.stages.reporting.selection import measured_on
 from cambench.stages.workplace import Place, run_of
 from cambench.store.files import write_text
 from cambench.store.provenance import versions
@@ -57,19 +57,17 @@ class Wanted:
             [find_metric(name).name for name in self.metrics],
             [find_explainer(name).name for name in self.explainers],
             [canonical(settled_target(name)) for name in self.targets],
-            None if self.dataset is None else canonical(data.called(self.dataset)),
+            self.dataset,
             self.split,
         )
 
     def holds(self, record: Record) -> bool:
-        """Whether a record is meant, whose names are those of `settled`."""
+        """Whether a record's run, metric and maps are meant, whose names are those of `settled`."""
         return (
             record.run in (self.runs or [record.run])
             and record.metric in (self.metrics or [record.metric])
             and (not self.explainers or record.explainer in self.explainers)
             and canonical(record.target or "") in (self.targets or [canonical(record.target or "")])
-            and self.dataset in (None, canonical(record.dataset))
-            and self.split in ("eval", record.split)
         )
 
 
@@ -78,9 +76,9 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
 
     Raises: UsageError for an unknown name, or where nothing of it is measured.
     """
-    wanted = wanted.settled(place.results)
+    wanted, on = wanted.settled(place.results), measured_on(wanted.dataset, wanted.split)
     every = [record for record in read_records(place.results) if has_metric(record)]
-    records = [r for r in every if wanted.holds(r) and (r.metric != ACCURACY or ACCURACY in wanted.metrics)]
+    records = [r for r in every if on(r) and wanted.holds(r) and (r.metric != ACCURACY or ACCURACY in wanted.metrics)]
     metrics, left = rankable(dict.fromkeys(record.metric for record in records))
     kept = [record for record in records if record.metric in metrics]
     if not kept:

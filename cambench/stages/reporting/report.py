@@ -69,11 +69,11 @@ def costs(place: Place) -> Tables:
 def render(made: Sequence[Table], form: str) -> str:
     """The tables as text: latex, markdown, csv or json."""
     from cambench.report.formats.frame import as_json, csv
-    from cambench.report.formats.latex import latex
+    from cambench.report.formats.latex import NEEDS, latex
     from cambench.report.formats.markdown import markdown
 
-    needs = "% needs \\usepackage{booktabs,graphicx}\n" if form == "latex" else ""
-    return needs + {"latex": latex, "markdown": markdown, "csv": csv, "json": as_json}[form](made)
+    text = {"latex": latex, "markdown": markdown, "csv": csv, "json": as_json}[form](made)
+    return NEEDS + text if form == "latex" else text
 
 
 def print_tables(made: Sequence[Table]) -> None:

@@ -1,11 +1,13 @@
-"""Which part of the tables is shown: of some metrics and explainers alone, under a caption of one's own."""
+"""Which part of the records is shown: of some data, metrics and explainers alone, under a caption of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from cambench import data
 from cambench.explainers import find_explainer
+from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.recipes.part import about
 from cambench.recipes.tables import Select, TableRecipe
@@ -60,6 +62,15 @@ class Selection:
         """`metric iauc, explainer cam`."""
         words = [("metric", *self.metrics), ("explainer", *self.explainers)]
         return ", ".join(f"{kind} {' or '.join(names)}" for kind, *names in words if names)
+
+
+def measured_on(dataset: str | None, split: str) -> Callable[[Record], bool]:
+    """Whether a record is of a data set as it is typed (None: of any) and of a split (`eval`: of any).
+
+    Raises: UsageError for an unknown data set.
+    """
+    name = None if dataset is None else canonical(data.called(dataset))
+    return lambda record: name in (None, canonical(record.dataset)) and split in ("eval", record.split)
 
 
 def captioned(made: Sequence[Table], caption: str) -> list[Table]:
