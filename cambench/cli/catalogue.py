@@ -16,7 +16,7 @@ from cambench.stages.reproducing import states
 KINDS = (*CATALOGUES, "figures", "runs", "jobs")
 
 HIDDEN = {
-    "runs": ("method", "dataset", "arch", "seed", "kind"),
+    "runs": ("method", "dataset", "arch", "seed", "kind", "changed"),
     "explainers": ("also", "space", "options", "source"),
     "metrics": ("explainer", "options", "source"),
 }
@@ -44,9 +44,14 @@ def ls(
     if as_json:
         typer.echo(json.dumps(rows))
     else:
-        print_rows([{name: text for name, text in row.items() if name not in HIDDEN.get(kind, ())} for row in rows])
+        print_rows([{name: text for name, text in beneath(row).items() if name not in HIDDEN.get(kind, ())} for row in rows])
         if kind in page.FINDERS:
             typer.echo(f"cambench ls {kind} NAME: its other names, options, formula, source and cost.")
+
+
+def beneath(row: dict[str, str]) -> dict[str, str]:
+    """A run's row with what was changed beneath its name, where there is room for it."""
+    return {**row, "name": f"{row['name']}\n  {row['changed']}"} if row.get("changed") else row
 
 
 def figures() -> list[dict[str, str]]:

@@ -91,6 +91,16 @@ class RunInfo:
         for name in SEQUENCES:
             object.__setattr__(self, name, tuple(getattr(self, name) or ()))
 
+    @property
+    def training(self) -> dict[str, Any]:
+        """The recipe with the weights that it began with and the data that it saw: what two seeds share to be averaged.
+
+        Where a seed draws its images, the seeds share what is drawn from.
+        """
+        given = {name: value for name, value in (("given", self.given), ("input", self.input)) if value}
+        saw = {"trained on": self.data.get("drawn_from", self.data.get("fingerprint"))}
+        return {**self.recipe, **given, "weights": self.weights, "data": {**self.recipe.get("data", {}), **saw}}
+
 
 SEQUENCES = ("class_names", "partial", "deviations", "warnings", "base_warnings", "rounded_after", "processes")
 KNOWN = {f.name for f in fields(RunInfo)}

@@ -17,7 +17,7 @@ import pytest
 from dying import FAULTS, Killed, artefacts, failing
 from verbs import VERBS, begin, fresh, job
 
-from cambench.stages.housekeeping.catalogue import row_of
+from cambench.stages.housekeeping.catalogue import runs
 from cambench.stages.training.stopping import terminations
 from cambench.stages.training.train import train
 from cambench.stages.workplace import Place
@@ -89,7 +89,7 @@ def test_a_clock_that_jumps_changes_nothing(
     assert artefacts(place.results) == whole
     (run,) = read_runs(place.results)
     assert all(line["seconds"] >= 0 for line in run.log())
-    assert row_of(run)["state"].startswith("finished")
+    assert runs(place.results)[0]["state"].startswith("finished")
 
 
 def befallen(act: Callable[[Place], Any], place: Place) -> None:

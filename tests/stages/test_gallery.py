@@ -61,6 +61,9 @@ def test_settings_of_one_method_are_told_apart_and_one_setting_is_not() -> None:
     labels = [label.replace("\N{NO-BREAK SPACE}", " ") for _, label in labelled_runs(runs)]
     assert labels == ["cgc (epochs 6) resnet18", "cgc (epochs 18) resnet18", "cgc (epochs 18) resnet18"]
     assert [label for _, label in labelled_runs(runs[1:])] == ["cgc resnet18"] * 2
+    begun = [Run(Path(weights), replace(runs[0].info, weights=weights)) for weights in ("a.pth", "b.pth")]
+    labels = [label.replace("\N{NO-BREAK SPACE}", " ") for _, label in labelled_runs(begun)]
+    assert labels == ["cgc (weights a.pth) resnet18", "cgc (weights b.pth) resnet18"]
 
 
 def test_every_view_in_which_maps_are_made_has_a_rank() -> None:

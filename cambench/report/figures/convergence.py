@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,8 @@ from cambench.lookup import bare_arch, canonical
 from cambench.recipes.published import load_published
 from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet, sentences
 from cambench.report.tables.measure import listed as numbers
-from cambench.report.tables.select import alike, together
-from cambench.report.tables.varied import flat, labelled, varied
+from cambench.report.tables.select import together
+from cambench.report.tables.varied import flat, labelled, same_training, trainings_apart
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 
@@ -76,27 +75,20 @@ def trainings(runs: Sequence[Run]) -> list[Training]:
 
     Raises: CambenchError where a log has a number that is not finite, or the seeds of one training have other epochs.
     """
-    groups = [[*by_seed.values()] for by_seed in together(runs, conditions, lambda r: r.info.seed, lambda r: r.name)]
+    sets = together(runs, lambda r: same_training(r.info), lambda r: r.info.seed, lambda r: r.name)
+    groups = [[*by_seed.values()] for by_seed in sets]
     groups.sort(key=lambda group: (group[0].info.method, group[0].name))
     return [training(label, group) for label, group in zip(labels(groups), groups, strict=True)]
 
 
-def conditions(run: Run) -> tuple[str, ...]:
-    """Everything but the seed that two runs must share to be averaged; the same facts as a record's."""
-    info, data = run.info, run.info.data
-    facts = (info.dataset, info.method, info.arch, info.comparable, info.partial, info.deviations, info.weights)
-    seen = data.get("drawn_from", data.get("fingerprint"))
-    return (*(json.dumps(fact) for fact in facts), json.dumps(seen), alike(info.recipe))
-
-
 def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """A name a group: the method, the network where there are several, and the settings in which equal names differ."""
+    """A name a group: the method, the network where there are several, and what tells equal names apart."""
     infos = [group[0].info for group in groups]
     several = len({bare_arch(info.arch) for info in infos}) > 1
     names = [info.method + (f" {bare_arch(info.arch)}" if several else "") for info in infos]
     alike = [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
-    settings = {i: words for own in alike for i, words in zip(own, varied([infos[i].recipe for i in own]), strict=True)}
-    texts = [labelled(name, ", ".join(settings[i])) for i, name in enumerate(names)]
+    words = {i: word for own in alike for i, word in zip(own, trainings_apart([infos[i] for i in own]), strict=True)}
+    texts = [labelled(name, words[i]) for i, name in enumerate(names)]
     return [name if texts.count(name) == 1 else f"{name} ({g[0].name})" for name, g in zip(texts, groups, strict=True)]
 
 

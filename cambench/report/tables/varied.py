@@ -5,12 +5,15 @@ A label is the method's name, and behind it, where there are several settings of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from cambench.data import INDEX
+from cambench.recipes.load import COMMAND, TABLE
 from cambench.recipes.schema import WORDS
-from cambench.report.tables.select import LAST, MEASURED_ON, recipe_of, setting
+from cambench.report.tables.select import LAST, MEASURED_ON, alike, recipe_of, setting
 from cambench.store.records import Record
+from cambench.store.runs import Run, RunInfo
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Within what belongs together, so that a label's words can be told apart."""
@@ -31,9 +34,14 @@ def varied(recipes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     settings = [flat(recipe) for recipe in recipes]
     keys = list(dict.fromkeys(key for own in settings for key in own))
     differ = [key for key in keys if any(own.get(key) != settings[0].get(key) for own in settings)]
-    lasts = [key.rpartition(".")[2] for key in differ]
-    names = {key: last if lasts.count(last) == 1 else key for key, last in zip(differ, lasts, strict=True)}
-    return [[f"{names[key].replace('_', ' ')} {value(own[key])}" for key in differ if key in own] for own in settings]
+    return [named(own, differ) for own in settings]
+
+
+def named(settings: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """`name value` of those of the dotted keys that are among the settings; a name that two of the keys share is in full."""
+    lasts = [key.rpartition(".")[2] for key in keys]
+    names = {key: last if lasts.count(last) == 1 else key for key, last in zip(keys, lasts, strict=True)}
+    return [f"{names[key].replace('_', ' ')} {value(settings[key])}" for key in keys if key in settings]
 
 
 def value(given: Any) -> str:
@@ -51,14 +59,58 @@ def told_apart(records: Sequence[Record]) -> list[str]:
     Its settings, the epoch of its weights, its precision, its layer, the part of the data; where all of that is alike, its
     departures from the recipe; then the data it was measured on; then its run.
     """
-    words = [", ".join(own) for own in varied([recipe_of(record) for record in records])]
-    for more in (conditions, departures, measured_on, run):
-        alike = [words.count(word) > 1 for word in words]
-        own = distinct([more(record) for record in records])
-        if more is conditions or any(alike):
-            words = [", ".join(filter(None, [w, *(o if same or more is conditions else ())]))
-                     for w, o, same in zip(words, own, alike, strict=True)]  # fmt: skip
+    later = [[more(record) for record in records] for more in (departures, measured_on, run)]
+    return apart([recipe_of(record) for record in records], [conditions(record) for record in records], *later)
+
+
+def apart(
+    recipes: Sequence[Mapping[str, Any]], facts: Sequence[Sequence[str]], *later: Sequence[Sequence[str]]
+) -> list[str]:
+    """For each recipe, the settings and the facts that not all have. later: more facts, for those that are alike so far."""
+    words = [", ".join([*own, *more]) for own, more in zip(varied(recipes), distinct(facts), strict=True)]
+    for texts in later:
+        shared = [words.count(word) > 1 for word in words]
+        words = [", ".join(filter(None, [word, *(more if several else ())]))
+                 for word, more, several in zip(words, distinct(texts), shared, strict=True)]  # fmt: skip
     return words
+
+
+def trainings_apart(runs: Sequence[RunInfo]) -> list[str]:
+    """The same for trainings, measured or not; "" for those that nothing but the run tells apart."""
+    parts, departed = [info.partial for info in runs], [info.deviations for info in runs]
+    return apart([info.training for info in runs], parts, departed)
+
+
+def same_training(info: RunInfo) -> Hashable:
+    """Everything but the seed that two runs must share to be averaged; the same facts as a record's."""
+    return info.dataset, info.method, info.arch, info.comparable, info.partial, info.deviations, alike(info.training)
+
+
+def runs_in_words(runs: Sequence[Run]) -> list[str]:
+    """For each run what was changed in its training, and what tells it from those of its name that were changed alike."""
+    changed = {run.name: changes(run.info) for run in runs}
+    called: dict[Hashable, dict[Hashable, list[Run]]] = {}
+    for run in runs:
+        label = (run.info.kind, run.info.dataset, run.info.method, run.info.arch, *changed[run.name])
+        called.setdefault(label, {}).setdefault(same_training(run.info), []).append(run)
+    for trainings in called.values():
+        words = trainings_apart([seeds[0].info for seeds in trainings.values()])
+        for run, word in ((run, word) for seeds, word in zip(trainings.values(), words, strict=True) for run in seeds):
+            changed[run.name] += [word] if word else []
+    return [", ".join(changed[run.name]) for run in runs]
+
+
+def changes(info: RunInfo) -> list[str]:
+    """What a command or a table set in place of the recipe's own, the weights that a command named, the part of the data."""
+    sources, settings = info.recipe.get("sources", {}), flat(info.recipe)
+    set_keys = tuple(f"{key}." for key, source in sources.items() if source in (COMMAND, TABLE))
+    words = named(settings, [key for key in settings if f"{key}.".startswith(set_keys)])
+    weights = info.given or info.weights
+    if weights and weights != settings.get("model.init"):  # whose weights are those of another run
+        words.append(f"weights {weights}")
+    entry = INDEX.built_in.get(info.dataset)
+    parts = [part for part in info.partial if entry is None or part not in entry.notes]
+    return [*words, *named(info.input, [*info.input]), *parts]
 
 
 def distinct(texts: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -146,23 +146,14 @@ CATALOGUES: dict[str, Callable[[], list[Row]]] = {
 
 
 def flagged(run: Run) -> str:
-    """`, diverged in epoch 3` or `, ended at chance`, where the run's training went wrong."""
-    return "".join(f", {sentence.partition(':')[0].lower()}" for sentence in run.info.warnings)
+    """`, diverged in epoch 3` or `, base ended at chance`, where the run's training went wrong, or that of its base."""
+    base = [f"base {sentence.partition(': ')[2]}" for sentence in run.info.base_warnings]
+    own = [sentence for sentence in run.info.warnings if sentence not in run.info.base_warnings]
+    return "".join(f", {sentence.partition(':')[0].lower()}" for sentence in (*base, *own))
 
 
-def changed(run: Run) -> str:
-    """`train.epochs=2 data.shots=5`: what a command or a table set in place of the recipe's own; a given network's input."""
-    from cambench.recipes.load import COMMAND, TABLE
-    from cambench.report.tables.varied import value
-
-    sources = run.info.recipe.get("sources", {})
-    keys = [tuple(key.split(".")) for key, source in sources.items() if source in (COMMAND, TABLE)]
-    settings = {f"{table}.{name}": run.info.recipe[table][name] for table, name in keys} | {**run.info.input}
-    return " ".join(f"{key}={value(setting)}" for key, setting in settings.items())
-
-
-def row_of(run: Run) -> Row:
-    """A run, how far it is, and when its folder was last written to."""
+def row_of(run: Run, changed: str) -> Row:
+    """A run, what was changed in it, how far it is, and when its folder was last written to."""
     info, done = run.info, len(run.log())
     epochs = info.recipe.get("train", {}).get("epochs")
     state = ("finished" if run.finished else f"stopped after epoch {done}") + flagged(run)
@@ -174,13 +165,16 @@ def row_of(run: Run) -> Row:
         "kind": info.kind,
     }
     written = datetime.fromtimestamp((run.path / "run.json").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    far = {"changed": changed(run), "epochs": f"{done} of {epochs}" if epochs else "", "date": written}
+    far = {"changed": changed, "epochs": f"{done} of {epochs}" if epochs else "", "date": written}
     return {"name": run.name, **facts, **far, "state": state if info.kind == "trained" else info.kind}
 
 
 def runs(results: Path) -> list[Row]:
     """Runs under a results root."""
-    return [row_of(run) for run in read_runs(results)]
+    from cambench.report.tables.varied import runs_in_words
+
+    every = read_runs(results)
+    return [row_of(run, changed) for run, changed in zip(every, runs_in_words(every), strict=True)]
 
 
 def catalogue(kind: str, results: Path, others: Mapping[str, Callable[[], list[Row]]]) -> list[Row]:

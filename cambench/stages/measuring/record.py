@@ -76,12 +76,6 @@ def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:
 
 
 def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:
-    """The training recipe with the data it saw and the data it is measured on: what two seeds must share to be averaged.
-
-    Where a seed draws its images, the seeds share what is drawn from.
-    """
-    info = loaded.run.info
-    recipe, seen = info.recipe, info.data
-    saw = {"trained on": seen.get("drawn_from", seen.get("fingerprint")), "measured on": dataset.drawn_from}
-    given = {name: value for name, value in (("given", info.given), ("input", info.input)) if value}
-    return {**recipe, **given, "weights": info.weights, "data": {**recipe.get("data", {}), **saw}}
+    """The run's training and the data it is measured on: what two seeds must share to be averaged."""
+    own = loaded.run.info.training
+    return {**own, "data": {**own["data"], "measured on": dataset.drawn_from}}

@@ -154,7 +154,7 @@ def labelled_runs(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     words = {
         run.name: ", ".join(differ)
         for same in alike.values()
-        for run, differ in zip(same, varied([run.info.recipe for run in same]), strict=True)
+        for run, differ in zip(same, varied([run.info.training for run in same]), strict=True)
     }
     return [(run, f"{labelled(run.info.method, words[run.name])} {network_name(run.info.arch)}") for run in runs]
 
