@@ -24,7 +24,7 @@ def save(root: Path, name: str, **facts: object) -> Run:
 
 
 def test_what_a_command_or_a_table_set_is_told_and_nothing_else(tmp_path: Path, typed: Typed) -> None:
-    preset, overrides = {"data.shots": 5}, ["train.epochs=2", "optimizer.lr=0.5"]
+    preset, overrides = {"data.shots": 5}, ["train.epochs=2", "optimizer.lr=0.5", "schedule.name=step"]
     changed = load("ce", "synthbirds", "resnet8", overrides, preset).model_dump(mode="json")
     plain = load("ce", "synthbirds", "resnet8").model_dump(mode="json")
     begun = save(tmp_path, "a", recipe=changed)
@@ -34,7 +34,7 @@ def test_what_a_command_or_a_table_set_is_told_and_nothing_else(tmp_path: Path, 
     for name in "abc":
         os.utime(tmp_path / "runs" / name / "run.json", (0, 1_700_000_000))
     first, second, third = runs(tmp_path)
-    assert set(first["changed"].split(", ")) == {"epochs 2", "lr 0.5", "shots 5"}
+    assert set(first["changed"].split(", ")) == {"epochs 2", "lr 0.5", "shots 5", "schedule step"}
     assert (first["epochs"], first["state"]) == ("1 of 2", "stopped after epoch 1")
     whole = str(plain["train"]["epochs"])
     assert (second["changed"], second["epochs"], second["state"]) == ("", f"{whole} of {whole}", "finished")

@@ -38,8 +38,11 @@ def varied(recipes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def named(settings: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    """`name value` of those of the dotted keys that are among the settings; a name that two of the keys share is in full."""
-    lasts = [key.rpartition(".")[2] for key in keys]
+    """`name value` of those of the dotted keys that are among the settings; a name that two of the keys share is in full.
+
+    `schedule.name` is called `schedule`.
+    """
+    lasts = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
     names = {key: last if lasts.count(last) == 1 else key for key, last in zip(keys, lasts, strict=True)}
     return [f"{names[key].replace('_', ' ')} {value(settings[key])}" for key in keys if key in settings]
 
