@@ -80,7 +80,7 @@ def test_the_main_job_by_hand(tmp_path: Path) -> None:
         (["report"], 2, "nothing to report"),
         (["report", "cgc/99"], 2, "cgc/1"),
         (["report", "--latex", "--csv"], 2, "one at a time"),
-        (["report", "--paired", "a", "b", "--latex"], 2, "No such option: --latex"),
+        (["report", "--paired", "a", "b", "--arch", "x"], 2, "No such option: --arch"),
         (["nosuch"], 2, "error: No such command 'nosuch'"),
         (["train", "cgc", "--seed"], 2, "cambench train --help shows what it takes."),
         (["reproduce", "cgc/1", "--seeds", "x"], 2, "error: Invalid value for '--seeds'"),
