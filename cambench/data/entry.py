@@ -74,6 +74,11 @@ class DatasetEntry:
     name: str = ""
     """Its key in the catalogue, which fills it in."""
 
+    @property
+    def accuracy(self) -> str:
+        """The metric that says how well a network learned the set; of several labels an image the average precision."""
+        return "average-precision" if self.task == "multi-label" else "top1"
+
     def __post_init__(self) -> None:
         functions = [f for f in (self.reader, self.own, self.make, self.audit) if isinstance(f, str)]
         check(

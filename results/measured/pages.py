@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cambench.report.claims.records import as_its_recipe, moved
+from cambench.report.claims.records import accuracy_on, as_its_recipe, moved
 from cambench.report.claims.verdicts import Judgement
 from cambench.report.formats import claims as formats
 from cambench.report.tables.cost import costs
@@ -31,7 +31,7 @@ INDEX = "| paper | claims | measured on | trainings | hours |\n| --- | --- | ---
 
 
 def compared(own: Sequence[Judgement], records: Sequence[Record]) -> list[Record]:
-    """The records that claims compare, each with the values that they look at, and the top-1 of the same networks."""
+    """The records that claims compare, each with the values that they look at, and the accuracy of the same networks."""
     values: dict[Path, dict[str, Value]] = {}
     sides = [(j.claim, side, j.where) for j in own if j.where for part in j.claim.parts for side in j.claim.sides(part)]
     for select in {str(select): select for select in (moved(side, claim, where) for claim, side, where in sides)}.values():
@@ -41,7 +41,10 @@ def compared(own: Sequence[Judgement], records: Sequence[Record]) -> list[Record
                 values.setdefault(record.path, {})[variant] = record.values[variant]
     networks = {(r.run, r.dataset, r.split, r.checkpoint) for r in records if r.path in values}
     for record in records:
-        if record.metric == "top1" and (record.run, record.dataset, record.split, record.checkpoint) in networks:
+        if (
+            record.metric == accuracy_on(record.dataset)
+            and (record.run, record.dataset, record.split, record.checkpoint) in networks
+        ):
             values[record.path] = dict(record.values)
     return [replace(record, values=values[record.path]) for record in records if record.path in values]
 

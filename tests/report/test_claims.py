@@ -104,16 +104,24 @@ def test_networks_far_below_their_baseline_decide_nothing(case: Case) -> None:
     case.add("cgc", range(3), 0.05).add("ce", range(3), 0.0)
     case.records = [record for record in case.records if record.metric == "ch"]
     made = case.judged(CH + CGC)
-    absent = "top-1 of cgc and ce is not measured, which says whether a recipe is at fault"
+    absent = "top1 of cgc and ce is not measured, which says whether a recipe is at fault"
     assert made.verdict == "undecided" and made.notes[0] == absent
     for base in list(case.records):
         value = 40.0 if base.method == "cgc" else 60.0
         case.records.append(replace(case.make(base.method, base.seed, "top1", value), run=base.run))
     made = case.judged(CH + CGC)
-    assert made.verdict == "undecided" and made.notes[0].startswith("cgc trains to 40.0 % of top-1, ce to 60.0 %")
+    assert made.verdict == "undecided" and made.notes[0].startswith("cgc trains to 40.0 % of top1, ce to 60.0 %")
     accuracy = Case(case.make).add("cgc", range(3), -0.2, "top1", "").add("ce", range(3), 0.0, "top1", "")
     made = accuracy.judged('select = { metric = "top1" }\n' + CGC + "margin = -5.0\n")
     assert made.verdict == "undecided" and "its recipe is at fault first" in made.notes[0], "of accuracy itself, too"
+    several = {"dataset": "synthbirds-multilabel"}
+    labels = Case(case.make).add("cgc", range(3), 0.05, **several).add("ce", range(3), 0.0, **several)
+    assert labels.judged(CH + CGC).notes[0].startswith("average-precision of cgc and ce is not measured")
+    for base in [record for record in labels.records if record.metric == "ch"]:
+        value = 85.0 if base.method == "cgc" else 99.0
+        labels.records.append(case.make(base.method, base.seed, "average-precision", value, run=base.run, **several))
+    made = labels.judged(CH + CGC)
+    assert made.verdict == "undecided" and " % of average-precision, ce to " in made.notes[0], "of several labels an image"
 
 
 def test_what_is_said_of_maps_needs_one_network(case: Case) -> None:

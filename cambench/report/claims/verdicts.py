@@ -15,7 +15,7 @@ from cambench.report.claims.effects import Read, Trained, effect
 from cambench.report.claims.records import (
     Group,
     Where,
-    has_top1,
+    accuracy_on,
     is_elsewhere,
     moved,
     selects_of,
@@ -240,21 +240,21 @@ def lacking(claim: Claim, part: Part, groups: Sequence[Group], records: Sequence
         return [f"{'one seed' if seeds == 1 else f'{seeds} seeds'}: a claim about training needs {LEAST}"]
     if part.quantity != "metric" or len(groups) < 2 or groups[0][0].method == groups[1][0].method:
         return []
-    if claim.about != "training" or not has_top1(groups[0][0]):
+    if claim.about != "training":
         return []
-    names = groups[0][0].method, groups[1][0].method
-    first, second = (mean_top1(group, records) for group in groups[:2])
+    names, accuracy = (groups[0][0].method, groups[1][0].method), accuracy_on(groups[0][0].dataset)
+    first, second = (mean_of(accuracy, group, records) for group in groups[:2])
     if first is None or second is None:
         absent = " and ".join(name for name, value in zip(names, (first, second), strict=True) if value is None)
-        return [f"top-1 of {absent} is not measured, which says whether a recipe is at fault"]
+        return [f"{accuracy} of {absent} is not measured, which says whether a recipe is at fault"]
     if first >= second - BELOW:
         return []
-    return [f"{names[0]} trains to {first:.1f} % of top-1, {names[1]} to {second:.1f} %: its recipe is at fault first"]
+    return [f"{names[0]} trains to {first:.1f} % of {accuracy}, {names[1]} to {second:.1f} %: its recipe is at fault first"]
 
 
-def mean_top1(group: Group, records: Sequence[Record]) -> float | None:
-    """Mean top-1 of a group's runs on the same split, None where one is not measured."""
-    own = {(r.run, r.split, r.checkpoint): r.values[""].value for r in records if r.metric == "top1"}
+def mean_of(metric: str, group: Group, records: Sequence[Record]) -> float | None:
+    """Mean of a metric of a group's runs on the same split, None where one is not measured."""
+    own = {(r.run, r.split, r.checkpoint): r.values[""].value for r in records if r.metric == metric}
     values = [own.get((record.run, record.split, record.checkpoint)) for record in group]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None

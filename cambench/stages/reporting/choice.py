@@ -19,7 +19,7 @@ from cambench.stages.names import claims_of, tables_of
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
-TOP1 = {"metric": "top1", "variant": None, "explainer": None, "target": None, "layer": None}
+MAPLESS = {"variant": None, "explainer": None, "target": None, "layer": None}
 """What of a selection makes it that of the same networks' accuracy."""
 
 
@@ -117,7 +117,7 @@ def table_of(paper: str, on: str | None, rows: list[Line]) -> TableRecipe:
 def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> list[Line]:
     """One line a measurement that a claim looks at, on its own first data set or on another.
 
-    Where trainings of several methods are compared, top-1 of each too, which says whether a recipe is at fault.
+    Where trainings of several methods are compared, their accuracy too, which says whether a recipe is at fault.
 
     layer: explained in place of the last stage, by explainers that look at a layer, where the claim is about explanations.
     """
@@ -129,8 +129,9 @@ def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> li
     if claim.bound and canonical(own) not in map(canonical, claim.on):
         return []
     sides = [moved(s, claim, Where(own, network, s.method or "")) for one in claim.parts for s in claim.sides(one)]
-    if claim.about == "training" and data.resolve(own)[0].task != "multi-label" and len({s.method for s in sides}) > 1:
-        sides += [s.model_copy(update=TOP1) for s in sides]
+    if claim.about == "training" and len({s.method for s in sides}) > 1:
+        accuracy = {"metric": data.resolve(own)[0].accuracy, **MAPLESS}
+        sides += [s.model_copy(update=accuracy) for s in sides]
     made = []
     for here in sides:
         if layer and claim.about == "explanation" and find_explainer(here.explainer or "grad-cam").at_layer:
