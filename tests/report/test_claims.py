@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from report.hand_made import CGC, CH, CONTROL, IDS, Case, weighted
+from report.hand_made import CGC, CH, CONTROL, IDS, Case, claim, weighted
 
 from cambench import seeds
 from cambench.metrics.hierarchical import of_rows
 from cambench.recipes.load import load
 from cambench.report.claims.effects import Columns
-from cambench.report.claims.records import Where
+from cambench.report.claims.records import Where, part_in_words
 from cambench.report.formats import claims as formats
 from cambench.store.runs import Run, RunInfo
 
@@ -122,6 +122,23 @@ def test_networks_far_below_their_baseline_decide_nothing(case: Case) -> None:
         labels.records.append(case.make(base.method, base.seed, "average-precision", value, run=base.run, **several))
     made = labels.judged(CH + CGC)
     assert made.verdict == "undecided" and " % of average-precision, ce to " in made.notes[0], "of several labels an image"
+
+
+def test_a_comparison_says_which_part_it_is_of(case: Case) -> None:
+    shots = "".join(
+        f"[[claims.parts]]\nselect = {{ metric = {metric}, settings = {{ 'data.shots' = {shots} }} }}\n"
+        for metric, shots in (("'top1'", 1), ("'ch', variant = 'correct', explainer = 'grad-cam', target = 'logit'", 5))
+    )
+    made = claim(CGC + shots)
+    assert [part_in_words(made, part) for part in made.parts] == [["shots 1"], ["shots 5"]]
+    ladder = claim(CGC + CH + CONTROL)
+    assert [part_in_words(ladder, part) for part in ladder.parts] == [[]]
+    case.add("cgc", range(3), 0.05).add("ce", range(3), 0.0)
+    both = "".join(
+        CH.replace("grad-cam", name).replace("select", "[[claims.parts]]\nselect") for name in ("grad-cam", "cam")
+    )
+    measures = [finding.measures for finding in case.judged(CGC + both).findings]
+    assert measures == ["ch correct, grad-cam", "ch correct, cam"]
 
 
 def test_what_is_said_of_maps_needs_one_network(case: Case) -> None:

@@ -138,6 +138,21 @@ def words(select: Select, beside: Sequence[Select]) -> str:
     )
 
 
+def part_in_words(claim: Claim, part: Part) -> list[str]:
+    """What both sides of a part have in common and other parts have otherwise: `hires-cam`, `shots 5`."""
+    own, others = common(claim, part), [common(claim, other) for other in claim.parts]
+    differ = {key: value for key, value in own.items() if any(other.get(key, value) != value for other in others)}
+    maps = [str(differ.pop(name)) for name in ("explainer", "target") if name in differ]
+    return [*maps, *(f"{key.rpartition('.')[2].replace('_', ' ')} {shown(value)}" for key, value in differ.items())]
+
+
+def common(claim: Claim, part: Part) -> dict[str, Any]:
+    """Explainer, target and settings that the sides of a part share."""
+    sides = [claim.joined(part, side) for side in (part.a, part.b) if side is not None]
+    first, *others = [{"explainer": side.explainer, "target": side.target, **side.settings} for side in sides]
+    return {k: v for k, v in first.items() if v is not None and all(other.get(k) == v for other in others)}
+
+
 def shown(value: Any) -> str:
     """A setting's value as a person writes it."""
     return f"{value:g}" if isinstance(value, float) else ",".join(value) if isinstance(value, list) else str(value)

@@ -18,6 +18,7 @@ from cambench.report.claims.records import (
     accuracy_on,
     is_elsewhere,
     moved,
+    part_in_words,
     selects_of,
     side_by_side,
     wheres,
@@ -181,7 +182,7 @@ def of_part(claim: Claim, number: int, part: Part, where: Where, evidence: Evide
 
 def compared(claim: Claim, number: int, part: Part, role: Role, selects: Sequence[Select], evidence: Evidence) -> Finding:
     """One comparison of a part, whose sides are selected."""
-    finding = labelled(number, part, role, selects)
+    finding = labelled(claim, number, part, role, selects)
     try:
         groups, differ = side_by_side(selects, evidence.records)
         variants = [variant_of(select, group[0]) for select, group in zip(selects, groups, strict=True)]
@@ -201,7 +202,7 @@ def compared(claim: Claim, number: int, part: Part, role: Role, selects: Sequenc
     return replace(finding, verdict=verdict, notes=(*lack, *notes))
 
 
-def labelled(number: int, part: Part, role: Role, selects: Sequence[Select]) -> Finding:
+def labelled(claim: Claim, number: int, part: Part, role: Role, selects: Sequence[Select]) -> Finding:
     """A comparison before it is made, in words."""
     first, *others = selects
     entry, variant = find_metric(first.metric or ""), first.variant or ""
@@ -209,6 +210,7 @@ def labelled(number: int, part: Part, role: Role, selects: Sequence[Select]) -> 
     measures = (
         part.quantity.replace("-", " ") if part.quantity != "metric" else " ".join(filter(None, (entry.name, variant)))
     )
+    measures = ", ".join([measures, *part_in_words(claim, part)])
     unit = {"metric": entry.unit_of(variant), "epoch-seconds": "s", "curve-deviation": "points", "failed": ""}[part.quantity]
     decimals = entry.printing.decimals if part.quantity == "metric" else 2
     shown = (measures, "%" if part.relative else unit, decimals, part.direction, part.thresholds)
