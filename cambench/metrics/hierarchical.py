@@ -129,7 +129,9 @@ def means_drawn(differences: Tensor, generator: torch.Generator, draws: int) -> 
 def of_statistics(values: Sequence[Statistic], images: int, generator: torch.Generator, draws: int = FEWER) -> Effect:
     """The effect of a statistic that is no mean of rows: one function a seed, of which each takes the drawn images' rows.
 
-    images: N, the same for every seed. Raises: CambenchError for a value that is not finite.
+    images: N, the same for every seed. A draw without an image of which the statistic speaks (a pair of classes that differ
+    in one part) has no value, NaN, and is left out, as of a record's own interval, where most have one.
+    Raises: CambenchError for a value that is not finite, and where half of the draws have none.
     """
     whole = torch.arange(images)[None]
     by_seed = tuple(value(whole)[0] for value in values)
@@ -137,7 +139,9 @@ def of_statistics(values: Sequence[Statistic], images: int, generator: torch.Gen
         return Effect(by_seed, images, None, student(by_seed))
     drawn = torch.stack([torch.randint(images, (images,), generator=generator) for _ in range(draws)])
     means = torch.tensor([value(drawn) for value in values], dtype=torch.float64).T
-    return of_draws(by_seed, images, means, generator)
+    statistics.check_rows(torch.tensor(by_seed, dtype=torch.float64))
+    known = ~means.isnan().any(1)
+    return of_draws(by_seed, images, means[known] if 2 * int(known.sum()) > draws else means, generator)
 
 
 def of_draws(by_seed: Sequence[float], images: int, means: Tensor, generator: torch.Generator) -> Effect:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from reference import hierarchical as twin
+from torch import Tensor
 
 from cambench import seeds
 from cambench.metrics import INDEX, statistics
@@ -159,3 +160,20 @@ def test_draws_of_averages_are_draws_of_rows(name: str) -> None:
     assert len(by_rows) == len(by_averages) == 9
     for own, other in zip(by_rows, by_averages, strict=True):
         assert own == pytest.approx(other, rel=1e-12)
+
+
+def test_a_draw_of_which_the_statistic_says_nothing_is_left_out() -> None:
+    row = torch.arange(6, dtype=torch.float64)
+
+    def of_first(drawn: Tensor) -> list[float]:
+        return [float(row[own].mean()) if 0 in own else float("nan") for own in drawn]
+
+    made = of_statistics([of_first], 6, generator(), draws=200)
+    drawn = torch.stack([torch.randint(6, (6,), generator=again) for again in [generator()] for _ in range(200)])
+    means = torch.tensor(of_first(drawn), dtype=torch.float64)
+    assert 20 < int(means.isnan().sum()) < 100 and made.drawn is not None
+    assert sorted(made.drawn.tolist()) == sorted(means[~means.isnan()].tolist()), "the other draws, and only these"
+    with pytest.raises(CambenchError, match="finite"):
+        of_statistics([lambda own: [2.0 if len(own) == 1 else float("nan")] * len(own)], 6, generator())
+    with pytest.raises(CambenchError, match="finite"):
+        of_statistics([lambda own: [float("nan") if len(own) == 1 else 2.0] * len(own)], 6, generator())
