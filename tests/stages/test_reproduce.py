@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from boards import board, fail_or_write, perform_and_say, written
+from forked import started
 from tiny import TINY
 
 from cambench import models
@@ -23,6 +26,8 @@ from cambench.stages.reproducing.launch import Device, launch, visible
 from cambench.stages.reproducing.plan import Job, Network, Wish, make_jobs
 from cambench.stages.reproducing.reproduce import Plan, make_plan, network_run, reproduce
 from cambench.stages.workplace import Place
+from cambench.store.jobs import lock
+from cambench.store.locks import only_writer
 from cambench.store.records import read_records
 from cambench.vocabulary import CambenchError, DataError, UsageError
 
@@ -142,6 +147,29 @@ def test_two_workers_share_the_jobs_and_see_their_own_device(tmp_path: Path) -> 
     told = [(tmp_path / job.key).read_text().split(" ", 3) for job in work]
     assert len({(pid, seen) for pid, _, seen, _ in told}) == 2 and {t[2] for t in told} == {"5", "GPU-ab"}
     assert written(Place(tmp_path, tmp_path)) == {job.key for job in work}
+
+
+def hold(job: Job, results: Path, until: Path) -> None:
+    """Be at a job until a file is there, or long enough to see that it does not come."""
+    with only_writer(lock(results, job.key).parent / job.key):
+        (results / "held").mkdir()
+        for _ in range(2000):
+            if not until.exists():
+                time.sleep(0.01)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_another_process_is_at_is_done_last(tmp_path: Path, workers: int) -> None:
+    work = [Job(Network("ce", None, "synthbirds", seed)) for seed in range(4)]
+    work.append(Job(Network("ce", None, "cub", 0), None, (work[0].key,)))
+    process = started(hold, work[0], tmp_path, tmp_path / work[3].key)
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    assert launch(work, fail_or_write, Place(tmp_path, tmp_path, "cpu"), [Device("cpu")] * workers) == {}
+    process.join()
+    before = {job.key: set(ast.literal_eval((tmp_path / job.key).read_text().split(" ", 3)[3])) for job in work}
+    assert before[work[0].key] >= {work[n].key for n in ((1, 2, 3) if workers == 1 else (3,))}
+    assert work[0].key in before[work[4].key], "what it needs comes first"
 
 
 def test_a_worker_that_fails_or_dies_takes_only_what_needs_it_along(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import torch
 
@@ -21,7 +22,8 @@ from cambench.stages import progress, workplace
 from cambench.stages.listing import Plain
 from cambench.stages.progress import say
 from cambench.stages.reproducing.plan import Job
-from cambench.store.jobs import JobState, at_work
+from cambench.store.jobs import JobState, at_work, lock
+from cambench.store.locks import held
 from cambench.vocabulary import CambenchError, StoppedError
 
 Act = Callable[[Job, workplace.Place], None]
@@ -64,16 +66,32 @@ def launch(work: Sequence[Job], act: Act, place: workplace.Place, devices: Seque
 
 
 def alone(work: Sequence[Job], act: Act, place: workplace.Place) -> dict[str, str]:
-    """One job after another."""
+    """One job after another, those that another process is at last."""
     failed: dict[str, str] = {}
-    for i, job in enumerate(work):
-        reason = next((failed[key] for key in job.needs if key in failed), None)
-        if reason is None:
-            say(f"[{i + 1}/{len(work)}] {job.title}")
-            reason = attempt(job, act, place)
+    waiting = list(work)
+    while (job := take(waiting, failed, (), place.results)) is not None:
+        say(f"[{len(work) - len(waiting)}/{len(work)}] {job.title}")
+        reason = attempt(job, act, place)
         if reason is not None:
             failed[job.key] = reason
     return failed
+
+
+def take(waiting: list[Job], failed: dict[str, str], begun: Sequence[str], results: Path) -> Job | None:
+    """Take the first job off the list of which nothing that it needs is still to be done; of several, one that no other
+    process is at. What needs a failed one fails. begun: the keys of those that are being done here.
+    """
+    for job in list(waiting):
+        reason = next((failed[key] for key in job.needs if key in failed), None)
+        if reason is not None:
+            failed[job.key] = reason
+            waiting.remove(job)
+    undone = {*begun, *(job.key for job in waiting)}
+    able = [job for job in waiting if not undone & set(job.needs)]
+    chosen = next((job for job in able if not held(lock(results, job.key))), next(iter(able), None))
+    if chosen is not None:
+        waiting.remove(chosen)
+    return chosen
 
 
 def state_of(job: Job, launcher: str, *, owner: str = "", slurm: str = "") -> JobState:
@@ -147,7 +165,8 @@ class Pool:
         try:
             while waiting or any(worker.job for worker in self.workers):
                 for worker in self.workers:
-                    if worker.job is None and (job := self.ready(waiting)) is not None:
+                    begun = [other.job.key for other in self.workers if other.job]
+                    if worker.job is None and (job := take(waiting, self.failed, begun, self.place.results)) is not None:
                         say(f"[{count - len(waiting)}/{count}] {job.title} -> {worker.device.name}")
                         worker.begin(job)
                 self.collect()
@@ -155,19 +174,6 @@ class Pool:
             for worker in self.workers:
                 worker.end()
         return self.failed
-
-    def ready(self, waiting: list[Job]) -> Job | None:
-        """Take the first job off the list of which nothing that it needs is still to be done."""
-        for job in list(waiting):
-            reason = next((self.failed[key] for key in job.needs if key in self.failed), None)
-            if reason is not None:
-                self.failed[job.key] = reason
-                waiting.remove(job)
-        undone = {job.key for job in waiting} | {worker.job.key for worker in self.workers if worker.job}
-        first = next((job for job in waiting if not undone & set(job.needs)), None)
-        if first is not None:
-            waiting.remove(first)
-        return first
 
     def collect(self) -> None:
         """Wait for a busy worker's answer; a process that died is replaced."""
