@@ -30,6 +30,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["CAMBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test of the shared data is skipped where that is not there."""
+    if item.get_closest_marker("shared") and not SHARED.is_dir():
+        pytest.skip("the shared data is not beside this checkout")
+
+
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
     """A function that types a command in this process."""
