@@ -8,7 +8,7 @@ does not say otherwise; selections are joined as in tables.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -139,10 +139,16 @@ def load_claims(names: Sequence[str]) -> list[Claim]:
     chosen: dict[str, Claim] = {}
     for name in names or papers():
         own = of_file(Path(name)) if name.endswith(".toml") else named(name, every)
-        if other := next((claim for claim in own if chosen.get(claim.id, claim) != claim), None):
-            raise UsageError(f"{name}: expected claims of other ids than those before it, got {other.id} again; rename it.")
+        check_ids(name, own, chosen.values())
         chosen |= {claim.id: claim for claim in own}
     return list(chosen.values())
+
+
+def check_ids(name: str, own: Iterable[Claim], before: Iterable[Claim]) -> None:
+    """Raises: UsageError for a claim that has the id of another one before it."""
+    known = {claim.id: claim for claim in before}
+    if other := next((claim for claim in own if known.get(claim.id, claim) != claim), None):
+        raise UsageError(f"{name}: expected claims of other ids than those before it, got {other.id} again; rename it.")
 
 
 def named(name: str, every: Sequence[Claim]) -> list[Claim]:

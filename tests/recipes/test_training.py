@@ -247,22 +247,6 @@ def test_unknown_methods_and_settings_are_named() -> None:
         make("ce", {"temperature": 1.0})
 
 
-@pytest.mark.parametrize(("method", "dataset", "arch", "others"), [
-    ("cgc", "imagenet", "resnet18", ["ResNet18", "torchvision:resnet18", "torchvision:RESNET18"]),
-    ("cam", "cub-wsol", "vgg16", ["VGG16", "torchvision:VGG16"]),
-    ("calm-ml", "cub-wsol", "inception_v3", ["Inception-v3", "torchvision:inception_v3"]),
-    ("ce", "synthbirds", "resnet8", ["ResNet8"]),
-])  # fmt: skip
-def test_an_architecture_has_its_constants_however_it_is_spelt(
-    method: str, dataset: str, arch: str, others: list[str]
-) -> None:
-    expected = recipes.load(method, dataset, arch)
-    for other in others:
-        assert recipes.load(method, dataset, other).model_copy(update={"arch": arch}) == expected
-        assert load_recipe(method, dataset, other) == load_recipe(method, dataset, arch) == expected
-    assert recipes.load("cgc", "imagenet", "ResNet18").objective_settings["weight"] == 1.0
-
-
 def test_underscores_mean_the_same() -> None:
     assert recipes.load("cgc_no_negatives", "tiny_imagenet").method == "cgc-no-negatives"
     given = recipes.load("ce", "cub", overrides=["input.normalisation=Tiny_ImageNet"]).input

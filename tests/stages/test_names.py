@@ -10,6 +10,7 @@ from typed import Typed
 from cambench.recipes.claims import Claim, load_claims
 from cambench.recipes.tables import load_table, table_files
 from cambench.stages.names import check_claim, check_table, claims_of, tables_of
+from cambench.stages.reporting.claims import judgements
 from cambench.stages.workplace import Place
 from cambench.store.runs import Run, RunInfo
 from cambench.vocabulary import UsageError
@@ -120,3 +121,12 @@ def test_what_is_right_is_taken_and_the_method_of_an_added_run_is_known(tmp_path
     run.path.mkdir(parents=True)
     run.save()
     assert claims_of(str(file), place)
+
+
+def test_claims_of_one_id_in_two_files_are_refused(tmp_path: Path) -> None:
+    for name, paper in (("one", "Mine"), ("two", "Yours")):
+        (tmp_path / f"{name}.toml").write_text(CLAIMS.replace("Mine", paper))
+    place, (one, two) = Place(tmp_path, tmp_path, "cpu"), (str(tmp_path / f"{name}.toml") for name in ("one", "two"))
+    assert len(judgements([one, one], place)) == 1
+    with pytest.raises(UsageError, match="two.toml: expected claims of other ids than those before it, got c again"):
+        judgements([one, two], place)

@@ -14,6 +14,7 @@ from cambench.recipes.claims import Claim, Part
 from cambench.recipes.stand_in import STAYING
 from cambench.recipes.tables import Select
 from cambench.report.tables.select import groups, matches, other_constants, recipe_of
+from cambench.report.tables.varied import named
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
@@ -133,9 +134,7 @@ def words(select: Select, beside: Sequence[Select]) -> str:
     alone = len({other.method for other in beside}) == 1 and bool(maps) and not select.settings
     parts = [*([] if alone or not select.method else [select.method]), *(str(getattr(select, name)) for name in maps)]
     varied = {k: v for k, v in select.settings.items() if any(other.settings.get(k) != v for other in beside)}
-    return " ".join(
-        [*parts, *(f"{key.rpartition('.')[2].replace('_', ' ')} {shown(value)}" for key, value in varied.items())]
-    )
+    return " ".join([*parts, *named(varied, [*varied])])
 
 
 def part_in_words(claim: Claim, part: Part) -> list[str]:
@@ -143,7 +142,7 @@ def part_in_words(claim: Claim, part: Part) -> list[str]:
     own, others = common(claim, part), [common(claim, other) for other in claim.parts]
     differ = {key: value for key, value in own.items() if any(other.get(key, value) != value for other in others)}
     maps = [str(differ.pop(name)) for name in ("explainer", "target") if name in differ]
-    return [*maps, *(f"{key.rpartition('.')[2].replace('_', ' ')} {shown(value)}" for key, value in differ.items())]
+    return [*maps, *named(differ, [*differ])]
 
 
 def common(claim: Claim, part: Part) -> dict[str, Any]:
@@ -151,11 +150,6 @@ def common(claim: Claim, part: Part) -> dict[str, Any]:
     sides = [claim.joined(part, side) for side in (part.a, part.b) if side is not None]
     first, *others = [{"explainer": side.explainer, "target": side.target, **side.settings} for side in sides]
     return {k: v for k, v in first.items() if v is not None and all(other.get(k) == v for other in others)}
-
-
-def shown(value: Any) -> str:
-    """A setting's value as a person writes it."""
-    return f"{value:g}" if isinstance(value, float) else ",".join(value) if isinstance(value, list) else str(value)
 
 
 def selects_of(claim: Claim, part: Part, where: Where) -> list[Select]:

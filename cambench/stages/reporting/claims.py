@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cambench import data
-from cambench.recipes.claims import Claim, papers
+from cambench.recipes.claims import Claim, check_ids, papers
 from cambench.recipes.experiments import asked
 from cambench.report import Table
 from cambench.report.claims.effects import Columns
@@ -37,7 +37,9 @@ def judgements(names: Sequence[str], place: Place, on: str | None = None) -> lis
     """
     judged, pairs = evidence(place.results), dict[tuple[str, str | None], Claim]()
     for name, spec, _ in asked(names or papers(), on):
-        pairs |= {(claim.id, spec): claim for claim in claims_of(name, place)}
+        own = claims_of(name, place)
+        check_ids(name, own, pairs.values())
+        pairs |= {(claim.id, spec): claim for claim in own}
     return with_holm([j for (_, spec), claim in pairs.items() for j in everywhere(claim, judged, standing(claim, spec))])
 
 

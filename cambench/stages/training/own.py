@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from cambench import data
-from cambench.models.backbones import BRINGING, DECLARING, create, resolve, settled
+from cambench.models.backbones import BRINGING, DECLARING, TORCHVISION, create, settled
 from cambench.models.preprocessing import Preprocessing, preprocessing_of
 from cambench.pixels import DEFAULT
 from cambench.recipes import load as recipes
@@ -32,7 +32,7 @@ def load_recipe(
     entry = data.INDEX.find(dataset)
     given = {*preset, *(text.partition("=")[0].strip() for text in overrides)}
     own = usual(method, entry, arch, given)
-    arch = resolve(settled(arch or entry.arch)) if arch or entry.arch else None
+    arch = settled(arch or entry.arch).removeprefix(TORCHVISION) if arch or entry.arch else None
     declares = arch is not None and arch.startswith(DECLARING)
     own += settings(arch) if arch is not None and declares else []
     if declares:  # what the recipe says of this very network goes before what it declares
