@@ -26,6 +26,9 @@ BoxConvention = Literal["inclusive", "half-open", "one-based"]
 """`inclusive`: 0-based, max is the last pixel inside. `half-open`: 0-based, max is the first pixel outside.
 `one-based`: 1-based, max is the last pixel inside."""
 
+EXPLAINER, TARGET = "grad-cam", "logit"
+"""What is explained, and by whose maps, where neither is named."""
+
 IGNORED = -2
 """In regions: a pixel that counts for nothing."""
 

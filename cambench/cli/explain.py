@@ -72,7 +72,8 @@ def explain(
     modes = {"explain": every - {"overlay"}, "--overlay": every - OF_SETS}
     refuse_unused(context, "explain" if overlay is None else "--overlay", modes)
     from cambench.stages.measuring import works
-    from cambench.stages.workplace import EXPLAINER, TARGET, given_input
+    from cambench.stages.workplace import given_input
+    from cambench.vocabulary import EXPLAINER, TARGET
 
     prepared: dict[str, Any] = {"layer": layer, "weights": weights, "precision": precision, "checkpoint": checkpoint}
     prepared |= {"map_classes": map_classes, "again": again, "input": given_input(input_size, mean, std)}

@@ -30,7 +30,7 @@ from cambench.store.checkpoints import ANEW, load_checkpoint
 from cambench.store.keys import file_hash, job_key
 from cambench.store.provenance import versions
 from cambench.store.runs import Run, RunInfo, read_run
-from cambench.vocabulary import CambenchError, Dataset, UsageError
+from cambench.vocabulary import TARGET, CambenchError, Dataset, UsageError
 
 LAST, BEST = identity.LAST, "best"
 INPUT = {"size": "input-size", "mean": "mean", "std": "std"}
@@ -51,7 +51,7 @@ class Ready(NamedTuple):
     head: nn.Linear | Prepared | None
     precision: str
 
-    def query(self, target: str = "logit", dataset: Dataset | None = None, *, training: bool = False) -> Query:
+    def query(self, target: str = TARGET, dataset: Dataset | None = None, *, training: bool = False) -> Query:
         """What is asked of a batch of a data set's images; its class sets are those that `subset:NAME` names."""
         subsets = None if dataset is None else tables(target, dataset)
         return Query(self.entry, self.layer, self.head, target, subsets, self.precision, training)

@@ -20,8 +20,6 @@ from cambench.vocabulary import CambenchError, UsageError
 
 GIVEN = ("torchvision:", "timm:", "python:", "hf:")
 """How the name of a given network begins."""
-EXPLAINER, TARGET = "grad-cam", "logit"
-"""Where none is named."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writes what a results root holds into the pages of this folder: `python results/measured/pages.py RESULTS`.
+"""Writes what a results root holds into the pages of this folder: `python results/measured/pages.py RESULTS [PAPER…]`.
 
 Between the marks of a paper's page stand its claims with their verdicts, the values that they compare, and what the
 trainings took; between those of README.md the index of the pages. All else is written by hand. `<paper>-claims.csv` has
@@ -76,26 +76,33 @@ def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: 
     return f"{text}\n## Cost\n\n{render(costs(runs), 'markdown')}" if runs else text
 
 
+def parted(name: str) -> tuple[str, str, str]:
+    """A page: what stands before its marks, between them, and after."""
+    before, _, rest = (FOLDER / name).read_text(encoding="utf-8").partition(BEGIN)
+    between, _, after = rest.partition(END)
+    return before, between, after
+
+
 def rewrite(name: str, text: str) -> None:
     """Put a text between the marks of a page."""
-    path = FOLDER / name
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    before, _, after = parted(name)
+    (FOLDER / name).write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", encoding="utf-8")
 
 
-def write(results: Path) -> None:
-    """All pages and their index."""
-    judged, index = formats.by_paper(judgements([], Place(results=results))), INDEX
+def write(results: Path, papers: Sequence[str]) -> None:
+    """The pages of the papers, of all where none is named, and their lines of the index."""
+    judged = formats.by_paper(judgements(papers, Place(results=results)))
     every, trained = evidence(results).records, [run for run in read_runs(results) if run.finished]
+    lines = {line.partition("]")[0]: line for line in parted("README.md")[1].splitlines() if line.startswith("| [")}
     for paper, own in judged.items():
         records = compared(own, every)
         runs = [run for run in trained if run.info.kind == "trained" and run.name in {record.run for record in records}]
         rewrite(f"{paper}.md", page(paper, own, records, runs))
         places = ", ".join(dict.fromkeys(j.where.dataset for j in own if j.where))
         counts = formats.counted(own).partition(": ")[2]
-        index += f"| [{paper}]({paper}.md) | {counts} | {places or '—'} | {len(runs)} | {hours(runs)} |\n"
-    rewrite("README.md", index)
+        lines[f"| [{paper}"] = f"| [{paper}]({paper}.md) | {counts} | {places or '—'} | {len(runs)} | {hours(runs)} |"
+    rewrite("README.md", INDEX + "\n".join(lines[start] for start in sorted(lines)))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), sys.argv[2:])

@@ -56,7 +56,7 @@ def test_what_a_results_root_holds_stands_between_the_marks(tmp_path: Path) -> N
         works.Works([]), works.jobs_of(["embedding-distance", "drop-increase", "ch", "top1"], None, None), place
     )
     script = writer(tmp_path / "pages")
-    script["write"](place.results)
+    script["write"](place.results, [])
     pages = {name: (tmp_path / "pages" / name).read_text(encoding="utf-8") for name in PAGES}
     for name, text in pages.items():
         before, _, rest = (MEASURED / name).read_text(encoding="utf-8").partition(script["BEGIN"])
@@ -67,8 +67,21 @@ def test_what_a_results_root_holds_stands_between_the_marks(tmp_path: Path) -> N
     assert " ch " not in page, "what no claim of the paper looks at"
     assert "## Values" not in pages["weighted-contrast.md"] and "3 not measured" in pages["weighted-contrast.md"]
     assert "| [excon](excon.md) |" in pages["README.md"] and (tmp_path / "pages" / "excon-claims.csv").exists()
-    script["write"](place.results)
+    script["write"](place.results, [])
     assert pages == {name: (tmp_path / "pages" / name).read_text(encoding="utf-8") for name in PAGES}
+
+
+def test_of_named_papers_alone_others_stay_as_they_are(tmp_path: Path) -> None:
+    script = writer(tmp_path / "pages")
+    script["write"](tmp_path / "results", ["calm"])
+    texts = {name: (tmp_path / "pages" / name).read_text(encoding="utf-8") for name in PAGES}
+    changed = {name for name, text in texts.items() if text != (MEASURED / name).read_text(encoding="utf-8")}
+    assert changed == {"README.md", "calm.md"} and "5 not measured" in texts["calm.md"]
+    before = (MEASURED / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = texts["README.md"].splitlines()
+    assert [line for line, old in zip(lines, before, strict=True) if line != old] == [
+        "| [calm](calm.md) | 5 not measured | — | 0 | 0.0 |"
+    ]
 
 
 def grids(text: str) -> dict[tuple[str, str, str], str]:

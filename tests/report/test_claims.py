@@ -178,6 +178,14 @@ def test_maps_of_one_layer_are_compared(case: Case) -> None:
     assert made.verdict == "supported" and made.findings[0].seeds == (0, 1, 2)
 
 
+@pytest.mark.parametrize("other", [{"explainer": "hires-cam"}, {"target": "weighted"}])
+def test_where_no_explainer_and_target_are_named_it_is_the_default(case: Case, other: dict[str, str]) -> None:
+    case.add("cgc", range(3), 0.05).add("ce", range(3), 0.0)
+    case.add("cgc", range(5), -0.3, **other).add("ce", range(5), 0.0, **other)
+    made = case.judged('select = { metric = "ch", variant = "correct" }\n' + CGC)
+    assert made.verdict == "supported" and made.findings[0].seeds == (0, 1, 2), "not the one with more seeds"
+
+
 def test_a_claim_is_all_of_its_parts(case: Case) -> None:
     case.add("cgc", range(3), 0.05).add("ce", range(3), 0.0)
     parts = CH.replace('variant = "correct", ', "") + CGC + '[[claims.parts]]\nselect = { variant = "correct" }\n'

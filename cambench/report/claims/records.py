@@ -16,7 +16,7 @@ from cambench.recipes.tables import Select
 from cambench.report.tables.select import groups, matches, other_constants, recipe_of
 from cambench.report.tables.varied import named
 from cambench.store.records import Record
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import EXPLAINER, TARGET, UsageError
 
 Group = Sequence[Record]
 """Records that differ in nothing but the seed."""
@@ -61,9 +61,14 @@ def moved(select: Select, claim: Claim, where: Where) -> Select:
     """The selection on a data set and network: its evaluation split, its episodes, or its training split."""
     entry = INDEX.get(canonical(where.dataset).partition(":")[0])
     split = select.split if select.split in STAYING else entry.splits[-1] if entry is not None and entry.splits else None
-    metric = claim.cheaper.get(select.metric or "", select.metric) if is_elsewhere(claim, where) else select.metric
+    name = select.metric or ""
+    metric = find_metric(claim.cheaper.get(name, name) if is_elsewhere(claim, where) else name)
     update: dict[str, Any] = {"dataset": where.dataset, "split": split, "arch": where.arch, "layer": None}
-    update |= {"metric": metric and find_metric(metric).name}
+    update |= {"metric": metric.name}
+    if metric.looks:
+        update |= {"explainer": select.explainer or metric.fixed or EXPLAINER}
+    if metric.targeted:
+        update |= {"target": select.target or TARGET}
     if claim.about == "explanation":  # what is said of maps holds for any network, however it was trained
         update |= {"method": where.method or None}
     settings = {key: value for key, value in select.settings.items() if key != "dataset"}

@@ -71,7 +71,7 @@ def variant_of(select: Select, record: Record) -> str:
     """
     if select.variant is None and len(record.values) > 1:
         raise UsageError(
-            f"table recipe: {record.metric} has the variants {', '.join(record.values)}; `select` must name one."
+            f"{record.metric}: expected `select` to name one of its variants ({', '.join(record.values)}), got none."
         )
     return next(iter(record.values)) if select.variant is None else select.variant
 

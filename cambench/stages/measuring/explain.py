@@ -21,7 +21,16 @@ from cambench.stages.progress import say
 from cambench.store.heatmaps import CHUNK, Heatmaps, read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts, chunks, stride
-from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, StoppedError, UsageError, number_of
+from cambench.vocabulary import (
+    EXPLAINER,
+    TARGET,
+    CambenchError,
+    Dataset,
+    NotFiniteError,
+    StoppedError,
+    UsageError,
+    number_of,
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,8 @@ class ExplainJob:
     raw: of pixels that are not normalised.
     """
 
-    explainer: str = "grad-cam"
-    target: str = "logit"
+    explainer: str = EXPLAINER
+    target: str = TARGET
     classes: str = "label"
     view: str = "resize-center-crop"
     scale: float = 1.0

@@ -29,7 +29,7 @@ from cambench.stages.measuring.randomised import randomised_maps
 from cambench.stages.memory import Fitting
 from cambench.stages.network import Loaded
 from cambench.store.heatmaps import Heatmaps
-from cambench.vocabulary import Box, Dataset, NotFiniteError, UsageError
+from cambench.vocabulary import EXPLAINER, TARGET, Box, Dataset, NotFiniteError, UsageError
 
 COMMIT = 256
 Rows = dict[str, np.ndarray[Any, Any]]
@@ -40,8 +40,8 @@ class EvalJob:
     """One metric with the maps it looks at (explainer × target; unused by metrics that look at no heatmap)."""
 
     metric: str
-    explainer: str = "grad-cam"
-    target: str = "logit"
+    explainer: str = EXPLAINER
+    target: str = TARGET
     batch_size: int = 32
 
 

@@ -20,11 +20,10 @@ from cambench.stages.measuring.explain import ExplainJob, Session, explain, goin
 from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import CHECKPOINTS, INPUT, LAST, Loaded, load_network, open_run
 from cambench.stages.progress import say
-from cambench.stages.workplace import EXPLAINER, TARGET
 from cambench.store.records import Record
 from cambench.store.runs import Run, read_runs
 from cambench.targets import find_target, settled
-from cambench.vocabulary import CambenchError, Dataset, UsageError, number_of
+from cambench.vocabulary import EXPLAINER, TARGET, CambenchError, Dataset, UsageError, number_of
 
 Made = TypeVar("Made")
 

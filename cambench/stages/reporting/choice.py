@@ -17,7 +17,7 @@ from cambench.recipes.tables import Line, TableRecipe, cells
 from cambench.report.claims.records import Where, moved
 from cambench.stages.names import claims_of, tables_of
 from cambench.stages.workplace import Place
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import EXPLAINER, UsageError
 
 MAPLESS = {"variant": None, "explainer": None, "target": None, "layer": None}
 """What of a selection makes it that of the same networks' accuracy."""
@@ -134,7 +134,7 @@ def lines(claim: Claim, on: str | None, arch: str | None, layer: str = "") -> li
         sides += [s.model_copy(update=accuracy) for s in sides]
     made = []
     for here in sides:
-        if layer and claim.about == "explanation" and find_explainer(here.explainer or "grad-cam").at_layer:
+        if layer and claim.about == "explanation" and find_explainer(here.explainer or EXPLAINER).at_layer:
             here = here.model_copy(update={"layer": layer})
         label = " ".join(f"{value}" for value in here.model_dump(exclude_none=True, exclude={"settings"}).values())
         settings = ", ".join(f"{key}={value}" for key, value in here.settings.items())

@@ -22,7 +22,7 @@ from cambench.stages.progress import say
 from cambench.stages.reporting.figures.scene import of_classes, photograph, plain, reload, view_of
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.runs import Run
-from cambench.vocabulary import DataError, Dataset, number_of
+from cambench.vocabulary import TARGET, DataError, Dataset, number_of
 
 ROWS = 8
 IMAGES = "{} images, chosen by their place in the list alone: the first of each class, of evenly spaced classes."
@@ -141,7 +141,7 @@ def rank(group: Sequence[Shown]) -> tuple[int, bool, int]:
 
 def label(network: str, job: dict[str, Any]) -> str:
     """What stands beneath a map of the gallery; network: as `labelled_runs` names it."""
-    target = "" if job["target"] == "logit" else f" {job['target']}"
+    target = "" if job["target"] == TARGET else f" {job['target']}"
     epoch = f" {job['epoch']} epoch" if "epoch" in job else ""
     return f"{network} {job['explainer']}{target}{epoch}"
 

@@ -34,7 +34,7 @@ from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.reproducing.plan import Job, Network
 from cambench.store.records import Record, read_records
 from cambench.store.runs import Run, read_runs
-from cambench.vocabulary import DataError
+from cambench.vocabulary import EXPLAINER, DataError
 
 FULL = 4 / 3
 """Pixels of an uncropped photograph in those of its central square."""
@@ -190,7 +190,7 @@ def of_measurement(network: Network, what: Measurement, known: Known) -> Estimat
     count = classes(what.dataset, root)
     cost = forward(arch, size, surgery, count)
     area = metric.input.scale**2 * (FULL if metric.input.view == "full" else 1)
-    seen, entry = round(size * metric.input.scale), find_explainer(what.explainer or "grad-cam")
+    seen, entry = round(size * metric.input.scale), find_explainer(what.explainer or EXPLAINER)
     explained = entry.passes_at(seen, cost.channels) if metric.explains or metric.rows.pairs else 1
     times = metric.passes_at(seen) - 1 + explained
     rate, basis = known.on.device.rate(FLOAT32)

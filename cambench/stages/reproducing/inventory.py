@@ -24,7 +24,7 @@ from cambench.stages.workplace import Place, slug
 from cambench.store.keys import file_hash
 from cambench.store.records import Record, records_of
 from cambench.store.runs import Run, read_runs
-from cambench.vocabulary import Dataset, UsageError
+from cambench.vocabulary import EXPLAINER, Dataset, UsageError
 
 
 def find_network(network: Network, place: Place) -> Run | None:
@@ -108,7 +108,7 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     """Whether a record is this measurement, as the metric is defined today, of the weights, images and annotations that are
     there; where these are not there any more, they are not asked.
     """
-    metric, entry = find_metric(what.metric), find_explainer(record.explainer or what.explainer or "grad-cam")
+    metric, entry = find_metric(what.metric), find_explainer(record.explainer or what.explainer or EXPLAINER)
     layer = what.layer or (run.info.layer if entry.layer.own is None else None) or record.layer
     explainer = what.explainer and find_explainer(what.explainer).name
     facts = (metric.name, data.called(what.dataset), explainer, what.target, "float32", what.checkpoint)

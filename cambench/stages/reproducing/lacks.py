@@ -29,7 +29,7 @@ from cambench.stages.training.train import TrainJob
 from cambench.stages.workplace import Place
 from cambench.store.runs import Run, RunInfo
 from cambench.targets import find_target
-from cambench.vocabulary import CambenchError, DataError, Dataset, UsageError
+from cambench.vocabulary import EXPLAINER, TARGET, CambenchError, DataError, Dataset, UsageError
 
 Check = Callable[[], object]
 EPISODE = "episode"
@@ -132,7 +132,7 @@ def measurement_lacks(network: Network, what: Measurement, run: Run | None, plac
 
 def asked_of(what: Measurement) -> EvalJob:
     """A measurement as `evaluate` is asked for it."""
-    return EvalJob(what.metric, what.explainer or "grad-cam", what.target or "logit")
+    return EvalJob(what.metric, what.explainer or EXPLAINER, what.target or TARGET)
 
 
 def split_of(what: Measurement) -> str:

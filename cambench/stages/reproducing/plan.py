@@ -24,7 +24,7 @@ from cambench.stages.reproducing import roles
 from cambench.stages.reproducing.measurement import Measurement, eval_split
 from cambench.stages.training.own import load_recipe
 from cambench.store.keys import file_hash, job_key
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import EXPLAINER, TARGET, UsageError
 
 State = Literal["finished", "partly", "missing", "blocked", "unknown"]
 """`blocked`: data or weights are not there. `unknown`: it names a method, setting, metric … that there is not."""
@@ -218,8 +218,8 @@ def measurement(select: Select, wish: Wish) -> Measurement:
         name, looks, fixed = select.metric, select.explainer is not None, ""
     if looks:
         facts = {
-            "explainer": fixed or select.explainer or "grad-cam",
-            "target": select.target or "logit",
+            "explainer": fixed or select.explainer or EXPLAINER,
+            "target": select.target or TARGET,
             "layer": select.layer,
         }
     facts["checkpoint"] = select.checkpoint or LAST

@@ -28,7 +28,7 @@ from cambench.stages.training.own import load_recipe
 from cambench.stages.training.train import TrainJob, train
 from cambench.store.runs import Run
 from cambench.targets import find_target
-from cambench.vocabulary import CambenchError, Dataset, NotFiniteError, number_of
+from cambench.vocabulary import TARGET, CambenchError, Dataset, NotFiniteError, number_of
 
 UNSOUND = "diverged, ended at chance, was not finite or began with such weights"
 """What leaves a draw a note."""
@@ -48,7 +48,7 @@ class SearchJob:
     ranges: Sequence[str] = ()
     split: str = "val"
     explainer: str = ""
-    target: str = "logit"
+    target: str = TARGET
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,9 @@ from cambench.stages.reproducing.plan import Job, Network, Wish
 from cambench.stages.reproducing.roles import BEST, DRAW, OPEN
 from cambench.stages.reproducing.search import Draw, chosen, explainer_of, keep
 from cambench.stages.workplace import Place
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import TARGET, CambenchError, UsageError
 
 SHARE = "data.held_out=0.2"
-LOGIT = "logit"
-"""The target by whose maps a search decides."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,8 @@ class Searches:
         apart = split not in entry.splits or split == what.split
         texts = [(*ranges.overrides(one), *([SHARE] if apart else [])) for one in settings]
         networks = [replace(network, drawn=text, role=DRAW) for text in texts]
-        own = what.explainer if what.target == LOGIT else explainer_of(recipe)  # CAM + Y has the network of CAM
-        deciding = Measurement(what.metric, network.dataset, HELD_OUT if apart else split, own, LOGIT)
+        own = what.explainer if what.target == TARGET else explainer_of(recipe)  # CAM + Y has the network of CAM
+        deciding = Measurement(what.metric, network.dataset, HELD_OUT if apart else split, own, TARGET)
         return Search(drawn_from, settings, networks, deciding)
 
     def keep(self) -> None:
