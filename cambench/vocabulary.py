@@ -135,10 +135,10 @@ def file_digests(paths: Sequence[Path]) -> list[str]:
 
 
 def number_of(n: int, noun: str) -> str:
-    """`1 image`, `5,794 images`, `191 pairs of classes`: a count with its noun, whose first word takes the plural."""
-    first, space, rest = noun.partition(" ")
-    plural = first if n == 1 else f"{first}es" if first.endswith(("s", "x")) else f"{first}s"
-    return f"{n:,} {plural}{space}{rest}"
+    """`1 image`, `5,794 images`, `0 heatmap files`, `191 pairs of classes`: a count with its noun."""
+    head, of, rest = noun.partition(" of ")
+    plural = head if n == 1 else f"{head}es" if head.endswith(("s", "x")) else f"{head}s"
+    return f"{n:,} {plural}{of}{rest}"
 
 
 def check_once(option: str, times: int) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cambench.cli import options as o
-from cambench.stages.housekeeping.catalogue import CATALOGUES, catalogue
+from cambench.stages.housekeeping.catalogue import CATALOGUES, Row, catalogue
 from cambench.stages.reporting.figures.index import INDEX
 from cambench.stages.reproducing import states
 
@@ -49,12 +49,12 @@ def ls(
             typer.echo(f"cambench ls {kind} NAME: its other names, options, formula, source and cost.")
 
 
-def beneath(row: dict[str, str]) -> dict[str, str]:
+def beneath(row: Row) -> Row:
     """A run's row with what was changed beneath its name, where there is room for it."""
     return {**row, "name": f"{row['name']}\n  {row['changed']}"} if row.get("changed") else row
 
 
-def figures() -> list[dict[str, str]]:
+def figures() -> list[Row]:
     """The kinds of figures."""
     return [
         {"name": kind, "of": e.names, "options": ", ".join(e.options), "summary": e.summary} for kind, e in INDEX.items()

@@ -39,7 +39,7 @@ def search(
     """
     from cambench.recipes.presets import asked
     from cambench.stages.listing import print_rows
-    from cambench.stages.reproducing.search import SearchJob, listed
+    from cambench.stages.reproducing.search import SearchJob, in_words, listed
     from cambench.stages.reproducing.search import search as stage
     from cambench.stages.training.train import TrainJob
 
@@ -51,6 +51,6 @@ def search(
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    print_rows(rows)
+    print_rows([in_words(row) for row in rows])
     if not best.failed:
         typer.echo(f"best: {best.typed}")

@@ -106,16 +106,22 @@ def ranges_of(recipe: TrainingRecipe, fixed: Sequence[str] = (), asked: Sequence
     """Key -> what it is drawn from: what the recipe's method says, then what was asked for, less the keys that were set.
 
     fixed: `a.b=value` texts. asked: `a.b=RANGE` texts, in the notation of a recipe; they replace the recipe's ranges key by
-    key. Raises: UsageError for a text without a range, an unknown key, bounds that go round in circles, or nothing to draw.
+    key. Raises: UsageError for a text without a range, an unknown key, one that is set and drawn, bounds that go round in
+    circles, or nothing to draw.
     """
+    settled = {text.partition("=")[0].strip() for text in fixed}
     typed = {key.strip(): toml.value(text.strip()) for key, _, text in (text.partition("=") for text in asked)}
     for key in typed:
         check_once(f"--range {key}", sum(text.partition("=")[0].strip() == key for text in asked))
+        if key in settled:
+            raise UsageError(
+                f"--range {key}: expected a key that is drawn or set, got both; leave one out."
+            )
     written = {key: (text, f"recipe {recipe.method}") for key, text in stated(recipe).items()}
     written |= {key: (text, "--range") for key, text in typed.items()}
     values = {f"{table}.{name}": value for table in TABLES for name, value in dict(getattr(recipe, table)).items()}
     ranges: dict[str, Range] = {}
-    for key in written.keys() - {text.partition("=")[0].strip() for text in fixed}:
+    for key in written.keys() - settled:
         text, place = written[key]
         if key not in values:
             raise UsageError(f"{place}: {nearest(key, values, 'key')}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -39,7 +39,9 @@ def output() -> Console:
     return Plain(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
 
 
-def print_rows(rows: Sequence[dict[str, str]]) -> None:
+def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
     """A plain listing on stdout: a row each, columns in step."""
     console = output()
-    console.print(grid(list(rows[0]), [[*row.values()] for row in rows], console.width) if rows else "none")
+    console.print(
+        grid(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows], console.width) if rows else "none"
+    )

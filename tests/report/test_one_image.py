@@ -73,4 +73,5 @@ def test_a_figure_draws_no_line_for_it() -> None:
 def test_nouns_agree_with_their_numbers() -> None:
     assert [number_of(n, "image") for n in (0, 1, 5794)] == ["0 images", "1 image", "5,794 images"]
     assert [number_of(n, "pair of classes") for n in (1, 2)] == ["1 pair of classes", "2 pairs of classes"]
+    assert [number_of(n, "heatmap file") for n in (0, 1)] == ["0 heatmap files", "1 heatmap file"]
     assert [number_of(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]

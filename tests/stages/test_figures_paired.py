@@ -19,7 +19,7 @@ from cambench.stages.reporting import paired
 from cambench.stages.reporting.figures import consistency, qualitative
 from cambench.stages.reporting.figures.index import INDEX, draw
 from cambench.stages.reporting.figures.scene import reload, view_of
-from cambench.stages.reporting.gallery import gallery
+from cambench.stages.reporting.gallery import by_seed, first_seeds, gallery
 from cambench.stages.reporting.page import write_page
 from cambench.stages.reporting.report import tables
 from cambench.stages.workplace import Place
@@ -86,6 +86,24 @@ def test_a_figure_names_its_view_and_refuses_mixed_ones(measured: Place, tmp_pat
         qualitative.pick("qualitative", [NAMES[0]], None, alone.results)
     (page,) = gallery(read_runs(alone.results), alone.results, alone.data)
     assert any("another view was explained" in note for note in page.notes), "the page shows the others, and says so"
+
+
+def test_every_run_that_is_named_is_shown_or_the_figure_is_refused(measured: Place, tmp_path: Path) -> None:
+    alone = Place(measured.data, tmp_path / "results", "cpu")
+    for run in measured.results.glob("runs/*"):
+        shutil.copytree(run, alone.results / "runs" / run.name)
+    explain_all(Works([NAMES[0]]), [ExplainJob("grad-cam")], alone)
+    explain_all(Works([NAMES[1]], limit=8), [ExplainJob("grad-cam")], alone)
+    assert len(qualitative.pick("qualitative", [], None, alone.results)) == 1
+    told = r"same images of every run that is named, got none of synthbirds-c.* of the (8|40) images of synthbirds-c"
+    with pytest.raises(UsageError, match=told):
+        qualitative.pick("qualitative", NAMES, None, alone.results)
+    with pytest.raises(UsageError, match="no heatmaps to show, there are those of grad-cam; make some"):
+        qualitative.pick("qualitative", NAMES, None, alone.results, ["gradient"])
+    (one,) = qualitative.pick("qualitative", [NAMES[0]], None, alone.results)
+    other = replace(one, run=replace(one.run, info=replace(one.run.info, seed=7)))
+    assert [shown.label for shown in by_seed([one, other])] == [f"{one.label} seed 0", f"{one.label} seed 7"]
+    assert by_seed([one]) == [one] and first_seeds([other, one]) == [one]
 
 
 def test_every_view_is_said_in_words() -> None:

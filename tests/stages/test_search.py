@@ -12,7 +12,7 @@ from typed import Typed
 from cambench.metrics import find_metric
 from cambench.recipes.ranges import RATE, draws
 from cambench.stages.reproducing import search as stage
-from cambench.stages.reproducing.search import Draw, SearchJob, chosen, listed, search
+from cambench.stages.reproducing.search import Draw, SearchJob, chosen, in_words, listed, search
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place
 from cambench.store.runs import read_run, read_runs
@@ -60,7 +60,7 @@ def test_each_draw_is_an_ordinary_run_that_is_used_again(
     rates = sorted(settings[RATE] for settings in every)
     assert [float(row[RATE]) for row in rows] == pytest.approx(rates, rel=1e-5)
     assert best.typed == f"--set {FLIP}={best.settings[FLIP]!r} --set {RATE}={best.settings[RATE]!r}"
-    assert [row["run"] for row in rows if row["value"].endswith("best")] == [best.run.name]
+    assert [row["run"] for row in rows if row["best"]] == [best.run.name]
 
 
 def test_a_rate_that_diverges_has_no_value_and_does_not_end_the_search(birds: Path, tmp_path: Path) -> None:
@@ -70,6 +70,16 @@ def test_a_rate_that_diverges_has_no_value_and_does_not_end_the_search(birds: Pa
     draw = stage.measured(CAM, {RATE: 1e30}, stage.prepared(job, place), place)
     assert (draw.settings, draw.run, draw.value) == ({RATE: 1e30}, None, None)
     assert "expected a finite loss, got nan" in draw.failed
+
+
+def test_a_drawn_value_that_is_refused_is_refused_before_the_first_training(birds: Path, tmp_path: Path) -> None:
+    place = Place(birds, tmp_path, "cpu")
+    with pytest.raises(UsageError, match=r"input\.flip"):
+        search(replace(JOB, draws=9, ranges=("input.flip=0..3",)), place)
+    set_too = replace(CAM, overrides=[*CAM.overrides, "input.flip=0.5"])
+    with pytest.raises(UsageError, match=r"--range input\.flip: expected a key that is drawn or set, got both"):
+        search(replace(JOB, training=set_too), place)
+    assert not read_runs(place.results)
 
 
 def test_memory_goes_back_after_each_draw(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +109,10 @@ def test_a_sound_draw_is_best_before_any_that_went_wrong(metric: str) -> None:
     sound = of(0.4, None, 2.0)
     assert chosen([high, low, equal, sound], find_metric(metric)) is sound
     rows = listed([high, sound], sound)
-    assert [row["value"] for row in rows] == ["9.00", "2.00 best"] and rows[0]["note"] == wrong
+    assert [(row["value"], row["best"]) for row in rows] == [(9.0, False), (2.0, True)] and rows[0]["note"] == wrong
+    assert [in_words(row)["value"] for row in rows] == ["9.00", "2.00 best"] and "best" not in in_words(rows[1])
     assert chosen([high, low], find_metric(metric)).failed, "where none is sound, the best of them"
-    assert [row["value"] for row in listed([high, low], high)] == ["9.00", "0.10"]
+    assert [in_words(row)["value"] for row in listed([high, low], high)] == ["9.00", "0.10"], "none of which is sound"
 
 
 @pytest.mark.parametrize("wrong", ["", "Ended at chance: an accuracy"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from cambench.lookup import find, warn
 from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import UsageError
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
 def methods() -> list[Row]:
@@ -161,7 +162,7 @@ def row_of(run: Run, changed: str) -> Row:
         "method": info.method,
         "dataset": info.dataset,
         "arch": info.arch,
-        "seed": str(info.seed),
+        "seed": info.seed,
         "kind": info.kind,
     }
     written = datetime.fromtimestamp((run.path / "run.json").stat().st_mtime).strftime("%Y-%m-%d %H:%M")

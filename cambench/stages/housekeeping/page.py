@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,9 +42,9 @@ def own(entry: Entry) -> dict[str, Any]:
 
 
 def formula(*functions: Callable[..., Any]) -> str:
-    """The docstrings of an entry's functions."""
+    """The docstrings of an entry's functions, without what they raise."""
     named = (function if isinstance(function, Function) else Function(function) for function in functions)
-    return "\n\n".join(function.documentation for function in named)
+    return "\n\n".join(re.sub(r"\s*\bRaises: .*", "", function.documentation, flags=re.DOTALL) for function in named)
 
 
 def shared(entry: Entry) -> dict[str, Any]:

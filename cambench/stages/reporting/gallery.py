@@ -159,6 +159,14 @@ def labelled_runs(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     return [(run, f"{labelled(run.info.method, words[run.name])} {network_name(run.info.arch)}") for run in runs]
 
 
+def by_seed(every: Sequence[Shown]) -> list[Shown]:
+    """All files, those of one label with their seeds in it."""
+    seeds: dict[str, set[int]] = {}
+    for shown in every:
+        seeds.setdefault(shown.label, set()).add(shown.run.info.seed)
+    return [replace(s, label=f"{s.label} seed {s.run.info.seed}") if len(seeds[s.label]) > 1 else s for s in every]
+
+
 def first_seeds(every: Sequence[Shown]) -> list[Shown]:
     """One file a label: the lowest seed's."""
     chosen: dict[str, Shown] = {}

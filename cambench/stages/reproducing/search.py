@@ -77,7 +77,7 @@ def search(job: SearchJob, place: workplace.Place) -> tuple[list[Draw], Draw]:
     wanted, drawn = prepared(job, place), []
     for key, of in wanted.ranges.items():
         say(f"search: {key} from {of.text}")
-    for i, settings in enumerate(ranges.draws(wanted.ranges, job.training.seed, job.draws), 1):
+    for i, settings in enumerate(wanted.draws, 1):
         say(f"draw {i} of {job.draws}: {', '.join(ranges.overrides(settings))}")
         drawn.append(measured(job.training, settings, wanted, place))
     best = chosen(drawn, find_metric(job.metric))
@@ -103,9 +103,10 @@ def keep(drawn: Sequence[Draw], best: Draw, of: Mapping[str, Range], facts: Mapp
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is drawn, what is measured of every draw, and on which images."""
+    """From what is drawn, every draw's settings, what is measured of it, and on which images."""
 
     ranges: Mapping[str, Range]
+    draws: Sequence[Mapping[str, Any]]
     measuring: EvalJob
     dataset: Dataset
 
@@ -113,18 +114,23 @@ class Wanted:
 def prepared(job: SearchJob, place: workplace.Place) -> Wanted:
     """Everything that can be wrong is wrong before the first training.
 
-    Raises: UsageError for a range that is none, an unknown name, or a metric that the data cannot answer.
+    Raises: UsageError for a range that is none, a drawn value that its setting refuses, an unknown name, or a metric that
+    the data cannot answer.
     """
     training = job.training
-    recipe = load_recipe(training.method, training.dataset.partition(":")[0], training.arch, training.overrides)
+    asked = (training.method, training.dataset.partition(":")[0], training.arch)
+    recipe = load_recipe(*asked, training.overrides)
     drawn = ranges.ranges_of(recipe, training.overrides, job.ranges)
+    draws = ranges.draws(drawn, training.seed, job.draws)
+    for settings in draws:
+        load_recipe(*asked, [*training.overrides, *ranges.overrides(settings)])
     jobs_of([job.metric], [job.explainer] if job.explainer else None, None)
     explainer = find_explainer(job.explainer or explainer_of(recipe)).name
     find_target(job.target)
     measuring = EvalJob(find_metric(job.metric).name, explainer, job.target)
     dataset = data.load(training.dataset, job.split, place.data, classes=training.classes)
     check(find_metric(job.metric), measuring, dataset)
-    return Wanted(drawn, measuring, dataset)
+    return Wanted(drawn, draws, measuring, dataset)
 
 
 def explainer_of(recipe: TrainingRecipe) -> str:
@@ -164,13 +170,21 @@ def shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def listed(drawn: Sequence[Draw], best: Draw) -> list[dict[str, str]]:
-    """The draws as rows of a listing, by their learning rates; the best is marked where it is sound."""
-    rows = []
-    for draw in sorted(drawn, key=lambda d: d.settings.get(ranges.RATE, 0.0)):
-        mark = " best" if draw is best and not draw.failed else ""
-        value = "failed: not finite" if draw.value is None else f"{draw.value:.2f}{mark}"
-        run = draw.run.name if draw.run else ""
-        settings = {key: shown(v) for key, v in draw.settings.items()}
-        rows.append({**settings, "value": value, "run": run, "note": draw.failed})
-    return rows
+def listed(drawn: Sequence[Draw], best: Draw) -> list[dict[str, Any]]:
+    """The draws by their learning rates: settings, value (None where it is not finite), whether it is the best and sound."""
+    return [
+        {
+            **draw.settings,
+            "value": draw.value,
+            "best": draw is best and not draw.failed,
+            "run": draw.run.name if draw.run else "",
+            "note": draw.failed,
+        }
+        for draw in sorted(drawn, key=lambda d: d.settings.get(ranges.RATE, 0.0))
+    ]
+
+
+def in_words(row: Mapping[str, Any]) -> dict[str, str]:
+    """A draw as a person reads it, the best marked at its value."""
+    value = "failed: not finite" if row["value"] is None else f"{row['value']:.2f}{' best' if row['best'] else ''}"
+    return {**{key: shown(cell) for key, cell in row.items() if key != "best"}, "value": value}

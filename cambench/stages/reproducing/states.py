@@ -8,11 +8,12 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from cambench.store.jobs import JobState, read_states
 from cambench.vocabulary import CambenchError
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
 def in_queue() -> set[str]:
@@ -54,5 +55,5 @@ def row_of(state: JobState) -> Row:
     end = state.ended if state.ended is not None else time.time() if state.state == "running" else None
     took = "" if state.began is None or end is None else f"{max(end - state.began, 0.0):.0f} s"
     where = " ".join(filter(None, (state.launcher, state.slurm, state.host)))
-    facts = {"where": where, "attempts": str(state.attempts), "began": began, "took": took, "reason": state.reason}
+    facts = {"where": where, "attempts": state.attempts, "began": began, "took": took, "reason": state.reason}
     return {"name": state.key, "job": state.title, "state": state.state, **facts}

@@ -49,6 +49,8 @@ def add_run(job: Adding, place: workplace.Place) -> Run:
     Raises: UsageError where the file does not fit the architecture with as many classes as the data set has, or holds a
     number that is not finite; DataError where the data set's evaluation split, which names the classes, is not at hand.
     """
+    if not job.method.strip():
+        raise UsageError(f"--method {job.method!r}: expected the method of the weights, got no name.")
     recipe = settings(job)
     dataset = data.load(job.dataset, "eval", place.data)
     if not job.weights.is_file():

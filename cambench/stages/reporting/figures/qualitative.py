@@ -16,6 +16,7 @@ from cambench.stages.reporting.figures.scene import Drawn, view_of
 from cambench.stages.reporting.gallery import (
     PREDICTED,
     Shown,
+    by_seed,
     by_view,
     explained,
     first_seeds,
@@ -25,7 +26,7 @@ from cambench.stages.reporting.gallery import (
 )
 from cambench.stages.workplace import Place, run_of
 from cambench.store.runs import read_runs
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import UsageError, number_of
 
 
 def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainers: Sequence[str]) -> Drawn:
@@ -35,25 +36,35 @@ def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, image
 
 
 def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path, explainers: Sequence[str] = ()) -> list[Shown]:
-    """The heatmaps to show side by side: of one data set, one seed a method × explainer × target.
+    """The heatmaps to show side by side: of one data set, of the runs that are named, else one seed a method × explainer ×
+    target.
 
     explainers: none are all; those that are named stand in the order of their names.
-    Raises: UsageError where none lie side by side, or where they are of several data sets and none is named.
+    Raises: UsageError where none lie side by side, or not those of every run that is named, or of several data
+    sets and none is named.
     """
     runs = [run_of(name, results) for name in names] or sorted(read_runs(results), key=lambda run: run.info.method)
-    wanted = list(dict.fromkeys(find_explainer(name).name for name in explainers))
-    groups = [[s for s in own if s.maps.job["explainer"] in wanted or not wanted] for own in by_view(runs, results)]
-    groups = [own for own in groups if own]
+    wanted, every = list(dict.fromkeys(find_explainer(name).name for name in explainers)), by_view(runs, results)
+    groups = [own for group in every if (own := [s for s in group if not wanted or s.maps.job["explainer"] in wanted])]
     sets = side_by_side(groups)
     known = list(dict.fromkeys(group[0].maps.job["dataset"] for group in sets))
     chosen = [g for g in sets if dataset is None or canonical(g[0].maps.job["dataset"]) == canonical(dataset)]
     if not chosen:
-        here = f"there are those of {', '.join(known)}" if known else "there are none"
+        others = known or sorted({s.maps.job["explainer"] for group in every for s in group})
+        here = f"there are those of {', '.join(others)}" if others else "there are none"
         raise UsageError(f"figure {kind}: no heatmaps to show, {here}; make some with `cambench explain`.")
     if len({group[0].maps.job["dataset"] for group in chosen}) > 1:
         raise UsageError(f"figure {kind}: heatmaps of {', '.join(known)}; choose with --dataset.")
     check_views(kind, chosen[0], groups)
-    return sorted(first_seeds(chosen[0]), key=lambda s: wanted.index(s.maps.job["explainer"]) if wanted else 0)
+    if lacking := [run.name for run in runs if names and run.name not in {s.run.name for s in chosen[0]}]:
+        first, job = chosen[0][0], chosen[0][0].maps.job
+        raise UsageError(
+            f"figure {kind}: expected maps of the same images of every run that is named, got none of {', '.join(lacking)} "
+            f"of the {number_of(len(first.maps.ids), 'image')} of {first.run.name}; make them: cambench explain "
+            f"{lacking[0]} -e {job['explainer']} --view {job['view']['kind']}, with the same --limit if there was one."
+        )
+    shown = by_seed(chosen[0]) if names else first_seeds(chosen[0])
+    return sorted(shown, key=lambda s: wanted.index(s.maps.job["explainer"]) if wanted else 0)
 
 
 def check_views(kind: str, chosen: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> None:
