@@ -237,7 +237,7 @@ def test_an_empty_text_is_no_run(runs: Any, run: Run, birds: dict[str, Any]) -> 
 
 def test_options_of_a_figure_are_of_their_kinds(tmp_path: Path) -> None:
     for kind, options, message in (
-        ("critical-difference", {"explainers": "grad-camm"}, "unknown explainer 'grad-camm'"),
+        ("critical-difference", {"explainer": "grad-camm"}, "unknown explainer 'grad-camm'"),
         ("qualitative", {"images": "2"}, "figure: images: expected int, got '2'"),
         ("hierarchy", {"levels": 0}, "figure: levels: expected at least 1, got 0"),
         ("worst", {"metric": None}, "figure: metric: expected str, got None"),

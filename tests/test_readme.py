@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import typer
 
 from cambench.cli import app
 from cambench.cli.old import translated
-from cambench.data import resolve, synthbirds
+from cambench.data import INDEX, resolve, synthbirds
+from cambench.explainers import INDEX as EXPLAINERS
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.recipes.load import METHODS
 from cambench.recipes.presets import presets
 from cambench.recipes.tables import load_tables
+from cambench.stages.workplace import GIVEN
 from cambench.targets import find_target
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +49,14 @@ def spread(line: str) -> list[str]:
     return ["".join(chosen) for chosen in product(*(p.split(",") if i % 2 else [p] for i, p in enumerate(parts)))]
 
 
+def as_typed(line: str, text: str) -> list[str]:
+    """The words that a shell makes of a line: variables that the page sets are put in, `{a,b}` is two words."""
+    for name, value in re.findall(r'^ {4}([A-Z]+)="(.*)"$', text, re.MULTILINE):
+        line = re.sub(rf"\${name}\b", lambda _, value=value: value, line)
+    words = shlex.split(line.partition("→")[0], comments=True)[1:]
+    return [one for word in words for one in ([word] if "'" in line else spread(word))]
+
+
 def commands() -> list[list[str]]:
     """Every `cambench …` of the pages, as typed: on lines of their own, and in spans of text."""
     every: list[list[str]] = []
@@ -55,7 +66,8 @@ def commands() -> list[list[str]]:
         lines = re.findall(r"^(cambench [a-z].*)$", fenced, re.MULTILINE)
         lines += re.findall(r"^ {4}(cambench [a-z].*)$", text, re.MULTILINE)
         spans = re.findall(r"`(cambench [^`]*)`", text)
-        every += [shlex.split(one, comments=True)[1:] for line in [*lines, *spans] for one in spread(line.partition("→")[0])]
+        every += [as_typed(line, text) for line in lines]
+        every += [shlex.split(one, comments=True)[1:] for line in spans for one in spread(line.partition("→")[0])]
     return [command for command in dict.fromkeys(map(tuple, every)) if "…" not in " ".join(command)]  # type: ignore[misc]
 
 
@@ -83,6 +95,9 @@ def placeholder(text: str) -> bool:
 @pytest.mark.parametrize("arguments", commands(), ids=" ".join)
 def test_a_command_of_the_pages_can_be_typed(arguments: tuple[str, ...]) -> None:
     _, typed = parsed(translated(arguments))
+    for run in typed.get("runs") or []:
+        assert not run.startswith("python:cambench.") or find_spec(run.split(":")[1]), run
+        assert run.startswith(GIVEN) or run not in EXPLAINERS, f"{run} is no run"
     metrics = typed.get("metric") or []
     for name in [metrics] if isinstance(metrics, str) else metrics:
         find_metric(name)
@@ -125,6 +140,12 @@ def test_the_python_of_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> No
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_data_set_has_a_row_in_the_table_of_data_sets() -> None:
+    text = (ROOT / "datasets" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([a-z0-9-]+)(?::PATH)?` \|", text, re.MULTILINE))
+    assert named == set(INDEX.built_in)
 
 
 def test_there_is_python_to_run() -> None:

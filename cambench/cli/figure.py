@@ -18,17 +18,25 @@ from cambench.lookup import canonical, nearest
 from cambench.stages.reporting.figures.index import INDEX, REQUIRED, Kind, draw
 from cambench.vocabulary import UsageError
 
-Explainer = Annotated[str | None, typer.Option("--explainer", "-e", help="See cambench ls explainers.")]
 OPTIONS: dict[str, Any] = {
     "dataset": Annotated[str | None, typer.Option("--dataset", "-d", help="Data set, where there are several.")],
     "images": Annotated[int, typer.Option("--images", min=1, help="How many images.")],
-    "explainer": Explainer,
-    "explainers": Annotated[
-        list[str] | None, typer.Option("--explainer", "-e", help="See cambench ls explainers; may be given several times.")
-    ],
+    "explainer": Annotated[str | None, typer.Option("--explainer", "-e", help="See cambench ls explainers.")],
     "target": Annotated[str | None, typer.Option("--target", "-t", help="See cambench ls targets.")],
     "classes": Annotated[
         int | None, typer.Option("--classes", min=2, max=3, help="Best classes of each image: by default 2, of versus 3.")
+    ],
+    "levels": Annotated[int, typer.Option("--levels", min=2, help="Sets from a class to all classes, at most.")],
+    "checkpoint": o.Checkpoint,
+    "metric": Annotated[str, typer.Option("--metric", "-m", help="A metric with a value an image.")],
+    "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its headline.")],
+    "on": Annotated[str | None, typer.Option("--on", metavar="DATASET", help="The table on this data instead of its own.")],
+    "arch": Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")],
+}
+"""Every option of `INDEX` that takes one value, as it is typed."""
+SEVERAL: dict[str, Any] = {
+    "explainer": Annotated[
+        list[str] | None, typer.Option("--explainer", "-e", help="See cambench ls explainers; may be given several times.")
     ],
     "class_names": Annotated[
         list[str] | None, typer.Option("--class", help="A class by its name, twice or more: against each other.")
@@ -36,15 +44,9 @@ OPTIONS: dict[str, Any] = {
     "class_sets": Annotated[
         list[Path] | None, typer.Option("--class-sets", help="CSV `class,set`, one more column; may be given several times.")
     ],
-    "levels": Annotated[int, typer.Option("--levels", min=2, help="Sets from a class to all classes, at most.")],
-    "checkpoint": o.Checkpoint,
-    "metric": Annotated[str, typer.Option("--metric", "-m", help="A metric with a value an image.")],
-    "metrics": Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")],
-    "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its headline.")],
-    "on": Annotated[str | None, typer.Option("--on", metavar="DATASET", help="The table on this data instead of its own.")],
-    "arch": Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")],
+    "metric": Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")],
 }
-"""Every option of `INDEX`, as it is typed."""
+"""Those that take several, whose default is ()."""
 FORMATS: dict[str, tuple[Any, Any]] = {"latex": (o.Latex, False), "markdown": (o.Markdown, False), "csv": (o.Csv, False)}
 HELP = {"RUN": "Run names, prefixes or paths; see cambench ls runs.", "TABLE": "See cambench ls tables."}
 
@@ -87,7 +89,7 @@ def parameters_of(entry: Kind) -> dict[str, tuple[Any, Any]]:
     return {
         "names": (Annotated[names | None if optional else names, argument], None if optional else REQUIRED),
         "out": (Annotated[Path, typer.Option("--out", help="The figure's file: .pdf or .png.")], REQUIRED),
-        **{name: (OPTIONS[name], None if default == () else default) for name, default in entry.options.items()},
+        **{n: (SEVERAL[n], None) if default == () else (OPTIONS[n], default) for n, default in entry.options.items()},
         **(FORMATS if entry.printed else {}),
         "data_root": (o.Data, o.DATA),
         "results": (o.Results, o.RESULTS),

@@ -24,7 +24,7 @@ from cambench.vocabulary import UsageError, check_once
 
 RATE = "optimizer.lr"
 SCALES = ("linear", "log", "inverse")
-FORM = "expected LOW..HIGH, LOW..HIGH log, LOW..HIGH inverse or a list of values"
+FORM = "expected LOW..HIGH, LOW..HIGH log, LOW..HIGH inverse or a list of values in brackets"
 HALF = 0.5
 DIGITS = 6
 SMALLEST, LARGEST = 1e-100, 1e100
@@ -114,9 +114,7 @@ def ranges_of(recipe: TrainingRecipe, fixed: Sequence[str] = (), asked: Sequence
     for key in typed:
         check_once(f"--range {key}", sum(text.partition("=")[0].strip() == key for text in asked))
         if key in settled:
-            raise UsageError(
-                f"--range {key}: expected a key that is drawn or set, got both; leave one out."
-            )
+            raise UsageError(f"--range {key}: expected a key that is drawn or set, got both; leave one out.")
     written = {key: (text, f"recipe {recipe.method}") for key, text in stated(recipe).items()}
     written |= {key: (text, "--range") for key, text in typed.items()}
     values = {f"{table}.{name}": value for table in TABLES for name, value in dict(getattr(recipe, table)).items()}

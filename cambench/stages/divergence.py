@@ -61,9 +61,10 @@ def at_chance(last: Mapping[str, Any], dataset: Dataset, held_out: Dataset | Non
         if measured is None or not (name == VALIDATION or name.startswith(TRAINING)) or name.endswith("pixel_accuracy"):
             continue
         p, n = constant(measured)
-        if value / 100 <= p + ERRORS * math.sqrt(p * (1 - p) / n):
-            shown = name.replace("_", " ")
-            return f"Ended at chance: {shown} {value:.3g} % where a constant answer gets {100 * p:.3g} %"
+        most = 100 * (p + ERRORS * math.sqrt(p * (1 - p) / n))
+        if value <= most:
+            shown, accident = name.replace("_", " "), f", up to {most:.3g} % by accident" if value > 100 * p else ""
+            return f"Ended at chance: {shown} {value:.3g} % where a constant answer gets {100 * p:.3g} %{accident}"
     return None
 
 

@@ -62,7 +62,8 @@ def check(devices: int, device: str) -> None:
         raise UsageError(f"--device {device} with --devices {devices}: expected auto, cuda or cpu; leave one of them out.")
     gpus = torch.cuda.device_count()
     if (device == "cuda" or (device == "auto" and gpus)) and devices > gpus:
-        raise UsageError(f"--devices {devices}: expected at most {gpus}, the GPUs here; start more machines by torchrun.")
+        mend = "start more machines by torchrun" if gpus else "say --device cpu"
+        raise UsageError(f"--devices {devices}: expected at most {gpus}, the GPUs here; {mend}.")
 
 
 def outcome(codes: dict[int, int], devices: int) -> int:

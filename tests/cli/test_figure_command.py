@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 from typed import Typed
 
-from cambench.cli.figure import OPTIONS
+from cambench.cli.figure import OPTIONS, SEVERAL
 from cambench.cli.old import translated
 from cambench.stages.reporting.figures.index import INDEX, draw
 from cambench.stages.workplace import Place
 from cambench.vocabulary import UsageError
 
-VALUES = {"images": "2", "classes": "2", "class_sets": "x.csv", "checkpoint": "best", "metric": "iauc", "explainers": "cam"}
+EVERY = {**SEVERAL, **OPTIONS}
+VALUES = {"images": "2", "classes": "2", "class_sets": "x.csv", "checkpoint": "best", "metric": "iauc"}
 
 
 def option(name: str) -> str:
     """How an option of the index is typed."""
-    return max(OPTIONS[name].__metadata__[0].param_decls or [OPTIONS[name].__metadata__[0].default], key=len)
+    typed = EVERY[name].__metadata__[0]
+    return max(typed.param_decls or [typed.default], key=len)
 
 
 def test_the_kinds_are_listed_with_a_line_each(typed: Typed) -> None:
@@ -34,7 +36,7 @@ def test_the_kinds_are_listed_with_a_line_each(typed: Typed) -> None:
 def test_a_kind_shows_and_takes_its_own_options_and_no_other(kind: str, typed: Typed, tmp_path: Path) -> None:
     own = {option(name) for name in INDEX[kind].options}
     shown = typed("figure", kind, "--help").out
-    for name in OPTIONS:
+    for name in EVERY:
         flag = option(name)
         assert (f"{flag} " in shown) == (flag in own), flag
         if flag not in own:
@@ -50,7 +52,10 @@ def test_a_kind_shows_and_takes_its_own_options_and_no_other(kind: str, typed: T
         (["lambda", "cgc/1", "--out", "x.png"], "figure lambda: expected a table whose columns are numbers"),
         (["lambda", "--arch", "resnet8", "--out", "x.png"], "--arch: expected --on DATASET beside it"),
         (["Gradient_Sign", "--on", "synthbirds", "--out", "x.png"], "nothing of weighted-contrast/figure3 is measured"),
-        (["convergence", "-d", "cub", "--out", "x.png"], "no validated training to show, there are none"),
+        (
+            ["convergence", "-d", "cub", "--out", "x.png"],
+            "no training with its accuracy in every epoch, there are none",
+        ),
         (["qualitative", "--out", "x.png"], "no heatmaps to show"),
         (
             ["worst", "-m", "iauc", "--out", "x.png"],

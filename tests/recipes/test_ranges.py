@@ -101,7 +101,7 @@ def test_a_recipe_says_what_is_drawn_and_the_command_line_has_the_last_word() ->
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("1e-5", "k: expected LOW..HIGH, LOW..HIGH log, LOW..HIGH inverse or a list of values, got '1e-5'"),
+        ("1e-5", "k: expected LOW..HIGH, LOW..HIGH log, LOW..HIGH inverse or a list of values in brackets, got '1e-5'"),
         ("..1", "expected LOW..HIGH"),
         ("0..1 cubic", "expected LOW..HIGH"),
         ("0..1 log log", "expected LOW..HIGH"),

@@ -73,9 +73,7 @@ def test_only_seeds_of_one_training_are_averaged(tmp_path: Path) -> None:
         assert [len(t.runs) for t in alone] == [3, 1], facts
         assert alone[0].label != alone[1].label
     begun = c.trainings([run("ce", s, [1.0], tmp_path, weights=w) for s in range(2) for w in (None, "a.pth")])
-    assert [(t.label, t.seeds) for t in begun] == [
-        (f"ce (weights{SPACE}{weights})", [0, 1]) for weights in ("none", "a.pth")
-    ]
+    assert [(t.label, t.seeds) for t in begun] == [(label, [0, 1]) for label in ("ce", f"ce (weights{SPACE}a.pth)")]
     twice = c.trainings([*every[:3], run("supcon", 1, [1.0, 2.0, 3.0], tmp_path)])
     assert [t.seeds for t in twice] == [[0, 1, 2], [1]], "a second run of one seed is not averaged"
 

@@ -90,9 +90,12 @@ def test_of_one_seed_the_interval_is_over_the_images(record: Any) -> None:
 def test_other_seeds_or_other_images_are_not_set_against_each_other(record: Any) -> None:
     data = [{"recipe": {"data": {"measured on": m}}} for m in ("all", "part")]
     apart = one([record("ce", 0, "top1", 60.0, job=data[0]), record("cgc", 0, "top1", 80.0, job=data[1])])
-    assert entries(apart)["cgc"].sentence == "Not measured on the same images." and entries(apart)["cgc"].better is None
+    assert (
+        entries(apart)["cgc"].sentence == "cgc and ce: not measured on the same images."
+        and entries(apart)["cgc"].better is None
+    )
     seeds = one([record("ce", 0, "top1", 60.0), record("cgc", 1, "top1", 80.0)])
-    assert entries(seeds)["cgc"].sentence == "Not measured on the same images."
+    assert entries(seeds)["cgc"].sentence == "cgc and ce: not measured on the same images."
 
 
 def test_one_image_has_no_interval_in_words_either(record: Any) -> None:

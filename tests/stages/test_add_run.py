@@ -11,6 +11,7 @@ import torch
 from cambench import models
 from cambench.recipes.tables import parse_table
 from cambench.report.tables.paper import PUBLISHED_ONLY, paper_table
+from cambench.report.tables.varied import varied
 from cambench.stages.housekeeping.packs import pack, unpack
 from cambench.stages.measuring import works
 from cambench.stages.measuring.explain import ExplainJob
@@ -18,6 +19,7 @@ from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.training.add_run import Adding, add_run
 from cambench.stages.workplace import Place
 from cambench.store.records import read_records
+from cambench.store.runs import read_run
 from cambench.vocabulary import UsageError
 
 TABLE = """
@@ -101,6 +103,19 @@ def test_the_same_weights_are_the_same_run(place: Place, tmp_path: Path) -> None
     assert add_run(small(checkpoint(tmp_path / "b.pt", 5)), place).name == first.name
     others = [small(checkpoint(tmp_path / "c.pt", 6)), small(tmp_path / "a.pt", 1), small(tmp_path / "a.pt", 0, "cgc")]
     assert len({add_run(job, place).name for job in others} | {first.name}) == 4
+
+
+def test_beside_a_training_of_the_method_both_have_short_labels(place: Place, tmp_path: Path) -> None:
+    settings = [read_run(path.parent).info.training for path in place.results.glob("runs/synthbirds-ce-*/run.json")]
+    info = add_run(small(checkpoint(tmp_path / "x.pt"), method="ce"), place).info
+    assert varied([settings[0], info.training]) == [[], ["weights given"]]
+    plain, lacking = {"train": {"epochs": 2}}, {"train": {"epochs": 2}, "schedule": {"warmup": 0}}
+    assert varied([plain, lacking]) == [[], ["warmup 0"]], "nothing else tells them apart"
+
+
+def test_a_run_has_the_name_of_a_method(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected the method of the weights, got no name"):
+        add_run(small(checkpoint(tmp_path / "x.pt"), method=" "), place)
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,9 @@ def test_grids_show_both_methods(kind: str, measured: Place, tmp_path: Path) -> 
     assert out.stat().st_size > 10_000 and told["dataset"] == "synthbirds"
     maps = ["ce resnet8 grad-cam", "cgc resnet8 grad-cam"]
     assert [row["maps"] for row in told["images"]] == [maps] * (2 if kind == "qualitative" else 4)
-    assert draw(kind, out, measured, images=2, explainers=["gradcam"]).shows == told, "an alias of all that there is"
+    assert draw(kind, out, measured, images=2, explainer=["gradcam"]).shows == told, "an alias of all that there is"
     with pytest.raises(UsageError, match="no heatmaps to show"):
-        draw(kind, out, measured, explainers=["hires-cam"])
+        draw(kind, out, measured, explainer=["hires-cam"])
     if kind == "consistency":
         assert [row["image"] == "its crop" for row in told["images"]] == [False, True] * 2
 
@@ -203,9 +203,9 @@ def test_convergence_shows_the_trainings_of_one_data_set(followed: Place, tmp_pa
 
 def test_convergence_says_what_it_cannot_show(followed: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = followed
-    with pytest.raises(UsageError, match="no validated training to show, there are those of synthbirds"):
+    with pytest.raises(UsageError, match="no training with its accuracy in every epoch, there are those of synthbirds"):
         draw("convergence", tmp_path / "f.png", place, dataset="cub")
-    with pytest.raises(UsageError, match="no validated training to show, there are none"):
+    with pytest.raises(UsageError, match="no training with its accuracy in every epoch, there are none"):
         draw("convergence", tmp_path / "f.png", Place(place.data, tmp_path, "cpu"))
     run = find_run("synthbirds-ce", place.results)
     begun = Run(place.results / "runs" / "synthbirds-begun", run.info).save(finished=False)

@@ -75,7 +75,7 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     assert text.count('<img src="data:image/svg+xml;base64,') == 1 and "which of them differ" in text
     plain = typed("rank", RUN, *roots(place)[2:4])
     assert "which of them differ" not in plain.out and "Mean rank: in each image" in " ".join(plain.out.split())
-    drawn = draw("critical-difference", tmp_path / "cd.png", place, [RUN], metrics=["ch"]).shows
+    drawn = draw("critical-difference", tmp_path / "cd.png", place, [RUN], metric=["ch"]).shows
     assert drawn["images"] == 12 and drawn["metrics"] == ["ch official"] and (tmp_path / "cd.png").stat().st_size
 
 

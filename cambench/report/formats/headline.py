@@ -139,12 +139,11 @@ def entry(line: Line, base: Line | None, key: ColumnKey, read: Read) -> Entry:
     cell, _ = draw(line.groups.get(key, []), key, metric)
     if base is None or base is line or key not in line.groups or key not in base.groups:
         return Entry(cell.measured_text)
-    against = contrast(line.groups[key], base.groups[key], key[1], read)
+    against, names = contrast(line.groups[key], base.groups[key], key[1], read), (line.facts["method"], base.facts["method"])
     if against is None:
-        return Entry(cell.measured_text, sentence="Not measured on the same images.")
+        return Entry(cell.measured_text, sentence=f"{names[0]} and {names[1]}: not measured on the same images.")
     higher = {"up": True, "down": False}.get(metric.direction(key[1]))
     better = (against.difference > 0) == higher if against.decided and higher is not None else None
-    names = line.facts["method"], base.facts["method"]
     return Entry(
         cell.measured_text,
         better=better,

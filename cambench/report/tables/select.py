@@ -21,8 +21,8 @@ LAST = "last"
 """The checkpoint that a selection shows where it names none."""
 CONSTANTS = ("objective_settings", "data")
 """The tables of a recipe that are a method's own."""
-MEASURED_ON = "measured on"
-"""Part of `job["recipe"]["data"]`: the fingerprint of the data that the record was measured on."""
+TRAINED_ON, MEASURED_ON = "trained on", "measured on"
+"""Parts of `job["recipe"]["data"]`: the fingerprints of the data of the training, and of that which was measured."""
 
 
 def has_metric(record: Record) -> bool:
@@ -155,7 +155,7 @@ def other_constants(record: Record, given: Mapping[str, Any]) -> list[str]:
     )
     if own is None:
         return ["method"]
-    drawn = ("trained on", "measured on")
+    drawn = (TRAINED_ON, MEASURED_ON)
     keys = [(table, key) for table in CONSTANTS for key in {**stored[table], **own[table]} if key not in drawn]
     return [f"{table}.{key}" for table, key in keys if stored[table].get(key) != own[table].get(key)]
 

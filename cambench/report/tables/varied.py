@@ -11,7 +11,7 @@ from typing import Any
 from cambench.data import INDEX
 from cambench.recipes.load import COMMAND, TABLE
 from cambench.recipes.schema import WORDS
-from cambench.report.tables.select import LAST, MEASURED_ON, alike, recipe_of, setting
+from cambench.report.tables.select import LAST, MEASURED_ON, TRAINED_ON, alike, recipe_of, setting
 from cambench.store.records import Record
 from cambench.store.runs import Run, RunInfo
 
@@ -24,16 +24,26 @@ def flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, value in recipe.items():
         key = f"{above}{name}"
-        if key not in WORDS and name != MEASURED_ON:
+        unknown = key == f"data.{TRAINED_ON}" and value is None  # of weights that somebody gave
+        if key not in WORDS and name != MEASURED_ON and not unknown:
             settings |= flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
     return settings
 
 
 def varied(recipes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """For each stored recipe, `name value` of the settings in which they differ; none where all are equal."""
+    """For each stored recipe, `name value` of the settings in which they differ; none where all are equal.
+
+    A setting that is none, and one that a recipe lacks, as weights that somebody gave lack those of a training, is said only
+    where nothing else tells two recipes apart.
+    """
     settings = [flat(recipe) for recipe in recipes]
     keys = list(dict.fromkeys(key for own in settings for key in own))
     differ = [key for key in keys if any(own.get(key) != settings[0].get(key) for own in settings)]
+    both = [key for key in differ if len({repr(own[key]) for own in settings if key in own}) > 1]
+    words = [named({key: own[key] for key in both if own.get(key) is not None}, both) for own in settings]
+    told = {tuple(text): own for text, own in zip(words, settings, strict=True)}
+    if all(told[tuple(text)] == own for text, own in zip(words, settings, strict=True)):
+        return words
     return [named(own, differ) for own in settings]
 
 

@@ -25,9 +25,9 @@ from cambench.vocabulary import Box, Dataset
 CROP = "its crop"
 
 
-def consistency(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainers: Sequence[str]) -> Drawn:
+def consistency(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainer: Sequence[str]) -> Drawn:
     """The runs' stored maps side by side, and beside each image its crop. Raises: as `qualitative`."""
-    shown = pick("consistency", runs, dataset, place.results, explainers)
+    shown = pick("consistency", runs, dataset, place.results, explainer)
     return gridded("consistency", shown, pairs(shown, place, images))
 
 

@@ -44,7 +44,8 @@ def trainings_of(names: Sequence[str], dataset: str | None, results: Path) -> li
     runs = [run for run in runs if dataset is None or canonical(run.info.dataset) == canonical(dataset)]
     if not runs:
         here = f"there are those of {', '.join(sets)}" if sets else "there are none"
-        raise UsageError(f"figure {KIND}: no validated training to show, {here}; make one with `cambench train`.")
+        mend = "make one with `cambench train … --set train.validate_epochs=true`"
+        raise UsageError(f"figure {KIND}: no training with its accuracy in every epoch, {here}; {mend}.")
     if len({run.info.dataset for run in runs}) > 1:
         raise UsageError(f"figure {KIND}: trainings on {', '.join(sets)}; choose with --dataset.")
     for run in every:

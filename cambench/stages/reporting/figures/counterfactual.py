@@ -37,10 +37,10 @@ SIGNS = ("blue: the place speaks for class B", "red: for class A")
 
 
 def counterfactual(
-    runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainers: Sequence[str]
+    runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainer: Sequence[str]
 ) -> Drawn:
     """Each run's own map of every pair, and beside it those of the explainers that fit the run. Raises: as `opened`."""
-    scenes, shared = labelled(opened(runs, explainers, dataset, place))
+    scenes, shared = labelled(opened(runs, explainer, dataset, place))
     rows, chosen = rows_of(scenes, images, place)
     read = f"{READ} All: {shared}." if shared else READ
     return signed(scenes, rows, Meaning(SIGNS, read, outlines=""), chosen)

@@ -14,10 +14,10 @@ from cambench.vocabulary import UsageError
 
 
 def critical_difference(
-    runs: Sequence[str], place: Place, *, metrics: Sequence[str], explainers: Sequence[str], dataset: str | None
+    runs: Sequence[str], place: Place, *, metric: Sequence[str], explainer: Sequence[str], dataset: str | None
 ) -> Drawn:
     """The diagram of what is measured. Raises: as `rankings`; UsageError for several data sets of which none is named."""
-    made = rankings(*at_hand(Wanted(runs, metrics, explainers, dataset=dataset), place))
+    made = rankings(*at_hand(Wanted(runs, metric, explainer, dataset=dataset), place))
     if len(made) > 1:
         there = ", ".join(ranking.where for ranking in made[:-1])
         raise UsageError(f"figure critical-difference: records on {there}; choose with --dataset.")

@@ -52,7 +52,7 @@ class Kind:
 
 
 FEW = {"dataset": None, "images": 5}
-STORED = {**FEW, "explainers": ()}
+STORED = {**FEW, "explainer": ()}
 SIGNED = {**FEW, "explainer": "grad-cam", "classes": None}
 MEASURED = {"metric": REQUIRED, "variant": None, "explainer": None, "target": None, "dataset": None, "images": 12}
 OF_TABLE = {"on": None, "arch": None}
@@ -78,7 +78,7 @@ INDEX: dict[str, Kind] = {
     "hierarchy": Kind(
         "hierarchy", "RUN", "maps of a run with a CALM head, up WordNet from a class to all classes", {**FEW, "levels": 7}
     ),
-    "counterfactual": Kind("counterfactual", "RUN...", COUNTERFACTUAL, {**FEW, "images": 6, "explainers": ()}),
+    "counterfactual": Kind("counterfactual", "RUN...", COUNTERFACTUAL, {**FEW, "images": 6, "explainer": ()}),
     "lambda": Kind("tables:curve", "[TABLE]", "a table over a number (cgc/10), as curves", OF_TABLE),
     "gradient-sign": Kind("tables:gradient_sign", "[TABLE]", "gains along gradients of several targets, as bars", OF_TABLE),
     "remove-and-classify": Kind(
@@ -94,7 +94,7 @@ INDEX: dict[str, Kind] = {
         "critical_difference",
         "[RUN]...",
         "mean ranks of explainers over images and metrics, and which of them do not differ",
-        {"metrics": (), "explainers": (), "dataset": None},
+        {"metric": (), "explainer": (), "dataset": None},
     ),
     "embedding": Kind("embedding", "RUN...", "features of images and their masks, by t-SNE", {**FEW, "checkpoint": "last"}),
 }

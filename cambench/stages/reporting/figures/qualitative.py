@@ -29,9 +29,9 @@ from cambench.store.runs import read_runs
 from cambench.vocabulary import UsageError, number_of
 
 
-def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainers: Sequence[str]) -> Drawn:
+def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainer: Sequence[str]) -> Drawn:
     """The runs' stored maps side by side (none named: of all runs). Raises: UsageError where there is nothing to show."""
-    shown = pick("qualitative", runs, dataset, place.results, explainers)
+    shown = pick("qualitative", runs, dataset, place.results, explainer)
     return gridded("qualitative", shown, rows(shown, place.data, images))
 
 
