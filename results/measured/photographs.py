@@ -2,15 +2,19 @@
 
 RESULTS: a root of `cambench rank … --preset …`. Between the marks of photographs.md stand the ranks, the agreement of the
 metrics and the cost; unrounded, with every pair of explainers and the values that were ranked, in
-photographs-{ranks,metrics,cost,pairs,values}.csv. All else is written by hand.
+photographs-{ranks,metrics,cost,pairs,values}.csv. Data sets of which the root holds nothing stay as they are, and what is
+written by hand.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from cambench.metrics import find_metric
 from cambench.report import Table
@@ -57,17 +61,36 @@ def written(made: Sequence[Ranking]) -> dict[str, list[Table]]:
     return {"ranks": ranks, "metrics": metrics, "cost": costs, "pairs": pairs, "values": values}
 
 
+def joined(new: dict[str, str], old: dict[str, str]) -> str:
+    """The new sections and the old ones of other tables: ranks, agreement of metrics, cost, each by its data set."""
+
+    def place(name: str) -> tuple[bool, bool, str]:
+        return name.startswith("cost "), name.endswith(", metrics"), name
+
+    every = {**old, **new}
+    return "\n".join(every[name].strip("\n") + "\n" for name in sorted(every, key=place))
+
+
+def sections(text: str) -> dict[str, str]:
+    """Table -> its section of a page, heading and all: `rank cub-50 test`, `cost cub-50 test`."""
+    parts = re.split(r"^(?=### )", text, flags=re.MULTILINE)[1:]
+    return {part[4:].partition(": ")[0]: part for part in parts}
+
+
 def write(results: Path) -> None:
     """The page and its files; the ranking of all data sets together is none of one network and is left out."""
     every = rankings(*at_hand(Wanted(), Place(results=results)))
     files = written([ranking for ranking in every if " and " not in ranking.where])
     for name, shown in files.items():
-        text = tidy(shown)[COLUMNS].to_csv(index=False, lineterminator="\n", float_format="%.10g")
-        (FOLDER / f"photographs-{name}.csv").write_text(text, encoding="utf-8")
+        path, frame = FOLDER / f"photographs-{name}.csv", tidy(shown)[COLUMNS]
+        old = pd.read_csv(path)
+        frame = pd.concat([old[~old["table"].isin(frame["table"])], frame]).sort_values("table", kind="stable")
+        path.write_text(frame.to_csv(index=False, lineterminator="\n", float_format="%.10g"), encoding="utf-8")
     path = FOLDER / "photographs.md"
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    text = "\n".join(render(files[name], "markdown") for name in ("ranks", "metrics", "cost"))
-    path.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    between, _, after = rest.partition(END)
+    made = sections("\n".join(render(files[name], "markdown") for name in ("ranks", "metrics", "cost")))
+    path.write_text(f"{before}{BEGIN}\n\n{joined(made, sections(between))}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -132,4 +132,10 @@ def test_what_was_ranked_stands_on_the_page_of_the_photographs(tmp_path: Path) -
     assert {row.partition("/")[0] for table, row, _ in cells if table == "rank synthbirds test"} == {"grad-cam", "random"}
     assert {row for table, row, _ in cells if table == "cost synthbirds test"} == {"ch", "iauc:rows=16"}
     pairs = pd.read_csv(tmp_path / "pages" / "photographs-pairs.csv")
+    pairs = pairs[pairs["table"].str.startswith("rank synthbirds test")]
     assert set(pairs.column) == {"A − B", "p", "Holm"} and len(pairs) == 3
+    old = (MEASURED / PHOTOGRAPHS).read_text(encoding="utf-8")
+    kept = {key: cell for key, cell in cells.items() if "synthbirds" not in key[0]}
+    assert kept == grids(old.partition(script["BEGIN"])[2].partition(script["END"])[0]), "other data sets stay as they are"
+    script["write"](place.results)
+    assert (tmp_path / "pages" / PHOTOGRAPHS).read_text(encoding="utf-8") == page
