@@ -52,7 +52,7 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     records = {(r.explainer, r.metric): r for r in records_of(place.results, f"{run_name(place)}")}
     assert records.pop((None, "top1")).values[""].n == 12
     right = {note for note in notes if "is right on" in note}
-    assert len(right) == 1 and "% of 12 images." in min(right)
+    assert len(right) == 1 and "% of 12 images of synthbirds test." in min(right)
     assert len(records) == 6 and all(value.n == 12 for r in records.values() for value in r.values.values())
     assert all((record.explaining or 0) > 0 for (_, metric), record in records.items() if metric == "iauc:rows=16")
     again = typed("rank", "--dataset", "synthbirds", *roots(place)[2:4], "--json")
@@ -69,6 +69,8 @@ def test_what_lacks_is_measured_then_ranked_and_afterwards_it_is_at_hand(place: 
     assert alone.code == 2 and reason in alone.err
     both = typed("rank", *other_data(place, "grad-cam", "random"), "--json")
     assert {c["table"] for c in json.loads(both.out)} > {"rank flowers test", "rank flowers test and synthbirds test"}
+    told = {c["table"] for c in json.loads(both.out) if any("is right on" in note for note in c["notes"])}
+    assert told == {"rank synthbirds test", "rank flowers test and synthbirds test"}, "beneath its own images"
     page = tmp_path / "ranks.html"
     assert typed("rank", RUN, *roots(place)[2:4], "--html", page).out == f"{page}\n"
     text = page.read_text(encoding="utf-8")
@@ -106,7 +108,7 @@ def test_data_without_boxes_is_ranked_by_what_needs_none(own: Place, typed: Type
     assert "2 explainers, 3 metrics, 6 images" in words and "Friedman" not in words
     (run,) = [path.name for path in (own.results / "runs").iterdir()]
     (top1,) = works.evaluate_all(works.Works([]), [EvalJob("top1")], own)
-    assert f"{run} is right on {top1.values[''].value:.1f} % of 6 images." in words
+    assert f"{run} is right on {top1.values[''].value:.1f} % of 6 images of folder:mine val." in words
     named = ("-e", "grad-cam", "-e", "random", "-e", "hires-cam")
     later = " ".join(typed("rank", "folder", *named, *roots(own)[2:4]).out.split())
     assert "Not measured on folder:mine val: hires-cam; measure what lacks with --preset quick" in later

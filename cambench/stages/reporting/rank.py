@@ -35,6 +35,7 @@ TITLE = "Which explainer ranks best?"
 NOT_MEASURED = "Not measured"
 """How a sentence on what lacks begins."""
 MEASURES = "measure what lacks with --preset quick, or with `cambench eval`"
+RIGHT = " is right on "
 ACCURACY = "top1"
 """What is said beneath a ranking: a network that is hardly ever right may have its classes in another order."""
 
@@ -105,7 +106,8 @@ def accuracy(records: Sequence[Record], ranked: Sequence[Record]) -> list[str]:
     """How often each network is right on the images of a ranking, where that is measured."""
     places = {(r.run, r.dataset, r.split, *r.partial) for r in ranked}
     own = [r for r in records if r.metric == ACCURACY and (r.run, r.dataset, r.split, *r.partial) in places]
-    return [f"{r.run} is right on {r.values[''].value:.1f} % of {r.values[''].n:,} images." for r in own]
+    shares = [(r, r.values[""]) for r in own]
+    return [f"{r.run}{RIGHT}{v.value:.1f} % of {v.n:,} images of {r.dataset} {r.split}." for r, v in shares]
 
 
 def rankable(names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -136,7 +138,13 @@ def rankings(records: Sequence[Record], left: Sequence[str] = ()) -> list[Rankin
     if len(places) > 1 and common and len(explainers) >= EXPLAINERS:
         made.append(rank(" and ".join(places), own))
     beside = [f"Not ranked: {error}" for error in refused]
-    return [replace(ranking, left=(*left, *beside, *ranking.left)) for ranking in made]
+    return [replace(ranking, left=(*concerning(ranking, left), *beside, *ranking.left)) for ranking in made]
+
+
+def concerning(ranking: Ranking, left: Sequence[str]) -> list[str]:
+    """The sentences without those on how often a network is right on images that are not ranked here."""
+    places = tuple(f" of {where}." for where in ranking.where.split(" and "))
+    return [text for text in left if RIGHT not in text or text.endswith(places)]
 
 
 def show(made: Sequence[Ranking], form: str, page: Path | None) -> None:
