@@ -36,7 +36,7 @@ def squeue(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_a_row(state: JobState, took: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: BEGAN + 100)
     began = "" if state.began is None else datetime.fromtimestamp(BEGAN).strftime("%Y-%m-%d %H:%M")
-    facts = {"where": where, "attempts": str(state.attempts), "began": began, "took": took, "reason": state.reason}
+    facts = {"where": where, "attempts": state.attempts, "began": began, "took": took, "reason": state.reason}
     assert row_of(state) == {"name": "ab", "job": "train ce", "state": state.state, **facts}
 
 
