@@ -42,6 +42,5 @@ def output() -> Console:
 def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
     """A plain listing on stdout: a row each, columns in step."""
     console = output()
-    console.print(
-        grid(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows], console.width) if rows else "none"
-    )
+    cells = [[str(cell) for cell in row.values()] for row in rows]
+    console.print(grid(list(rows[0]), cells, console.width) if rows else "none")

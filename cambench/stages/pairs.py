@@ -16,7 +16,7 @@ from cambench.data.decode import image_size
 from cambench.explainers.several import maps_of_classes
 from cambench.metrics import Metric
 from cambench.stages.network import Ready
-from cambench.vocabulary import TARGET, Batch, Dataset, UsageError
+from cambench.vocabulary import Batch, Dataset, UsageError
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def check_cues(metric: Metric, target: str, dataset: Dataset) -> None:
 
     Raises: UsageError saying which of them lacks.
     """
-    if target != TARGET:
+    if target != "logit":
         raise UsageError(f"{metric.name}: expected target logit, got {target}; the pairs of classes are the contrast.")
     lacking = {
         "class attributes": not dataset.attributes,

@@ -75,7 +75,7 @@ def test_a_rate_that_diverges_has_no_value_and_does_not_end_the_search(birds: Pa
 def test_a_drawn_value_that_is_refused_is_refused_before_the_first_training(birds: Path, tmp_path: Path) -> None:
     place = Place(birds, tmp_path, "cpu")
     with pytest.raises(UsageError, match=r"input\.flip"):
-        search(replace(JOB, draws=9, ranges=("input.flip=0..3",)), place)
+        search(replace(JOB, draws=9, ranges=("input.flip=0..2",)), place)  # the sixth draw is the first above 1
     set_too = replace(CAM, overrides=[*CAM.overrides, "input.flip=0.5"])
     with pytest.raises(UsageError, match=r"--range input\.flip: expected a key that is drawn or set, got both"):
         search(replace(JOB, training=set_too), place)

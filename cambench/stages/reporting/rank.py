@@ -35,7 +35,6 @@ TITLE = "Which explainer ranks best?"
 NOT_MEASURED = "Not measured"
 """How a sentence on what lacks begins."""
 MEASURES = "measure what lacks with --preset quick, or with `cambench eval`"
-RIGHT = " is right on "
 ACCURACY = "top1"
 """What is said beneath a ranking: a network that is hardly ever right may have its classes in another order."""
 
@@ -72,8 +71,9 @@ class Wanted:
         )
 
 
-def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
-    """The records that are meant and can be ranked, and the sentences on metrics that cannot and on what is not measured.
+def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str], list[Record]]:
+    """The records that are meant and can be ranked, the sentences on metrics that cannot and on what is not measured, and
+    all records, in which the networks' accuracy is.
 
     Raises: UsageError for an unknown name, or where nothing of it is measured.
     """
@@ -87,7 +87,7 @@ def at_hand(wanted: Wanted, place: Place) -> tuple[list[Record], list[str]]:
         raise UsageError(
             " ".join([f"rank: expected records of explainers under {where}, got none that is asked for; {MEASURES}.", *left])
         )
-    return kept, [*accuracy(every, kept), *left, *unmeasured(kept, wanted)]
+    return kept, [*left, *unmeasured(kept, wanted)], every
 
 
 def unmeasured(records: Sequence[Record], wanted: Wanted) -> list[str]:
@@ -107,7 +107,7 @@ def accuracy(records: Sequence[Record], ranked: Sequence[Record]) -> list[str]:
     places = {(r.run, r.dataset, r.split, *r.partial) for r in ranked}
     own = [r for r in records if r.metric == ACCURACY and (r.run, r.dataset, r.split, *r.partial) in places]
     shares = [(r, r.values[""]) for r in own]
-    return [f"{r.run}{RIGHT}{v.value:.1f} % of {v.n:,} images of {r.dataset} {r.split}." for r, v in shares]
+    return [f"{r.run} is right on {v.value:.1f} % of {v.n:,} images of {r.dataset} {r.split}." for r, v in shares]
 
 
 def rankable(names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -117,9 +117,10 @@ def rankable(names: Iterable[str]) -> tuple[list[str], list[str]]:
     return [metric.name for metric in entries if not unrankable(metric)], left
 
 
-def rankings(records: Sequence[Record], left: Sequence[str] = ()) -> list[Ranking]:
+def rankings(records: Sequence[Record], left: Sequence[str] = (), right: Sequence[Record] = ()) -> list[Ranking]:
     """One a data set and split; where there are several, one of all their images at the end, if that has explainers and a
-    metric in common. left: what is left out already; a data set that cannot be ranked beside others joins it.
+    metric in common. left: what is left out already; a data set that cannot be ranked beside others joins it. right: the
+    records in which to look for how often the networks are right.
 
     Raises: UsageError for fewer than two explainers or five images, where no data set can be ranked.
     """
@@ -138,13 +139,7 @@ def rankings(records: Sequence[Record], left: Sequence[str] = ()) -> list[Rankin
     if len(places) > 1 and common and len(explainers) >= EXPLAINERS:
         made.append(rank(" and ".join(places), own))
     beside = [f"Not ranked: {error}" for error in refused]
-    return [replace(ranking, left=(*concerning(ranking, left), *beside, *ranking.left)) for ranking in made]
-
-
-def concerning(ranking: Ranking, left: Sequence[str]) -> list[str]:
-    """The sentences without those on how often a network is right on images that are not ranked here."""
-    places = tuple(f" of {where}." for where in ranking.where.split(" and "))
-    return [text for text in left if RIGHT not in text or text.endswith(places)]
+    return [replace(one, left=(*accuracy(right, [r for _, r in one.records]), *left, *beside, *one.left)) for one in made]
 
 
 def show(made: Sequence[Ranking], form: str, page: Path | None) -> None:

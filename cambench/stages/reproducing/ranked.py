@@ -39,8 +39,9 @@ def ranked(wanted: Wanted, preset: str | None, work: Works, batch_size: int, pla
 
 def measured(
     work: Works, recipe: RankingRecipe, wanted: Wanted, batch_size: int, place: Place
-) -> tuple[list[Record], list[str]]:
-    """The records of what a preset measures, or of what is wanted in its place; the sentences on what cannot be measured.
+) -> tuple[list[Record], list[str], list[Record]]:
+    """The records of what a preset measures, or of what is wanted in its place; the sentences on what cannot be measured;
+    all records, with those of the networks' accuracy.
 
     Raises: UsageError where no metric can rank, or a single explainer is asked for; CambenchError of the first measurement
     where none succeeds.
@@ -60,7 +61,7 @@ def measured(
     if refused and len({(record.explainer, record.target) for record in records}) < EXPLAINERS:
         lone = records[0].explainer
         raise UsageError(f"rank: expected at least {EXPLAINERS} explainers, got {lone}. {' '.join(lacks)}")
-    return records, [*rank.accuracy(every, records), *left, *lacks]
+    return records, [*left, *lacks], every
 
 
 def unused(work: Works, batch_size: int) -> list[str]:

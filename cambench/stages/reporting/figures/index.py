@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cambench.lookup import canonical, find
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import EXPLAINER, UsageError
 
 if TYPE_CHECKING:
     from cambench.stages.reporting.figures.scene import Drawn
@@ -53,7 +53,7 @@ class Kind:
 
 FEW = {"dataset": None, "images": 5}
 STORED = {**FEW, "explainer": ()}
-SIGNED = {**FEW, "explainer": "grad-cam", "classes": None}
+SIGNED = {**FEW, "explainer": EXPLAINER, "classes": None}
 MEASURED = {"metric": REQUIRED, "variant": None, "explainer": None, "target": None, "dataset": None, "images": 12}
 OF_TABLE = {"on": None, "arch": None}
 BLURRED = "original against weighted contrast, each with the image blurred where the map is negative"

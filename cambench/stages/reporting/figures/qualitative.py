@@ -56,15 +56,22 @@ def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path, ex
     if len({group[0].maps.job["dataset"] for group in chosen}) > 1:
         raise UsageError(f"figure {kind}: heatmaps of {', '.join(known)}; choose with --dataset.")
     check_views(kind, chosen[0], groups)
-    if lacking := [run.name for run in runs if names and run.name not in {s.run.name for s in chosen[0]}]:
-        first, job = chosen[0][0], chosen[0][0].maps.job
+    if names:
+        check_runs(kind, chosen[0], [run.name for run in runs])
+    shown = by_seed(chosen[0]) if names else first_seeds(chosen[0])
+    return sorted(shown, key=lambda s: wanted.index(s.maps.job["explainer"]) if wanted else 0)
+
+
+def check_runs(kind: str, chosen: Sequence[Shown], names: Sequence[str]) -> None:
+    """See that every run that is named has maps of the images that are shown. Raises: UsageError that names one without."""
+    first, has = chosen[0], {s.run.name for s in chosen}
+    if lacking := [name for name in names if name not in has]:
+        job = first.maps.job
         raise UsageError(
             f"figure {kind}: expected maps of the same images of every run that is named, got none of {', '.join(lacking)} "
             f"of the {number_of(len(first.maps.ids), 'image')} of {first.run.name}; make them: cambench explain "
             f"{lacking[0]} -e {job['explainer']} --view {job['view']['kind']}, with the same --limit if there was one."
         )
-    shown = by_seed(chosen[0]) if names else first_seeds(chosen[0])
-    return sorted(shown, key=lambda s: wanted.index(s.maps.job["explainer"]) if wanted else 0)
 
 
 def check_views(kind: str, chosen: Sequence[Shown], groups: Sequence[Sequence[Shown]]) -> None:
