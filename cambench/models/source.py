@@ -73,7 +73,7 @@ def root_of(name: str, spec: str) -> Path:
     Raises: UsageError where there is none.
     """
     first = name.partition(".")[0]
-    module = importlib.machinery.PathFinder.find_spec(first, [str(Path.cwd()), *sys.path])
+    module = importlib.machinery.PathFinder.find_spec(first, [str(Path.cwd()), *sys.path]) or by_its_finder(first)
     if module is None:
         import_module(name, spec)  # says what is missing
         raise UsageError(f"python:{spec}: expected a module in a file, got {first}, which is in none; give one of your own.")
@@ -81,6 +81,12 @@ def root_of(name: str, spec: str) -> Path:
         return Path(module.submodule_search_locations[0]).resolve().parent
     assert module.origin is not None
     return Path(module.origin).resolve().parent
+
+
+def by_its_finder(first: str) -> importlib.machinery.ModuleSpec | None:
+    """A module in a file of which a finder of its own knows, as an editable installation (`pip install -e`) may have one."""
+    specs = (finder.find_spec(first, None) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec is not None and spec.has_location), None)
 
 
 def installed(root: Path) -> bool:

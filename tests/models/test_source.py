@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,29 @@ def test_an_edit_after_the_import_is_noticed(here: Path) -> None:
     finally:
         del sys.modules["other"]
     assert source_of("python:other:x")
+
+
+class Finder:
+    """As an editable installation has one: it alone knows where its module lies."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name, self.path = name, path
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return importlib.util.spec_from_file_location(name, self.path) if name == self.name else None
+
+
+def test_a_module_is_where_its_own_finder_says(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path_factory.mktemp("elsewhere") / "editable"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "net.py").write_text(NET)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder("editable", package / "__init__.py")])
+    first = source_of("python:editable.net:build")
+    (package / "net.py").write_text(NET + "# edited\n")
+    assert first is not None and source_of("python:editable.net:build") not in (first, None)
 
 
 def test_what_is_not_there_is_one_clear_error(here: Path) -> None:
