@@ -1,8 +1,11 @@
-"""Writes what a results root holds into the pages of this folder: `python results/measured/pages.py RESULTS [PAPER…]`.
+"""Writes what was measured into the pages of this folder: `python results/measured/pages.py [RESULTS [PAPER…]]`.
 
 Between the marks of a paper's page stand its claims with their verdicts, the values that they compare, and what the
 trainings took; between those of README.md the index of the pages. All else is written by hand. `<paper>-claims.csv` has
 every comparison and `<paper>.csv` every value, unrounded.
+
+The evidence: the records of RESULTS and those that records/<paper>.tar.xz keeps from before; together they are kept again.
+A verdict that the CSV file has of more seeds stays as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +14,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import archive
+import kept
+
+from cambench.recipes.claims import papers
 from cambench.report.claims.records import accuracy_on, as_its_recipe, moved
 from cambench.report.claims.verdicts import Judgement
 from cambench.report.formats import claims as formats
@@ -27,7 +35,7 @@ from cambench.vocabulary import number_of
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- written by pages.py -->", "<!-- written by hand -->"
-INDEX = "| paper | claims | measured on | trainings | hours |\n| --- | --- | --- | ---: | ---: |\n"
+INDEX = "| paper | claims | measured on |\n| --- | --- | --- |\n"
 
 
 def compared(own: Sequence[Judgement], records: Sequence[Record]) -> list[Record]:
@@ -54,22 +62,17 @@ def took(records: Sequence[Record], runs: Sequence[Run]) -> str:
     devices = sorted({record.device for record in records if record.device})
     versions = sorted({f"torch {record.versions['torch']}" for record in records if "torch" in record.versions})
     measured = f"{number_of(len(records), 'measurement')} in {sum(record.seconds for record in records) / 3600:.1f} hours"
-    trained = f"{number_of(len(runs), 'training')} in {hours(runs)} hours"
+    trained = f"{number_of(len(runs), 'training')} in {sum(run.info.seconds or 0 for run in runs) / 3600:.1f} hours"
     return f"{trained}, {measured}; {', '.join([*devices, *versions])}."
 
 
-def hours(runs: Sequence[Run]) -> str:
-    """What trainings took."""
-    return f"{sum(run.info.seconds or 0 for run in runs) / 3600:.1f}"
-
-
 def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: Sequence[Run]) -> str:
-    """What stands between the marks of a paper's page; the CSV files are written beside it."""
-    (FOLDER / f"{paper}-claims.csv").write_text(formats.csv(own), encoding="utf-8")
+    """What stands between the marks of a paper's page; the CSV file of the values is written beside it."""
     claims = formats.markdown(own).partition("\n\n")[2]
     text = f"## Claims\n\n{formats.counted(own)}. Every comparison: [{paper}-claims.csv]({paper}-claims.csv).\n\n{claims}"
     if not records:
-        return text
+        _, values, before = parted(f"{paper}.md")[1].partition("\n## Values\n")
+        return text + values + before
     tables = summary(records)
     (FOLDER / f"{paper}.csv").write_text(render(tables, "csv"), encoding="utf-8")
     text += f"\n## Values\n\n{took(records, runs)} Unrounded: [{paper}.csv]({paper}.csv).\n\n{render(tables, 'markdown')}"
@@ -89,20 +92,26 @@ def rewrite(name: str, text: str) -> None:
     (FOLDER / name).write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", encoding="utf-8")
 
 
-def write(results: Path, papers: Sequence[str]) -> None:
+def write(results: Path | None, names: Sequence[str]) -> None:
     """The pages of the papers, of all where none is named, and their lines of the index."""
-    judged = formats.by_paper(judgements(papers, Place(results=results)))
-    every, trained = evidence(results).records, [run for run in read_runs(results) if run.finished]
     lines = {line.partition("]")[0]: line for line in parted("README.md")[1].splitlines() if line.startswith("| [")}
-    for paper, own in judged.items():
-        records = compared(own, every)
-        runs = [run for run in trained if run.info.kind == "trained" and run.name in {record.run for record in records}]
-        rewrite(f"{paper}.md", page(paper, own, records, runs))
+    for paper in names or papers():
+        with TemporaryDirectory() as folder:
+            root, packed = Path(folder), FOLDER / "records" / f"{paper}.tar.xz"
+            archive.unpack(packed, root)
+            if results is not None:
+                archive.add(results, root)
+            own = kept.joined(FOLDER / f"{paper}-claims.csv", judgements([paper], Place(results=root)))
+            records = compared(own, evidence(root).records)
+            behind = {record.run for record in records}
+            runs = [run for run in read_runs(root) if run.finished and run.info.kind == "trained" and run.name in behind]
+            if records:
+                archive.pack(packed, root, records, runs)
+            rewrite(f"{paper}.md", page(paper, own, records, runs))
         places = ", ".join(dict.fromkeys(j.where.dataset for j in own if j.where))
-        counts = formats.counted(own).partition(": ")[2]
-        lines[f"| [{paper}"] = f"| [{paper}]({paper}.md) | {counts} | {places or '—'} | {len(runs)} | {hours(runs)} |"
+        lines[f"| [{paper}"] = f"| [{paper}]({paper}.md) | {formats.counted(own).partition(': ')[2]} | {places or '—'} |"
     rewrite("README.md", INDEX + "\n".join(lines[start] for start in sorted(lines)))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), sys.argv[2:])
+    write(Path(sys.argv[1]) if sys.argv[1:] else None, sys.argv[2:])

@@ -226,6 +226,11 @@ def as_json(judgements: Iterable[Judgement]) -> str:
 
 def csv(judgements: Iterable[Judgement]) -> str:
     """The comparisons as CSV, which `pandas.read_csv` reads as it stands."""
+    return as_csv(tidy(judgements))
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV."""
     import pandas as pd
 
-    return str(pd.DataFrame(tidy(judgements)).to_csv(index=False, lineterminator="\n", float_format="%.10g"))
+    return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.10g"))
