@@ -94,6 +94,19 @@ def test_an_explainer_that_cannot_work_is_refused_when_it_is_made(facts: dict[st
         Explainer(**{**known, **facts})
 
 
+@pytest.mark.parametrize(
+    ("name", "named", "explainer"),
+    [
+        ("ch", None, "grad-cam"),
+        ("ch", "cmwp", "cmwp"),
+        ("hires-cam-iou", None, "hires-cam"),
+        ("hires-cam-iou", "cam", "hires-cam"),
+    ],
+)
+def test_a_metric_looks_at_its_own_explainer_else_at_the_named_one(name: str, named: str | None, explainer: str) -> None:
+    assert METRICS[name].explainer_of(named) == explainer
+
+
 def test_every_metric_that_is_built_in_can_work() -> None:
     assert [text for metric in METRICS.built_in.values() for holds, text in workable(metric) if not holds] == []
     for entry in EXPLAINERS.built_in.values():

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cambench.functions import Function
 from cambench.options import Entry
-from cambench.vocabulary import ARGUMENTS
+from cambench.vocabulary import ARGUMENTS, EXPLAINER
 
 Direction = Literal["up", "down", "none"]
 Steps = tuple[str, ...]
@@ -154,6 +154,10 @@ class Metric(Entry):
     def fixed(self) -> str:
         """The only explainer that it looks at, "" where there is a choice or none at all."""
         return "" if self.maps.explainer in (ANY, NONE) else self.maps.explainer
+
+    def explainer_of(self, named: str | None = None) -> str:
+        """The explainer at whose heatmaps it looks: its own, else the one that is named, else the default."""
+        return self.fixed or named or EXPLAINER
 
     @property
     def looks(self) -> bool:

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import archive
 import kept
+from marks import Page
 
 from cambench.recipes.claims import papers
 from cambench.report.claims.records import accuracy_on, as_its_recipe, moved
@@ -34,7 +35,6 @@ from cambench.store.runs import Run, read_runs
 from cambench.vocabulary import number_of
 
 FOLDER = Path(__file__).parent
-BEGIN, END = "<!-- written by pages.py -->", "<!-- written by hand -->"
 INDEX = "| paper | claims | measured on |\n| --- | --- | --- |\n"
 
 
@@ -71,7 +71,7 @@ def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: 
     claims = formats.markdown(own).partition("\n\n")[2]
     text = f"## Claims\n\n{formats.counted(own)}. Every comparison: [{paper}-claims.csv]({paper}-claims.csv).\n\n{claims}"
     if not records:
-        _, values, before = parted(f"{paper}.md")[1].partition("\n## Values\n")
+        _, values, before = at(f"{paper}.md").between.partition("\n## Values\n")
         return text + values + before
     tables = summary(records)
     (FOLDER / f"{paper}.csv").write_text(render(tables, "csv"), encoding="utf-8")
@@ -79,22 +79,14 @@ def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: 
     return f"{text}\n## Cost\n\n{render(costs(runs), 'markdown')}" if runs else text
 
 
-def parted(name: str) -> tuple[str, str, str]:
-    """A page: what stands before its marks, between them, and after."""
-    before, _, rest = (FOLDER / name).read_text(encoding="utf-8").partition(BEGIN)
-    between, _, after = rest.partition(END)
-    return before, between, after
-
-
-def rewrite(name: str, text: str) -> None:
-    """Put a text between the marks of a page."""
-    before, _, after = parted(name)
-    (FOLDER / name).write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", encoding="utf-8")
+def at(name: str) -> Page:
+    """A page of this folder."""
+    return Page(FOLDER / name, "pages.py")
 
 
 def write(results: Path | None, names: Sequence[str]) -> None:
     """The pages of the papers, of all where none is named, and their lines of the index."""
-    lines = {line.partition("]")[0]: line for line in parted("README.md")[1].splitlines() if line.startswith("| [")}
+    lines = {line.partition("]")[0]: line for line in at("README.md").between.splitlines() if line.startswith("| [")}
     for paper in names or papers():
         with TemporaryDirectory() as folder:
             root, packed = Path(folder), FOLDER / "records" / f"{paper}.tar.xz"
@@ -107,10 +99,10 @@ def write(results: Path | None, names: Sequence[str]) -> None:
             runs = [run for run in read_runs(root) if run.finished and run.info.kind == "trained" and run.name in behind]
             if records:
                 archive.pack(packed, root, records, runs)
-            rewrite(f"{paper}.md", page(paper, own, records, runs))
+            at(f"{paper}.md").rewrite(page(paper, own, records, runs))
         places = ", ".join(dict.fromkeys(j.where.dataset for j in own if j.where))
         lines[f"| [{paper}"] = f"| [{paper}]({paper}.md) | {formats.counted(own).partition(': ')[2]} | {places or '—'} |"
-    rewrite("README.md", INDEX + "\n".join(lines[start] for start in sorted(lines)))
+    at("README.md").rewrite(INDEX + "\n".join(lines[start] for start in sorted(lines)))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from marks import Page
 
 from cambench.metrics import find_metric
 from cambench.report import Table
@@ -29,7 +30,7 @@ from cambench.stages.reporting.report import render
 from cambench.stages.workplace import Place
 
 FOLDER = Path(__file__).parent
-BEGIN, END = "<!-- written by photographs.py -->", "<!-- written by hand -->"
+PAGE = Page(FOLDER / "photographs.md", "photographs.py")
 COLUMNS = ["table", "row", "column", "unit", "measured", "low", "high", "n"]
 """Of the CSV files; the sentences stand on the page."""
 COST = "Without the heatmaps; the median over the explainers."
@@ -86,11 +87,8 @@ def write(results: Path) -> None:
         old = pd.read_csv(path)
         frame = pd.concat([old[~old["table"].isin(frame["table"])], frame]).sort_values("table", kind="stable")
         path.write_text(frame.to_csv(index=False, lineterminator="\n", float_format="%.10g"), encoding="utf-8")
-    path = FOLDER / "photographs.md"
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    between, _, after = rest.partition(END)
     made = sections("\n".join(render(files[name], "markdown") for name in ("ranks", "metrics", "cost")))
-    path.write_text(f"{before}{BEGIN}\n\n{joined(made, sections(between))}\n{END}{after}", encoding="utf-8")
+    PAGE.rewrite(joined(made, sections(PAGE.between)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from cambench.recipes.tables import Select
 from cambench.report.tables.select import groups, matches, other_constants, recipe_of
 from cambench.report.tables.varied import named
 from cambench.store.records import Record
-from cambench.vocabulary import EXPLAINER, TARGET, UsageError
+from cambench.vocabulary import TARGET, UsageError
 
 Group = Sequence[Record]
 """Records that differ in nothing but the seed."""
@@ -66,7 +66,7 @@ def moved(select: Select, claim: Claim, where: Where) -> Select:
     update: dict[str, Any] = {"dataset": where.dataset, "split": split, "arch": where.arch, "layer": None}
     update |= {"metric": metric.name}
     if metric.looks:
-        update |= {"explainer": select.explainer or metric.fixed or EXPLAINER}
+        update |= {"explainer": metric.explainer_of(select.explainer)}
     if metric.targeted:
         update |= {"target": select.target or TARGET}
     if claim.about == "explanation":  # what is said of maps holds for any network, however it was trained

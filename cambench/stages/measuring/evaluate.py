@@ -78,7 +78,7 @@ def settled(job: EvalJob, dataset: Dataset) -> tuple[Metric, EvalJob]:
     Raises: UsageError where the data lacks what the metric needs.
     """
     metric = metrics.find_metric(job.metric)
-    job = replace(job, explainer=metric.fixed or job.explainer)
+    job = replace(job, explainer=metric.explainer_of(job.explainer))
     metric = metric.on(find_explainer(job.explainer).key)
     check(metric, job, dataset)
     return metric, job

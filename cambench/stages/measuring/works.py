@@ -202,7 +202,8 @@ def jobs_of(
             raise UsageError(
                 f"{metric.name}: always measures {metric.fixed}, got --explainer {wrong}; leave it out for this metric."
             )
-        mapped = [metric.fixed] if metric.fixed else explainers if explainers and metric.looks else [EXPLAINER]
+        named = explainers if explainers and metric.looks else [""]
+        mapped = [metric.explainer_of(name) for name in named]
         aimed = [settled(name) for name in targets] if targets and metric.targeted else [TARGET]
         made += [EvalJob(metric.name, find_explainer(e).name, t, batch_size) for e in mapped for t in aimed]
     return list(dict.fromkeys(made))
@@ -214,7 +215,7 @@ def check_unused(work: Works, wanted: Sequence[EvalJob]) -> None:
     if work.layer is not None and not looking:
         names = ", ".join(dict.fromkeys(job.metric for job in wanted))
         raise UsageError(f"--layer {work.layer}: {names} looks at no heatmap; leave it out.")
-    check_layer(work, [find_metric(job.metric).fixed or job.explainer for job in looking])
+    check_layer(work, [find_metric(job.metric).explainer_of(job.explainer) for job in looking])
     check_class_sets(work, [job.target for job in wanted])
 
 

@@ -24,7 +24,7 @@ from cambench.stages.reproducing import roles
 from cambench.stages.reproducing.measurement import Measurement, eval_split
 from cambench.stages.training.own import load_recipe
 from cambench.store.keys import file_hash, job_key
-from cambench.vocabulary import EXPLAINER, TARGET, UsageError
+from cambench.vocabulary import TARGET, UsageError
 
 State = Literal["finished", "partly", "missing", "blocked", "unknown"]
 """`blocked`: data or weights are not there. `unknown`: it names a method, setting, metric … that there is not."""
@@ -213,15 +213,11 @@ def measurement(select: Select, wish: Wish) -> Measurement:
     facts: dict[str, Any] = {"explainer": None, "target": None, "layer": None}
     try:
         metric = find_metric(select.metric)
-        name, looks, fixed = metric.name, metric.looks, metric.fixed
+        name, looks, explainer = metric.name, metric.looks, metric.explainer_of(select.explainer)
     except UsageError:
-        name, looks, fixed = select.metric, select.explainer is not None, ""
+        name, looks, explainer = select.metric, select.explainer is not None, select.explainer or ""
     if looks:
-        facts = {
-            "explainer": fixed or select.explainer or EXPLAINER,
-            "target": select.target or TARGET,
-            "layer": select.layer,
-        }
+        facts = {"explainer": explainer, "target": select.target or TARGET, "layer": select.layer}
     facts["checkpoint"] = select.checkpoint or LAST
     return Measurement(name, wish.spec(select.dataset), select.split or eval_split(select.dataset), **facts)
 
