@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pair import free_port
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
 WHERE = f"/usr/sbin:{os.environ.get('PATH', '')}"
 CONF = """
@@ -44,14 +46,6 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 def lacking() -> str:
     """Which of its programs is not installed; empty where all are."""
     return next((name for name in PROGRAMS if shutil.which(name, path=WHERE) is None), "")
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager
