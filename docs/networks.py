@@ -66,7 +66,7 @@ How to read the table:
   head reads a class token (ViT, DeiT, CaiT) it is the norm before the last attention: no patch is read above that.
   `--layer` names another, `--layer A+B` several; a layer that has no map is an error that lists some that have.
 - **Map**: rows × columns of the raw heatmap. Beside it that of an image half as wide, as tensors in Python may be (`cambench
-  explain` and `eval` cut images to squares); a dash: the network takes no such image.
+explain` and `eval` cut images to squares); a dash: the network takes no such image.
 - **Output**: of K channels, what the layer gives an image. `2 + h·w, K` are tokens, of which the first two, class and
   distillation (or registers), are at no place: they are left out of the map and stay in the network.
 

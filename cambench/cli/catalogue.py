@@ -25,11 +25,13 @@ HIDDEN = {
 
 def ls(
     kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")],
-    name: Annotated[str | None, typer.Argument(help="A metric or explainer: its own page, with its options.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A metric, explainer or method: its own page, with its options or settings.")
+    ] = None,
     results: o.Results = o.RESULTS,
     as_json: o.Json = False,
 ) -> None:
-    """List a catalogue, or show the page of one metric or explainer.
+    """List a catalogue, or show the page of one metric, explainer or method.
 
     Example: cambench ls metrics iauc
     """
@@ -47,6 +49,8 @@ def ls(
         print_rows([{name: text for name, text in beneath(row).items() if name not in HIDDEN.get(kind, ())} for row in rows])
         if kind in page.FINDERS:
             typer.echo(f"cambench ls {kind} NAME: its other names, options, formula, source and cost.")
+        elif kind == page.METHODS:
+            typer.echo(f"cambench ls {kind} NAME: its settings, where each is from, and what holds on which data set.")
 
 
 def beneath(row: Row) -> Row:

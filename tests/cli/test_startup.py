@@ -31,7 +31,7 @@ def loaded(*commands: list[str], results: Path) -> list[tuple[str, set[str]]]:
 COMMANDS = [
     *(["--help"], ["eval", "--help"], ["data", "ls"], ["doctor", "--quick"]),
     *(["ls", kind] for kind in KINDS),
-    *(["ls", "metrics", "iauc"], ["ls", "explainers", "smoothgrad"]),
+    *(["ls", "metrics", "iauc"], ["ls", "explainers", "smoothgrad"], ["ls", "methods", "cgc"]),
 ]
 
 

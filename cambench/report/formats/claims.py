@@ -21,8 +21,8 @@ from cambench.vocabulary import number_of
 Line = dict[str, str]
 SIGNS = {"up": ">", "down": "<", "equal": "="}
 METHOD = (
-    "Difference: matched by seed and image; n: seeds × images. 95 %: bootstrap of seeds and images at once (of one network: "
-    "of its images); over seeds: Student's t, from 3 seeds on.",
+    "Difference: matched by seed and image; n: seeds × images (of episodes, all that any of them measures). 95 %: bootstrap "
+    "of seeds and images at once (of one network: of its images); over seeds: Student's t, from 3 seeds on.",
     "Supported or contradicted: every interval lies on that side of the threshold, for the claim and its controls; p: the "
     "larger of the two tests, after Holm over the paper's comparisons on the same data and network.",
     "Elsewhere: on other data than the paper's, of which it says nothing.",

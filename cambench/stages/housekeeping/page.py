@@ -1,4 +1,4 @@
-"""One entry's page, for `cambench ls metrics NAME` and `cambench ls explainers NAME`."""
+"""One entry's page, for `cambench ls metrics NAME`, `ls explainers NAME` and `ls methods NAME`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.options import Entry, written
 from cambench.recipes.tables import Select, cells, load_table, table_files
+from cambench.stages.housekeeping import method_page
 from cambench.vocabulary import UsageError
 
+METHODS = "methods"
 FINDERS: dict[str, Callable[[str], Entry]] = {"metrics": find_metric, "explainers": find_explainer}
 
 
 def page(kind: str, name: str) -> dict[str, Any]:
-    """What is known of an entry: summary, formula, source, options, cost, the tables that use it.
+    """What is known of an entry: summary, formula, source, options, cost, the tables that use it; of a method its settings.
 
     Raises: UsageError for an unknown name, or a catalogue whose entries have no page.
     """
+    if canonical(kind) == METHODS:
+        return method_page.page(name)
     if canonical(kind) not in FINDERS:
-        raise UsageError(f"ls {kind} {name}: expected {' or '.join(FINDERS)} before a name; leave the name out.")
+        expected = f"{', '.join(FINDERS)} or {METHODS}"
+        raise UsageError(f"ls {kind} {name}: expected {expected} before a name; leave the name out.")
     entry = FINDERS[canonical(kind)](name)
     return {"name": entry.name, "summary": entry.summary, **own(entry), "source": entry.source, **shared(entry)}
 
