@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 AGENT = "TORCHELASTIC_RUN_ID"
 """Set where a launcher of torch watches over the processes, and says which of them was ended."""
+PATIENCE = timedelta(days=7)
+"""How long a process waits for another, which may be at what it does alone; one that ended is noticed at once."""
 SLURM = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS", "LOCAL_RANK": "SLURM_LOCALID"}
 """torch's names -> srun's."""
 
@@ -76,7 +78,7 @@ def join(device: str) -> str:
         torch.cuda.set_device(local)
         device = f"cuda:{local}"
     if not distributed.is_initialized():
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo")
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo", timeout=PATIENCE)
     return device
 
 
@@ -168,12 +170,15 @@ def as_one() -> Iterator[None]:
 
 @contextmanager
 def in_turn() -> Iterator[None]:
-    """Process 0 first, then all others: what it fetches or makes, they find."""
-    if rank():
-        agreed(None)
-    yield
-    if not rank():
-        agreed(None)
+    """Process 0 first, then all others: what it fetches or makes, they find. Raises: as `as_one`."""
+    with as_one():
+        if rank():
+            agreed(None)
+        try:
+            yield
+        finally:
+            if not rank():
+                agreed(None)
 
 
 def dealt(things: Sequence[Thing]) -> Sequence[Thing]:

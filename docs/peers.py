@@ -25,7 +25,8 @@ WHY = {
 HEAD = """# The peers' maps and ours
 
 Every method of torchcam, captum and pytorch-grad-cam that `cambench ls explainers` lists, made by the peer itself
-(`torchcam:NAME`, `captum:NAME`, `grad-cam:NAME`) and, but for five that it has not, by cambench: EfficientNet-Lite0 with its ImageNet weights, photographs
+(`torchcam:NAME`, `captum:NAME`, `grad-cam:NAME`) and, but for five that it has not, by cambench: EfficientNet-Lite0 with
+its ImageNet weights, photographs
 of ImageNet, the best class of each. Ours goes through what the peer has done to its own first: a ReLU (torchcam), a ReLU,
 min-max and resizing to the image (pytorch-grad-cam), nothing (captum).
 

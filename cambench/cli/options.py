@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Data = Annotated[Path, typer.Option("--data-root", envvar="CAMBENCH_DATA", help="Where data sets lie.")]
 Results = Annotated[Path, typer.Option("--results", envvar="CAMBENCH_RESULTS", help="Where runs, heatmaps and records go.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1.")]
 Devices = Annotated[
     int,
     typer.Option("--devices", min=1, help="A process each; several machines by torchrun or srun."),

@@ -37,6 +37,7 @@ def search(
 
     Example: cambench search cam --dataset cub-wsol --arch vgg16 --metric max-box-acc
     """
+    from cambench.metrics import find_metric
     from cambench.recipes.presets import asked
     from cambench.stages.listing import print_rows
     from cambench.stages.reproducing.search import SearchJob, in_words, listed
@@ -51,6 +52,6 @@ def search(
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    print_rows([in_words(row) for row in rows])
+    print_rows([in_words(row, find_metric(metric)) for row in rows])
     if not best.failed:
         typer.echo(f"best: {best.typed}")

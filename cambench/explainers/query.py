@@ -12,6 +12,8 @@ from cambench.explainers.probing.layers import each_of
 from cambench.targets import ClassSets, coefficients, find_target
 from cambench.vocabulary import UsageError
 
+FLOAT32 = "float32"
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -35,15 +37,25 @@ def explanation(maps: Tensor, logits: Tensor, classes: Tensor | None, seconds: f
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of the images: the explainer, the target, where, at which precision the trunk runs and in which mode."""
+    """What is asked of the images: the explainer, the target, where, at which precision the trunk runs and in which mode.
+
+    Raises: UsageError for a peer in bf16: it runs the network itself.
+    """
 
     explainer: Explainer
     layer: str | None = None
     head: nn.Linear | Prepared | None = None
     target: str = "logit"
     subsets: ClassSets | None = None
-    precision: str = "float32"
+    precision: str = FLOAT32
     training: bool = False
+
+    def __post_init__(self) -> None:
+        if self.explainer.package and self.precision != FLOAT32:
+            raise UsageError(
+                f"{self.explainer.name}: expected precision {FLOAT32}, got {self.precision}: {self.explainer.package} runs "
+                "the network itself; leave --precision out."
+            )
 
     @property
     def layers(self) -> list[str]:

@@ -16,17 +16,14 @@ from scipy import stats
 from torch import Tensor
 
 from cambench.metrics import statistics
+from cambench.metrics.statistics import AT_ONCE, DRAWS, FEWER
 from cambench.vocabulary import CambenchError
 
-DRAWS = 2000
-"""Of means; of a statistic that is none, as `statistics.resampled`, `FEWER`."""
-FEWER = 400
 LEAST = 3
 """Seeds from which on Student's interval is taken."""
 MOST = 200
 """Seeds beyond which nobody would go."""
 POWER = 0.8
-AT_ONCE = 4_000_000
 
 Interval = tuple[float, float]
 Statistic = Callable[[Tensor], Sequence[float]]
@@ -160,7 +157,11 @@ def of_draws(by_seed: Sequence[float], images: int, means: Tensor, generator: to
 
 
 def of_seeds(by_seed: Sequence[float]) -> Effect:
-    """The effect of one value a seed that no images stand behind, as a training's duration."""
+    """The effect of one value a seed that no images stand behind, as a training's duration.
+
+    Raises: CambenchError for a value that is not finite.
+    """
+    statistics.check_rows(torch.tensor(by_seed, dtype=torch.float64))
     return Effect(tuple(by_seed), 0, None, student(by_seed))
 
 

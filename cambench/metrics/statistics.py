@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import checked
+from cambench.metrics.asked import checked
 from cambench.metrics.entry import Metric
 from cambench.vocabulary import CambenchError, Value
 
+DRAWS, FEWER = 2000, 400
+"""Resamples of a bootstrap: of means, and of a statistic that is none."""
 AT_ONCE = 4_000_000
 EXACT = 50
 """Differences up to which the signed-rank test counts every choice of signs."""
 
 
-def interval(rows: Tensor, generator: torch.Generator, draws: int = 2000, level: float = 0.95) -> tuple[float, float] | None:
+def interval(
+    rows: Tensor, generator: torch.Generator, draws: int = DRAWS, level: float = 0.95
+) -> tuple[float, float] | None:
     """Percentile bootstrap interval of the mean: quantiles (1±level)/2 of the means of `draws` resamples of the rows.
 
     Source: Efron & Tibshirani 1993, §13.3. rows (N,) on the CPU -> (low, high) in the rows' unit. Rows of only two values
@@ -51,7 +55,7 @@ def resampled(
     statistic: Callable[[Mapping[str, Tensor]], dict[str, float]],
     columns: Mapping[str, Tensor],
     generator: torch.Generator,
-    draws: int = 400,
+    draws: int = FEWER,
     level: float = 0.95,
     *,
     averages: bool = False,

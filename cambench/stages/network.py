@@ -94,9 +94,8 @@ class Loaded:
         return self.layer if self.named or explainer.layer.own is None else explainer.layer.own(self.original)
 
     def unfolded(self, layer: str) -> nn.Module:
-        """A fresh copy with its batch norms, in eval mode on the device; whatever is done to it changes nothing else."""
-        model = models.for_inference(self.original, layer=layer, precision=self.precision, fold=False)  # type: ignore[arg-type]
-        return model.to(self.device)
+        """A fresh copy with its batch norms and float32 weights, in eval mode on the device, which may be changed."""
+        return models.for_inference(self.original, layer=layer, fold=False).to(self.device)
 
     def ready_for(self, explainer: Explainer) -> Ready:
         """The network as the explainer needs it."""
@@ -211,7 +210,9 @@ def load_network(
     device = workplace.device(place.device)
     ready = models.for_inference(model, layer=layer, precision=precision).to(device)  # type: ignore[arg-type]
     head = head_in(ready, model, own_head, device)
-    if not (run.path / "run.json").exists():
+    if run.info.kind == "given" and run.info.layer is None and not named:
+        run = run.save(layer=layer)
+    elif not (run.path / "run.json").exists():
         run = run.save()
     facts = (size, device, precision, weights, model, given_input, named, checkpoint, tuple(notes))
     return Loaded(run, ready, layer, head, *facts)

@@ -106,16 +106,16 @@ def given_input(size: int | None, mean: Sequence[float] | None, std: Sequence[fl
 
 
 def device(wanted: str) -> str:
-    """`auto` is the first CUDA device, else Apple's, else the CPU.
+    """`auto` is the first CUDA device, else the CPU. Apple's GPU has no float64, in which metrics are computed.
 
-    Raises: UsageError if the device wanted is not there.
+    Raises: UsageError if the device wanted is not there, or is Apple's.
     """
     import torch
 
     if wanted == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("mps"):
+        raise UsageError(f"--device {wanted}: expected auto, cpu or cuda; Apple's GPUs have no float64, which metrics need.")
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as e:

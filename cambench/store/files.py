@@ -88,6 +88,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 path.rename(old)
             new.rename(path)
         finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
             shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -125,7 +127,11 @@ def read_json(path: Path) -> Any:
 
     Raises: CambenchError naming the file and what is wrong with it.
     """
-    return parsed(path.read_bytes(), path)
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as e:
+        raise CambenchError(f"{path}: expected a file, got none: it was removed meanwhile; run the command again.") from e
+    return parsed(text, path)
 
 
 def parsed(text: bytes, path: Path, mend: str = "the file was changed or truncated: delete it and run again.") -> Any:

@@ -106,7 +106,7 @@ def enqueue(results: Path, state: JobState) -> None:
         temporary.write_text(json_text({"schema": schema.JOB, **asdict(state)}), encoding="utf-8")
         with suppress(FileExistsError):
             os.link(temporary, path)
-    path.with_suffix(".queued").unlink()
+    path.with_suffix(".queued").unlink(missing_ok=True)
 
 
 def forget(results: Path, key: str) -> None:

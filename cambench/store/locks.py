@@ -52,11 +52,11 @@ def acquire(path: Path, name: str) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            if not taken(file, fcntl.LOCK_NB):
+            if not taken(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 if not announced:
                     log.warning("%s: another process is at it; waiting for what it writes", name)
                 announced = True
-                taken(file, 0)
+                taken(file, fcntl.LOCK_EX)
             if is_still(path, file):
                 return file
         except BaseException:
@@ -68,7 +68,7 @@ def acquire(path: Path, name: str) -> int:
 def taken(file: int, how: int) -> bool:
     """Lock a file; False where another process holds it and `how` is not to wait. Where there are no locks, it is said."""
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | how)
+        fcntl.lockf(file, how)
     except (BlockingIOError, PermissionError):
         return False
     except OSError as e:
@@ -84,13 +84,16 @@ def at_work(locks: Iterable[Path]) -> list[Path]:
 
 
 def held(path: Path) -> bool:
-    """Whether another process holds a lock file, which stays as it is; one that is not there, nobody does."""
+    """Whether another process holds a lock file, which stays as it is; one that is not there, nobody does.
+
+    To ask takes no right to write: the file may be another user's.
+    """
     try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        return not taken(file, fcntl.LOCK_NB)
+        return not taken(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(file)
 

@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class Parts:
         for there in self.folder.glob(f"part-{chunk.start:09d}-*.npz"):
             raise self.disorder(f"no part from row {chunk.start} on, got {there.name}")
         with atomic_buffer(self.file_of(chunk)) as buffer:
-            np.savez(buffer, allow_pickle=False, **arrays)
+            np.savez(buffer, **cast(Any, arrays))  # allow_pickle= is a name of an array before numpy 2.2
 
     def add(self, chunks: Iterable[range]) -> None:
         """Count chunks as written, by whichever process: a folder that is shared may be listed late."""

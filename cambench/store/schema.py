@@ -6,15 +6,13 @@ what this one would write.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cambench.lookup import warn
 from cambench.vocabulary import CambenchError
 
-log = logging.getLogger("cambench.store")
 RUN = 2
 HEATMAPS = 2
 RECORD = 2
@@ -37,10 +35,4 @@ def pass_over(faults: Sequence[CambenchError]) -> None:
     """Say of the files that a verb passes over, which walks over everything, what is wrong: in one line, and once."""
     if faults:
         more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""
-        say(f"passed over: {faults[0]}{more}")
-
-
-@cache
-def say(text: str) -> None:
-    """Say something once."""
-    log.warning("%s", text)
+        warn(f"passed over: {faults[0]}{more}")

@@ -87,3 +87,8 @@ def test_nothing_that_is_not_finite_becomes_a_number() -> None:
         drop_increase.measure(lambda x: torch.zeros(len(x), 3), image, lambda x, c: x[:, 0] * torch.nan)
     with pytest.raises(CambenchError, match="logits of whole images"):
         drop_increase.measure(lambda x: torch.full((len(x), 3), torch.nan), image, lambda x, c: x[:, 0])
+
+
+def test_shares_that_two_decimals_do_not_tell_apart_have_names_of_their_own() -> None:
+    names = drop_increase.variants(kept=(0.15, 0.151, 0.154, 0.3, 0.001))
+    assert len(set(names)) == len(names) == 20 and "0.30/drop-mag" in names and "0.001/drop-mag" in names

@@ -12,7 +12,7 @@ from reference import insertion as twin
 from torch import Tensor, nn
 
 from cambench.metrics import find_metric
-from cambench.metrics.accuracy.predictions import Predict
+from cambench.metrics.asked import Predict
 from cambench.metrics.faithfulness import deletion, insertion
 from cambench.metrics.faithfulness.baselines import BASELINES, baseline, blur_line, blurred
 from cambench.metrics.faithfulness.perturbation import Way, area, curve, pieces, ranks, step_count

@@ -41,3 +41,11 @@ def test_nothing_to_measure_and_bad_scores() -> None:
         segmentation_iou.mean(segmentation_iou.measure(torch.zeros(1, 3, 2, 2), nothing, lambda x: scores(nothing, 3)))
     with pytest.raises(CambenchError, match="pixel scores: expected finite"):
         segmentation_iou.measure(torch.zeros(1, 3, 2, 2), nothing, lambda x: scores(nothing, 3) * torch.nan)
+
+
+def test_pixels_that_are_ignored_count_for_nothing() -> None:
+    true = torch.tensor([[[0, 0], [-1, -2]], [[1, -2], [-1, -1]]])
+    said = torch.tensor([[[0, -1], [-1, 1]], [[1, 1], [-1, 0]]])
+    rows = segmentation_iou.measure(torch.zeros(2, 3, 2, 2), true, lambda x: scores(said, 4))
+    assert rows["intersection"].tolist() == [[1, 1, 0, 0], [1, 0, 1, 0]]
+    assert rows["union"].tolist() == [[2, 2, 0, 0], [2, 1, 1, 0]]

@@ -26,7 +26,7 @@ from cambench.stages.training.learning import learning
 from cambench.stages.training.lessons import Phase, positions
 from cambench.stages.training.loop import Loop
 from cambench.store.runs import Run
-from cambench.vocabulary import Batch
+from cambench.vocabulary import Batch, CambenchError
 
 N, OTHERS = 7, 5
 ONE = {word(method, "objective"): method for method in reversed(list(METHODS)) if method != "exconb"}
@@ -224,3 +224,23 @@ def test_a_pass_is_the_same_images_for_any_number_of_processes(monkeypatch: pyte
         return [sorted({row for s in of_pass for row in range(s.start, s.stop)}) for of_pass in zip(*shares, strict=True)]
 
     assert all_of(1) == all_of(2) == all_of(3) == all_of(4) == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+
+
+def kept_by_the_first() -> tuple[str, int]:
+    """What a turn that fails in process 0 says in each, and what is agreed on next."""
+    said = ""
+    try:
+        with processes.in_turn():
+            if not processes.rank():
+                raise CambenchError("the disk is full")
+    except CambenchError as e:
+        said = str(e)
+    return said, processes.agreed(7 + processes.rank())
+
+
+def test_a_turn_that_fails_in_the_first_fails_in_all_and_they_stay_in_step(tmp_path: Path) -> None:
+    assert together(tmp_path, kept_by_the_first) == [("the disk is full", 7)] * 2
+
+
+def test_a_process_waits_for_another_as_long_as_its_work_takes(tmp_path: Path) -> None:
+    assert together(tmp_path, lambda: processes.several() and processes.PATIENCE.days, n=2) == [7, 7]

@@ -158,6 +158,16 @@ def test_other_images_are_not_compared(case: Case) -> None:
     assert made.verdict == "not measured" and "expected one set of images" in made.findings[0].notes[0]
 
 
+def test_a_control_that_saw_other_images_is_said_to_have(case: Case) -> None:
+    case.add("cgc", range(3), 0.05, **weighted(0.25)).add("ce", range(3), 0.0).add("cgc", range(3), 0.02, **weighted(0.0))
+    assert case.judged(CH + CGC + CONTROL).verdict == "supported"
+    for name in list(case.rows)[-3:]:
+        half = {variant: column[:30] for variant, column in case.rows[name].values.items()}
+        case.rows[name] = Columns(half, IDS[:30])
+    made = case.judged(CH + CGC + CONTROL)
+    assert made.verdict == "undecided" and any("expected the same images" in note for note in made.notes)
+
+
 def test_elsewhere_is_said_and_on_chooses(case: Case) -> None:
     case.add("cgc", range(3), 0.05, dataset="synthbirds").add("ce", range(3), 0.0, dataset="synthbirds")
     made = case.judged(CH + CGC)
@@ -262,6 +272,11 @@ def test_what_is_said_of_trainings_has_an_interval_over_seeds_alone(trained: Cas
     assert deviation.findings[0].effect.by_seed == pytest.approx((-4.0, 0.0, -4.0)) and deviation.verdict == "undecided"
     failed = trained.judged(top1 + CGC + 'quantity = "failed"\n')
     assert failed.verdict == "undecided", "none failed: no difference"
+
+
+def test_how_many_percent_above_nothing_is_no_number(trained: Case) -> None:
+    made = trained.judged('select = { metric = "top1" }\n' + CGC + 'quantity = "failed"\nrelative = true\n')
+    assert made.verdict == "not measured" and "finite" in made.findings[0].notes[0], "none of the other side failed"
 
 
 def read(text: str) -> Mapping[str, Any]:

@@ -73,13 +73,28 @@ def test_another_version_of_the_data_is_refused_before_any_row_is_read(record: A
 
 
 def test_images_that_a_metric_left_out_are_left_out_for_both(record: Any) -> None:
-    whole = record("cgc", 0, "ch", 50.0, explainer="cmwp")
-    part = record("ce", 0, "ch", 50.0, explainer="cmwp", counts={"images left out": 3})
-    (found,) = paired.compare([side(whole, 1, IDS)], [side(part, 2, IDS[3:])], [])
+    whole = record("cgc", 0, "ch", {"correct": 50.0}, explainer="cmwp")
+    part = record("ce", 0, "ch", {"correct": 50.0}, explainer="cmwp", counts={"images left out": 3})
+    (found,) = paired.compare([side(whole, 1, IDS, "correct")], [side(part, 2, IDS[3:], "correct")], [])
     assert found.numbers.n == 37 and found.lacking == (0, 3)
     assert "ch: without 0 images that A lacks and 3 that B lacks." in paired.notes([found])
     with pytest.raises(UsageError, match="36 in common"):
-        paired.compare([side(whole, 1, IDS)], [side(part, 2, IDS[4:])], [])
+        paired.compare([side(whole, 1, IDS, "correct")], [side(part, 2, IDS[4:], "correct")], [])
+
+
+def test_images_that_count_for_neither_may_be_others_for_each(record: Any) -> None:
+    reason = "images that do not count (second-best class at most 0.1 probable)"
+    a, b = (record(m, 0, "top1", 50.0, counts={"images left out": 0, reason: n}) for m, n in (("cgc", 3), ("ce", 2)))
+    (compared,) = paired.compare([side(a, 1, IDS[3:])], [side(b, 2, IDS[:38])], [])
+    assert compared.numbers.n == 35 and compared.lacking == (3, 2)
+    with pytest.raises(UsageError, match="37 of .* and 36 of .* with 33 in common"):
+        paired.compare([side(a, 1, IDS[3:])], [side(b, 2, IDS[:36])], [])
+
+
+def test_marks_and_helpers_beside_the_values_are_no_rows_of_the_table(record: Any) -> None:
+    a, b = (record(m, 0, "ch", {"correct": 50.0, "official": 50.0}) for m in ("cgc", "ce"))
+    sides = [[side(r, i, IDS, "correct", "official", "zero")] for i, r in enumerate((a, b))]
+    assert [c.variant for c in paired.compare(*sides, [])] == ["official", "correct"]
 
 
 def test_of_several_records_the_pair_that_saw_the_same_images_is_compared(record: Any) -> None:

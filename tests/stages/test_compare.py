@@ -67,11 +67,11 @@ def test_two_explainers_or_targets_of_one_run_are_compared_image_by_image(measur
     run = find_run(NAMES[1], measured.results)
     assert names == (f"{run.name}, grad-cam", f"{run.name}, random")
     assert [(c.metric, c.variant, c.explainer, c.target) for c in found] == [
-        ("ch", variant, None, "logit") for variant in ("correct", "official")
+        ("ch", variant, None, "logit") for variant in ("official", "correct")
     ]
     rows = {r.explainer: read_rows(rows_path(r.path)) for r in records_of(measured.results, run.name) if r.target == "logit"}
     difference = 100 * (rows["grad-cam"].values["correct"] - rows["random"].values["correct"])
-    assert found[0].numbers.difference == pytest.approx(difference.mean()) and found[0].numbers.n == len(difference)
+    assert found[1].numbers.difference == pytest.approx(difference.mean()) and found[1].numbers.n == len(difference)
     _, found = paired.compare(NAMES[1:], ["ch"], ["random"], ["logit", "max"], measured.results)
     assert [(c.explainer, c.target, c.numbers.difference) for c in found] == [("random", None, 0.0)] * 2  # noise is noise
 

@@ -12,6 +12,7 @@ import torch
 from tiny import TINY
 
 from cambench import data
+from cambench.metrics import find_metric
 from cambench.recipes import load as recipes
 from cambench.report.tables import paired
 from cambench.report.tables.summary import summary
@@ -288,6 +289,6 @@ def test_a_draw_that_diverges_is_marked_and_the_search_goes_on(
     assert [draw.value is None for draw in drawn] == [False, True, False] and "validation_loss nan" in drawn[1].failed
     rows = {row[RATE]: row for row in stage.listed(drawn, best)}
     assert rows[bad]["value"] is None and not rows[bad]["run"]
-    assert stage.in_words(rows[bad])["value"] == "failed: not finite"
+    assert stage.in_words(rows[bad], find_metric("top1"))["value"] == "failed: not finite"
     assert all("Diverged in epoch 1: " in row["note"] for rate, row in rows.items() if rate != bad)
     assert best.run is not None and "nan" in read_run(best.run.path).info.search["draws"][1]["failed"]

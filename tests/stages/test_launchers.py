@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import stat
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from boards import board, fail_or_write, written
 from conftest import ROOT
 
 from cambench.stages.reproducing import on_slurm
-from cambench.stages.reproducing.launch import local
+from cambench.stages.reproducing.launch import Worker, local
 from cambench.stages.reproducing.launchers import launcher, turns
 from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.reproducing.on_ray import resources
@@ -219,3 +220,15 @@ def test_a_task_runs_in_a_process_of_submitit_and_fails_as_its_job(
         ("finished", ""),
         ("failed", "it does not want to."),
     ]
+
+
+def test_a_worker_that_is_killed_before_it_reads_its_job_has_an_end(tmp_path: Path) -> None:
+    """The pipe of such a one is reset, not ended; one that is gone already breaks it."""
+    worker = object.__new__(Worker)
+    worker.link, theirs = multiprocessing.Pipe()
+    worker.process = SimpleNamespace(join=lambda: None, exitcode=-9)  # type: ignore[assignment]
+    worker.begin(Job(CE))
+    theirs.close()
+    assert worker.result() == (False, "its worker process ended with exit code -9; run the command again.")
+    worker.begin(Job(CE))
+    assert worker.job == Job(CE)

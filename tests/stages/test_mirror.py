@@ -139,6 +139,25 @@ def test_what_is_written_is_sent_while_the_job_works(keeper: Keeper, monkeypatch
         (there.results / "runs" / "x").touch()
 
 
+def test_what_does_not_arrive_once_is_sent_again(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "EVERY", 0.01)
+    failed: list[str] = []
+
+    def call(name: str, *given: Any) -> Any:
+        if name == "write" and not failed:
+            failed.append(name)
+            raise CambenchError("the network is away")
+        return getattr(keeper, name)(*given)
+
+    with mirrored(Job(CE), "one", keeper.place, call) as there:
+        (there.results / "runs").mkdir(parents=True)
+        (there.results / "runs" / "x").write_text("whole")
+        end = time.monotonic() + 60
+        while "runs/x" not in files(keeper.place.results) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert failed and files(keeper.place.results) == {"runs/x": b"whole"}, "while the job is at work"
+
+
 def test_files_arrive_in_the_order_in_which_they_were_written(keeper: Keeper, tmp_path: Path) -> None:
     commits: list[list[str]] = []
     copy = Copy(Job(CE), "one", tmp_path / "there", calling(keeper))

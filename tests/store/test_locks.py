@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cambench.store.jobs import JobState, at_work, folder
-from cambench.store.locks import only_writer
+from cambench.store.locks import held, only_writer
 from cambench.vocabulary import CambenchError
 
 HOLD = """
@@ -104,3 +105,22 @@ for _ in range(100):
     several = [subprocess.Popen([sys.executable, "-c", script, str(target)], stderr=subprocess.DEVNULL) for _ in range(3)]
     assert [process.wait() for process in several] == [0, 0, 0]
     assert target.read_text() == "300" and list(tmp_path.iterdir()) == [target]
+
+
+def test_who_may_only_read_a_lock_sees_that_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's lock file: it cannot be opened for writing."""
+    target = tmp_path / "maps.h5"
+    first = holder(target)
+    (lock,) = tmp_path.iterdir()
+    opened = os.open
+
+    def read_only(path: Path, flags: int, *mode: int) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(13, "not yours")
+        return opened(path, flags, *mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", read_only)
+        assert held(lock)
+    first.communicate("")
+    assert not held(lock)

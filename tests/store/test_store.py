@@ -18,7 +18,7 @@ from cambench.store.files import atomic_folder, atomic_path, read_json, write_js
 from cambench.store.heatmaps import read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts
-from cambench.store.records import Record, Value, read_record, read_records, write_record
+from cambench.store.records import Record, Value, read_record, read_records, readable, write_record
 from cambench.store.runs import Run, find_run
 from cambench.vocabulary import CambenchError, UsageError
 
@@ -251,6 +251,37 @@ def test_a_folder_appears_whole_or_not_at_all_and_takes_the_place_of_another(tmp
         with atomic_folder(path) as temporary:
             (temporary / name).write_text(name)
         assert list(tmp_path.iterdir()) == [path] and [p.name for p in path.iterdir()] == [name]
+
+
+def test_a_folder_whose_place_cannot_be_taken_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "folder"
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("old")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise PermissionError(13, "no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(CambenchError, match="cannot write"), atomic_folder(path) as temporary:
+        (temporary / "a").write_text("new")
+    assert (path / "a").read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_record_that_another_process_removes_is_said_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert readable([tmp_path / "gone.json"]) == [] and "gone.json: expected a file, got none" in caplog.text
+
+
+def test_a_part_is_written_with_any_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before numpy 2.2 `savez` takes every keyword for an array's name, `allow_pickle` too."""
+    names: list[str] = []
+    monkeypatch.setattr(np, "savez", lambda file, **arrays: names.extend(arrays))
+    Parts(tmp_path / "maps.h5", "key").write(range(2), {"maps": np.zeros((2, 3))})
+    assert names == ["maps"]
 
 
 def test_a_value_of_one_image_is_stored_and_read_without_a_spread(tmp_path: Path) -> None:

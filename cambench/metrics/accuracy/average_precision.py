@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict, checked
+from cambench.metrics.asked import Predict, checked
 from cambench.vocabulary import CambenchError
 
 

@@ -8,20 +8,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from cambench.metrics.accuracy.predictions import checked
-from cambench.vocabulary import CambenchError
+from cambench.metrics.asked import checked
+from cambench.vocabulary import IGNORED, CambenchError
 
 
 def measure(image: Tensor, regions: Tensor, segment: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
     """Pixels of each image that prediction and truth share, and that either has, class by class.
 
-    Source: ContrastiveCAM protocol §3, segmentation chart. image (N,3,H,W); regions (N,H,W): class of a pixel, −1 none;
+    Source: ContrastiveCAM protocol §3, segmentation chart. Pixels that are ignored count for nothing.
+    image (N,3,H,W); regions (N,H,W): class of a pixel, −1 none, −2 ignored;
     segment: image -> scores (N,C+1,H,W), channel 0 for none -> {"intersection", "union": (N,C+1) int64}, column 0 for none.
     Raises: CambenchError for scores that are not finite.
     """
     scores = checked(segment(image), "pixel scores")
     count = scores.shape[1]
-    predicted, true = (one_hot(x.flatten(1), count).bool() for x in (scores.argmax(1), regions.to(scores.device) + 1))
+    regions = regions.to(scores.device)
+    known, truth = (regions != IGNORED).flatten(1)[..., None], regions.clamp(min=-1) + 1
+    predicted, true = (one_hot(x.flatten(1), count).bool() & known for x in (scores.argmax(1), truth))
     return {"intersection": (predicted & true).sum(1), "union": (predicted | true).sum(1)}
 
 

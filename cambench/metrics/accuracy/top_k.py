@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict, checked
+from cambench.metrics.asked import Predict, checked
 
 
 def top1(predict: Predict, image: Tensor, label: Tensor) -> Tensor:
@@ -42,6 +42,6 @@ def hits(predict: Predict, image: Tensor, label: Tensor, k: int) -> Tensor:
 
 
 def among_best(logits: Tensor, label: Tensor, k: int) -> Tensor:
-    """1 where the label is among the k best of the logits (N,C): (N,) float64."""
-    best = logits.topk(min(k, logits.shape[1]), dim=1).indices
+    """1 where the label is among the k best of the logits (N,C): (N,) float64; of equal logits the first is the best one."""
+    best = logits.argmax(1, keepdim=True) if k == 1 else logits.topk(min(k, logits.shape[1]), dim=1).indices
     return (best == label.to(best.device)[:, None]).any(1).double()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Explain, Predict
+from cambench.metrics.asked import Explain, Predict
 from cambench.metrics.conciseness import coherency, complexity
 from cambench.metrics.conciseness.confidence import confidences
 from cambench.metrics.faithfulness.drop_increase import change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import Explain, checked
+from cambench.metrics.asked import Explain, checked
 from cambench.metrics.conciseness import STEPS
 from cambench.metrics.conciseness.confidence import through
 from cambench.metrics.correlation import pearson

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cambench.maps import widened, within_unit
-from cambench.metrics.accuracy.predictions import Predict, checked
+from cambench.metrics.asked import Predict, checked
 from cambench.metrics.faithfulness.drop_increase import change, of_class
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import checked
+from cambench.metrics.asked import checked
 
 
 def measure(heatmap: Tensor) -> dict[str, Tensor]:

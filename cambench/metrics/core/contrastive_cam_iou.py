@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.contrastive import reconstructed
-from cambench.metrics.accuracy.predictions import ClassMaps, checked
+from cambench.metrics.asked import ClassMaps, checked
 from cambench.metrics.core.contrastive import RULES, Score, contrastive, overlap, predicted
 
 VARIANTS = (*RULES, "pairwise")

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import checked
+from cambench.metrics.asked import checked
 from cambench.metrics.core.contrastive import overlap
 
 EPSILON = 1e-10

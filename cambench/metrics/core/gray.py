@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.accuracy.top_k import top1
+from cambench.metrics.asked import Predict
 from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 GRAY = 0.5

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import ClassMaps, checked
+from cambench.metrics.asked import ClassMaps, checked
 from cambench.metrics.core.contrastive import RULES, Score, overlap, predicted
 
 VARIANTS = tuple(RULES)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.contrastive import own_map, reconstructed
-from cambench.metrics.accuracy.predictions import ClassMaps, Predict, checked
+from cambench.metrics.asked import ClassMaps, Predict, checked
 from cambench.metrics.core.contrastive import contrastive
 
 VARIANTS = ("core", "non-core", "core-share", "gamma", "core-signed", "non-core-signed")

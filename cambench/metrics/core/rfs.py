@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.accuracy.top_k import top1
+from cambench.metrics.asked import Predict
 from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 LEVEL, TRIALS = 0.25, 3

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict
 from cambench.metrics.accuracy.top_k import top1
+from cambench.metrics.asked import Predict
+from cambench.metrics.core.gray import GRAY
 from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 Picture = NDArray[np.float32]
 """(3,H,W)."""
 Mask = NDArray[np.bool_]
 Span = tuple[int, int]
-GRAY = 0.5
 
 
 def measure(

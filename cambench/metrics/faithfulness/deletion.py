@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict
+from cambench.metrics.asked import Predict
 from cambench.metrics.faithfulness.baselines import Baseline, Generators, baseline
 from cambench.metrics.faithfulness.perturbation import ROWS_A_STEP, Track, Way, area, curve
 from cambench.pixels import DEFAULT, Normalisation

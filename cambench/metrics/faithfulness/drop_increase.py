@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import Explain, Predict, checked
+from cambench.metrics.asked import Explain, Predict, checked
 from cambench.metrics.faithfulness.remove_and_classify import ranks
 
 KEPT = (0.15, 0.30, 0.45)
@@ -19,7 +19,12 @@ STEPS = ("resize",)
 
 def variants(*, kept: Sequence[float] = KEPT) -> tuple[str, ...]:
     """The names of the values: `0.15/drop-percent` …"""
-    return tuple(f"{share:.2f}/{column}" for share in kept for column in COLUMNS)
+    return tuple(f"{named(share)}/{column}" for share in kept for column in COLUMNS)
+
+
+def named(share: float) -> str:
+    """A share in the names of the values: `0.30`, and `0.154` where two decimals would be another."""
+    return f"{share:.2f}" if round(share, 2) == share else f"{share:g}"
 
 
 def measure(predict: Predict, image: Tensor, explain: Explain, *, kept: Sequence[float] = KEPT) -> dict[str, Tensor]:
@@ -40,7 +45,7 @@ def measure(predict: Predict, image: Tensor, explain: Explain, *, kept: Sequence
     for share in kept:
         masked = checked(predict(keep(image, place, share)), "logits of masked images")
         changes = change(p, of_class(torch.softmax(maps.widened(masked), 1), known))
-        columns |= {f"{share:.2f}/{column}": rows for column, rows in zip(COLUMNS, changes, strict=True)}
+        columns |= {f"{named(share)}/{column}": rows for column, rows in zip(COLUMNS, changes, strict=True)}
     return columns
 
 

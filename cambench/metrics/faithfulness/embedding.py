@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import Explain, Predict, checked
+from cambench.metrics.asked import Explain, Predict, checked
 from cambench.metrics.faithfulness.drop_increase import STEPS, keep
 from cambench.metrics.faithfulness.remove_and_classify import ranks
 from cambench.vocabulary import CambenchError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict
+from cambench.metrics.asked import Predict
 from cambench.metrics.faithfulness.infidelity import Of
 from cambench.metrics.faithfulness.subsets import correlations
 

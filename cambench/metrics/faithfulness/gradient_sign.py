@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict, checked
+from cambench.metrics.asked import Predict, checked
 from cambench.pixels import DEFAULT, Normalisation, to_input, to_pixels
 
 EPSILONS = ("0.001", "0.003")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import Explain, Predict, checked
+from cambench.metrics.asked import Explain, Predict, checked
 from cambench.pixels import Normalisation, to_input, to_pixels
 
 VARIANTS = ("yeh-gaussian", "yeh-square", "captum-gaussian", "captum-gaussian-scaled")
@@ -28,7 +28,7 @@ SIGMA_CAPTUM = 0.003
 SIDES = 10
 """The squares of `yeh-square` have 1 … 10 pixels a side. Source: ExCon protocol §2.3."""
 CHUNK = 250
-"""Perturbed images a forward pass; the draws of an image do not depend on its batch."""
+"""Changed images a forward pass; the draws of an image do not depend on its batch."""
 STEPS = ("resize",)
 Of = Literal["probability", "logit"]
 Colours = Literal["together", "each"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cambench.maps import widened
-from cambench.metrics.accuracy.predictions import Predict, checked, fitted
+from cambench.metrics.asked import Predict, checked, fitted
 from cambench.vocabulary import UsageError
 
 ROWS_A_STEP = 8

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import Explain, Predict, checked
+from cambench.metrics.asked import Explain, Predict, checked
 from cambench.metrics.faithfulness.perturbation import ranks
 
 THRESHOLD = 0.1

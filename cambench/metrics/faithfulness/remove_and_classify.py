@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cambench.maps import gaussian_blur
-from cambench.metrics.accuracy.predictions import Predict, checked, fitted
+from cambench.metrics.asked import Predict, checked, fitted
 from cambench.metrics.faithfulness.perturbation import places
 from cambench.metrics.faithfulness.relative_probability import channel_mean
 

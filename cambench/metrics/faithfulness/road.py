@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict, checked, fitted
+from cambench.metrics.asked import Predict, checked, fitted
 from cambench.metrics.faithfulness.imputation import imputed
 from cambench.metrics.faithfulness.infidelity import answer
 from cambench.metrics.faithfulness.remove_and_classify import ranks

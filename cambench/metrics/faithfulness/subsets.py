@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import Predict, checked, fitted
+from cambench.metrics.asked import Predict, checked, fitted
 from cambench.metrics.correlation import pearson, varies
-from cambench.metrics.faithfulness.infidelity import Of, answer
+from cambench.metrics.faithfulness.infidelity import CHUNK, Of, answer
 from cambench.vocabulary import UsageError
 
-CHUNK = 250
-"""Images without a set a forward pass; the sets of an image do not depend on its batch."""
 ROUNDING = 1e-6
 """What a map may vary by, as a share of its largest value, and be the same everywhere."""
 

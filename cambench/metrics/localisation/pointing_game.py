@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from cambench.metrics.accuracy.predictions import checked
+from cambench.metrics.asked import checked
 from cambench.metrics.localisation.boxes import same_shape
 
 TOLERANCE = 15.0

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from cambench.maps import within_unit
-from cambench.metrics.accuracy.predictions import Predict, checked
 from cambench.metrics.accuracy.top_k import among_best
+from cambench.metrics.asked import Predict, checked
 from cambench.metrics.localisation.max_box_acc import curve
 from cambench.vocabulary import Box
 

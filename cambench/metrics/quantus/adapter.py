@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cambench import maps
 from cambench.extras import needed
-from cambench.metrics.accuracy.predictions import Explain, Predict, fitted
+from cambench.metrics.asked import Explain, Predict, fitted
 from cambench.vocabulary import CambenchError, UsageError
 
 STEPS = ("resize",)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cambench import geometry
 from cambench.losses.cgc import Anchor, cgc_loss, consistency_maps, paired_windows
-from cambench.metrics.accuracy.predictions import Explain, Predict, checked
+from cambench.metrics.asked import Explain, Predict, checked
 
 TEMPERATURE = 0.5
 

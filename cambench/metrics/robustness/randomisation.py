@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cambench import maps
-from cambench.metrics.accuracy.predictions import checked
+from cambench.metrics.asked import checked
 from cambench.metrics.correlation import spearman, varies
 from cambench.vocabulary import UsageError
 

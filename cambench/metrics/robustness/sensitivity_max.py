@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cambench.maps import widened
-from cambench.metrics.accuracy.predictions import Explain, checked
+from cambench.metrics.asked import Explain, checked
 from cambench.pixels import Normalisation, channels
 
 SAMPLES = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from cambench.metrics.hierarchical import Effect
 from cambench.metrics.statistics import drawn_columns
 from cambench.recipes.claims import Part
 from cambench.report.claims.records import Group
-from cambench.report.tables.paired import aligned, check_data
+from cambench.report.tables.alignment import aligned, check_data
 from cambench.store.records import Record
 from cambench.store.runs import Run
 from cambench.vocabulary import UsageError
@@ -50,7 +51,8 @@ def effect(sides: Sequence[Group], variants: Sequence[str], part: Part, read: Re
     columns = [matched(records, read) for records in pairs]
     if metric.rows.mean is None and metric.rows.spread is None and not part.relative:
         return hierarchical.of_rows(differences(columns, variants, metric), generator)
-    shared = [name for name in columns[0][0].ids if all(name in own[0].ids for own in columns)]
+    each = [set(own[0].ids) for own in columns]
+    shared = [name for name in columns[0][0].ids if all(name in ids for ids in each)]
     values_of = [partial(on_images, part, metric, variants, [restricted(c, shared) for c in own]) for own in columns]
     return hierarchical.of_statistics(values_of, len(shared), generator)
 
@@ -105,9 +107,9 @@ def value(metric: Metric, variant: str, columns: Mapping[str, Tensor]) -> float:
 
 
 def combined(part: Part, values: Sequence[float]) -> float:
-    """Σ sign·value, or how many percent the first is above the second."""
+    """Σ sign·value, or how many percent the first is above the second, NaN where that is 0."""
     if part.relative:
-        return 100 * (values[0] / values[1] - 1)
+        return 100 * (values[0] / values[1] - 1) if values[1] else math.nan
     return sum(sign * value for sign, value in zip(SIGNS, values, strict=False))
 
 

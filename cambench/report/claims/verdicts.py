@@ -188,7 +188,8 @@ def compared(claim: Claim, number: int, part: Part, role: Role, selects: Sequenc
         variants = [variant_of(select, group[0]) for select, group in zip(selects, groups, strict=True)]
         difference = effect(groups, variants, part, evidence.read, evidence.trained)
     except CambenchError as e:  # it is said in the place of the numbers
-        return replace(finding, notes=() if role != "claim" else (str(e).rstrip("."),))
+        lacks = role != "claim" and " is not measured" in str(e)  # which `remarks` says of a control and a floor
+        return replace(finding, notes=() if lacks else (str(e).rstrip("."),))
     own_seeds = tuple(record.seed for record in groups[0])
     notes = [f"trained with other {', '.join(differ)}"] if differ else []
     notes += dict.fromkeys(

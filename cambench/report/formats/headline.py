@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cambench import seeds
 from cambench.metrics import Metric, find_metric, statistics
+from cambench.report.tables.alignment import check_data, without_value
 from cambench.report.tables.model import ARROWS, Cell
-from cambench.report.tables.paired import LEFT_OUT, Side, check_data, matched
+from cambench.report.tables.paired import Side, matched
 from cambench.report.tables.summary import NONE, ColumnKey, Line, column_keys, draw, lines_of
 from cambench.store.records import Record, Rows
 from cambench.vocabulary import UsageError, number_of
@@ -176,7 +177,7 @@ def of_seed(pair: tuple[Record, Record], variant: str, read: Read) -> float:
     Raises: UsageError where they saw other ones.
     """
     a, b = pair
-    if find_metric(a.metric).rows.mean is not None or not any(record.counts.get(LEFT_OUT) for record in pair):
+    if find_metric(a.metric).rows.mean is not None or not any(map(without_value, pair)):
         check_data(a, b)
         return a.values[variant].value - b.values[variant].value
     left, right = rows(pair, variant, read)

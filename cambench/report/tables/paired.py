@@ -8,19 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from cambench import seeds
 from cambench.lookup import canonical
 from cambench.metrics import find_metric, hierarchical, statistics
+from cambench.report.tables.alignment import aligned, check_data
 from cambench.report.tables.model import Cell, with_unit
-from cambench.report.tables.select import MEASURED_ON, preference, setting
+from cambench.report.tables.select import preference
 from cambench.store.records import Record, Rows
-from cambench.vocabulary import CambenchError, UsageError, number_of
+from cambench.vocabulary import UsageError, number_of
 
-LEFT_OUT = "images left out"
 METHOD = (
     "A − B: difference of the means over the same images; 95 %: its paired bootstrap interval over the images.",
     "p: Wilcoxon signed-rank test, two-sided; Holm: corrected for all rows.",
@@ -194,53 +193,17 @@ def matched(a: Side, b: Side) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[i
     check_data(a.record, b.record)
     rows_a, rows_b = a.read(), b.read()
     at_a, at_b = aligned(a.record, b.record, rows_a.ids, rows_b.ids)
-    scale = find_metric(a.record.metric).printing.scale
+    metric = find_metric(a.record.metric)
+    scale = metric.printing.scale
     both = {
         variant: (
             torch.from_numpy(rows_a.values[variant][at_a] * scale),
             torch.from_numpy(rows_b.values[variant][at_b] * scale),
         )
-        for variant in rows_a.values
-        if variant in rows_b.values
+        for variant in (rows_a.values if metric.rows.spread else metric.variants)
+        if variant in rows_a.values and variant in rows_b.values
     }
     return both, (len(rows_b.ids) - len(at_b), len(rows_a.ids) - len(at_a)), [rows_a.ids[i] for i in at_a]
-
-
-def check_data(a: Record, b: Record) -> None:
-    """Refuse records whose data has different fingerprints."""
-    first, second = (setting(record, f"data.{MEASURED_ON}") for record in (a, b))
-    if first != second:
-        raise UsageError(
-            f"{a.metric} on {a.dataset} {a.split}: expected one set of images, got {counted(a)} of {a.run} "
-            f"(data {first}) and {counted(b)} of {b.run} (data {second}); measure both on the same data, without --limit."
-        )
-
-
-def aligned(a: Record, b: Record, ids_a: Sequence[str], ids_b: Sequence[str]) -> tuple[Any, Any]:
-    """Positions of the shared images in each run's rows, in A's order.
-
-    A metric may leave images out; more that lack than that are other images.
-    Raises: UsageError for other images, CambenchError for an image that has two rows.
-    """
-    for record, ids in ((a, ids_a), (b, ids_b)):
-        if len(set(ids)) < len(ids):
-            raise CambenchError(
-                f"{record.run}, {record.metric}: expected one row an image, got some twice; measure it again."
-            )
-    place = {name: i for i, name in enumerate(ids_b)}
-    shared = [i for i, name in enumerate(ids_a) if name in place]
-    lacking = (len(ids_b) - len(shared), len(ids_a) - len(shared))
-    if not shared or any(n > record.counts.get(LEFT_OUT, 0) for n, record in zip(lacking, (a, b), strict=True)):
-        raise UsageError(
-            f"{a.metric} on {a.dataset} {a.split}: expected the same images, got {len(ids_a):,} of {a.run} and "
-            f"{len(ids_b):,} of {b.run} with {len(shared):,} in common; measure both on the same images."
-        )
-    return np.array(shared), np.array([place[ids_a[i]] for i in shared])
-
-
-def counted(record: Record) -> str:
-    """`5,794 images`."""
-    return number_of(max(value.n for value in record.values.values()), "image")
 
 
 def printed(comparison: Comparison) -> dict[str, str]:

@@ -163,7 +163,7 @@ def supersede(path: Path, described: dict[str, Any]) -> None:
         other = record.path
         if other != path and identity.lasting(record.job) == identity.lasting(described):
             say(f"{other.name}: gives way to {path.name}: its weights, annotations or formula are no more")
-            other.unlink()
+            other.unlink(missing_ok=True)
             rows_path(other).unlink(missing_ok=True)
 
 

@@ -210,6 +210,9 @@ def locate(job: ExplainJob, loaded: Loaded, dataset: Dataset, place: workplace.P
 
 
 def meant(job: ExplainJob, dataset: Dataset) -> str:
-    """Which classes are explained: where several labels are right, the label that the network scores highest."""
-    several = job.classes == "label" and any(s.labels for s in dataset.samples)
+    """Which classes are explained: where an object has several names, the one that the network scores highest.
+
+    Of an image with objects of several classes it is the label's, whose boxes and mask a metric looks at.
+    """
+    several = job.classes == "label" and not dataset.multilabel and any(s.labels for s in dataset.samples)
     return "best-of-set" if several else job.classes

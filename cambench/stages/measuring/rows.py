@@ -17,7 +17,8 @@ from cambench.data.loader import eval_batches
 from cambench.data.regions import boxes_of, region_source, regions_in_view, size_of
 from cambench.data.views import View
 from cambench.explainers import find_explainer
-from cambench.explainers.batch import all_class_maps, input_gradients
+from cambench.explainers.batch import input_gradients
+from cambench.explainers.one_pass import every_class
 from cambench.metrics import Metric
 from cambench.metrics.faithfulness.embedding import Centroids, centroids
 from cambench.models.segmentation import segment
@@ -188,7 +189,9 @@ def functions(job: EvalJob, loaded: Loaded, wanted: Sequence[str], dataset: Data
     known: dict[str, Callable[[], Callable[..., Tensor]]] = {
         "predict": lambda: loaded.logits,
         "explain": lambda: explainer(job, loaded, dataset),
-        "class_maps": lambda: partial(all_class_maps, loaded.model, layer=loaded.layer, head=loaded.head),
+        "class_maps": lambda: partial(
+            every_class, loaded.model, query=loaded.ready_for(find_explainer("hires-cam")).query()
+        ),
         "segment": lambda: partial(segmented, loaded),
         "features": loaded.features,
         "randomised": lambda: randomised_maps(job, loaded, dataset),

@@ -34,7 +34,7 @@ from cambench.stages.reproducing.measurement import Measurement
 from cambench.stages.reproducing.plan import Job, Network
 from cambench.store.records import Record, read_records
 from cambench.store.runs import Run, read_runs
-from cambench.vocabulary import EXPLAINER, DataError
+from cambench.vocabulary import EXPLAINER, DataError, UsageError
 
 FULL = 4 / 3
 """Pixels of an uncropped photograph in those of its central square."""
@@ -212,7 +212,7 @@ def images(spec: str, split: str, root: Path) -> int:
     try:
         data.locate(spec, root)
         return len(data.load(spec, split, root))
-    except DataError:
+    except (DataError, UsageError):
         if split in entry.about:
             return entry.about[split]
         return classes(spec, root) * made(entry, "per_class" if split == "train" else "test_per_class")
@@ -226,7 +226,7 @@ def classes(spec: str, root: Path) -> int:
     try:
         data.locate(spec, root)
         return len(data.load(spec, "eval", root).classes)
-    except DataError:
+    except (DataError, UsageError):
         return made(entry, "classes")
 
 

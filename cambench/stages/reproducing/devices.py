@@ -53,7 +53,6 @@ DEVICES = {
 """Name -> device, as `reproduce --dry-run --as NAME` takes it. Peaks are NVIDIA's, dense, of the SXM cards."""
 OTHERS = {
     "cuda": Device("a card", both(5e13, 1e14), both(0.2, 0.2), "nominal"),
-    "mps": Device("an Apple GPU", both(1e13, 1e13), both(0.2, 0.2), "nominal"),
 }
 
 

@@ -109,7 +109,7 @@ def is_record(what: Measurement, record: Record, run: Run, seen: Dataset | None 
     there; where these are not there any more, they are not asked.
     """
     metric, entry = find_metric(what.metric), find_explainer(record.explainer or what.explainer or EXPLAINER)
-    layer = what.layer or (run.info.layer if entry.layer.own is None else None) or record.layer
+    layer = what.layer or (run.info.layer if entry.layer.own is None else record.layer)
     explainer = what.explainer and find_explainer(what.explainer).name
     facts = (metric.name, data.called(what.dataset), explainer, what.target, "float32", what.checkpoint)
     theirs = (record.metric, record.dataset, record.explainer, record.target, record.precision, record.checkpoint)

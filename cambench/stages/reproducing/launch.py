@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -132,13 +133,14 @@ class Worker:
     def begin(self, job: Job) -> None:
         """Send a job to the process."""
         self.job = job
-        self.link.send(job)
+        with suppress(ConnectionError):  # the process is gone, which its result says
+            self.link.send(job)
 
     def result(self) -> tuple[bool, str | None]:
         """Whether the process lives, and why its job failed (None: it did not)."""
         try:
             reason: str | None = self.link.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             self.process.join()
             return False, f"its worker process ended with exit code {self.process.exitcode}; run the command again."
         return True, reason

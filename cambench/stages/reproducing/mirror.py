@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from cambench.stages.progress import say
 from cambench.stages.reproducing.inventory import begins_from
 from cambench.stages.reproducing.plan import Job
 from cambench.stages.workplace import Place
@@ -138,9 +139,12 @@ class Copy:
         return True
 
     def follow(self, over: Event) -> None:
-        """Send what has changed until the job is over."""
+        """Send what has changed until the job is over; what does not arrive is said and sent the next time."""
         while not over.wait(EVERY):
-            self.send()
+            try:
+                self.send()
+            except CambenchError as e:
+                say(f"{e}; sent again in {EVERY} s")
 
 
 def is_ours(path: Path, results: Path) -> bool:
@@ -163,6 +167,6 @@ def mirrored(job: Job, attempt: str, place: Place, call: Call) -> Iterator[Place
             yield replace(place, results=copy.results, data=data)
         finally:
             over.set()
-            following.result()
+            following.exception()  # waits for it; whether an attempt still counts, the last send says
             while not copy.send():
                 continue

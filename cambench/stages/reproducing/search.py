@@ -18,6 +18,7 @@ from cambench.metrics import Metric, find_metric
 from cambench.recipes import ranges
 from cambench.recipes.ranges import Range
 from cambench.recipes.schema import TrainingRecipe
+from cambench.report.tables.model import Cell
 from cambench.stages import workplace
 from cambench.stages.measuring.evaluate import check, evaluate
 from cambench.stages.measuring.rows import EvalJob
@@ -184,7 +185,8 @@ def listed(drawn: Sequence[Draw], best: Draw) -> list[dict[str, Any]]:
     ]
 
 
-def in_words(row: Mapping[str, Any]) -> dict[str, str]:
-    """A draw as a person reads it, the best marked at its value."""
-    value = "failed: not finite" if row["value"] is None else f"{row['value']:.2f}{' best' if row['best'] else ''}"
+def in_words(row: Mapping[str, Any], metric: Metric) -> dict[str, str]:
+    """A draw as a person reads it, with the metric's decimals, the best marked at its value."""
+    cell = Cell(metric.printing.decimals)
+    value = "failed: not finite" if row["value"] is None else f"{cell.number(row['value'])}{' best' if row['best'] else ''}"
     return {**{key: shown(cell) for key, cell in row.items() if key != "best"}, "value": value}

@@ -17,6 +17,7 @@ from cambench.metrics import find_metric
 from cambench.recipes import ranges
 from cambench.recipes.ranges import Range
 from cambench.recipes.tables import TableRecipe
+from cambench.report.tables.model import Cell
 from cambench.stages.divergence import stopped
 from cambench.stages.progress import say
 from cambench.stages.reproducing.inventory import find_network, find_record
@@ -115,7 +116,8 @@ class Searches:
                 continue
             facts = {"metric": what.metric, "split": what.split, "explainer": what.explainer, "target": what.target}
             run = keep(drawn, best, search.ranges, facts)
-            say(f"{of}: best of {len(drawn)} is {best.typed}, {best.value:.2f} ({run.path / 'run.json'})")
+            value = Cell(find_metric(what.metric).printing.decimals).number(best.value)
+            say(f"{of}: best of {len(drawn)} is {best.typed}, {value} ({run.path / 'run.json'})")
 
 
 def best_of(drawn: Sequence[Draw], metric: str) -> Draw:

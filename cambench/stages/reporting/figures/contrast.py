@@ -19,7 +19,7 @@ from torch import Tensor
 from cambench.data.subsets import spaced
 from cambench.explainers import find_explainer
 from cambench.maps import resize_corners
-from cambench.metrics.accuracy.predictions import Predict
+from cambench.metrics.asked import Predict
 from cambench.metrics.faithfulness.relative_probability import BLUR_SIGMA, THRESHOLD, best, blurred, by_sign, replaced
 from cambench.report.figures.panels import Below, Group, Panel, Row
 from cambench.stages.progress import bar, say
