@@ -33,23 +33,19 @@ def train_batches(
     device: str | torch.device = "cpu",
     workers: int | None = None,
     cache: Path | None = None,
-    drop_last: bool = False,
-    start: int = 0,
     stop: int | None = None,
     masks: Masks | None = None,
     held: Positions = None,
 ) -> Iterator[Batch]:
     """One epoch in the order that (seed, epoch) gives; each view's crop follows from (seed, epoch, view name, row).
 
-    `start` skips so many batches and `stop` ends before a batch, without changing the others. `cache`: where small
+    `stop` ends before a batch, without changing the others. `cache`: where small
     images of one size are kept decoded. `masks`: what `Batch.regions` carries; they may move a crop (`masks.focused`).
     `held`: of each batch, the positions that are loaded at all.
     workers: None is min(8, cores). Raises: DataError naming an unreadable image.
     """
     batches = cut(shuffled(len(dataset), seed, epoch), batch_size)
-    if drop_last and batches and len(batches[-1]) < batch_size:
-        batches.pop()
-    plan = Plan(tuple(kept(batches[start:stop], held)), dict(views), seed, epoch, masks)
+    plan = Plan(tuple(kept(batches[:stop], held)), dict(views), seed, epoch, masks)
     return batches_of(dataset, plan, torch.device(device), workers, cache)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 from torch.nn.init import kaiming_normal_, xavier_uniform_, zeros_
+from torch.nn.modules.dropout import _DropoutNd
 
 from cambench.models.ending import remove
 
@@ -180,6 +181,6 @@ def added_to_inception(norm: bool) -> nn.Sequential:
 
 def no_dropout(network: nn.Module) -> bool:
     """Every dropout is taken out."""
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Dropout)]
+    names = [name for name, module in network.named_modules() if isinstance(module, _DropoutNd)]
     remove(network, names)
     return bool(names)

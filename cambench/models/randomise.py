@@ -76,7 +76,7 @@ def fresh(module: nn.Module, name: str) -> dict[str, Tensor]:
     they have; its buffers stay.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.derive("randomisation", name))
+        torch.default_generator.manual_seed(seeds.derive("randomisation", name))
         if callable(getattr(module, "reset_parameters", None)):
             new = copy.deepcopy(module).to("cpu", torch.float32)
             new.reset_parameters()  # type: ignore[operator]

@@ -35,7 +35,8 @@ def bce_step(settings: cross_entropy.Settings, network: Network, batch: Batch, g
 def step(settings: cfce.Settings, network: Network, batch: Batch, generator: torch.Generator) -> Terms:
     """L = mean_i [ CFBCE_i + λ1/‖y‖₁·Σ_c y_c KL( σ(λ2·H_c) ‖ σ(λ3·CAM_c) ) ].
 
-    A class that is there but not in the crop counts without a mask, as an empty H does in CFCE: H_c = 1, no KL.
+    A class that is there but not in the crop counts without a mask, as an empty H does in CFCE: H_c = 1, no KL, and ‖y‖₁
+    counts the others (ours).
     Source: ContrastiveCAM eq. 71, 72.
     """
     regions, targets = cfce.regions_of(batch), targets_of(batch)

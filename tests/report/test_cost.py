@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,24 @@ def test_only_like_is_compared_with_like(tmp_path: Path) -> None:
 def test_the_baseline_is_the_nearest_plain_cross_entropy(method: str, plain: str) -> None:
     assert baseline(method) == plain and baseline("nobody's") == "nobody's"
     assert all(baseline(name) in METHODS for name in METHODS)
+
+
+def test_trainings_of_one_method_have_rows_of_their_own(tmp_path: Path) -> None:
+    half = {"train": {"epochs": 1, "batch_size": 32, "precision": "bf16"}, "input": {"size": 224}}
+    runs = [run(tmp_path, "ce", [4.0]), run(tmp_path, "cgc", [12.0])]
+    runs += [
+        replace(run(tmp_path, m, [s]), info=replace(runs[i].info, recipe=half))
+        for i, (m, s) in enumerate((("ce", 1.0), ("cgc", 3.0)))
+    ]
+    heavy = replace(runs[1].info, recipe={**runs[1].info.recipe, "objective_settings": {"weight": 1.0}})
+    runs.append(replace(run(tmp_path, "cgc", [8.0], seed=0), info=heavy))
+    runs.append(replace(run(tmp_path, "cgc", [2.0]), info=replace(runs[1].info, processes=(2,))))
+    (table,) = costs(runs)
+    rows = {row.label: [cell.text for cell in row.cells[1:3]] for row in table.rows}
+    assert (
+        table.row_headers == ("Method", "Precision", "Processes")
+        and table.title == "1 epoch, resnet18, 224 px, batch 32, card"
+    )
+    assert rows["ce", "float32", "1 process"] == ["40.00", "1.00"] and rows["cgc", "bf16", "1 process"] == ["30.00", "3.00"]
+    assert rows["cgc (weight 1)", "float32", "1 process"] == ["80.00", "2.00"] and len(rows) == 6
+    assert rows["cgc", "float32", "2 processes"] == ["20.00", "—"]

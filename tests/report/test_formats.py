@@ -60,6 +60,7 @@ def test_latex_escapes_every_special_character() -> None:
     assert escape(r"_&%$#{}~^\ ") == r"\_\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}"
     assert escape("<a|b> --- [c]") == r"\textless{}a\textbar{}b\textgreater{} -{}-{}- [c]"
     assert escape("[c] 中\n\tü ± −1") == r"{[}c] [U+4E2D] ü $\pm$ $-$1"
+    assert escape("*star") == "{*}star"
 
 
 def test_latex_compiles(tmp_path: Path) -> None:

@@ -104,6 +104,14 @@ def test_of_several_records_the_pair_that_saw_the_same_images_is_compared(record
     assert [c.numbers.n for c in paired.compare(a, b, [])] == [20]
 
 
+def test_records_that_were_measured_alike_are_compared_first(record: Any) -> None:
+    a = [side(record("cgc", 0, "top1", 50.0, layer=layer), i, IDS) for i, layer in enumerate(("layer2", "layer3"))]
+    (same,) = paired.compare(a, [side(record("ce", 0, "top1", 50.0, layer="layer3"), 1, IDS)], [])
+    assert same.numbers.difference == 0 and not same.warnings, "the rows of the two at layer3 are equal"
+    (other,) = paired.compare(a[:1], [side(record("ce", 0, "top1", 50.0, layer="layer3", precision="bf16"), 1, IDS)], [])
+    assert other.warnings == ("A explains layer layer2, B layer3", "A is in float32, B in bf16")
+
+
 def test_what_a_run_lacks_is_said_with_the_mend(record: Any) -> None:
     a, b = side(record("cgc", 0, "top1", 50.0), 1, IDS), side(record("ce", 0, "ch", 50.0), 2, IDS)
     with pytest.raises(

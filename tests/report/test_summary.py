@@ -66,6 +66,19 @@ def test_metrics_on_different_parts_share_a_row_and_say_so(record: Any) -> None:
     assert table.banner == (f"Not comparable with published numbers (1 of 2 measured cells): {part}.",)
 
 
+def test_a_row_holds_values_of_one_layer_and_one_precision(record: Any) -> None:
+    at = [("iauc", 0.2, "layer2", "float32"), ("iauc", 0.5, "layer3", "float32"), ("dauc", 0.7, "layer3", "float32")]
+    (table,) = summary([record("ce", 0, m, v, layer=layer, precision=p) for m, v, layer, p in at])
+    rows = {
+        label[0].replace("\N{NO-BREAK SPACE}", " "): text for label, text in zip(labels(table), texts(table), strict=True)
+    }
+    assert rows["ce (layer2)"][0].startswith("0.2") and rows["ce (layer2)"][1] == "—"
+    assert rows["ce (layer3)"][0].startswith("0.5") and rows["ce (layer3)"][1].startswith("0.7")
+    half = [("iauc", 0.5, "layer3", "float32"), ("iauc", 0.2, "layer3", "bf16"), ("dauc", 0.7, "layer3", "bf16")]
+    (table,) = summary([record("ce", 0, m, v, layer=layer, precision=p) for m, v, layer, p in half])
+    assert [[cell.split()[0][:3] for cell in row] for row in texts(table)] == [["0.5", "—"], ["0.2", "0.7"]]
+
+
 def test_a_sentence_stands_once_and_as_high_as_it_is_true(record: Any) -> None:
     records = [record(m, s, "top1", 1.0, n=100) for m in ("ce", "cgc") for s in range(2)]
     records += [record(m, s, "cgc-loss", 3.0, n=96) for m in ("ce", "cgc") for s in range(2)]

@@ -16,6 +16,7 @@ import torch
 from data.miniatures import own_folder
 from own import SMALL, trained
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from cambench import objectives, seeds
 from cambench.explainers.query import Explanation
@@ -30,6 +31,7 @@ from cambench.stages.network import Loaded
 from cambench.stages.progress import Bar
 from cambench.stages.training.lessons import Lessons, Phase
 from cambench.stages.training.loop import Loop
+from cambench.stages.training.parts import mixing
 from cambench.stages.training.train import TrainJob, train
 from cambench.stages.workplace import Place, computing
 from cambench.store.heatmaps import read_heatmaps
@@ -214,6 +216,26 @@ def test_a_training_step_that_cannot_be_cut_up_says_why(
 ) -> None:
     with pytest.raises(CambenchError, match=text):
         steps(tmp_path, linear(*between), objective, most)
+
+
+def test_a_phase_is_cut_up_by_itself(tmp_path: Path) -> None:
+    """For want of memory for the classifier's batch the encoder's contrast must not be one of half batches."""
+    recipe, model = recipes.load("ce", "synthbirds"), linear()
+    loop = Loop(Run(tmp_path), recipe, Network(model, "0", None), seed=0)
+    _, step = objectives.make("ce", recipe.objective_settings)
+    batch = Batch({"crop": torch.randn(8, 3, 8, 8)}, torch.randint(4, (8,)), tuple(range(8)))
+    model.forward = short(model.forward, 4)  # type: ignore[method-assign]
+    phase = Phase(step, Lessons(None, {}, 8, 0))  # type: ignore[arg-type]
+    loop.fitted(phase, batch, seeds.generator("x"))
+    assert (loop.parts_of(phase), loop.parts_of(replace(phase, name="encoder"))) == (2, 1)
+
+
+@pytest.mark.parametrize("module", [
+    nn.Dropout2d(), StochasticDepth(0.5, "row"), nn.MultiheadAttention(8, 2, dropout=0.5), nn.AlphaDropout(),
+], ids=lambda module: type(module).__name__)  # fmt: skip
+def test_what_draws_random_numbers_is_not_the_same_in_parts(module: nn.Module) -> None:
+    text = f"a {type(module).__name__} in training draws other numbers for a batch in parts"
+    assert mixing("ce", nn.Sequential(module).train()) == text and mixing("ce", nn.Sequential(module).eval()) is None
 
 
 @pytest.mark.parametrize("name", [name for name, entry in objectives.INDEX.items() if entry.by_image])

@@ -93,7 +93,13 @@ def panel(axes: Axes, table: Table, training: str, classifiers: Sequence[str]) -
         k = classifiers.index(column.label[1])
         shown = [(r, row.cells[c].measured) for r, row in enumerate(table.rows)]
         bars = [(r + (k - (len(classifiers) - 1) / 2) * thick, m) for r, m in shown if m is not None]
-        axes.bar([x for x, _ in bars], [m.mean for _, m in bars], thick * 0.9, color=COLOURS[k], label=column.label[1])
+        axes.bar(
+            [x for x, _ in bars],
+            [m.mean for _, m in bars],
+            thick * 0.9,
+            color=COLOURS[k % len(COLOURS)],
+            label=column.label[1],
+        )
         for x, m in bars:
             if m.std is not None:
                 axes.plot([x, x], [m.mean - m.std, m.mean + m.std], color="#333333", linewidth=0.6)

@@ -37,9 +37,12 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def escape(text: str) -> str:
-    """The text as LaTeX shows it literally; a character that the standard fonts lack is shown as its code point."""
+    """The text as LaTeX shows it literally; a character that the standard fonts lack is shown as its code point.
+
+    A first `[` or `*` would be taken for an option of the line break before it.
+    """
     escaped = "".join(character(c) for c in " ".join(text.split())).replace("--", "-{}-").replace("--", "-{}-")
-    return "{[}" + escaped[1:] if escaped.startswith("[") else escaped
+    return f"{{{escaped[0]}}}{escaped[1:]}" if escaped.startswith(("[", "*")) else escaped
 
 
 def character(c: str) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cambench.recipes.load import METHODS, lineage, word
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
+from cambench.report.tables.varied import same_training, trainings_apart
 from cambench.store.runs import Run
+from cambench.vocabulary import number_of
 
 PLAIN = ("ce", "bce")
 """Objectives of plain cross-entropy."""
-FACTS = ("arch", "input", "batch", "device")
+FACTS = ("arch", "input", "batch", "device", "precision", "processes")
 """What two trainings must share for their times to be compared."""
+USUAL = ("float32", "1 process")
+"""What a title leaves unsaid."""
 CGC = (
     "In the paper CGC takes about 100 hours where the baseline takes about 70: 1.43 times (CGC §4, Implementation Details; "
     "ResNet50 on ImageNet, 90 epochs, two Titan RTX)."
@@ -23,12 +27,12 @@ CGC = (
 NOTES = (
     "Training: all epochs without the validation; of a run that begins with another's weights, its own epochs alone.",
     "An image: an epoch's seconds, the median over the epochs, by its images with a label.",
-    "× baseline: the time an image against that of plain cross-entropy with the same network, input, batch size and device; "
-    "— where there is no such run.",
+    "× baseline: the time an image against that of plain cross-entropy with the same network, input, batch size, device, "
+    "precision and number of processes; — where there is no such run.",
 )
 COLUMNS = (("Training", "s", 1), ("An image", "ms", 2), ("× baseline", "", 2), ("Memory at most", "MB", 0))
 Key = tuple[str, ...]
-"""(method, epochs, *FACTS) of a training."""
+"""(method, epochs, *FACTS, what else tells it from other trainings of the method) of a training."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +48,32 @@ class Spent:
 
 def costs(runs: Iterable[Run]) -> list[Table]:
     """One table a data set, in the order of their names; runs that were given or are not finished took nothing here."""
-    datasets: dict[str, dict[Key, list[Spent]]] = {}
+    datasets: dict[str, dict[Key, dict[Hashable, list[Run]]]] = {}
     for run in runs:
-        if run.info.kind == "trained" and run.finished and (epochs := run.log()):
-            datasets.setdefault(run.info.dataset, {}).setdefault(key_of(run), []).append(spent(run, epochs))
-    return [of_dataset(name, datasets[name]) for name in sorted(datasets)]
+        if run.info.kind == "trained" and run.finished and run.log():
+            trainings = datasets.setdefault(run.info.dataset, {}).setdefault(key_of(run), {})
+            trainings.setdefault(same_training(run.info), []).append(run)
+    return [of_dataset(name, told_apart(datasets[name])) for name in sorted(datasets)]
+
+
+def told_apart(trainings: Mapping[Key, Mapping[Hashable, Sequence[Run]]]) -> dict[Key, list[Spent]]:
+    """What the runs of each training took."""
+    made: dict[Key, list[Spent]] = {}
+    for key, several in trainings.items():
+        words = trainings_apart([seeds[0].info for seeds in several.values()])
+        for text, seeds in zip(words, several.values(), strict=True):
+            made[(*key, text)] = [spent(run, run.log()) for run in seeds]
+    return made
 
 
 def key_of(run: Run) -> Key:
-    """What the seeds of a training share."""
+    """What trainings of a method share whose times are compared with the same baseline."""
     info, recipe = run.info, run.info.recipe
     train = recipe["train"]
     epochs, size, batch = train["epochs"], recipe["input"]["size"], train["batch_size"]
-    return info.method, f"{epochs} epochs", info.arch, f"{size} px", f"batch {batch}", info.device or "?"
+    precision, processes = train.get("precision", "float32"), number_of([1, *info.processes][-1], "process")
+    place = (info.arch, f"{size} px", f"batch {batch}", info.device or "?", precision, processes)
+    return info.method, number_of(epochs, "epoch"), *place
 
 
 def spent(run: Run, epochs: Sequence[dict[str, Any]]) -> Spent:
@@ -84,18 +101,23 @@ def of_dataset(name: str, trainings: dict[Key, list[Spent]]) -> Table:
         draft.about.append([[], [], [against] if against else [], []])
     table = Table(
         id=f"{name}: cost of training",
-        title=", ".join(keys[0][i] for i in range(1, len(names) + 1) if i not in several),
+        title=", ".join(keys[0][i] for i in range(1, len(names) + 1) if i not in several and keys[0][i] not in USUAL),
         row_headers=("Method", *(names[i - 1].capitalize() for i in several)),
         columns=tuple(Column((label,), unit, "down") for label, unit, _ in COLUMNS),
-        rows=tuple(Row((key[0], *(key[i] for i in several)), ()) for key in keys),
+        rows=tuple(Row((labelled(key), *(key[i] for i in several)), ()) for key in keys),
         notes=(*NOTES, *((CGC,) if any(key[0] == "cgc" for key in keys) else ())),
     )
     return finish(table, draft)
 
 
+def labelled(key: Key) -> str:
+    """`cgc (weight 1)`; the method alone where there is one training of it."""
+    return f"{key[0]} ({key[-1]})" if key[-1] else key[0]
+
+
 def of_baseline(key: Key, trainings: dict[Key, list[Spent]]) -> float | None:
     """Seconds an image of the baseline's training of the same facts, whatever its epochs; None where there is none."""
-    same = [runs for other, runs in trainings.items() if (other[0], other[2:]) == (baseline(key[0]), key[2:])]
+    same = [runs for other, runs in trainings.items() if (other[0], other[2:-1]) == (baseline(key[0]), key[2:-1])]
     return statistics.fmean(one.image for runs in same for one in runs) if same else None
 
 

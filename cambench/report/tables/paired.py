@@ -154,19 +154,27 @@ def listed(side: Sequence[Side], names: Sequence[str]) -> str:
 
 
 def of_key(sides: Sequence[Sequence[Side]]) -> list[Comparison]:
-    """The comparisons of the preferred pair of records that saw the same images.
+    """The comparisons of the preferred pair of records that saw the same images, those that were measured alike first.
 
     Raises: UsageError where no pair did.
     """
     a, b = (sorted(side, key=lambda s: preference([s.record])) for side in sides)
     refused: UsageError | None = None
-    for first, second in itertools.product(a, b):
+    for first, second in sorted(itertools.product(a, b), key=lambda pair: len(unlike(pair[0].record, pair[1].record))):
         try:
             return of_records(first, second)
         except UsageError as e:
             refused = refused or e
     assert refused is not None
     raise refused
+
+
+def unlike(a: Record, b: Record) -> list[str]:
+    """In what two records were measured otherwise: the explained layer of one architecture, the precision."""
+    words = []
+    if a.arch == b.arch and None not in (a.layer, b.layer) and a.layer != b.layer:
+        words.append(f"A explains layer {a.layer}, B {b.layer}")
+    return [*words, *([f"A is in {a.precision}, B in {b.precision}"] if a.precision != b.precision else [])]
 
 
 def of_records(a: Side, b: Side) -> list[Comparison]:
@@ -177,6 +185,7 @@ def of_records(a: Side, b: Side) -> list[Comparison]:
     rows, lacking, ids = matched(a, b)
     record, comparisons = a.record, []
     warnings = tuple(f"{name}: {sentence}" for name, side in (("A", a), ("B", b)) for sentence in side.record.warnings)
+    warnings += tuple(unlike(a.record, b.record))
     for variant, (left, right) in rows.items():
         numbers = statistics.compare(left, right, seeds.generator("paired"))
         facts = (record.dataset, record.split, record.explainer, record.target)

@@ -20,6 +20,8 @@ MANY = 3
 """Columns of a metric that a brief summary shows in full."""
 ColumnKey = tuple[str, str]
 """(metric, variant)."""
+Condition = tuple[tuple[int, tuple[str, ...]], str, str]
+"""The part of the data, the precision, the explained layer."""
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,22 @@ def cluster_lines(cluster: Sequence[Record], columns: Sequence[ColumnKey]) -> li
     if all(len(own) <= 1 for own in per_column.values()):
         return [line(cluster, per_column, 0)]
     rows: list[Line] = []
-    for partial in sorted({r.partial for r in cluster}, key=lambda p: (len(p), p)):
-        part = {key: [g for g in own if g[0].partial == partial] for key, own in per_column.items()}
+    layered = {condition(record) for record in cluster if record.layer is not None}
+
+    def row_of(record: Record) -> Condition:
+        own = condition(record)  # of what looks at no layer the first row of its part and precision
+        return own if own in layered else min((one for one in layered if one[:2] == own[:2]), default=own)
+
+    for one in sorted({row_of(record) for record in cluster}):
+        part = {key: [group for group in own if row_of(group[0]) == one] for key, own in per_column.items()}
         rows += [line(cluster, part, rank) for rank in range(max(len(own) for own in part.values()))]
     return rows
+
+
+def condition(record: Record) -> Condition:
+    """What the values of a row share: the part of the data, the precision, the explained layer; preferred ones first."""
+    precision = record.precision.replace("float32", "")
+    return (len(record.partial), record.partial), precision, record.layer or ""
 
 
 def holds(record: Record, key: ColumnKey) -> bool:

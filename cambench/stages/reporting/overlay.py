@@ -62,7 +62,7 @@ def of_pair(job: OverlayJob, loaded: Loaded, dataset: Dataset, place: Place, pai
         shares = probabilities(loaded, explained.logits).gather(1, classes[:, None])[:, 0].tolist()
         for row, heatmap, best, p in zip(batch.rows, explained.maps.cpu().numpy(), classes.tolist(), shares, strict=True):
             sample = dataset.samples[row]
-            file = job.folder / f"{sample.id}.{slug(explainer)}.{slug(target)}.png"
+            file = job.folder / f"{sample.id}.{slug(explainer.replace('+', '-plus'))}.{slug(target)}.png"
             with atomic_path(file) as temporary:
                 overlay(read_image(photograph(dataset, row, view)[0]), heatmap).save(temporary, "PNG")
             name = plain(dataset.classes[best])

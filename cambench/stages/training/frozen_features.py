@@ -70,10 +70,11 @@ def encoded(lessons: Lessons, network: Network) -> Remembered:
     features: list[Tensor] = []
     labels: list[Tensor] = []
     with bar("features", len(lessons.dataset)) as progress:
-        rows = processes.slice_of(len(lessons.dataset))
+        own = processes.slice_of(len(lessons.dataset))
+        rows = own or range(1)  # of fewer images than processes: one all the same, which says the shape and does not count
         for batch in eval_batches(lessons.dataset, view, batch_size=lessons.batch_size, rows=rows, **lessons.source):
             features.append(encoder.logits(batch.image))
             labels.append(batch.label)
             progress.advance(len(batch.rows))
-    joined = processes.joined(torch.cat(features)), processes.joined(torch.cat(labels))
+    joined = [processes.joined(torch.cat(parts)[: len(own)]) for parts in (features, labels)]
     return Remembered(**vars(lessons), features=joined[0], label=joined[1])

@@ -47,7 +47,8 @@ class Loop:
         self.run, self.recipe, self.network = run, recipe, network
         self.optimizer = optimiser.build(network.model, recipe.optimizer)
         self.log: list[dict[str, Any]] = []
-        self.epoch, self.best, self.accumulate, self.seed = 0, -1.0, recipe.train.accumulate, seed
+        self.epoch, self.best, self.seed = 0, -1.0, seed
+        self.parts: dict[str, int] = {}
         seeds.seed_all(seed, "global")
         self.resume()
         processes.follow([*network.model.state_dict().values()])
@@ -168,18 +169,22 @@ class Loop:
         """
         while True:
             try:
-                return self.backward(phase.step, batch, generator)
+                return self.backward(phase.step, batch, generator, self.parts_of(phase))
             except torch.OutOfMemoryError as e:
                 reason = shortage(e)
             self.optimizer.zero_grad(set_to_none=True)
-            self.accumulate = more_parts(
-                phase.name or self.recipe.objective, self.network.model, batch, self.accumulate, reason
+            self.parts[phase.name] = more_parts(
+                phase.name or self.recipe.objective, self.network.model, batch, self.parts_of(phase), reason
             )
 
-    def backward(self, step: Step, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Accumulate the gradient of one batch, in `accumulate` parts, of all processes; returns its mean values."""
+    def parts_of(self, phase: Phase) -> int:
+        """In how many parts a phase learns from a batch: as the recipe says, or in more, for want of memory."""
+        return self.parts.get(phase.name, self.recipe.train.accumulate)
+
+    def backward(self, step: Step, batch: Batch, generator: torch.Generator, parts: int) -> dict[str, Tensor]:
+        """Accumulate the gradient of one batch, in so many parts, of all processes; returns its mean values."""
         sums: dict[str, Tensor] = {}
-        for part in split(batch, self.accumulate):
+        for part in split(batch, parts):
             share = part.shares[0].weight * part.shares[0].part if part.shares else len(part.rows) / len(batch.rows)
             for name, value in self.differentiated(step(self.network, part, generator), share, part).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value * share

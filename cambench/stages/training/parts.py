@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from cambench.objectives import find_objective
 from cambench.stages.progress import say
@@ -31,5 +30,14 @@ def mixing(objective: str, model: nn.Module) -> str | None:
     """What makes a batch in parts another batch; None where nothing does."""
     if not find_objective(objective).by_image:
         return f"the loss of {objective} looks at all images of a pass"
-    norms = [m for m in model.modules() if m.training and isinstance(m, _BatchNorm | _DropoutNd)]
-    return f"a {type(norms[0]).__name__} in training looks at all images of a pass" if norms else None
+    modules = [m for m in model.modules() if m.training]
+    if norms := [m for m in modules if isinstance(m, _BatchNorm)]:
+        return f"a {type(norms[0]).__name__} in training looks at all images of a pass"
+    drawing = [type(m).__name__ for m in modules if draws(m)]
+    return f"a {drawing[0]} in training draws other numbers for a batch in parts" if drawing else None
+
+
+def draws(module: nn.Module) -> bool:
+    """Whether a module in training draws random numbers: dropout of any kind, stochastic depth, attention with dropout."""
+    name, share = type(module).__name__, getattr(module, "dropout", 0.0)
+    return "drop" in name.lower() or name == "StochasticDepth" or (isinstance(share, float) and share > 0)

@@ -147,6 +147,8 @@ def carry_out(
     loop = Loop(run, recipe, network, seed=job.seed)
     first = Phase(step, replace(lessons, source={**lessons.source, "device": device}), frozen=objective.frozen)
     phases = [remembered(first, network, recipe), *later_phases(first.lessons, objective, recipe)]
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
     with terminations() as terminated:
         loop.train(phases, lessons.held_out, terminated)
         seconds = sum(epoch["seconds"] for epoch in loop.log)

@@ -20,7 +20,7 @@ from cambench.stages.reporting.figures.qualitative import gridded, pick
 from cambench.stages.reporting.figures.scene import Drawn, cut, of_classes, photograph, plain, reload, view_of
 from cambench.stages.reporting.gallery import Shown, rows
 from cambench.stages.workplace import Place
-from cambench.vocabulary import Box, Dataset
+from cambench.vocabulary import Box, Dataset, UsageError
 
 CROP = "its crop"
 
@@ -38,6 +38,8 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
         return []
     first = shown[0].maps
     dataset, view = reload(first, place.data), view_of(first)
+    if view.kind == "full":
+        raise UsageError("figure consistency: expected maps of images of one size, got those of --view full; leave it out.")
     chosen = of_classes(dataset, images)
     source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
     batch = next(eval_batches(dataset, view, batch_size=len(chosen), rows=chosen, **source))

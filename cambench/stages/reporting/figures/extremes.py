@@ -21,6 +21,7 @@ from cambench.stages.reporting.figures.scene import Drawn, photograph, plain, re
 from cambench.stages.workplace import Place, run_of
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record, read_rows, readable, rows_path
+from cambench.targets import settled
 from cambench.vocabulary import Dataset, UsageError, number_of
 
 MAPS = {"explainer": "grad-cam", "target": "logit"}
@@ -61,6 +62,8 @@ def extremes(
     """
     if asked["explainer"]:
         asked["explainer"] = find_explainer(asked["explainer"]).name
+    if asked["target"]:
+        asked["target"] = settled(asked["target"])
     shown = measured(kind, metric, variant, record_of(kind, find_metric(metric), names, asked, place))
     maps = heatmaps_of(kind, shown, asked, place)
     dataset = reload(maps, place.data)
