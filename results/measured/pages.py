@@ -75,7 +75,8 @@ def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: 
         return text + values + before
     tables = summary(records)
     (FOLDER / f"{paper}.csv").write_text(render(tables, "csv"), encoding="utf-8")
-    text += f"\n## Values\n\n{took(records, runs)} Unrounded: [{paper}.csv]({paper}.csv).\n\n{render(tables, 'markdown')}"
+    files = f"Unrounded: [{paper}.csv]({paper}.csv); the records: [{paper}.tar.xz](records/{paper}.tar.xz)."
+    text += f"\n## Values\n\n{took(records, runs)} {files}\n\n{render(tables, 'markdown')}"
     return f"{text}\n## Cost\n\n{render(costs(runs), 'markdown')}" if runs else text
 
 
