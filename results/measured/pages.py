@@ -61,9 +61,10 @@ def took(records: Sequence[Record], runs: Sequence[Run]) -> str:
     """How many trainings and measurements there are, what they took, on which devices."""
     devices = sorted({record.device for record in records if record.device})
     versions = sorted({f"torch {record.versions['torch']}" for record in records if "torch" in record.versions})
-    measured = f"{number_of(len(records), 'measurement')} in {sum(record.seconds for record in records) / 3600:.1f} hours"
-    trained = f"{number_of(len(runs), 'training')} in {sum(run.info.seconds or 0 for run in runs) / 3600:.1f} hours"
-    return f"{trained}, {measured}; {', '.join([*devices, *versions])}."
+    parts = [(len(runs), "training", sum(run.info.seconds or 0 for run in runs))]
+    parts += [(len(records), "measurement", sum(record.seconds for record in records))]
+    words = [f"{number_of(n, what)} in {seconds / 3600:.1f} hours" for n, what, seconds in parts if n]
+    return f"{', '.join(words)}; {', '.join([*devices, *versions])}."
 
 
 def page(paper: str, own: Sequence[Judgement], records: Sequence[Record], runs: Sequence[Run]) -> str:
@@ -97,9 +98,10 @@ def write(results: Path | None, names: Sequence[str]) -> None:
             own = kept.joined(FOLDER / f"{paper}-claims.csv", judgements([paper], Place(results=root)))
             records = compared(own, evidence(root).records)
             behind = {record.run for record in records}
-            runs = [run for run in read_runs(root) if run.finished and run.info.kind == "trained" and run.name in behind]
+            runs = [run for run in read_runs(root) if run.finished and run.name in behind]
             if records:
                 archive.pack(packed, root, records, runs)
+            runs = [run for run in runs if run.info.kind == "trained"]
             at(f"{paper}.md").rewrite(page(paper, own, records, runs))
         places = ", ".join(dict.fromkeys(j.where.dataset for j in own if j.where))
         lines[f"| [{paper}"] = f"| [{paper}]({paper}.md) | {formats.counted(own).partition(': ')[2]} | {places or '—'} |"
