@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -197,7 +198,7 @@ def compared(claim: Claim, number: int, part: Part, role: Role, selects: Sequenc
     )
     finding = replace(finding, effect=difference, seeds=own_seeds)
     verdict = decided(difference, part)
-    lack = lacking(claim, part, groups, evidence.records)
+    lack = lacking(claim, part, groups, evidence.records, (finding.first, finding.second))
     if lack and verdict in ("supported", "contradicted"):
         verdict = "undecided"
     return replace(finding, verdict=verdict, notes=(*lack, *notes))
@@ -236,16 +237,22 @@ def side_of(ends: Interval, part: Part) -> int:
     return above if part.direction == "up" else -above
 
 
-def lacking(claim: Claim, part: Part, groups: Sequence[Group], records: Sequence[Record]) -> list[str]:
-    """Why nothing may rest on a comparison: too few seeds of a training, networks far below those beside them."""
+def lacking(
+    claim: Claim, part: Part, groups: Sequence[Group], records: Sequence[Record], sides: tuple[str, str]
+) -> list[str]:
+    """Why nothing may rest on a comparison: too few seeds of a training, networks far below those beside them.
+
+    sides: what tells two trainings of one method apart.
+    """
     seeds = len(groups[0])
     if claim.about == "training" and seeds < LEAST:
         return [f"{'one seed' if seeds == 1 else f'{seeds} seeds'}: a claim about training needs {LEAST}"]
-    if part.quantity != "metric" or len(groups) < 2 or groups[0][0].method == groups[1][0].method:
+    if part.quantity != "metric" or len(groups) < 2 or claim.about != "training":
         return []
-    if claim.about != "training":
+    runs, methods = ([record.run for record in group] for group in groups[:2]), [group[0].method for group in groups[:2]]
+    if operator.eq(*runs):
         return []
-    names, accuracy = (groups[0][0].method, groups[1][0].method), accuracy_on(groups[0][0].dataset)
+    names, accuracy = sides if methods[0] == methods[1] else methods, accuracy_on(groups[0][0].dataset)
     first, second = (mean_of(accuracy, group, records) for group in groups[:2])
     if first is None or second is None:
         absent = " and ".join(name for name, value in zip(names, (first, second), strict=True) if value is None)
