@@ -16,9 +16,16 @@ from cambench.store.runs import Run, read_runs
 
 def unpack(path: Path, root: Path) -> None:
     """What is kept in a file, into a results root; nothing where there is no file."""
-    if path.exists():
-        with tarfile.open(path) as tar:
-            tar.extractall(root, filter="data")
+    if not path.exists():
+        return
+    with tarfile.open(path) as tar:
+        for entry in tar:
+            target = root / entry.name
+            if entry.isfile() and target.resolve().is_relative_to(root.resolve()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                content = tar.extractfile(entry)
+                assert content is not None
+                target.write_bytes(content.read())
 
 
 def add(results: Path, root: Path) -> None:

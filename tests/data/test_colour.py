@@ -176,14 +176,14 @@ def passed(dataset: Dataset, **settings: object) -> tuple[tuple[int, ...], dict[
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_neither_batch_nor_workers_nor_start_change_an_image(cifar: Dataset, tmp_path: Path, kept: bool) -> None:
+def test_neither_batch_nor_workers_nor_the_end_change_an_image(cifar: Dataset, tmp_path: Path, kept: bool) -> None:
     cache = tmp_path / "c" if kept else None
     rows, views, _ = passed(cifar, cache=cache)
     for other in ({"batch_size": 6}, {"batch_size": 1}, {"workers": 2}):
         again = passed(cifar, cache=cache, **other)
         assert again[0] == rows and all(torch.equal(again[1][name], views[name]) for name in VIEWS), other
-    later = passed(cifar, cache=cache, start=1)
-    assert later[0] == rows[4:] and all(torch.equal(later[1][name], views[name][4:]) for name in VIEWS)
+    first = passed(cifar, cache=cache, stop=1)
+    assert first[0] == rows[:4] and all(torch.equal(first[1][name], views[name][:4]) for name in VIEWS)
     assert not torch.equal(views["one"], views["two"]), "two views of an image are drawn apart"
     for other in ({"epoch": 2}, {"seed": 1}):
         assert not torch.equal(passed(cifar, cache=cache, **other)[1]["one"].sort(0).values, views["one"].sort(0).values)

@@ -89,8 +89,8 @@ def test_both_sources_any_workers_and_any_batch_give_the_same_regions(tmp_path: 
         {"cache": tmp_path / "c"},
         {"workers": 2},
         {"batch_size": 24},
-        {"start": 2},
-        {"cache": tmp_path / "c", "start": 2},
+        {"stop": 2},
+        {"cache": tmp_path / "c", "stop": 2},
     ]
     by_row = [
         {row: r for b in masked(data, **p) for row, r in zip(b.rows, b.regions, strict=True)}  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ def step(method: str, norms: str, passes: int = 1) -> Result:
         given["explain_bn"] = "eval"
     if norms == "global":
         globalised(model)
-    loop = SimpleNamespace(accumulate=passes, network=network)
+    loop = SimpleNamespace(network=network)
     loop.differentiated = lambda *given: Loop.differentiated(loop, *given)  # type: ignore[arg-type]
     act = make(recipe.objective, given)[1]
     torch.manual_seed(0)
@@ -111,7 +111,7 @@ def step(method: str, norms: str, passes: int = 1) -> Result:
         for module in model.modules():  # dropout is the processes' own
             if isinstance(module, nn.Dropout) or (norms == "frozen" and isinstance(module, nn.BatchNorm2d)):
                 module.eval()
-        values = Loop.backward(loop, act, here(made.batch, passes), seeds.generator("step"))  # type: ignore[arg-type]
+        values = Loop.backward(loop, act, here(made.batch, passes), seeds.generator("step"), passes)  # type: ignore[arg-type]
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return {**values, **gradients}
 

@@ -219,11 +219,11 @@ from cambench.stages.reporting.choice import Choice
 from cambench.stages.reproducing.reproduce import make_plan, reproduce
 data, results, when, *overrides = sys.argv[1:]
 backward, calls = loop.Loop.backward, []
-def counted(self, batch, epoch, i):
+def counted(self, *given):
     calls.append(1)
     if len(calls) == int(when):
         os.kill(os.getpid(), signal.SIGKILL)
-    return backward(self, batch, epoch, i)
+    return backward(self, *given)
 loop.Loop.backward = counted
 place = Place(Path(data), Path(results), "cpu")
 reproduce(make_plan(Choice(["cgc/6"], on="synthbirds"), Wish("synthbirds", 1, tuple(overrides)), place), place)

@@ -115,7 +115,7 @@ def test_accumulation_gives_the_same_gradient(place: Place, tmp_path: Path) -> N
         loop = Loop(Run(tmp_path), recipe, Network(model, "0", None), seed=0)
         g = seeds.generator("batch")
         batch = Batch({"crop": torch.randn(7, 3, 8, 8, generator=g)}, torch.randint(4, (7,), generator=g), tuple(range(7)))
-        values = loop.backward(objectives.make("ce", {})[1], batch, g)
+        values = loop.backward(objectives.make("ce", {})[1], batch, g, parts)
         gradients.append((model[1].weight.grad, values["loss"]))
     torch.testing.assert_close(gradients[0], gradients[1])
 
