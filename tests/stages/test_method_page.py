@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cambench.recipes import load
+from cambench.recipes.method import Method
 from cambench.stages.housekeeping import page
 from cambench.vocabulary import UsageError
 
@@ -46,3 +49,12 @@ def test_a_name_that_is_no_method_and_a_kind_without_pages() -> None:
         page.page("methods", "cgd")
     with pytest.raises(UsageError, match="ls targets logit: expected metrics, explainers or methods before a name"):
         page.page("targets", "logit")
+
+
+def test_settings_of_a_base_with_another_objective_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'extends = "cgc"\nsummary = "s"\nsource = "s"\nobjective = "ce"\narch = "resnet8"\n'
+    (tmp_path / "plain-cgc.toml").write_text(text)
+    monkeypatch.setitem(load.METHODS.built_in, "plain-cgc", Method(tmp_path / "plain-cgc.toml", name="plain-cgc"))
+    facts = page.page("methods", "plain-cgc")
+    shown = [*facts["settings"], *facts["instead"].values()]
+    assert not any("objective_settings" in words for words in shown) and "train.epochs=90" in facts["settings"]
