@@ -77,7 +77,13 @@ def test_from_what_is_kept_the_pages_come_out_as_they_are(tmp_path: Path) -> Non
     """The verdicts follow from the kept records by the code as it is; a change of one must be written down."""
     script = writer(tmp_path / "pages")
     script["write"](None, [])
-    assert texts(tmp_path / "pages") == texts(MEASURED)
+    made, there = texts(tmp_path / "pages"), texts(MEASURED)
+    assert {name: text for name, text in made.items() if name.endswith(".md")} == {
+        name: text for name, text in there.items() if name.endswith(".md")
+    }
+    for name in (name for name in there if name.endswith(".csv")):  # another processor may round the last digits otherwise
+        frames = [pd.read_csv(folder / name) for folder in (tmp_path / "pages", MEASURED)]
+        pd.testing.assert_frame_equal(*frames, rtol=1e-8)
 
 
 def test_what_a_results_root_holds_stands_between_the_marks(trained: Path, tmp_path: Path) -> None:
