@@ -12,8 +12,6 @@ from cambench.explainers.probing.layers import each_of
 from cambench.targets import ClassSets, coefficients, find_target
 from cambench.vocabulary import UsageError
 
-FLOAT32 = "float32"
-
 
 @dataclass(frozen=True)
 class Explanation:
@@ -47,13 +45,13 @@ class Query:
     head: nn.Linear | Prepared | None = None
     target: str = "logit"
     subsets: ClassSets | None = None
-    precision: str = FLOAT32
+    precision: str = "float32"
     training: bool = False
 
     def __post_init__(self) -> None:
-        if self.explainer.package and self.precision != FLOAT32:
+        if self.explainer.package and self.precision != "float32":
             raise UsageError(
-                f"{self.explainer.name}: expected precision {FLOAT32}, got {self.precision}: {self.explainer.package} runs "
+                f"{self.explainer.name}: expected precision float32, got {self.precision}: {self.explainer.package} runs "
                 "the network itself; leave --precision out."
             )
 

@@ -30,7 +30,10 @@ def unpack(path: Path, root: Path) -> None:
 
 def add(results: Path, root: Path) -> None:
     """The records of a results root and the logs of its runs, into another; what both have is taken from the first."""
-    copy(files(read_records(results), read_runs(results)), results, root)
+    for path in files(read_records(results), read_runs(results)):
+        target = root / path.relative_to(results)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def files(records: Iterable[Record], runs: Iterable[Run]) -> list[Path]:
@@ -40,18 +43,10 @@ def files(records: Iterable[Record], runs: Iterable[Run]) -> list[Path]:
     return sorted(path for path in (*measured, *trained) if path.exists())
 
 
-def copy(paths: Iterable[Path], results: Path, root: Path) -> None:
-    """Files of one results root into another."""
-    for path in paths:
-        target = root / path.relative_to(results)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-
-
-def pack(path: Path, root: Path, records: Iterable[Record], runs: Iterable[Run]) -> None:
+def pack(packed: Path, root: Path, records: Iterable[Record], runs: Iterable[Run]) -> None:
     """Keep records and runs of a root in a file; the same ones give the same bytes."""
-    path.parent.mkdir(exist_ok=True)
-    with tarfile.open(path, "w:xz", preset=9) as tar:
+    packed.parent.mkdir(exist_ok=True)
+    with tarfile.open(packed, "w:xz", preset=9) as tar:
         for path in files(records, runs):
             entry = tarfile.TarInfo(path.relative_to(root).as_posix())
             entry.size = path.stat().st_size

@@ -25,11 +25,13 @@ def joined(path: Path, new: Sequence[Judgement]) -> list[Judgement]:
     """The judgements of a paper; where the file has one of more seeds, that one. The file then has them all."""
     claims = {judgement.claim.id: judgement.claim for judgement in new}
     every, rows, order = {key(j): j for j in new if j.verdict != "not measured"}, {}, list(claims)
+    known = {name for name, _ in every}
     for judgement, own in read(path, claims):
-        better = seeds(judgement) > (seeds(every[key(judgement)]) if key(judgement) in every else 0)
-        if better or judgement.claim.id not in {name for name, _ in every}:
+        there = every.get(key(judgement))
+        if seeds(judgement) > (seeds(there) if there else 0) or judgement.claim.id not in known:
             every[key(judgement)], rows[key(judgement)] = judgement, own
-    lacking = [judgement for judgement in new if judgement.claim.id not in {name for name, _ in every}]
+            known.add(judgement.claim.id)
+    lacking = [judgement for judgement in new if judgement.claim.id not in known]
     made = sorted([*every.values(), *lacking], key=lambda j: (order.index(j.claim.id), j.elsewhere, j.where or NOWHERE))
     made = with_holm(made)
     path.write_text(formats.as_csv([line for j in made for line in written(j, rows.get(key(j), []))]), encoding="utf-8")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cambench import maps
 from cambench.metrics import INDEX, find_metric, needs
-from cambench.metrics.accuracy.top_k import top1, top5
+from cambench.metrics.accuracy.top_k import among_best, top1, top5
 from cambench.metrics.entry import Input, Rows
 from cambench.metrics.localisation import cue_localisation
 from cambench.metrics.statistics import interval, reduce, standard_error, summarise
@@ -125,3 +125,9 @@ def test_names_and_aliases() -> None:
     assert find_metric("insertion-auc") is INDEX["iauc"] and find_metric("deletion-auc") is INDEX["dauc"]
     with pytest.raises(UsageError, match="Did you mean"):
         find_metric("top-1")
+
+
+def test_of_equal_logits_the_first_are_the_best() -> None:
+    logits = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 2.0, 1.0, 1.0]])
+    hits = [[float(among_best(logits, torch.full((2,), c), k)[i]) for c in range(4)] for i in range(2) for k in (1, 2)]
+    assert hits == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0]]

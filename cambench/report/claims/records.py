@@ -84,16 +84,20 @@ def as_its_recipe(record: Record, select: Select) -> bool:
     return not other_constants(record, select.settings)
 
 
+class UnmeasuredError(UsageError):
+    """A side of a comparison of which there is no record."""
+
+
 def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[list[Group], list[str]]:
     """For each selection the records to compare, one a seed that all have, and the settings in which their trainings differ.
 
     Of several groups those trained most alike are taken, then those with most seeds in common, then as in tables.
-    Raises: UsageError where one is not measured, or no seed is common.
+    Raises: UnmeasuredError where one is not measured, UsageError where no seed is common.
     """
     every = [groups(r for r in records if matches(select, r) and as_its_recipe(r, select)) for select in selects]
     for select, its in zip(selects, every, strict=True):
         if not its:
-            raise UsageError(f"{words(select, selects)} is not measured{instead(select, records)}")
+            raise UnmeasuredError(f"{words(select, selects)} is not measured{instead(select, records)}")
     ranked = [(rank(combination), combination) for combination in itertools.product(*(enumerate(its) for its in every))]
     _, best = min(ranked, key=lambda one: one[0])
     seeds = shared_seeds([group for _, group in best])

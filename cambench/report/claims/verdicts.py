@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +14,7 @@ from cambench.recipes.tables import Select
 from cambench.report.claims.effects import Read, Trained, effect
 from cambench.report.claims.records import (
     Group,
+    UnmeasuredError,
     Where,
     accuracy_on,
     is_elsewhere,
@@ -189,8 +189,8 @@ def compared(claim: Claim, number: int, part: Part, role: Role, selects: Sequenc
         variants = [variant_of(select, group[0]) for select, group in zip(selects, groups, strict=True)]
         difference = effect(groups, variants, part, evidence.read, evidence.trained)
     except CambenchError as e:  # it is said in the place of the numbers
-        lacks = role != "claim" and " is not measured" in str(e)  # which `remarks` says of a control and a floor
-        return replace(finding, notes=() if lacks else (str(e).rstrip("."),))
+        known = role != "claim" and isinstance(e, UnmeasuredError)  # `remarks` says it of a control and a floor
+        return replace(finding, notes=() if known else (str(e).rstrip("."),))
     own_seeds = tuple(record.seed for record in groups[0])
     notes = [f"trained with other {', '.join(differ)}"] if differ else []
     notes += dict.fromkeys(
@@ -249,9 +249,10 @@ def lacking(
         return [f"{'one seed' if seeds == 1 else f'{seeds} seeds'}: a claim about training needs {LEAST}"]
     if part.quantity != "metric" or len(groups) < 2 or claim.about != "training":
         return []
-    runs, methods = ([record.run for record in group] for group in groups[:2]), [group[0].method for group in groups[:2]]
-    if operator.eq(*runs):
+    networks, others = ([record.run for record in group] for group in groups[:2])
+    if networks == others:
         return []
+    methods = [group[0].method for group in groups[:2]]
     names, accuracy = sides if methods[0] == methods[1] else methods, accuracy_on(groups[0][0].dataset)
     first, second = (mean_of(accuracy, group, records) for group in groups[:2])
     if first is None or second is None:

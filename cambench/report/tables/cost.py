@@ -11,7 +11,7 @@ from cambench.recipes.load import METHODS, lineage, word
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
 from cambench.report.tables.varied import same_training, trainings_apart
-from cambench.store.runs import Run
+from cambench.store.runs import Run, RunInfo
 from cambench.vocabulary import number_of
 
 PLAIN = ("ce", "bce")
@@ -48,21 +48,21 @@ class Spent:
 
 def costs(runs: Iterable[Run]) -> list[Table]:
     """One table a data set, in the order of their names; runs that were given or are not finished took nothing here."""
-    datasets: dict[str, dict[Key, dict[Hashable, list[Run]]]] = {}
+    datasets: dict[str, dict[Key, dict[Hashable, list[tuple[RunInfo, Spent]]]]] = {}
     for run in runs:
-        if run.info.kind == "trained" and run.finished and run.log():
+        if run.info.kind == "trained" and run.finished and (epochs := run.log()):
             trainings = datasets.setdefault(run.info.dataset, {}).setdefault(key_of(run), {})
-            trainings.setdefault(same_training(run.info), []).append(run)
-    return [of_dataset(name, told_apart(datasets[name])) for name in sorted(datasets)]
+            trainings.setdefault(same_training(run.info), []).append((run.info, spent(run, epochs)))
+    return [of_dataset(name, by_training(datasets[name])) for name in sorted(datasets)]
 
 
-def told_apart(trainings: Mapping[Key, Mapping[Hashable, Sequence[Run]]]) -> dict[Key, list[Spent]]:
-    """What the runs of each training took."""
+def by_training(trainings: Mapping[Key, Mapping[Hashable, Sequence[tuple[RunInfo, Spent]]]]) -> dict[Key, list[Spent]]:
+    """What each training took, told from the others of its key."""
     made: dict[Key, list[Spent]] = {}
     for key, several in trainings.items():
-        words = trainings_apart([seeds[0].info for seeds in several.values()])
+        words = trainings_apart([info for (info, _), *_ in several.values()])
         for text, seeds in zip(words, several.values(), strict=True):
-            made[(*key, text)] = [spent(run, run.log()) for run in seeds]
+            made[(*key, text)] = [own for _, own in seeds]
     return made
 
 

@@ -20,8 +20,8 @@ MANY = 3
 """Columns of a metric that a brief summary shows in full."""
 ColumnKey = tuple[str, str]
 """(metric, variant)."""
-Condition = tuple[tuple[int, tuple[str, ...]], str, str]
-"""The part of the data, the precision, the explained layer."""
+Condition = tuple[tuple[int, tuple[str, ...]], bool, str]
+"""The part of the data, whether the precision is a lower one, the explained layer."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,7 @@ def cluster_lines(cluster: Sequence[Record], columns: Sequence[ColumnKey]) -> li
 
 def condition(record: Record) -> Condition:
     """What the values of a row share: the part of the data, the precision, the explained layer; preferred ones first."""
-    precision = record.precision.replace("float32", "")
-    return (len(record.partial), record.partial), precision, record.layer or ""
+    return (len(record.partial), record.partial), record.precision != "float32", record.layer or ""
 
 
 def holds(record: Record, key: ColumnKey) -> bool:

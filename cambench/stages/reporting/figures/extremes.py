@@ -22,9 +22,9 @@ from cambench.stages.workplace import Place, run_of
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.store.records import Record, read_rows, readable, rows_path
 from cambench.targets import settled
-from cambench.vocabulary import Dataset, UsageError, number_of
+from cambench.vocabulary import EXPLAINER, TARGET, Dataset, UsageError, number_of
 
-MAPS = {"explainer": "grad-cam", "target": "logit"}
+MAPS = {"explainer": EXPLAINER, "target": TARGET}
 """The maps over the images of a metric that looks at none."""
 SHOWN = 3
 """Records that an error names."""
