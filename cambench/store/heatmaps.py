@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +25,54 @@ CHUNK = 256
 MEND = "make it again with `cambench explain`, or delete it."
 
 
-@dataclass(frozen=True)
-class Heatmaps:
-    """A heatmap file read whole: maps (list of N arrays (h,w)), target, prediction (N,), logits (N,C), ids, the job.
+class Rows:
+    """An array of a heatmap file by the rows of its images. Nothing is kept: the file is open while rows are read.
 
-    seconds: an image, of making them, where this call made some; it is not in the file.
+    Iteration reads CHUNK rows at a time. `maps` of several sizes lie flat; `ends` says where each one ends.
     """
 
-    maps: list[NDArray[np.float32]]
+    def __init__(self, path: Path, file: h5py.File, name: str) -> None:
+        self.path, self.name, array = path, name, file[name]
+        self.grid = file["grid"][()] if name == "maps" and "grid" in file else None
+        self.count = len(array if self.grid is None else self.grid)
+        self.ends = None if self.grid is None else np.cumsum(self.grid.prod(1))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, row: int) -> NDArray[np.float32]:
+        return self.take([row])[0]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, self.count, CHUNK):
+            yield from self.take(range(start, min(start + CHUNK, self.count)))
+
+    def take(self, rows: Iterable[int]) -> list[NDArray[np.float32]]:
+        """Those rows, in their order. Raises: as `read_heatmaps`."""
+        with faults(self.path), h5py.File(self.path, "r") as file:
+            return [self.read(file, row) for row in rows]
+
+    def read(self, file: h5py.File, row: int) -> NDArray[np.float32]:
+        """One row of the open file."""
+        stored = file[self.name]
+        if self.grid is None or self.ends is None:
+            return stored[row]  # type: ignore[no-any-return]
+        end, (h, w) = self.ends[row], self.grid[row]
+        return stored[end - h * w : end].reshape(h, w)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """A heatmap file: maps (N rows (h,w)), target, prediction (N,), logits (N rows (C,)), ids, the job.
+
+    Maps and logits stay in the file until a row is asked for. seconds: an image, of making them, where this call made
+    some; it is not in the file.
+    """
+
+    maps: Rows
     target: NDArray[np.int32]
     prediction: NDArray[np.int32]
-    logits: NDArray[np.float32]
+    logits: Rows
     ids: list[str]
     job: dict[str, Any]
     origin: dict[str, Any]
@@ -45,19 +82,13 @@ class Heatmaps:
 class Maps(Mapping[str, NDArray[np.float32]]):
     """An open heatmap file: image id -> raw signed map (h,w), read when it is asked for. `job`: what the maps are of."""
 
-    def __init__(self, file: h5py.File) -> None:
-        self.file = file
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.file, self.maps = file, Rows(path, file, "maps")
         self.job: dict[str, Any] = json.loads(file.attrs["job"])
         self.rows = {image: row for row, image in enumerate(decode(file["id"][()]))}
-        self.grid = file["grid"][()] if "grid" in file else None
-        self.ends = None if self.grid is None else np.cumsum(self.grid.prod(1))
 
     def __getitem__(self, image: str) -> NDArray[np.float32]:
-        row, maps = self.rows[image], self.file["maps"]
-        if self.grid is None or self.ends is None:
-            return maps[row]  # type: ignore[no-any-return]
-        end, (h, w) = self.ends[row], self.grid[row]
-        return maps[end - h * w : end].reshape(h, w)  # type: ignore[no-any-return]
+        return self.maps.read(self.file, self.rows[image])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.rows)
@@ -117,15 +148,16 @@ def check_schema(path: Path, file: h5py.File) -> None:
 
 
 def read_heatmaps(path: Path) -> Heatmaps:
-    """Read a heatmap file.
+    """Read a heatmap file; its maps and logits when they are asked for.
 
     Raises: CambenchError naming the file if it is truncated, foreign or of another schema.
     """
     with faults(path), h5py.File(path, "r") as f:
         check_schema(path, f)
-        data = {name: f[name][()] for name in f}
-        words = [json.loads(f.attrs[name]) for name in ("job", "origin")]
-        return Heatmaps(split(data), data["target"], data["prediction"], data["logits"], decode(data["id"]), *words)
+        job, origin = (json.loads(f.attrs[name]) for name in ("job", "origin"))
+        target, prediction, ids = (f[name][()] for name in ("target", "prediction", "id"))
+        maps, logits = (Rows(path, f, name) for name in ("maps", "logits"))
+        return Heatmaps(maps, target, prediction, logits, decode(ids), job, origin)
 
 
 @contextmanager
@@ -135,16 +167,8 @@ def open_heatmaps(path: Path) -> Iterator[Maps]:
         with faults(path):
             file = stack.enter_context(h5py.File(path, "r"))
             check_schema(path, file)
-            maps = Maps(file)
+            maps = Maps(path, file)
         yield maps
-
-
-def split(data: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """The N maps of a file's arrays."""
-    if "grid" not in data:
-        return list(data["maps"])
-    ends = np.cumsum(data["grid"].prod(1))
-    return [m.reshape(g) for m, g in zip(np.split(data["maps"], ends[:-1]), data["grid"], strict=True)]
 
 
 def decode(ids: NDArray[np.bytes_]) -> list[str]:

@@ -87,7 +87,7 @@ def test_a_file_that_holds_other_images_does_not_count_as_whole(own: Place) -> N
         **heatmaps.pack(np.stack([found.maps[i] for i in twice])),
         "target": found.target[twice],
         "prediction": found.prediction[twice],
-        "logits": found.logits[twice],
+        "logits": np.stack(found.logits.take(twice)),
         "id": np.array([found.ids[i].encode() for i in twice]),
     }
     heatmaps.write_heatmaps(path, found.job, found.origin, arrays)

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cambench.store.heatmaps import open_heatmaps, pack, read_heatmaps, write_heatmaps
+from cambench.store.heatmaps import CHUNK, open_heatmaps, pack, read_heatmaps, write_heatmaps
 from cambench.vocabulary import CambenchError
 
 
@@ -36,12 +36,29 @@ def test_heatmaps_come_back_as_written(tmp_path: Path, shapes: list[tuple[int, i
     write_heatmaps(path, {"run": "r"}, {}, arrays)
     found = read_heatmaps(path)
     assert all(np.array_equal(a, b) for a, b in zip(found.maps, maps, strict=True))
+    assert [m.tolist() for m in found.maps.take([2, 0])] == [maps[2].tolist(), maps[0].tolist()]
+    assert np.array_equal(found.maps[1], maps[1]) and len(found.maps) == len(found.logits) == 3
+    assert np.array_equal(np.stack(list(found.logits)), arrays["logits"])
     assert found.ids == ["image 0", "image 1", "image 2"]
     assert found.job == {"run": "r"}
     assert found.target.tolist() == [0, 1, 2]
     with open_heatmaps(path) as opened:
         assert list(opened) == found.ids and opened.job == found.job
         assert all(np.array_equal(opened[image], m) for image, m in zip(found.ids, maps, strict=True))
+
+
+@pytest.mark.parametrize("sizes", [[(3, 2)], [(3, 2), (2, 4)]], ids=["one grid", "ragged"])
+def test_rows_stay_in_the_file_until_they_are_asked_for(tmp_path: Path, sizes: list[tuple[int, int]]) -> None:
+    maps, arrays = heatmap_arrays(*(sizes[i % len(sizes)] for i in range(CHUNK + 3)))
+    path = tmp_path / "maps.h5"
+    write_heatmaps(path, {}, {}, arrays)
+    read = read_heatmaps(path)
+    kept = sum(value.nbytes for value in vars(read.maps).values() if isinstance(value, np.ndarray))
+    assert kept <= 16 * len(maps), "of a map no more is held than where it lies"
+    assert all(np.array_equal(a, b) for a, b in zip(read.maps, maps, strict=True)), "in several pieces"
+    path.unlink()
+    with pytest.raises(CambenchError, match=r"maps\.h5: expected a heatmap file, found none there"):
+        read.maps[0]
 
 
 def test_a_7x7_heatmap_takes_at_most_220_bytes_without_logits(tmp_path: Path) -> None:

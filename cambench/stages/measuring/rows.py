@@ -62,7 +62,7 @@ class Work:
     def applied(self, metric: Metric, rows: tuple[int, ...], size: tuple[int, int], device: str) -> Tensor:
         """The heatmaps (N,*size) of the rows after the metric's steps; rows that share a grid are done together."""
         assert self.heatmaps is not None
-        raw = [torch.from_numpy(self.heatmaps.maps[r])[None] for r in rows]
+        raw = [torch.from_numpy(one)[None] for one in self.heatmaps.maps.take(rows)]
         stacks = [torch.cat(raw)] if len({m.shape for m in raw}) == 1 else raw
         return torch.cat([maps.apply(stack.to(device), metric.maps.steps, size) for stack in stacks])
 
@@ -158,7 +158,8 @@ def mask_rows(metric: Metric, job: EvalJob, loaded: Loaded, work: Work) -> Itera
     for rows, size, masks in chain.from_iterable(batches):
         heatmap = work.applied(metric, rows, size, loaded.device)
         assert work.heatmaps is not None
-        columns: Rows = {"row": np.array(rows), "zero": np.array([not (work.heatmaps.maps[r] > 0).any() for r in rows])}
+        zero = [not (one > 0).any() for one in work.heatmaps.maps.take(rows)]
+        columns: Rows = {"row": np.array(rows), "zero": np.array(zero)}
         for variant, mask in zip(metric.variants, masks, strict=True):
             columns[variant] = metric.measure(heatmap=heatmap, mask=mask.to(loaded.device)).double().cpu().numpy()
         yield columns
