@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -270,6 +271,9 @@ def test_csv_is_read_by_pandas_as_it_stands(run: Run, birds: dict[str, Any], typ
     assert {"measured", "std", "n", "published", "difference", "footnotes"} <= set(table.columns)
     images = pd.read_csv(io.StringIO(typed("report", "--per-image", "--csv", "--metric", "ch", *roots).out))
     assert images["value"].to_numpy() == pytest.approx(cambench.records(metric="ch", **birds).frame["value"].to_numpy())
+    lines = json.loads(typed("report", "--per-image", "--json", "--metric", "ch", *roots).out)
+    exact = cambench.records(metric="ch", **birds).frame["value"].tolist()
+    assert [line["value"] for line in lines] == exact, "to the last bit"
     refused = typed("report", "--per-image", *roots)
     assert refused.code == 2 and "--per-image: expected --csv or --json beside it" in refused.err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,8 +86,11 @@ def image_by_image(shown: Selection, place: Place, form: str) -> None:
     if form not in ("csv", "json"):
         raise UsageError("--per-image: expected --csv or --json beside it.")
     frame = stored((), shown, place).frame
-    csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
-    typer.echo(csv if form == "csv" else frame.to_json(orient="records") + "\n", nl=False)
+    if form == "csv":
+        typer.echo(frame.to_csv(index=False, lineterminator="\n", float_format="%.10g"), nl=False)
+    else:
+        lines = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+        typer.echo(json.dumps(lines, allow_nan=False))
 
 
 def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_json: bool = False) -> str:

@@ -108,6 +108,11 @@ class Rows:
     tallies: Names = ()
     """Columns of marks that are counted over the images that count."""
 
+    @property
+    def of_columns(self) -> bool:
+        """Whether each value is the mean over the images of the column of its name."""
+        return self.mean is None and self.spread is None
+
 
 @dataclass(frozen=True)
 class Metric(Entry):

@@ -45,6 +45,19 @@ def test_times_are_set_beside_the_baselines(tmp_path: Path) -> None:
     assert CGC in table.notes and "× baseline: against ce." in (*table.notes, *table.footnotes)
 
 
+def test_a_seed_counts_once_and_no_training_is_lost(tmp_path: Path) -> None:
+    twice = [run(tmp_path, "ce", [1.0]), run(tmp_path, "ce", [3.0]), run(tmp_path, "ce", [2.0], seed=1)]
+    (table,) = costs(twice)
+    labels = [row.label[0].replace("\N{NO-BREAK SPACE}", " ") for row in table.rows]
+    assert labels == ["ce (run ce-0)", "ce (run ce-1)"]
+    assert [row.cells[0].text for row in table.rows] == ["1.5 ± 0.7", "3.0"]
+    near = [run(tmp_path, "cgc", [1.0]), run(tmp_path, "cgc", [3.0])]
+    near = [replace(one, info=replace(one.info, recipe={**one.info.recipe, "optimizer": {"lr": lr}}))
+            for one, lr in zip(near, (0.1000001, 0.1000002), strict=True)]  # fmt: skip
+    (table,) = costs(near)
+    assert len({row.label for row in table.rows}) == 2, "told apart though their rates are printed alike"
+
+
 def test_only_like_is_compared_with_like(tmp_path: Path) -> None:
     runs = [run(tmp_path, "ce", [1.0]), run(tmp_path, "cgc", [1.0], size=64), run(tmp_path, "cgc", [1.0], device="other")]
     runs += [run(tmp_path, "cgc", [1.0], arch="resnet50"), run(tmp_path, "cgc", [1.0], batch=8)]

@@ -98,6 +98,16 @@ def test_other_seeds_or_other_images_are_not_set_against_each_other(record: Any)
     assert entries(seeds)["cgc"].sentence == "cgc and ce: not measured on the same images."
 
 
+def test_a_metric_of_several_columns_is_set_against_the_baseline_by_its_headline(record: Any) -> None:
+    values = {"fresh/1": 10.0, "fresh/2": 20.0, "fresh/mean": 15.0, "accumulated/1": 1.0}
+    records = [
+        record(m, 0, "cue-localisation", {k: v + n for k, v in values.items()}) for n, m in enumerate(("cam", "calm-em"))
+    ]
+    found = one(records, lambda r: pytest.fail("its values are no means of rows"))
+    assert found.questions[0].name.startswith("cue-localisation fresh/mean")
+    assert "16.00" in entries(found)["calm-em"].sentence and "15.00" in entries(found)["calm-em"].sentence
+
+
 def test_one_image_has_no_interval_in_words_either(record: Any) -> None:
     records = [record("ce", 0, "top1", 0.0), record("cgc", 0, "top1", 100.0)]
     for r in records:
@@ -124,3 +134,6 @@ def test_the_introduction_names_what_was_trained_and_how_often() -> None:
     assert (found.dataset, found.classes, found.images, found.archs) == ("synthbirds", "2 classes", "300 images", "resnet18")
     assert [(m.name, m.summary, m.seeds) for m in found.methods] == [("ce", "the baseline", "2 seeds: 0, 1")]
     assert found.title.startswith("procedural birds")
+    (found,) = introduction([run, replace(run, class_names=("a", "b", "c"), data={"images": 40})])
+    assert (found.classes, found.images) == ("2 to 3 classes", "40 to 300 images"), "of all runs, not of the first"
+    assert introduction([run, replace(run, class_names=())])[0].classes == "", "one does not say"

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from sample_table import NASTY, SAMPLE
 
+from cambench.report.formats.claims import Claims
 from cambench.report.formats.curves import Curve
 from cambench.report.formats.headline import Entry, Headline, Question
 from cambench.report.formats.html import Gallery, GalleryRow, Page, Prediction, html
@@ -48,7 +49,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     about = Trained(SCRIPT, "", "4 classes", "8 images", SCRIPT, [Method(SCRIPT, SCRIPT, "1 seed: 0", [SCRIPT])])
     log = [{"epoch": e, "loss": 2.0 / e, "training_accuracy": None if e == 2 else 10 * e} for e in (1, 2, 3)]
     curves = [Curve(f"run {SCRIPT}", f"ce {SCRIPT}", log, SCRIPT), Curve("r2", "cgc", log, SCRIPT)]
-    return html(Page(f"Report {SCRIPT}", [SAMPLE], curves, [shown], [found], [about], provenance={"path": SCRIPT, "&": "x"}))
+    claims = Claims([(SCRIPT, [{"claim": SCRIPT, "verdict": "supported"}], [])], [SCRIPT])
+    provenance = {"path": SCRIPT, "&": "x"}
+    return html(Page(f"Report {SCRIPT}", [SAMPLE], curves, [shown], [found], [about], claims, provenance=provenance))
 
 
 class Links(HTMLParser):
@@ -116,7 +119,7 @@ def test_an_empty_page_has_no_empty_sections() -> None:
 CLICKS = """
 <script>
 const heads = [...document.querySelectorAll("tr.leaf button")];
-const cells = c => [...document.querySelectorAll("table.data tbody tr")]
+const cells = c => [...document.querySelectorAll("table.data:not(.claims) tbody tr")]
   .map(r => r.cells[c].querySelector(".measured")?.firstChild.textContent.trim() ?? r.cells[c].textContent.trim()[0]);
 const seen = [cells(2)];
 for (let i = 0; i < 3; i++) { heads[2].click(); seen.push(cells(2)); }

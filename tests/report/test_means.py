@@ -65,6 +65,13 @@ def test_one_incomparable_part_makes_the_mean_incomparable(record: Any) -> None:
     assert "optimizer.lr = 1." in table.footnotes
 
 
+def test_how_the_parts_were_measured_is_said_of_the_mean_too(record: Any) -> None:
+    facts: list[dict[str, Any]] = [{"counts": {"images left out": 7}, "precision": "bf16"}, {"precision": "bf16"}]
+    table = drawn([record("ce", 0, "top1", 60.0, arch=a, layer="l", **f) for a, f in zip(ARCHS, facts, strict=True)])
+    sentences = [*table.notes, *table.footnotes]
+    assert {"vgg16: images left out: 7.", "Precision: bf16.", "Explained layer: l."} <= set(sentences)
+
+
 def test_all_parts_are_jobs_and_shared_ones_are_done_once() -> None:
     jobs = make_jobs([recipe()], Wish(), lambda network: False)
     trained = [job for job in jobs if job.measurement is None]

@@ -78,6 +78,14 @@ def test_images_that_a_metric_left_out_are_left_out_for_both(record: Any) -> Non
     (found,) = paired.compare([side(whole, 1, IDS, "correct")], [side(part, 2, IDS[3:], "correct")], [])
     assert found.numbers.n == 37 and found.lacking == (0, 3)
     assert "ch: without 0 images that A lacks and 3 that B lacks." in paired.notes([found])
+    other = record("cgc", 0, "ch", {"correct": 50.0}, explainer="cmwp", target="mean")
+    few = record("ce", 0, "ch", {"correct": 50.0}, explainer="cmwp", target="mean", counts={"images left out": 5})
+    both = [side(whole, 1, IDS, "correct"), side(other, 1, IDS, "correct")]
+    several = paired.compare(both, [side(part, 2, IDS[3:], "correct"), side(few, 2, IDS[5:], "correct")], [])
+    assert [line for line in paired.notes(several) if "without" in line] == [
+        "ch of cmwp logit on cub test: without 0 images that A lacks and 3 that B lacks.",
+        "ch of cmwp mean on cub test: without 0 images that A lacks and 5 that B lacks.",
+    ]
     with pytest.raises(UsageError, match="36 in common"):
         paired.compare([side(whole, 1, IDS, "correct")], [side(part, 2, IDS[4:], "correct")], [])
 

@@ -129,3 +129,28 @@ def test_rows_of_one_metric_on_different_images_are_said_to_be(record: Any) -> N
     data = [{"recipe": {"data": {"measured on": which}}} for which in ("a", "a", "b")]
     ce, same, other = (record(m, 0, "top1", 1.0, job=job) for m, job in zip(("ce", "cgc", "cgc"), data, strict=True))
     assert said not in summary([ce, same])[0].banner and said in summary([ce, other])[0].banner
+
+
+def test_a_row_holds_values_of_one_version_of_the_data(record: Any) -> None:
+    first, later = ({"recipe": {"data": {"measured on": which}}} for which in ("a", "b"))
+    records = [record("ce", 0, "top1", 11.0, job=first), record("ce", 0, "iauc", 0.1, job=first)]
+    (table,) = summary([*records, record("ce", 0, "iauc", 0.9, n=150, job=later)])
+    shown = {label[0].replace("\N{NO-BREAK SPACE}", " "): [text[:4] for text in row]
+             for label, row in zip(labels(table), texts(table), strict=True)}  # fmt: skip
+    assert shown == {"ce (data a)": ["11.0", "0.10"], "ce (data b)": ["—", "0.90"]}
+    (table,) = summary([records[0], record("ce", 0, "iauc", 0.9, job=later)])
+    assert [[text[:4] for text in row] for row in texts(table)] == [["11.0", "—"], ["—", "0.90"]]
+
+
+def test_a_row_holds_one_run_of_a_seed(record: Any) -> None:
+    top1 = [record("ce", 0, "top1", 50.0, run="a"), record("ce", 0, "top1", 70.0, run="b", deviations=("lr = 1",))]
+    iauc = [record("ce", 0, "iauc", 0.7, run="b", deviations=("lr = 1",))]
+    (table,) = summary([*top1, *iauc])
+    assert [[text[:4] for text in row] for row in texts(table)] == [["50.0", "—"], ["70.0", "0.70"]]
+
+
+def test_masks_that_are_boxes_need_no_row_of_their_own(record: Any) -> None:
+    boxes = ("masks are filled bounding boxes",)
+    records = [record("ce", 0, "top1", 50.0), record("ce", 0, "iauc", 0.7, partial=boxes)]
+    (table,) = summary([*records, record("ce", 0, "iauc", 0.2, partial=boxes, layer="layer2")])
+    assert sorted([text[:4] for text in row] for row in texts(table)) == [["50.0", "0.20"], ["—", "0.70"]]

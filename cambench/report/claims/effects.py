@@ -49,7 +49,7 @@ def effect(sides: Sequence[Group], variants: Sequence[str], part: Part, read: Re
     metric, generator = find_metric(sides[0][0].metric), seeds.generator("paired")
     pairs = list(zip(*sides, strict=True))
     columns = [matched(records, read) for records in pairs]
-    if metric.rows.mean is None and metric.rows.spread is None and not part.relative:
+    if metric.rows.of_columns and not part.relative:
         return hierarchical.of_rows(differences(columns, variants, metric), generator)
     each = [set(own[0].ids) for own in columns]
     shared = [name for name in columns[0][0].ids if all(name in ids for ids in each)]

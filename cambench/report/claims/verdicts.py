@@ -18,6 +18,7 @@ from cambench.report.claims.records import (
     Where,
     accuracy_on,
     is_elsewhere,
+    mean_beside,
     moved,
     part_in_words,
     selects_of,
@@ -254,21 +255,13 @@ def lacking(
         return []
     methods = [group[0].method for group in groups[:2]]
     names, accuracy = sides if methods[0] == methods[1] else methods, accuracy_on(groups[0][0].dataset)
-    first, second = (mean_of(accuracy, group, records) for group in groups[:2])
+    first, second = (mean_beside(accuracy, group, records) for group in groups[:2])
     if first is None or second is None:
         absent = " and ".join(name for name, value in zip(names, (first, second), strict=True) if value is None)
         return [f"{accuracy} of {absent} is not measured, which says whether a recipe is at fault"]
     if first >= second - BELOW:
         return []
     return [f"{names[0]} trains to {first:.1f} % of {accuracy}, {names[1]} to {second:.1f} %: its recipe is at fault first"]
-
-
-def mean_of(metric: str, group: Group, records: Sequence[Record]) -> float | None:
-    """Mean of a metric of a group's runs on the same split, None where one is not measured."""
-    own = {(r.run, r.split, r.checkpoint): r.values[""].value for r in records if r.metric == metric}
-    values = [own.get((record.run, record.split, record.checkpoint)) for record in group]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def nearest_threshold(finding: Finding) -> float:

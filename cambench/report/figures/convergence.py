@@ -87,9 +87,9 @@ def labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     several = len({bare_arch(info.arch) for info in infos}) > 1
     names = [info.method + (f" {bare_arch(info.arch)}" if several else "") for info in infos]
     alike = [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
-    words = {i: word for own in alike for i, word in zip(own, trainings_apart([infos[i] for i in own]), strict=True)}
-    texts = [labelled(name, words[i]) for i, name in enumerate(names)]
-    return [name if texts.count(name) == 1 else f"{name} ({g[0].name})" for name, g in zip(texts, groups, strict=True)]
+    told = [trainings_apart([infos[i] for i in own], [groups[i][0].name for i in own]) for own in alike]
+    words = {i: word for own, texts in zip(alike, told, strict=True) for i, word in zip(own, texts, strict=True)}
+    return [labelled(name, words[i]) for i, name in enumerate(names)]
 
 
 def training(label: str, group: Sequence[Run]) -> Training:

@@ -14,8 +14,7 @@ from cambench.report.claims.records import Where
 from cambench.report.claims.verdicts import Finding, Judgement
 from cambench.report.formats import latex as tex
 from cambench.report.formats import markdown as md
-from cambench.report.tables.model import UNMEASURED, Cell
-from cambench.report.tables.paired import probability
+from cambench.report.tables.model import UNMEASURED, Cell, probability
 from cambench.vocabulary import number_of
 
 Line = dict[str, str]

@@ -14,7 +14,7 @@ from cambench.metrics import Metric, find_metric, statistics
 from cambench.report.tables.alignment import check_data, without_value
 from cambench.report.tables.model import ARROWS, Cell
 from cambench.report.tables.paired import Side, matched
-from cambench.report.tables.summary import NONE, ColumnKey, Line, column_keys, draw, lines_of
+from cambench.report.tables.summary import NONE, ColumnKey, Line, column_keys, draw, headlines_of, lines_of
 from cambench.store.records import Record, Rows
 from cambench.vocabulary import UsageError, number_of
 
@@ -80,20 +80,12 @@ def headlines(records: Sequence[Record], read: Read) -> list[Headline]:
     made = []
     for dataset in sorted({record.dataset for record in records}):
         own = [record for record in records if record.dataset == dataset]
-        columns = first_variants(column_keys(own))
+        columns = [*headlines_of(column_keys(own)).values()]
         blocks: dict[tuple[str, ...], list[Line]] = {}
         for line in lines_of(own, columns):
             blocks.setdefault(tuple(line.facts[name] for name in SHARED), []).append(line)
         made += [headline(dataset, lines, columns, read) for lines in blocks.values() if lines]
     return made
-
-
-def first_variants(columns: Sequence[ColumnKey]) -> list[ColumnKey]:
-    """One column a metric: its first variant, which is its protocol's own."""
-    firsts: dict[str, ColumnKey] = {}
-    for column in columns:
-        firsts.setdefault(column[0], column)
-    return list(firsts.values())
 
 
 def headline(dataset: str, lines: Sequence[Line], columns: Sequence[ColumnKey], read: Read) -> Headline:
@@ -160,7 +152,7 @@ def contrast(a: Sequence[Record], b: Sequence[Record], variant: str, read: Read)
     others = {record.seed: record for record in b}
     pairs = [(record, others[record.seed]) for record in a if record.seed in others]
     try:
-        if len(pairs) == 1 and find_metric(pairs[0][0].metric).rows.mean is None:
+        if len(pairs) == 1 and find_metric(pairs[0][0].metric).rows.of_columns:
             numbers = statistics.compare(*rows(pairs[0], variant, read), seeds.generator("paired"))
             return Contrast(numbers.difference, numbers.interval, 1)
         differences = [of_seed(pair, variant, read) for pair in pairs]
@@ -177,7 +169,7 @@ def of_seed(pair: tuple[Record, Record], variant: str, read: Read) -> float:
     Raises: UsageError where they saw other ones.
     """
     a, b = pair
-    if find_metric(a.metric).rows.mean is not None or not any(map(without_value, pair)):
+    if not find_metric(a.metric).rows.of_columns or not any(map(without_value, pair)):
         check_data(a, b)
         return a.values[variant].value - b.values[variant].value
     left, right = rows(pair, variant, read)

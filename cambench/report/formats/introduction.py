@@ -59,13 +59,17 @@ def of_dataset(runs: Sequence[RunInfo]) -> Trained:
         repeated = f"{number_of(len(seeds), 'seed')}: {listed(seeds)}"
         wrong = [f"seed {run.seed}: {sentence}" for run in own for sentence in run.warnings]
         methods.append(Method(name, str(own[0].recipe.get("summary", "")), repeated, wrong))
-    first, archs = runs[0], sorted({network_name(run.arch) for run in runs})
-    classes, images = len(first.class_names or ()), first.data.get("images", 0)
-    return Trained(
-        first.dataset,
-        about(first.dataset),
-        number_of(classes, "class") if classes else "",
-        number_of(images, "image") if images else "",
-        ", ".join(archs),
-        methods,
+    dataset, archs = runs[0].dataset, sorted({network_name(run.arch) for run in runs})
+    classes, images = (
+        in_range([len(run.class_names or ()) for run in runs], "class"),
+        in_range([run.data.get("images", 0) for run in runs], "image"),
     )
+    return Trained(dataset, about(dataset), classes, images, ", ".join(archs), methods)
+
+
+def in_range(numbers: Sequence[int], noun: str) -> str:
+    """`10 classes`, `2 to 10 classes` where runs differ, "" where one does not say."""
+    low, high = min(numbers), max(numbers)
+    if not low:
+        return ""
+    return number_of(high, noun) if low == high else f"{low:,} to {number_of(high, noun)}"

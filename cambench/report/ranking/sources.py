@@ -49,7 +49,7 @@ def unrankable(metric: Metric) -> str:
         return f"always measures {metric.fixed}"
     if metric.rows.pairs:
         return "its rows are pairs of classes, not images"
-    if metric.rows.mean is not None or metric.rows.spread is not None:
+    if not metric.rows.of_columns:
         return "has one value over all images, none of each"
     return "neither more nor less is better" if metric.direction(headline(metric)) == "none" else ""
 

@@ -10,8 +10,7 @@ from cambench.explainers import known_explainer
 from cambench.options import CHANNELS
 from cambench.report.ranking.ranking import Agreement, Ranking, agreements, groups
 from cambench.report.tables.measure import LAYER, troubles, with_options
-from cambench.report.tables.model import Cell, Column, Measured, Row, Table
-from cambench.report.tables.paired import probability
+from cambench.report.tables.model import Cell, Column, Measured, Probability, Row, Table, probability
 from cambench.store.records import Record
 from cambench.vocabulary import number_of
 
@@ -69,6 +68,11 @@ def cell(value: float, n: int, interval: tuple[float, float] | None = None) -> C
 def bare(value: float | None, decimals: int) -> Cell:
     """A number over no images, or none."""
     return Cell(decimals, None if value is None else Measured(value, (value,), (), ()))
+
+
+def of_p(value: float) -> Cell:
+    """A p-value."""
+    return Probability(3, Measured(value, (value,), (), ()))
 
 
 def lettered(sets: Sequence[Sequence[int]], k: int) -> list[str]:
@@ -179,7 +183,7 @@ def of_pairs(ranking: Ranking) -> Table:
         rows=tuple(
             Row(
                 (pair.a, pair.b),
-                (cell(pair.difference, n, pair.interval), bare(pair.p, 4), bare(pair.p_holm, 4)),
+                (cell(pair.difference, n, pair.interval), of_p(pair.p), of_p(pair.p_holm)),
             )
             for pair in ranking.pairs
         ),

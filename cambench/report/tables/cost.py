@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cambench.recipes.load import METHODS, lineage, word
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
+from cambench.report.tables.select import together
 from cambench.report.tables.varied import same_training, trainings_apart
-from cambench.store.runs import Run, RunInfo
+from cambench.store.runs import Run
 from cambench.vocabulary import number_of
 
 PLAIN = ("ce", "bce")
@@ -25,12 +25,13 @@ CGC = (
     "ResNet50 on ImageNet, 90 epochs, two Titan RTX)."
 )
 NOTES = (
+    "Mean over the seeds, ± std (ddof 1) where there are several.",
     "Training: all epochs without the validation; of a run that begins with another's weights, its own epochs alone.",
     "An image: an epoch's seconds, the median over the epochs, by its images with a label.",
     "× baseline: the time an image against that of plain cross-entropy with the same network, input, batch size, device, "
     "precision and number of processes; — where there is no such run.",
 )
-COLUMNS = (("Training", "s", 1), ("An image", "ms", 2), ("× baseline", "", 2), ("Memory at most", "MB", 0))
+COLUMNS = (("Training", "s", 1), ("An image", "ms", 2), ("× baseline", "", 2), ("Peak memory", "MB", 0))
 Key = tuple[str, ...]
 """(method, epochs, *FACTS, what else tells it from other trainings of the method) of a training."""
 
@@ -48,21 +49,22 @@ class Spent:
 
 def costs(runs: Iterable[Run]) -> list[Table]:
     """One table a data set, in the order of their names; runs that were given or are not finished took nothing here."""
-    datasets: dict[str, dict[Key, dict[Hashable, list[tuple[RunInfo, Spent]]]]] = {}
+    datasets: dict[str, dict[Key, list[Run]]] = {}
     for run in runs:
-        if run.info.kind == "trained" and run.finished and (epochs := run.log()):
-            trainings = datasets.setdefault(run.info.dataset, {}).setdefault(key_of(run), {})
-            trainings.setdefault(same_training(run.info), []).append((run.info, spent(run, epochs)))
+        if run.info.kind == "trained" and run.finished and run.log():
+            datasets.setdefault(run.info.dataset, {}).setdefault(key_of(run), []).append(run)
     return [of_dataset(name, by_training(datasets[name])) for name in sorted(datasets)]
 
 
-def by_training(trainings: Mapping[Key, Mapping[Hashable, Sequence[tuple[RunInfo, Spent]]]]) -> dict[Key, list[Spent]]:
-    """What each training took, told from the others of its key."""
+def by_training(trainings: Mapping[Key, Sequence[Run]]) -> dict[Key, list[Spent]]:
+    """What each training took, one run a seed, told from the others of its key."""
     made: dict[Key, list[Spent]] = {}
-    for key, several in trainings.items():
-        words = trainings_apart([info for (info, _), *_ in several.values()])
-        for text, seeds in zip(words, several.values(), strict=True):
-            made[(*key, text)] = [own for _, own in seeds]
+    for key, runs in trainings.items():
+        sets = together(runs, lambda r: same_training(r.info), lambda r: r.info.seed, lambda r: r.name)
+        firsts = [next(iter(by_seed.values())) for by_seed in sets]
+        words = trainings_apart([first.info for first in firsts], [first.name for first in firsts])
+        for text, by_seed in zip(words, sets, strict=True):
+            made[(*key, text)] = [spent(run) for run in by_seed.values()]
     return made
 
 
@@ -76,9 +78,9 @@ def key_of(run: Run) -> Key:
     return info.method, number_of(epochs, "epoch"), *place
 
 
-def spent(run: Run, epochs: Sequence[dict[str, Any]]) -> Spent:
+def spent(run: Run) -> Spent:
     """What a run's log says."""
-    images, seconds = int(run.info.data["images"]), [epoch["seconds"] for epoch in epochs]
+    images, seconds = int(run.info.data["images"]), [epoch["seconds"] for epoch in run.log()]
     return Spent(run.info.seed, images, sum(seconds), statistics.median(seconds) / images, run.info.peak_memory_bytes)
 
 
@@ -96,7 +98,7 @@ def of_dataset(name: str, trainings: dict[Key, list[Spent]]) -> Table:
     draft = Draft([], [])
     for key in keys:
         base = of_baseline(key, trainings)
-        draft.cells.append(cells(sorted(trainings[key], key=lambda one: one.seed), base))
+        draft.cells.append(cells(trainings[key], base))
         against = f"× baseline: against {baseline(key[0])}" if base and baseline(key[0]) != key[0] else ""
         draft.about.append([[], [], [against] if against else [], []])
     table = Table(

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from cambench.recipes.tables import Select
-from cambench.report.tables.measure import listed, measure, warned
+from cambench.report.tables.measure import listed, measure, of_measurement, of_networks
 from cambench.report.tables.model import Cell, Measured
 from cambench.report.tables.select import chosen, variant_of
 from cambench.store.records import Record
@@ -51,17 +51,22 @@ def over_parts(parts: Sequence[Part]) -> Measured | None:
 
 
 def about(parts: Sequence[Part], measured: Measured) -> list[str]:
-    """What a reader must know of the number."""
-    firsts = [group[0] for group, _ in parts]
-    sentences = [sentence for first in firsts for sentence in first.partial]
-    sentences += [
-        f"{r.dataset}: not comparable with published numbers" for r in firsts if not r.comparable and not r.partial
-    ]
-    sentences += warned([record for group, _ in parts for record in group])
-    sentences += [sentence for first in firsts for sentence in first.deviations]
-    names = [[f"{r.metric} on {r.dataset}" for r in firsts], [r.arch for r in firsts]]
-    differing = [", ".join(dict.fromkeys(column)) for column in names if len(set(column)) > 1]
-    over = f"Mean over {len(parts)} measurements: {'; '.join(differing)}"
+    """What a reader must know of the number; what holds of a part alone is said of it by what tells the parts apart."""
+    groups = [group for group, _ in parts]
+    columns = [[f"{g[0].metric} on {g[0].dataset}" for g in groups], [g[0].arch for g in groups]]
+    differing = [column for column in columns if len(set(column)) > 1]
+    over = "; ".join(", ".join(dict.fromkeys(column)) for column in differing)
     seeds = f"seed{'s' if len(measured.seeds) > 1 else ''} {listed(measured.seeds)}"
     spread = "no spread" if measured.std is None else "± std (ddof 1) of the means"
-    return [sentence.rstrip(".") for sentence in dict.fromkeys([*sentences, f"{over}; {seeds}, {spread}"])]
+    return [
+        *dict.fromkeys(sentence for group in groups for sentence in of_networks(group)),
+        f"Mean over {len(parts)} measurements: {over}; {seeds}, {spread}",
+        *of_parts([of_measurement(group) for group in groups], [", ".join(words) for words in zip(*differing, strict=True)]),
+    ]
+
+
+def of_parts(sentences: Sequence[Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Sentences that hold of all parts once, the others behind the name of their part."""
+    shared = set.intersection(*map(set, sentences))
+    own = [f"{name}: {text}" for name, texts in zip(names, sentences, strict=True) for text in texts if text not in shared]
+    return [*(text for text in sentences[0] if text in shared), *own]

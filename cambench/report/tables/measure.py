@@ -52,15 +52,25 @@ def over_seeds(group: Sequence[Record], values: Sequence[float], counts: Sequenc
 
 def sentences(group: Sequence[Record], measured: Measured) -> list[str]:
     """What a reader must know of the number, most important first; equal conditions give equal sentences."""
+    kind = EPISODE if group[0].split == EPISODE else "seed"
+    over = [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
+    return [*of_networks(group), *over, *of_measurement(group)]
+
+
+def of_networks(group: Sequence[Record]) -> list[str]:
+    """What a reader must know of the networks of a group and of the images that they saw."""
     first = group[0]
     lines = list(first.partial)
     if not first.comparable and not first.partial:
         lines.append(f"{first.dataset}: not comparable with published numbers")
     lines += [*warned(group), *first.deviations, *given(group), *task(first)]
-    kind = EPISODE if first.split == EPISODE else "seed"
-    lines += [spread(measured, kind), images(measured) if measured.std is None else f"{images(measured)} {A[kind]}"]
-    if first.layer is not None:
-        lines.append(f"{LAYER}{first.layer}")
+    return [sentence.rstrip(".") for sentence in lines]
+
+
+def of_measurement(group: Sequence[Record]) -> list[str]:
+    """What a reader must know of how a group was measured."""
+    first = group[0]
+    lines = [] if first.layer is None else [f"{LAYER}{first.layer}"]
     lines += with_options(first)
     if first.checkpoint != "last":
         lines.append(f"Weights of the {first.checkpoint} epoch by validation accuracy")

@@ -113,6 +113,20 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Probability(Cell):
+    """A cell with a p-value, as `probability` prints it."""
+
+    def number(self, value: float) -> str:
+        """A p-value, whatever the decimals."""
+        return probability(value)
+
+
+def probability(p: float) -> str:
+    """Three digits; below 0.001 as a power of ten."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}" if p > 0 else "<1e-300"
+
+
+@dataclass(frozen=True)
 class Column:
     """A column's label, one text a level; `direction` is "up", "down", "none", or None where the rows decide."""
 

@@ -15,7 +15,7 @@ from cambench import seeds
 from cambench.lookup import canonical
 from cambench.metrics import find_metric, hierarchical, statistics
 from cambench.report.tables.alignment import aligned, check_data
-from cambench.report.tables.model import Cell, with_unit
+from cambench.report.tables.model import Cell, probability, with_unit
 from cambench.report.tables.select import preference
 from cambench.store.records import Record, Rows
 from cambench.vocabulary import UsageError, number_of
@@ -224,7 +224,7 @@ def printed(comparison: Comparison) -> dict[str, str]:
     several, student = comparison.seeds > 1, comparison.over_seeds
     over = {"over seeds": f"[{', '.join(cell.number(end) for end in student)}]" if student else "–"} if several else {}
     return {
-        "metric": with_unit(name, metric.printing.unit, metric.direction(comparison.variant)),
+        "metric": with_unit(name, metric.unit_of(comparison.variant), metric.direction(comparison.variant)),
         "maps": " ".join(filter(None, (comparison.explainer, comparison.target))) or "–",
         "on": f"{comparison.dataset} {comparison.split}",
         "n": f"{comparison.seeds} × {numbers.n:,}" if several else f"{numbers.n:,}",
@@ -238,29 +238,33 @@ def printed(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def probability(p: float) -> str:
-    """Three digits; below 0.001 as a power of ten."""
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}" if p > 0 else "<1e-300"
-
-
 def notes(comparisons: Sequence[Comparison]) -> list[str]:
     """What stands beneath the table."""
-    lacking = {c.metric: c.lacking for c in comparisons if any(c.lacking)}
     return [
         *(SEEDS if any(c.seeds > 1 for c in comparisons) else METHOD),
         *dict.fromkeys(f"{sentence.rstrip('.')}." for c in comparisons for sentence in c.warnings),
-        *(
-            f"{m}: without {number_of(of_a, 'image')} that A lacks and {of_b:,} that B lacks."
-            for m, (of_a, of_b) in lacking.items()
-        ),
+        *left_out(comparisons),
     ]
+
+
+def left_out(comparisons: Sequence[Comparison]) -> list[str]:
+    """How many images one of the two has no value for, metric by metric, or where they differ for each of its maps."""
+    made: dict[str, None] = {}
+    for c in comparisons:
+        alike = {other.lacking for other in comparisons if other.metric == c.metric}
+        of = "" if len(alike) == 1 else f" of {c.explainer} {c.target} on {c.dataset} {c.split}"
+        if any(c.lacking):
+            made[
+                f"{c.metric}{of}: without {number_of(c.lacking[0], 'image')} that A lacks and {c.lacking[1]:,} that B lacks."
+            ] = None
+    return list(made)
 
 
 def tidy(comparisons: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:
     """One plain dict a comparison, numbers unrounded."""
     return [
         {
-            "a": a, "b": b, "metric": c.metric, "variant": c.variant, "unit": find_metric(c.metric).printing.unit,
+            "a": a, "b": b, "metric": c.metric, "variant": c.variant, "unit": find_metric(c.metric).unit_of(c.variant),
             "dataset": c.dataset, "split": c.split, "explainer": c.explainer, "target": c.target,
             "n": c.numbers.n, "mean_a": c.numbers.a, "mean_b": c.numbers.b, "difference": c.numbers.difference,
             **dict(zip(("low", "high"), c.numbers.interval or (None, None), strict=True)), "a_higher": c.numbers.higher,

@@ -118,7 +118,7 @@ def shown_as(cell: CellRecipe) -> tuple[str, str | None, int]:
         return cell.unit or "", cell.direction, 2 if cell.decimals is None else cell.decimals
     entry = find_metric(metric)
     direction = cell.direction or entry.direction(cell.alternatives[0].variant or "")
-    unit = entry.printing.unit if cell.unit is None else cell.unit
+    unit = entry.unit_of(cell.alternatives[0].variant or "") if cell.unit is None else cell.unit
     return unit, direction, entry.printing.decimals if cell.decimals is None else cell.decimals
 
 

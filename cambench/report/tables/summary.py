@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cambench import metrics
+from cambench.data.regions import FILLED
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.measure import measure, mixed, sentences, troubles, warning
 from cambench.report.tables.model import Cell, Column, Row, Table
-from cambench.report.tables.select import LAST, groups, has_metric, training
+from cambench.report.tables.select import LAST, MEASURED_ON, groups, has_metric, setting, training
 from cambench.report.tables.varied import labelled, told_apart
 from cambench.store.records import Record
 
@@ -20,8 +21,10 @@ MANY = 3
 """Columns of a metric that a brief summary shows in full."""
 ColumnKey = tuple[str, str]
 """(metric, variant)."""
-Condition = tuple[tuple[int, tuple[str, ...]], bool, str]
-"""The part of the data, whether the precision is a lower one, the explained layer."""
+Groups = dict[ColumnKey, list[Record]]
+"""The group of records that each column of a row shows."""
+Condition = tuple[tuple[int, tuple[str, ...]], bool, str, str]
+"""The part of the data, whether the precision is a lower one, the data's fingerprint, the explained layer."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,13 @@ class Line:
     """A row before it is drawn: its facts, and for each column the group of records that it shows."""
 
     facts: dict[str, str]
-    groups: dict[ColumnKey, list[Record]]
+    groups: Groups
 
     @property
     def first(self) -> Record:
-        """A record that stands for all of the row."""
-        return next(iter(self.groups.values()))[0]
+        """A record that stands for all of the row: one that looks at a layer, where there is one."""
+        firsts = [group[0] for group in self.groups.values()]
+        return next((record for record in firsts if record.layer is not None), firsts[0])
 
 
 def summary(records: Iterable[Record], *, brief: bool = False) -> list[Table]:
@@ -53,7 +57,7 @@ def dataset_table(dataset: str, records: Sequence[Record], brief: bool = False) 
     """The summary of one data set."""
     every = column_keys(records)
     entries = {metric: find_metric(metric) for metric, _ in every}
-    columns = headlines(every, entries) if brief else every
+    columns = brief_columns(every) if brief else every
     lines = lines_of(records, columns)
     several = {fact for fact in ("arch", "split") if len({line.facts[fact] for line in lines}) > 1}
     headers = ["method", *(f for f in ("arch", "split") if f in several), "explainer", "target"]
@@ -81,14 +85,20 @@ def dataset_table(dataset: str, records: Sequence[Record], brief: bool = False) 
     return finish(table, draft)
 
 
-def headlines(columns: Sequence[ColumnKey], entries: Mapping[str, Metric]) -> list[ColumnKey]:
-    """The columns, of a metric with more than `MANY` its headline alone, or its first where it has none."""
+def brief_columns(columns: Sequence[ColumnKey]) -> list[ColumnKey]:
+    """The columns, of a metric with more than `MANY` its headline alone."""
     shown: list[ColumnKey] = []
-    for metric, entry in entries.items():
+    for metric, headline in headlines_of(columns).items():
         own = of(metric, columns)
-        headline = next((key for key in own if key[1] == entry.printing.headline), own[0])
         shown += own if len(own) <= MANY else [headline]
     return shown
+
+
+def headlines_of(columns: Sequence[ColumnKey]) -> dict[str, ColumnKey]:
+    """The column of each metric that stands for all of its own: its headline, or its first where it has none."""
+    own = {metric: of(metric, columns) for metric, _ in columns}
+    wanted = {metric: find_metric(metric).printing.headline for metric in own}
+    return {metric: next((key for key in keys if key[1] == wanted[metric]), keys[0]) for metric, keys in own.items()}
 
 
 def of(metric: str, columns: Sequence[ColumnKey]) -> list[ColumnKey]:
@@ -153,26 +163,54 @@ def clusters(records: Sequence[Record]) -> list[list[Record]]:
 
 
 def cluster_lines(cluster: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:
-    """The rows of a cluster: one, unless a column has several groups that may not be averaged."""
+    """The rows of a cluster: one, unless a column has several groups that may not be averaged, or columns show the same
+    part of data that was changed between them.
+    """
     per_column = {key: groups(r for r in cluster if holds(r, key)) for key in columns}
-    if all(len(own) <= 1 for own in per_column.values()):
-        return [line(cluster, per_column, 0)]
+    parts = {record.partial: data_of(record) for record in cluster}
+    if all(len(own) <= 1 for own in per_column.values()) and all(parts[r.partial] == data_of(r) for r in cluster):
+        return [line(cluster, {key: own[0] for key, own in per_column.items() if own})]
     rows: list[Line] = []
     layered = {condition(record) for record in cluster if record.layer is not None}
 
     def row_of(record: Record) -> Condition:
-        own = condition(record)  # of what looks at no layer the first row of its part and precision
-        return own if own in layered else min((one for one in layered if one[:2] == own[:2]), default=own)
+        own = condition(record)  # of what looks at no layer the first row of its part, precision and data
+        return own if own in layered else min((one for one in layered if one[:-1] == own[:-1]), default=own)
 
     for one in sorted({row_of(record) for record in cluster}):
         part = {key: [group for group in own if row_of(group[0]) == one] for key, own in per_column.items()}
-        rows += [line(cluster, part, rank) for rank in range(max(len(own) for own in part.values()))]
+        rows += [line(cluster, row) for row in of_one_run_a_seed(part)]
     return rows
 
 
+def of_one_run_a_seed(per_column: Mapping[ColumnKey, Sequence[list[Record]]]) -> list[Groups]:
+    """The groups of all columns in rows, each of one run a seed, in the order of the groups."""
+    rows: list[Groups] = []
+    for key, own in per_column.items():
+        for group in own:
+            runs = {(record.seed, record.run) for record in group}
+            row = next((row for row in rows if key not in row and one_run_a_seed(row, runs)), None)
+            if row is None:
+                rows.append(row := {})
+            row[key] = group
+    return rows
+
+
+def one_run_a_seed(row: Groups, runs: set[tuple[int, str]]) -> bool:
+    """Whether a row's groups and these (seed, run) have one run a seed."""
+    every = {(record.seed, record.run) for group in row.values() for record in group} | runs
+    return len({seed for seed, _ in every}) == len(every)
+
+
 def condition(record: Record) -> Condition:
-    """What the values of a row share: the part of the data, the precision, the explained layer; preferred ones first."""
-    return (len(record.partial), record.partial), record.precision != "float32", record.layer or ""
+    """What the values of a row share: the part of the data, the precision, the data, the layer; preferred ones first."""
+    part = tuple(note for note in record.partial if note != FILLED)
+    return (len(part), part), record.precision != "float32", data_of(record), record.layer or ""
+
+
+def data_of(record: Record) -> str:
+    """The fingerprint of the data that was measured."""
+    return str(setting(record, f"data.{MEASURED_ON}"))
 
 
 def holds(record: Record, key: ColumnKey) -> bool:
@@ -180,11 +218,11 @@ def holds(record: Record, key: ColumnKey) -> bool:
     return canonical(record.metric) == key[0] and key[1] in record.values
 
 
-def line(cluster: Sequence[Record], per_column: dict[ColumnKey, list[list[Record]]], rank: int) -> Line:
-    """The row of the groups of one rank."""
+def line(cluster: Sequence[Record], shown: Groups) -> Line:
+    """The row of the groups that it shows."""
     seen = next((r for r in cluster if r.explainer is not None), cluster[0])
     facts = {name: getattr(seen, name) or NONE for name in ("method", "arch", "split", "explainer", "target")}
-    return Line(facts, {key: own[rank] for key, own in per_column.items() if rank < len(own)})
+    return Line(facts, shown)
 
 
 def draw(group: list[Record], key: ColumnKey, entry: Metric) -> tuple[Cell, list[str]]:

@@ -88,10 +88,12 @@ def apart(
     return words
 
 
-def trainings_apart(runs: Sequence[RunInfo]) -> list[str]:
-    """The same for trainings, measured or not; "" for those that nothing but the run tells apart."""
+def trainings_apart(runs: Sequence[RunInfo], names: Sequence[str] = ()) -> list[str]:
+    """The same for trainings, measured or not; "" for those that nothing but the run tells apart, unless runs have names."""
     parts, departed = [info.partial for info in runs], [info.deviations for info in runs]
-    return apart([info.training for info in runs], parts, departed)
+    return apart(
+        [info.training for info in runs], parts, departed, *([[[f"run {name}"] for name in names]] if names else [])
+    )
 
 
 def same_training(info: RunInfo) -> Hashable:

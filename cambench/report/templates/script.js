@@ -23,7 +23,7 @@ for (const table of document.querySelectorAll("table.data")) {
     return sign * (numeric ? x - y : x.localeCompare(y));
   }
 
-  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+  heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => {
     const next = { none: "ascending", ascending: "descending", descending: "none" }[head.getAttribute("aria-sort")];
     heads.forEach(other => other.setAttribute("aria-sort", "none"));
     head.setAttribute("aria-sort", next);

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cambench import seeds
-from cambench.data.regions import BOXES, region_source
+from cambench.data.regions import BOXES, FILLED, region_source
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, statistics
 from cambench.models.backbones import called
@@ -72,7 +72,7 @@ def counts_of(metric: Metric, images: int, columns: Mapping[str, Tensor], counte
 
 def mask_notes(metric: Metric, dataset: Dataset) -> list[str]:
     """What must stand beside a number that looks at masks which are none."""
-    return ["masks are filled bounding boxes"] if metric.regions and region_source(dataset) == BOXES else []
+    return [FILLED] if metric.regions and region_source(dataset) == BOXES else []
 
 
 def training(loaded: Loaded, dataset: Dataset) -> dict[str, Any]:

@@ -86,8 +86,7 @@ worst, best = partial(extremes, "worst"), partial(extremes, "best")
 
 def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, place: Place) -> Record:
     """The one record that is meant. Raises: UsageError where there is none, or several."""
-    summed = metric.rows.mean is not None or metric.rows.spread is not None or metric.rows.pairs
-    if summed or metric.maps.train_bn is not None:
+    if not metric.rows.of_columns or metric.rows.pairs or metric.maps.train_bn is not None:
         raise UsageError(f"figure {kind}: expected a metric with a value an image and stored heatmaps, got {metric.name}.")
     folders = [run_of(name, place.results).name for name in names] or ["*"]
     paths = sorted(path for folder in folders for path in (place.results / "records").glob(f"{folder}/*.json"))
