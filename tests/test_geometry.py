@@ -138,7 +138,7 @@ def crop_twin(u: Tensor, height: int, width: int, scale: tuple[float, float], ra
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (40, 90), (300, 20), (5, 3)])
+@pytest.mark.parametrize("shape", [(64, 64), (40, 90), (300, 20), (20, 300), (5, 3)])
 @pytest.mark.parametrize(
     ("scale", "ratio"), [((0.08, 1.0), (3 / 4, 4 / 3)), ((0.9, 1.0), (1.0, 1.0)), ((0.2, 0.5), (0.5, 2.0))]
 )

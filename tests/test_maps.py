@@ -23,6 +23,8 @@ MAP = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]]], dtype=torch.float64)
         ("min-max", [0, 0.25, 0.5, 1]),
         ("min-max-epsilon", [0, 1 / (4 + 1e-8), 2 / (4 + 1e-8), 4 / (4 + 1e-8)]),
         ("max", [0, 0, 1 / 3, 1]),
+        ("clip", [0, 0, 1, 1]),
+        ("min-max-library", [0, 1 / (1e-7 + 4), 2 / (1e-7 + 4), 4 / (1e-7 + 4)]),
     ],
 )
 def test_steps_by_hand(step: str, expected: list[float]) -> None:
@@ -42,7 +44,8 @@ def test_constant_and_zero_maps_stay_finite() -> None:
     flat = torch.full((1, 2, 3), 0.7)
     assert maps.min_max(flat).tolist() == maps.min_max_epsilon(flat).tolist() == [[[0.0] * 3] * 2]
     for degenerate in (flat, -MAP.abs() - 1, torch.zeros(1, 2, 3)):
-        assert not maps.apply(degenerate, ["max"], (2, 2)).any(), "constant, or nowhere positive (CALM protocol §6.9)"
+        for step in ("max", "clip"):
+            assert not maps.apply(degenerate, [step], (2, 2)).any(), "constant, or nowhere positive (CALM protocol §6.9)"
     assert maps.sum_to_one_epsilon(torch.zeros(1, 2, 3)).unique().tolist() == pytest.approx([1e-8])
 
 

@@ -41,6 +41,8 @@ def test_pairs_are_those_of_the_loop() -> None:
     assert sorted(found, key=str) == sorted(slow.pairs(attributes.tolist(), list(NAMES)), key=str) and len(found) > 5
     sizes = [len(parts) for _, _, parts in found]
     assert sizes == sorted(sizes) and {1, 2, 3} >= set(sizes)
+    for percent, pairs in ((50.0, [cues.Pair(0, 1, (2,))]), (49.999, [])):
+        assert cues.cue_pairs(np.array([[percent], [0.0]]), ["has_back_color::blue"]) == pairs
     with pytest.raises(DataError, match="312 columns"):
         cues.cue_pairs(attributes[:, :311], NAMES)
 

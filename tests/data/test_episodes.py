@@ -157,6 +157,14 @@ def test_a_share_of_the_labels_is_the_same_of_each_class_and_at_least_one(birds:
     assert data.load("synthbirds", "eval", birds, draw=Draw(0, labelled=0.5)).split == "test"
 
 
+@pytest.mark.parametrize("draw", [Draw(0, 3, "train"), Draw(0, labelled=0.5)])
+def test_every_class_draws_by_itself(birds: Path, draw: Draw) -> None:
+    whole, drawn = data.load("synthbirds", "train", birds), ids(data.load("synthbirds", "train", birds, draw=draw))
+    own = [[s.id for s in whole.samples if s.label == label] for label in range(4)]
+    places = {tuple(i for i, name in enumerate(names) if name in drawn) for names in own}
+    assert {len(kept) for kept in places} == {3} and len(places) > 1, "not the same three of six images in every class"
+
+
 def test_imagenet_takes_its_published_list(tmp_path: Path) -> None:
     root = imagenet(tmp_path)
     draw = Draw(0, labelled=0.01)

@@ -104,6 +104,14 @@ def test_regions_come_from_segmentations_boxes_or_a_folder(tmp_path: Path) -> No
     assert (wide >= near).all() and wide.sum() > near.sum()
 
 
+def test_a_box_shows_the_label_on_every_pixel_that_it_touches(tmp_path: Path) -> None:
+    dataset = marked(tmp_path, "half-open")
+    one = replace(dataset, samples=(replace(dataset.samples[0], boxes=((2.75, 3.25, 5.25, 6.0),)),))
+    expected = np.full((SIZE[1], SIZE[0]), -1)
+    expected[3:6, 2:6] = 0
+    assert (load_regions(one, 0, "boxes") == expected).all()
+
+
 @pytest.mark.parametrize("source", ["segmentation", "boxes"])
 def test_a_class_that_a_label_map_cannot_hold_is_refused(tmp_path: Path, source: str) -> None:
     dataset = marked(tmp_path, "half-open")

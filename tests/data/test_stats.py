@@ -77,6 +77,8 @@ def test_an_image_of_several_classes_counts_for_each(tmp_path: Path) -> None:
     labels = [s.right for split in data.splits("sbd", tmp_path) for s in data.load("sbd", split, tmp_path).samples]
     assert whole["images"] == len(labels) and whole["most"] == max(sum(c in right for right in labels) for c in range(20))
     assert sum(row["images"] for row in facts["classes"]) == sum(map(len, labels)) > whole["images"]
+    cores = areas(data.load("sbd", "train", tmp_path)).core
+    assert cores == pytest.approx([8 * 20 / 1200, 2 * 8 * 20 / 1200]), "8×20 of 30×40 pixels for each class that is shown"
 
 
 def test_the_command_prints_a_row_a_split_or_a_class(birds: Path) -> None:

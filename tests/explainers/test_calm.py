@@ -9,7 +9,7 @@ from reference import calm as slow
 from torch import nn
 
 from cambench.explainers.batch import explain, explain_batch
-from cambench.explainers.calm import joint
+from cambench.explainers.calm import joint, posterior
 from cambench.models import build, for_inference
 from cambench.models.calm_head import CalmHead
 from cambench.vocabulary import UsageError
@@ -42,6 +42,13 @@ def test_the_head_is_the_formula(head: str) -> None:
         both = slow.joint(g[i], slow.prior(a[i, 0], activation))
         assert np.allclose(net(images())[i].exp().detach().numpy(), both.sum((1, 2)), rtol=1e-10)
         assert np.allclose(maps("calm", head=head)[i], both[2], rtol=1e-10)
+
+
+def test_the_posterior_of_a_class_that_hardly_is_there_is_small() -> None:
+    latent = torch.tensor([[[[1e-10, 1e-10]], [[1.0, 1.0]]]], dtype=torch.float64).log()  # p(y|x,z) of two classes
+    latent = torch.cat([latent, torch.tensor([[[[0.25, 0.75]]]], dtype=torch.float64)], 1)
+    found = posterior(latent, torch.tensor([[1.0, 0.0]], dtype=torch.float64))
+    assert found.flatten().tolist() == pytest.approx([0.25 / 2, 0.75 / 2], rel=1e-12), "p(c|x) = 1e-10, and 1e-10 beside it"
 
 
 def test_completeness_and_the_other_identities() -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from cambench.explainers import find_explainer
 from cambench.explainers.batch import explain, explain_batch
+from cambench.explainers.rectifiers import guided, rectifying
 from cambench.targets import coefficients
 from cambench.vocabulary import UsageError
 
@@ -137,6 +138,15 @@ def test_captum(kind: str) -> None:
     for name, attributed in theirs.items():
         ours = explain(net, x, name, "logit", CLASSES, layer)
         torch.testing.assert_close(ours, attributed.detach().sum(1), rtol=1e-6, atol=1e-12)
+
+
+def test_a_relu6_is_closed_at_both_its_bounds_as_torchs_own() -> None:
+    a = torch.tensor([-1.0, 0.0, 3.0, 6.0, 7.0], requires_grad=True)
+    (own,) = torch.autograd.grad(functional.relu6(a).sum(), a)
+    with rectifying(guided, "guided-backprop"):
+        made = functional.relu6(a)
+    (passed,) = torch.autograd.grad(made.sum(), a)
+    assert own.tolist() == passed.tolist() == [0, 0, 1, 0, 0]
 
 
 def test_what_they_cost() -> None:

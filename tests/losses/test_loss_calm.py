@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,18 @@ def test_losses_are_those_of_the_formulas(loss, twin) -> None:
     single = loss(g.float(), h.float(), labels)
     assert float(single) == pytest.approx(twin(g.numpy(), h.numpy(), labels.numpy()), rel=1e-5)
     assert float(loss(torch.log_softmax(g, 1), h, labels)) == pytest.approx(float(loss(g, h, labels)), rel=1e-12)
+
+
+def test_a_location_of_hardly_any_probability_is_raised_by_the_floor_and_still_learns() -> None:
+    g = torch.tensor([[[[20.0, -20.0]], [[0.0, 0.0]]]], dtype=torch.float64)  # the label is at the unlikely location alone
+    h = torch.tensor([[[5e-9, 1 - 5e-9]]], dtype=torch.float64, requires_grad=True)
+    loss = calm_em_loss(g, h, torch.tensor([0]))
+    joint = [5e-9 / (1 + math.exp(-20)), (1 - 5e-9) / (1 + math.exp(20))]
+    q = [each / (sum(joint) + 1e-10) for each in joint]
+    assert q[0] > 0.5
+    assert float(loss.detach()) == pytest.approx(slow.em(g.numpy(), h.detach().numpy(), np.array([0])), rel=1e-12)
+    (gradient,) = torch.autograd.grad(loss, h)
+    assert gradient.flatten().tolist() == pytest.approx([-q[0] / (5e-9 + 1e-8), -q[1] / (1 - 5e-9)], rel=1e-12)
 
 
 def test_one_location_is_plain_cross_entropy() -> None:

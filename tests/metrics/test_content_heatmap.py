@@ -73,6 +73,8 @@ def test_each_image_is_scored_by_itself() -> None:
         ("half-open", (0, 0, 10, 8), ([7], [9]), (list(range(8)), list(range(10)))),  # a wrap that marks the last pixel
         ("inclusive", (7, 6, 30, 30), ([5, 6, 7], [6, 7, 8, 9]), ([6, 7], [7, 8, 9])),
         ("half-open", (-3, -2, 4, 2), ([], []), ([0, 1], [0, 1, 2, 3])),
+        ("inclusive", (-6, 3, -3, 4), ([2, 3], [3, 4, 5, 6]), ([], [])),  # beside the image: the released slice wraps
+        ("inclusive", (3, -6, 4, -3), ([1, 2, 3, 4], [2, 3]), ([], [])),
     ],
 )
 def test_boxes_by_hand(

@@ -115,6 +115,13 @@ def test_p_is_the_larger_one() -> None:
     assert students_p([2.0, 2.0], 2.0) == 1.0 and students_p([2.0, 2.0], 0.0) == 0.0
 
 
+def test_p_of_the_draws_by_hand() -> None:
+    # two seeds have no t test; of four draws one is not above 0, two are not above ¾ and none reaches 5
+    effect = Effect((0.25, 1.0), 5, (-1.0, 2.0), None, drawn=torch.tensor([-1.0, 0.5, 1.0, 2.0]))
+    assert effect.p() == pytest.approx(2 * (1 + 1) / (1 + 4))
+    assert effect.p(0.75) == 1.0 and effect.p(5.0) == effect.p(-5.0) == pytest.approx(2 * (1 + 0) / (1 + 4))
+
+
 def test_a_statistic_that_is_no_mean_is_drawn_with_its_images() -> None:
     table = [np.random.default_rng(s).normal(1, 1, 50) for s in range(3)]
     means = of_rows(torch.from_numpy(np.stack(table)), generator(), draws=400)

@@ -14,7 +14,7 @@ from cambench.metrics import INDEX, find_metric, needs
 from cambench.metrics.accuracy.top_k import among_best, top1, top5
 from cambench.metrics.entry import Input, Rows
 from cambench.metrics.localisation import cue_localisation
-from cambench.metrics.statistics import interval, reduce, standard_error, summarise
+from cambench.metrics.statistics import interval, reduce, resampled, standard_error, summarise
 from cambench.vocabulary import ARGUMENTS, CambenchError, UsageError, Value
 
 LOGITS = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [0, 9, 1, 2, 3, 4]])
@@ -46,6 +46,16 @@ def test_one_image_has_no_spread() -> None:
     assert summarise(INDEX["top1"], {"": one}, torch.Generator) == {"": Value(100.0, 1, None, None)}
     over_all = replace(INDEX["top1"], rows=Rows(mean=lambda columns: {"": float(columns[""].mean())}))
     assert summarise(over_all, {"": one}, torch.Generator) == {"": Value(100.0, 1, None, None)}
+
+
+def test_the_spread_of_a_statistic_is_that_of_its_resamples() -> None:
+    rows, again = torch.tensor([1.0, 2.0, 4.0, 9.0, 3.0]), torch.Generator().manual_seed(0)
+    drawn = [torch.randint(5, (5,), generator=again).tolist() for _ in range(6)]
+    largest = [max(float(rows[i]) for i in places) for places in drawn]
+    found = resampled(lambda columns: {"max": float(columns[""].max())}, {"": rows}, torch.Generator().manual_seed(0), 6)
+    error, (low, high) = found["max"]
+    assert error == pytest.approx(np.std(largest, ddof=1)) and error > 0
+    assert (low, high) == pytest.approx(np.quantile(largest, [0.025, 0.975]).tolist())
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -190,7 +190,7 @@ def test_equal_logits_take_the_lower_class_first() -> None:
 def test_images_are_evenly_spaced() -> None:
     assert spaced([3, 5, 7, 9, 11], 3) == [3, 7, 11]
     assert spaced([3, 5], 8) == [3, 5] and spaced(range(100), 1) == [0]
-    assert spaced(range(10), 4) == [0, 3, 6, 9]
+    assert spaced(range(10), 4) == [0, 3, 6, 9] and spaced(range(11), 4) == [0, 3, 7, 10], "the nearest places"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from cambench.report.tables.select import matches
 from cambench.stages.images import make_view
 from cambench.stages.measuring import rows as measuring
 from cambench.stages.measuring import works
+from cambench.stages.measuring.drift import drifting
 from cambench.stages.measuring.evaluate import evaluate, left_out
 from cambench.stages.measuring.explain import ExplainJob
 from cambench.stages.measuring.rows import EvalJob
@@ -164,6 +165,19 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 8 and chunks of 16 in place of 100 and 5,000."""
     (norms,) = (option for option in metrics.INDEX["iauc"].options if option.name == "batch-norms")
     monkeypatch.setitem(norms.choices, "train", SMALL)
+
+
+def test_norms_drift_by_a_tenth_whatever_the_network_was_trained_with(place: Place) -> None:
+    loaded = opened(place)
+    for module in loaded.original.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.01
+    moved = drifting(loaded, "layer3").model
+    before, x = moved.bn1.running_mean.clone(), torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        seen = moved.conv1(x).mean((0, 2, 3))
+        moved.train()(x)
+    torch.testing.assert_close(moved.bn1.running_mean, 0.9 * before + 0.1 * seen)
 
 
 @pytest.mark.usefixtures("small_chunks")
