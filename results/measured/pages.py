@@ -21,7 +21,8 @@ import kept
 from marks import Page
 
 from cambench.recipes.claims import papers
-from cambench.report.claims.records import accuracy_on, as_its_recipe, moved
+from cambench.report.claims.records import as_its_recipe, moved
+from cambench.report.claims.trained import accuracy_on
 from cambench.report.claims.verdicts import Judgement
 from cambench.report.formats import claims as formats
 from cambench.report.tables.cost import costs

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report.hand_made import CGC, Case
+from report.hand_made import CGC, CH, Case
 
 from cambench.report.formats import claims as formats
 from cambench.store.runs import Run, RunInfo
@@ -48,3 +49,22 @@ def test_what_is_said_of_trainings_has_an_interval_over_seeds_alone(trained: Cas
 def test_how_many_percent_above_nothing_is_no_number(trained: Case) -> None:
     made = trained.judged('select = { metric = "top1" }\n' + CGC + 'quantity = "failed"\nrelative = true\n')
     assert made.verdict == "not measured" and "finite" in made.findings[0].notes[0], "none of the other side failed"
+
+
+def test_a_method_against_a_number_is_set_beside_the_claims_other_methods(case: Case) -> None:
+    parts = 'about = "training"\n' + "".join(
+        f'[[claims.parts]]\ndirection = "{way}"\nexpected = 50.0\na = {{ method = "{method}" }}\n'
+        for method, way in (("cgc", "up"), ("ce", "down"))
+    )
+    case.add("cgc", range(3), 0.3).add("ce", range(3), -0.3)
+    assert case.judged(CH + parts).verdict == "supported"
+    low = [record.run for record in case.records if record.metric == "ch" and record.method == "cgc"]
+    case.records = [
+        replace(record, values={"": replace(record.values[""], value=40.0)})
+        if record.metric == "top1" and record.run in low
+        else record
+        for record in case.records
+    ]
+    made = case.judged(CH + parts)
+    assert [finding.verdict for finding in made.findings] == ["undecided", "supported"] and made.verdict == "undecided"
+    assert "cgc trains to 40.0 % of top1, ce to 60.0 %: its recipe is at fault first" in made.notes

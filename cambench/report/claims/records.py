@@ -13,7 +13,7 @@ from cambench.metrics import find_metric
 from cambench.recipes.claims import Claim, Part
 from cambench.recipes.stand_in import STAYING
 from cambench.recipes.tables import Select
-from cambench.report.tables.select import MEASURED_ON, groups, matches, other_constants, recipe_of, setting
+from cambench.report.tables.select import groups, matches, other_constants, recipe_of
 from cambench.report.tables.varied import named
 from cambench.store.records import Record
 from cambench.vocabulary import TARGET, UsageError
@@ -22,30 +22,6 @@ Group = Sequence[Record]
 """Records that differ in nothing but the seed."""
 ALIKE = ("train", "optimizer", "schedule", "input")
 """Those in which methods that are compared should be alike."""
-
-
-def accuracy_on(dataset: str) -> str:
-    """The metric of how well a network was trained on a data set, top-1 on one that is not in the catalogue."""
-    entry = INDEX.get(canonical(dataset))
-    return "top1" if entry is None else entry.accuracy
-
-
-def mean_beside(metric: str, group: Group, records: Sequence[Record]) -> float | None:
-    """Mean of a metric of a group's runs on the same images, or on all where the group saw a part of them; None where one
-    is not measured.
-    """
-    values = [value_beside(record, [r for r in records if r.metric == metric]) for record in group]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
-
-
-def value_beside(record: Record, measured: Sequence[Record]) -> float | None:
-    """What stands beside a record: of the same weights and split, on the same images if there is one, else on the most."""
-    same = ("run", "dataset", "split", "checkpoint")
-    beside = [r for r in measured if all(getattr(r, name) == getattr(record, name) for name in same)]
-    data = f"data.{MEASURED_ON}"
-    beside.sort(key=lambda r: (setting(r, data) == setting(record, data), r.precision == record.precision, r.values[""].n))
-    return beside[-1].values[""].value if beside else None
 
 
 @dataclass(frozen=True, order=True)

@@ -8,17 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cambench.metrics import find_metric, statistics
-from cambench.metrics.hierarchical import LEAST, Effect, Interval, seeds_needed
+from cambench.metrics.hierarchical import Effect, Interval, seeds_needed
 from cambench.recipes.claims import Claim, Part
 from cambench.recipes.tables import Select
 from cambench.report.claims.effects import Read, Trained, effect
 from cambench.report.claims.records import (
-    Group,
     UnmeasuredError,
     Where,
-    accuracy_on,
     is_elsewhere,
-    mean_beside,
     moved,
     part_in_words,
     selects_of,
@@ -26,14 +23,13 @@ from cambench.report.claims.records import (
     wheres,
     words,
 )
+from cambench.report.claims.trained import lacking
 from cambench.report.tables.select import variant_of
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError
 
 Verdict = Literal["supported", "contradicted", "undecided", "not measured"]
 Role = Literal["claim", "control", "floor"]
-BELOW = 10.0
-"""Points of top-1 by which networks may be below those that they are set against; beyond, their recipe is at fault."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +195,7 @@ def compared(claim: Claim, number: int, part: Part, role: Role, selects: Sequenc
     )
     finding = replace(finding, effect=difference, seeds=own_seeds)
     verdict = decided(difference, part)
-    lack = lacking(claim, part, groups, evidence.records, (finding.first, finding.second))
+    lack = lacking(claim, part, selects, groups, evidence.records)
     if lack and verdict in ("supported", "contradicted"):
         verdict = "undecided"
     return replace(finding, verdict=verdict, notes=(*lack, *notes))
@@ -236,32 +232,6 @@ def side_of(ends: Interval, part: Part) -> int:
     (threshold,) = part.thresholds
     above = 1 if low > threshold else -1 if high < threshold else 0
     return above if part.direction == "up" else -above
-
-
-def lacking(
-    claim: Claim, part: Part, groups: Sequence[Group], records: Sequence[Record], sides: tuple[str, str]
-) -> list[str]:
-    """Why nothing may rest on a comparison: too few seeds of a training, networks far below those beside them.
-
-    sides: what tells two trainings of one method apart.
-    """
-    seeds = len(groups[0])
-    if claim.about == "training" and seeds < LEAST:
-        return [f"{'one seed' if seeds == 1 else f'{seeds} seeds'}: a claim about training needs {LEAST}"]
-    if part.quantity != "metric" or len(groups) < 2 or claim.about != "training":
-        return []
-    networks, others = ([record.run for record in group] for group in groups[:2])
-    if networks == others:
-        return []
-    methods = [group[0].method for group in groups[:2]]
-    names, accuracy = sides if methods[0] == methods[1] else methods, accuracy_on(groups[0][0].dataset)
-    first, second = (mean_beside(accuracy, group, records) for group in groups[:2])
-    if first is None or second is None:
-        absent = " and ".join(name for name, value in zip(names, (first, second), strict=True) if value is None)
-        return [f"{accuracy} of {absent} is not measured, which says whether a recipe is at fault"]
-    if first >= second - BELOW:
-        return []
-    return [f"{names[0]} trains to {first:.1f} % of {accuracy}, {names[1]} to {second:.1f} %: its recipe is at fault first"]
 
 
 def nearest_threshold(finding: Finding) -> float:
