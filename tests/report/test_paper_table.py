@@ -154,6 +154,19 @@ def test_table_1_takes_each_column_from_its_own_variant_and_explainer(record: An
     ]  # fmt: skip
 
 
+def test_all_cells_of_a_row_show_one_training(record: Any) -> None:
+    facts = {"dataset": "imagenet", "split": "val"}
+    jobs = {e: {"recipe": {"train": {"epochs": e}}} for e in (2, 30)}
+    short = ("train.epochs = 2 instead of 30",)
+    top1 = record("cgc", 0, "top1", 14.0, **facts, job=jobs[2], deviations=short)
+    ch = [record("cgc", 0, "ch", {"official": v}, **facts, job=jobs[e], deviations=own)
+          for v, e, own in ((88.0, 30, ()), (53.0, 2, short))]  # fmt: skip
+    table = paper_table(load_table("cgc/1"), [top1, *ch], PUBLISHED)
+    rows = [[cell.measured_text[:5] for cell in row.cells[:2]] for row in table.rows[5:7]]
+    assert rows == [["—", "88.00"], ["14.00", "53.00"]] and plain(table.rows[6]).endswith("(epochs 2)")
+    assert table.rows[5].cells[0].text == "— (74.60)", "what the paper prints stands in its place all the same"
+
+
 def test_rows_that_are_only_published_say_so_until_an_added_run_fills_them(record: Any) -> None:
     gcc = record("gcc", 0, "top1", 74.0, dataset="imagenet", split="val", arch="resnet50", deviations=("Weights given",))
     one = load_table("cgc/1")

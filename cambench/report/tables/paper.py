@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -14,12 +14,14 @@ from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.means import drawn_mean
 from cambench.report.tables.measure import measure, mixed, sentences, troubles, warning
 from cambench.report.tables.model import Cell, Column, Row, Table
-from cambench.report.tables.select import chosen, variant_of
+from cambench.report.tables.select import chosen, preference, training, variant_of
 from cambench.report.tables.varied import labelled, told_apart
 from cambench.store.records import Record
 
 Heading = tuple[str, str | None]
 """(unit, direction)."""
+Choice = tuple[Select, list[list[Record]]]
+"""The alternative that a cell shows, and the groups of its records, the preferred one first."""
 
 LEGEND = "Cells: measured (published, difference); — is not measured."
 LEGEND_STAND_IN = "Cells: measured; — is not measured."
@@ -139,10 +141,39 @@ def drawn_lines(
 
     Each with the recipe row's number and the words that tell it from the first.
     """
-    first = [draw(cell, records, published) for cell in row]
+    choices = [choice_of(cell, records) for cell in row]
+    known = trainings_of(filter(None, choices))
+    first = [draw(cell, choice, known, records, published) for cell, choice in zip(row, choices, strict=True)]
     words = dict.fromkeys(word for shown in first for word in shown.further)
     others = [(number, word, [s.further.get(word, Drawn(Cell(s.cell.decimals))) for s in first]) for word in words]
     return [(number, "", first), *others]
+
+
+def choice_of(recipe: CellRecipe, records: Sequence[Record]) -> Choice | None:
+    """What a cell of one measurement shows; None of any other, and where nothing is measured."""
+    if recipe.class_set is not None or recipe.mean or nothing_to_run(recipe):
+        return None
+    return chosen(recipe.alternatives, records)
+
+
+def nothing_to_run(recipe: CellRecipe) -> bool:
+    """Whether the cell is one that the paper alone has."""
+    return recipe.published_only and any(select.method is None for select in recipe.alternatives)
+
+
+def network_of(select: Select, record: Record) -> Hashable:
+    """What cells of a row share that show the same networks: method, architecture, data, what the selection sets."""
+    return record.method, record.arch, record.dataset, tuple(sorted((k, repr(v)) for k, v in select.settings.items()))
+
+
+def trainings_of(choices: Iterable[Choice]) -> dict[Hashable, list[Record]]:
+    """For each network of a row a record of every training of it, the preferred one first: it is shown in all cells."""
+    best: dict[Hashable, dict[str, list[Record]]] = {}
+    for select, its in choices:
+        for group in its:
+            own = best.setdefault(network_of(select, group[0]), {})
+            own[training(group[0])] = min(own.get(training(group[0]), group), group, key=preference)
+    return {network: [group[0] for group in sorted(own.values(), key=preference)] for network, own in best.items()}
 
 
 def row_label(line: Line, words: str) -> tuple[str, ...]:
@@ -150,25 +181,43 @@ def row_label(line: Line, words: str) -> tuple[str, ...]:
     return (*line.label[:-1], labelled(line.label[-1], words))
 
 
-def draw(recipe: CellRecipe, records: Sequence[Record], published: Mapping[Key, Published]) -> Drawn:
-    """The cell of a recipe."""
+def draw(
+    recipe: CellRecipe,
+    choice: Choice | None,
+    known: Mapping[Hashable, Sequence[Record]],
+    records: Sequence[Record],
+    published: Mapping[Key, Published],
+) -> Drawn:
+    """The cell of a recipe. known: the trainings of the row's networks, the one that the row shows first."""
     decimals = shown_as(recipe)[2]
     printed = None if recipe.key is None else find_published(published, recipe.key)
+    empty = Cell(decimals, published=printed)
     if recipe.class_set is not None:
         return Drawn(Cell(decimals, counted(recipe.class_set), printed))
-    nothing = recipe.published_only and any(select.method is None for select in recipe.alternatives)
-    if recipe.mean and not nothing:
-        return Drawn(*drawn_mean(recipe.alternatives, records, Cell(decimals, published=printed)))
-    choice = None if nothing else chosen(recipe.alternatives, records)
+    if recipe.mean and not nothing_to_run(recipe):
+        return Drawn(*drawn_mean(recipe.alternatives, records, empty))
     if choice is None:
-        return Drawn(Cell(decimals, published=printed))
+        return Drawn(empty)
     select, its = choice
-    words = told_apart([group[0] for group in its])
-    one, *others = (drawn_from(group, select, recipe, Cell(decimals, published=printed)) for group in its)
-    if not others:
-        return one
-    about = [*one.about, *([f"Of several settings that were measured, this is {words[0]}"] if words[0] else [])]
-    return replace(one, about=about, further=dict(zip(words[1:], others, strict=True)))
+    trainings = known[network_of(select, its[0][0])]
+    words = [*zip(words_of(its, trainings), (drawn_from(group, select, recipe, empty) for group in its), strict=True)]
+    shown = training(trainings[0])
+    first = next((i for i, group in enumerate(its) if training(group[0]) == shown), None)
+    further = dict(one for i, one in enumerate(words) if i != first)
+    if first is None:
+        return Drawn(empty, further=further)
+    word, own = words[first]
+    about = [*own.about, *([f"Of several settings that were measured, this is {word}"] if word else [])]
+    return replace(own, about=about, further=further)
+
+
+def words_of(its: Sequence[Sequence[Record]], trainings: Sequence[Record]) -> list[str]:
+    """What tells a cell's groups apart, and from the trainings of which the cell has nothing."""
+    firsts = [group[0] for group in its]
+    here = {training(record) for record in firsts}
+    measured = {name: getattr(firsts[0], name) for name in ("layer", "precision", "partial", "checkpoint")}
+    absent = [replace(record, **measured) for record in trainings if training(record) not in here]
+    return told_apart([*firsts, *absent])[: len(firsts)]
 
 
 def drawn_from(group: Sequence[Record], select: Select, recipe: CellRecipe, cell: Cell) -> Drawn:
