@@ -29,6 +29,9 @@ BoxConvention = Literal["inclusive", "half-open", "one-based"]
 EXPLAINER, TARGET = "grad-cam", "logit"
 """What is explained, and by whose maps, where neither is named."""
 
+FILLED = "masks are filled bounding boxes"
+"""What must stand beside a number that looks at masks which are none."""
+
 IGNORED = -2
 """In regions: a pixel that counts for nothing."""
 
@@ -139,6 +142,11 @@ def number_of(n: int, noun: str) -> str:
     head, of, rest = noun.partition(" of ")
     plural = head if n == 1 else f"{head}es" if head.endswith(("s", "x")) else f"{head}s"
     return f"{n:,} {plural}{of}{rest}"
+
+
+def between(low: int, high: int, noun: str) -> str:
+    """`300 images`, `40 to 300 images`."""
+    return number_of(high, noun) if low == high else f"{low:,} to {number_of(high, noun)}"
 
 
 def check_once(option: str, times: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cambench import data
 from cambench.data import decode, folder_splits, readers
-from cambench.vocabulary import DataError, Dataset, Sample, number_of
+from cambench.vocabulary import DataError, Dataset, Sample, between, number_of
 
 Progress = Callable[[int, int], None]
 CHUNK = 64
@@ -87,7 +87,7 @@ def check_split(dataset: Dataset, entry: data.DatasetEntry, report: Report, prog
     report.notes += [f"{dataset.split}: {n} {text}" for text, n in notes.items()]
     if dataset.notes:
         fewest, most = facts["fewest a class"], facts["most a class"]
-        report.notes.append(f"{dataset.split}: {facts['notes']}; {fewest} to {most} images a class")
+        report.notes.append(f"{dataset.split}: {facts['notes']}; {between(int(fewest), int(most), 'image')} a class")
     if entry.classes not in (None, len(dataset.classes)):
         report.notes.append(f"{dataset.split}: {len(dataset.classes)} classes, the official set has {entry.classes}")
     if facts["empty classes"]:

@@ -19,8 +19,6 @@ from cambench.vocabulary import Box, DataError, Dataset, Sample, listed
 
 SEGMENTATION, BOXES = "segmentation", "boxes"
 """Sources of the region that an image's object covers, besides a folder of PNGs."""
-FILLED = "masks are filled bounding boxes"
-"""What must stand beside a number that looks at masks which are none."""
 
 
 def size_of(dataset: Dataset, row: int) -> tuple[int, int]:

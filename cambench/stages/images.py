@@ -65,16 +65,20 @@ def open_split(
     enough.
     Raises: DataError for what is not there; UsageError if no data is known or its classes have other names.
     """
-    own = run.info.data
-    spec = dataset or own.get("spec")
-    if spec is None:
-        raise UsageError(f"{run.name}: expected --dataset, since a given network belongs to no data set.")
-    spec = data.settled(spec)
+    own, spec = run.info.data, spec_of(run, dataset)
     mine = own if spec == own.get("spec") else {}
     draw = episodes.from_dict(mine.get("draw"))
     images = data.load(spec, split, root, classes=mine.get("classes"), limit=limit, evenly=evenly, draw=draw)
     names = run.info.class_names
     return matched(images, names, run.name, some=map_classes) if names else images
+
+
+def spec_of(run: Run, dataset: str | None) -> str:
+    """The data set that is named, else the run's own. Raises: UsageError where neither is known."""
+    spec = dataset or run.info.data.get("spec")
+    if spec is None:
+        raise UsageError(f"{run.name}: expected --dataset, since a given network belongs to no data set.")
+    return data.settled(spec)
 
 
 def count_outputs(loaded: Loaded) -> int:

@@ -142,16 +142,6 @@ def test_a_method_far_below_itself_at_other_settings_decides_nothing(case: Case)
     assert made.notes[0] == "cgc weight 1 trains to 40.0 % of top1, cgc weight 0.25 to 60.0 %: its recipe is at fault first"
 
 
-def test_how_well_networks_are_trained_is_asked_on_the_images_that_are_compared(case: Case) -> None:
-    case.add("cgc", range(3), 0.05).add("ce", range(3), 0.0)
-    assert case.judged(CH + CGC).verdict == "supported"
-    few = {"partial": ("first 10 of 100 images",), "n": 10, "job": {"recipe": {"data": {"measured on": "ten"}}}}
-    for base in [record for record in case.records if record.metric == "ch" and record.method == "cgc"]:
-        for facts in (few, {"dataset": "hard-imagenet"}, {"n": 10}):
-            case.records.append(replace(case.make(base.method, base.seed, "top1", 3.0, **facts), run=base.run))
-    assert case.judged(CH + CGC).verdict == "supported", "not on a part of them, nor on other data"
-
-
 def test_a_comparison_says_which_part_it_is_of(case: Case) -> None:
     shots = "".join(
         f"[[claims.parts]]\nselect = {{ metric = {metric}, settings = {{ 'data.shots' = {shots} }} }}\n"

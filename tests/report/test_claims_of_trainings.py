@@ -68,3 +68,20 @@ def test_a_method_against_a_number_is_set_beside_the_claims_other_methods(case: 
     made = case.judged(CH + parts)
     assert [finding.verdict for finding in made.findings] == ["undecided", "supported"] and made.verdict == "undecided"
     assert "cgc trains to 40.0 % of top1, ce to 60.0 %: its recipe is at fault first" in made.notes
+
+
+def test_how_well_networks_are_trained_is_asked_on_the_images_that_are_compared(case: Case) -> None:
+    case.add("cgc", range(3), 0.05).add("ce", range(3), 0.0)
+    assert case.judged(CH + CGC).verdict == "supported"
+    few = {"partial": ("first 10 of 100 images",), "n": 10, "job": {"recipe": {"data": {"measured on": "ten"}}}}
+    for base in [record for record in case.records if record.metric == "ch" and record.method == "cgc"]:
+        for facts in (few, {"dataset": "hard-imagenet"}, {"n": 10}):
+            case.records.append(replace(case.make(base.method, base.seed, "top1", 3.0, **facts), run=base.run))
+    assert case.judged(CH + CGC).verdict == "supported", "not on a part of them, nor on other data"
+
+
+def test_sides_are_taken_that_saw_one_set_of_images(case: Case) -> None:
+    part = {"partial": ("20 of 60 images",), "job": {"recipe": {"data": {"measured on": "part"}}}}
+    case.add("cgc", range(3), 0.05, **part).add("ce", range(3), 0.0).add("ce", range(3), 0.0, **part)
+    made = case.judged(CH + CGC)
+    assert made.verdict == "supported" and made.findings[0].effect is not None, "not the whole set beside a part of it"

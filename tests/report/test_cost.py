@@ -58,6 +58,15 @@ def test_a_seed_counts_once_and_no_training_is_lost(tmp_path: Path) -> None:
     assert len({row.label for row in table.rows}) == 2, "told apart though their rates are printed alike"
 
 
+def test_the_baseline_is_one_of_as_many_epochs_where_there_is_one(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "ce", [1.0]), run(tmp_path, "ce", [5.0, 5.0]), run(tmp_path, "cgc", [3.0])]
+    runs.append(run(tmp_path, "cgc", [6.0, 6.0, 6.0]))
+    (table,) = costs(runs)
+    rows = {row.label: row.cells[2].text for row in table.rows}
+    assert rows == {("ce", "1 epoch"): "1.00", ("ce", "2 epochs"): "1.00", ("cgc", "1 epoch"): "3.00",
+                    ("cgc", "3 epochs"): "2.00"}, "of other lengths all of them"  # fmt: skip
+
+
 def test_only_like_is_compared_with_like(tmp_path: Path) -> None:
     runs = [run(tmp_path, "ce", [1.0]), run(tmp_path, "cgc", [1.0], size=64), run(tmp_path, "cgc", [1.0], device="other")]
     runs += [run(tmp_path, "cgc", [1.0], arch="resnet50"), run(tmp_path, "cgc", [1.0], batch=8)]

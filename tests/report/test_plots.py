@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,17 @@ def test_the_lambda_curve_has_the_tables_numbers() -> None:
     assert lines["published"].get_xydata().tolist() == [[p.x, p.published] for p in first[1:]], "0 stands apart"
     assert lines["measured"].get_xydata().tolist() == [[p.x, p.measured] for p in first[1:]]
     assert "One seed (0); 95 % bootstrap interval over the images." in words(figure)
+
+
+def test_long_titles_are_broken_and_many_panels_are_several_rows() -> None:
+    table = lambda_table()
+    label = "CH (64\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}200\N{NO-BREAK SPACE}images,\N{NO-BREAK SPACE}evenly spaced)"
+    rows = [replace(row, label=(f"{label} {n}",)) for n, row in enumerate(3 * table.rows)]
+    figure = ablation.ablation(replace(table, rows=tuple(rows)))
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert len(shown) == 9 and len({round(axes.get_position().x0, 3) for axes in shown}) == ablation.ACROSS
+    lines = [line for axes in shown for line in axes.get_title().split("\n")]
+    assert max(map(len, lines)) <= ablation.LETTERS and all(not line.endswith("im") for line in lines)
 
 
 def test_nothing_published_stands_beside_what_is_not_comparable() -> None:

@@ -108,6 +108,7 @@ def test_they_are_measured_and_judged(place: Place, mine: str, typed: Typed, tmp
     roots = ["--results", str(place.results)]
     before = typed("claims", mine, *roots)
     assert before.code == 0 and before.out.startswith("1 claim: 1 not measured")
+    assert ": not measured: " in before.out and " — " not in before.out, "a sentence in the place of a table of dashes"
     settings = [word for text in TINY for word in ("--set", text)]
     made = typed("reproduce", "--claims", mine, "--on", "synthbirds", "--seeds", "1", *settings,
                  "--workers", "0", "--device", "cpu", "--data-root", str(place.data), *roots)  # fmt: skip

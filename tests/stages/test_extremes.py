@@ -107,6 +107,13 @@ def test_what_is_not_one_record_is_refused(there: Place) -> None:
         worst([RUN], there, **{**OPTIONS, "metric": "iauc", "dataset": "cub"})
 
 
+def test_of_records_on_parts_of_the_data_that_of_most_images_is_shown(place: Place) -> None:
+    for limit in (None, 4):
+        evaluate_all(Works([RUN], limit=limit), [EvalJob("iauc")], place)
+    shows = worst([RUN], place, **{**OPTIONS, "metric": "iauc", "explainer": "grad-cam", "images": 40}).shows
+    assert len(shows["images"]) == 40
+
+
 def test_of_several_variants_the_headline_is_shown_and_one_without_better_and_worse_is_refused(place: Place) -> None:
     (record,) = evaluate_all(Works([RUN], limit=4), [EvalJob("relative-probability")], place)
     (record,) = (other for other in records_of(place.results, record.run) if other.metric == record.metric)

@@ -12,6 +12,11 @@ from cambench.stages.housekeeping import page
 from cambench.vocabulary import UsageError
 
 
+def test_the_page_of_a_metric_with_options_names_the_tables_that_show_it_so() -> None:
+    plain, other = (page.page("metrics", name)["tables"] for name in ("ch", "ch-224"))
+    assert other == ["cgc/4"] and {"cgc/1", "cgc/4"} <= set(plain)
+
+
 @pytest.mark.parametrize("name", load.METHODS)
 def test_every_setting_can_be_set_as_it_stands(name: str) -> None:
     facts = page.page("methods", name)

@@ -50,6 +50,12 @@ def test_the_weights_that_a_network_brings_are_in_the_identity_of_its_training(o
     assert names[0] == names[2] != names[1]
 
 
+def test_a_given_network_without_a_data_set_leaves_nothing_behind(own: Place, module: Path) -> None:
+    with pytest.raises(UsageError, match="expected --dataset, since a given network belongs to no data set"):
+        measured(own, "top1", runs=("python:edited_net:build",))
+    assert not [*own.results.glob("runs/python-*")]
+
+
 def test_a_given_networks_count_wins(own: Place, module: Path) -> None:
     edit(module, NETWORK.replace("nn.Linear(4, 3)", "nn.Linear(4, 10)"))
     spec = f"folder:{own.data / 'mine'}"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cambench.report.figures.plots import PLAIN, SMALL, panels_over, quiet
+from cambench.report.figures.plots import PLAIN, SMALL, nothing_of, panels_over, quiet
 from cambench.report.tables.model import Table
+from cambench.report.tables.varied import SPACE
 from cambench.vocabulary import UsageError
 
 OURS, THEIRS = "#1f5fa8", "#8a8a8a"
 SIZE, MARGINS = (3.1, 2.6), (0.62, 0.16, 0.45, 0.3)
+ACROSS, LETTERS, LINE = 4, 34, 0.15
+"""Panels side by side; letters of a line of a title, and its height in inches."""
 SPREAD = ("Mean ±", "One seed", "One episode")
 
 
@@ -59,20 +63,27 @@ def ablation(table: Table) -> Figure:
     names = dict.fromkeys(p.row for p in every if p.measured is not None or p.published is not None)
     rows = [[p for p in every if p.row == name] for name in names]
     if not rows:
-        raise UsageError(f"figure lambda: nothing of {table.id} is measured or published.")
+        raise nothing_of(table, "lambda", "measured or published")
     spread = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
-    figure, (panels,) = panels_over((*table.banner, *spread), (1, len(rows)), SIZE, MARGINS)
-    for axes, row in zip(panels, rows, strict=True):
-        panel(axes, row, table.row_headers[-1])
+    titles = [fill(row[0].row.replace(SPACE, " "), LETTERS) for row in rows]
+    west, east, south, north = MARGINS
+    above = north + LINE * max(title.count("\n") for title in titles)
+    shape = (-(-len(rows) // ACROSS), min(len(rows), ACROSS))
+    figure, panels = panels_over((*table.banner, *spread), shape, SIZE, (west, east, south, above))
+    drawn = [axes for line in panels for axes in line]
+    for axes, row, title in zip(drawn, rows, titles, strict=False):
+        panel(axes, row, table.row_headers[-1], title)
+    for axes in drawn[len(rows) :]:
+        axes.set_axis_off()
     first = figure.axes[0].get_legend_handles_labels()
     if first[0]:
         figure.axes[0].legend(*first, fontsize=SMALL, frameon=False)
     return figure
 
 
-def panel(axes: Axes, row: Sequence[Point], name: str) -> None:
+def panel(axes: Axes, row: Sequence[Point], name: str, title: str) -> None:
     """One row of the table."""
-    axes.set_title(row[0].row, fontsize=SMALL + 2, **PLAIN)
+    axes.set_title(title, fontsize=SMALL + 2, **PLAIN)
     theirs = [(p.x, p.published) for p in row if p.published is not None]
     curve(axes, theirs, "published", color=THEIRS, marker="s", markerfacecolor="white", linestyle="--", linewidth=1)
     ours = [(p.x, p.measured) for p in row if p.measured is not None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet
+from cambench.report.figures.plots import PLAIN, SMALL, legend, nothing_of, panels_over, quiet
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
@@ -60,7 +60,7 @@ def gradient_sign(table: Table) -> Figure:
     every = bars(table)
     networks = list(dict.fromkeys(bar.network for bar in every if bar.measured is not None))
     if not networks:
-        raise UsageError(f"figure gradient-sign: nothing of {table.id} is measured.")
+        raise nothing_of(table, "gradient-sign", "measured")
     quantities, sizes = (list(dict.fromkeys(getattr(bar, name) for bar in every)) for name in ("quantity", "size"))
     spread = [s for s in (*table.notes, *table.footnotes) if s.startswith(SPREAD)]
     words = [*table.banner, WIDER.format(sizes[0], " ".join(sizes[1:])) if len(sizes) > 1 else f"{sizes[0]}.", *spread]

@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.report.figures.bars import COLOURS
-from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet
+from cambench.report.figures.plots import PLAIN, SMALL, legend, nothing_of, panels_over, quiet
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.measure import sentences
 from cambench.report.tables.model import Cell, Column, Measured, Row, Table
 from cambench.store.records import Record
-from cambench.vocabulary import UsageError
 
 CLASS_INCH, HIGH, LEFT = 0.42, 1.7, 0.55
 DECIMALS = 2
@@ -70,7 +69,7 @@ def class_bars(table: Table) -> Figure:
     Raises: UsageError where nothing is measured.
     """
     if all(cell.measured is None for row in table.rows for cell in row.cells):
-        raise UsageError(f"figure segmentation: nothing of {table.id} is measured.")
+        raise nothing_of(table, "segmentation", "measured")
     trainings, classifiers = (list(dict.fromkeys(column.label[i] for column in table.columns)) for i in (0, 1))
     width = max(LEFT + 0.2 + CLASS_INCH * len(table.rows), 5.5)
     words = [*table.banner, "IoU of each class in %; lines: ± std over seeds.", *table.footnotes]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cambench.report.figures.plots import PLAIN, SMALL, legend, panels_over, quiet
+from cambench.report.figures.plots import PLAIN, SMALL, legend, nothing_of, panels_over, quiet
 from cambench.report.tables.model import Table
 from cambench.vocabulary import UsageError
 
@@ -85,7 +85,7 @@ def remove_and_classify(table: Table) -> Figure:
     """
     every = [p for p in points(table) if p.measured is not None or p.published is not None]
     if not every:
-        raise UsageError(f"figure remove-and-classify: nothing of {table.id} is measured or published.")
+        raise nothing_of(table, "remove-and-classify", "measured or published")
     methods, panels = (list(dict.fromkeys(getattr(p, name) for p in every)) for name in ("method", "dataset"))
     style: dict[str, dict[str, Any]] = {
         m: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cambench.lookup import nearest
+from cambench.report.tables.model import Table
 from cambench.store.files import atomic_buffer
 from cambench.store.records import Record
 from cambench.store.runs import RunInfo
@@ -55,6 +56,11 @@ class Sheet:
         """Lines at the bottom."""
         for n, line in enumerate(lines, 1 - len(lines)):
             self.text(EDGE, self.high - EDGE + LINE * n, line, fontsize=SMALL - 1, color=GREY)
+
+
+def nothing_of(table: Table, kind: str, what: str) -> UsageError:
+    """The error of a figure of a table without numbers. what: measured, or published."""
+    return UsageError(f"figure {kind}: nothing of {table.id} is {what}; see `cambench reproduce {table.id} --dry-run`.")
 
 
 def form(path: Path) -> str:

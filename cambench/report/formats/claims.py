@@ -73,7 +73,7 @@ def brief(judgements: Sequence[Judgement], *, every: bool = False, power: bool =
     """The measured claims for a narrow page, by their data and network: a row with the verdict, one with what decides."""
     made: dict[str, list[Line]] = {}
     for judgement in judgements:
-        if judgement.verdict == "not measured" and not every:
+        if judgement.verdict == "not measured" and (judgement.where is None or not every):
             continue
         lines = rows([judgement], every=every, power=power)
         empty = dict.fromkeys((name for name in lines[0] if name not in ("claim", "verdict", "on", "compared")), "")

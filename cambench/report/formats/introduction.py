@@ -9,7 +9,7 @@ from cambench.data.index import INDEX
 from cambench.lookup import network_name
 from cambench.report.tables.measure import listed
 from cambench.store.runs import RunInfo
-from cambench.vocabulary import number_of
+from cambench.vocabulary import between, number_of
 
 GIVEN, OWN = "given", "folder"
 """The kind of a run that was not trained here; the data set that is one's own images."""
@@ -60,16 +60,11 @@ def of_dataset(runs: Sequence[RunInfo]) -> Trained:
         wrong = [f"seed {run.seed}: {sentence}" for run in own for sentence in run.warnings]
         methods.append(Method(name, str(own[0].recipe.get("summary", "")), repeated, wrong))
     dataset, archs = runs[0].dataset, sorted({network_name(run.arch) for run in runs})
-    classes, images = (
-        in_range([len(run.class_names or ()) for run in runs], "class"),
-        in_range([run.data.get("images", 0) for run in runs], "image"),
-    )
+    classes = of_all([len(run.class_names or ()) for run in runs], "class")
+    images = of_all([run.data.get("images", 0) for run in runs], "image")
     return Trained(dataset, about(dataset), classes, images, ", ".join(archs), methods)
 
 
-def in_range(numbers: Sequence[int], noun: str) -> str:
+def of_all(numbers: Sequence[int], noun: str) -> str:
     """`10 classes`, `2 to 10 classes` where runs differ, "" where one does not say."""
-    low, high = min(numbers), max(numbers)
-    if not low:
-        return ""
-    return number_of(high, noun) if low == high else f"{low:,} to {number_of(high, noun)}"
+    return between(min(numbers), max(numbers), noun) if min(numbers) else ""

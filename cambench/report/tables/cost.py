@@ -29,7 +29,7 @@ NOTES = (
     "Training: all epochs without the validation; of a run that begins with another's weights, its own epochs alone.",
     "An image: an epoch's seconds, the median over the epochs, by its images with a label.",
     "× baseline: the time an image against that of plain cross-entropy with the same network, input, batch size, device, "
-    "precision and number of processes; — where there is no such run.",
+    "precision and number of processes, of as many epochs where there is one; — where there is no such run.",
 )
 COLUMNS = (("Training", "s", 1), ("An image", "ms", 2), ("× baseline", "", 2), ("Peak memory", "MB", 0))
 Key = tuple[str, ...]
@@ -118,9 +118,11 @@ def labelled(key: Key) -> str:
 
 
 def of_baseline(key: Key, trainings: dict[Key, list[Spent]]) -> float | None:
-    """Seconds an image of the baseline's training of the same facts, whatever its epochs; None where there is none."""
-    same = [runs for other, runs in trainings.items() if (other[0], other[2:-1]) == (baseline(key[0]), key[2:-1])]
-    return statistics.fmean(one.image for runs in same for one in runs) if same else None
+    """Seconds an image of the baseline's training of the same facts, and of as many epochs if there is one; None without."""
+    same = {other: runs for other, runs in trainings.items() if (other[0], other[2:-1]) == (baseline(key[0]), key[2:-1])}
+    as_long = [runs for other, runs in same.items() if other[1] == key[1]]
+    images = [one.image for runs in as_long or same.values() for one in runs]
+    return statistics.fmean(images) if images else None
 
 
 def cells(runs: Sequence[Spent], base: float | None) -> list[Cell]:

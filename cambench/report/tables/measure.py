@@ -13,7 +13,7 @@ from cambench.metrics import known_metric
 from cambench.report.tables.model import Measured
 from cambench.report.tables.select import MEASURED_ON, recipe_of, setting
 from cambench.store.records import Record
-from cambench.vocabulary import CambenchError, number_of
+from cambench.vocabulary import CambenchError, between, number_of
 
 LAYER = "Explained layer: "
 EPISODE = "episode"
@@ -130,7 +130,7 @@ def spread(measured: Measured, kind: str = "seed") -> str:
 def images(measured: Measured) -> str:
     """`1 image`, `5,794 images` (or `191 pairs of classes`), or a range where the seeds saw different numbers."""
     low, high = min(measured.images), max(measured.images)
-    return number_of(high, measured.over) if low == high else f"{low:,} to {number_of(high, measured.over)}"
+    return between(low, high, measured.over)
 
 
 def listed(numbers: Sequence[int]) -> str:

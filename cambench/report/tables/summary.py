@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cambench import metrics
-from cambench.data.regions import FILLED
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.report.tables.draft import Draft, finish
@@ -15,6 +14,7 @@ from cambench.report.tables.model import Cell, Column, Row, Table
 from cambench.report.tables.select import LAST, MEASURED_ON, groups, has_metric, setting, training
 from cambench.report.tables.varied import labelled, told_apart
 from cambench.store.records import Record
+from cambench.vocabulary import FILLED
 
 NONE = "–"
 MANY = 3

@@ -13,7 +13,7 @@ from cambench.data.check import check as check_files
 from cambench.lookup import canonical, nearest
 from cambench.recipes.published import load_published
 from cambench.stages.progress import bar
-from cambench.vocabulary import DataError, UsageError
+from cambench.vocabulary import DataError, UsageError, between
 
 Row = dict[str, str]
 STATED = {"hard-imagenet": ("core area share",), "pets-binary": ("number of dog images", "number of cat images")}
@@ -71,7 +71,7 @@ def printed(facts: Facts) -> Row:
     """A row of `stats` as it is printed: shares in percent, with the number of images that have the annotation."""
     row: Row = {key: str(facts[key]) for key in ("split", "class", "images") if key in facts}
     if "split" in facts:
-        row |= {"classes": str(facts["classes"]), "a class": f"{facts['fewest']} to {facts['most']}"}
+        row |= {"classes": str(facts["classes"]), "a class": between(facts["fewest"], facts["most"], "image")}
     empty = f", {facts['empty']} empty" if facts["empty"] else ""
     return {
         **row,

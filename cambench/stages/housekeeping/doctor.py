@@ -14,6 +14,7 @@ from cambench.stages import workplace
 from cambench.stages.housekeeping.data import present
 from cambench.store.provenance import device_name, versions
 from cambench.store.runs import read_runs
+from cambench.vocabulary import number_of
 
 Row = dict[str, str]
 
@@ -45,7 +46,8 @@ def devices() -> list[tuple[str, str, str]]:
     """What networks can run on here."""
     import torch
 
-    cpu = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    threads = number_of(torch.get_num_threads(), "thread")
+    cpu = f"{number_of(os.cpu_count() or 1, 'core')}, {threads}, {torch.backends.cpu.get_cpu_capability()}"
     cards = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
     known = [("auto", device_name(workplace.device("auto"))), *cards, ("cpu", cpu)]
     return [("device", name, what) for name, what in known]

@@ -67,14 +67,16 @@ def shared(entry: Entry) -> dict[str, Any]:
 
 
 def uses(table: str, entry: Entry) -> bool:
-    """Whether a table's cells show the entry, with whatever options."""
+    """Whether a table's cells show the entry: an index's own with whatever options, one with options as it is."""
 
     def names(select: Select) -> str | None:
         return select.metric if isinstance(entry, Metric) else select.explainer
 
     find = find_metric if isinstance(entry, Metric) else find_explainer
     shown = {names(s) for row in cells(load_table(table)) for cell in row for s in cell.alternatives}
-    return any(find(name).key == entry.key for name in shown if name is not None)
+    entries = [find(name) for name in shown if name is not None]
+    own = find(entry.key).values
+    return any(one.key == entry.key and entry.values in (own, one.values) for one in entries)
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

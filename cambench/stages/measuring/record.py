@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cambench import seeds
-from cambench.data.regions import BOXES, FILLED, region_source
+from cambench.data.regions import BOXES, region_source
 from cambench.explainers import find_explainer
 from cambench.metrics import Metric, statistics
 from cambench.models.backbones import called
@@ -18,7 +18,7 @@ from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.network import Loaded
 from cambench.store.provenance import device_name, versions
 from cambench.store.records import Record
-from cambench.vocabulary import CambenchError, Dataset
+from cambench.vocabulary import FILLED, CambenchError, Dataset
 
 
 def make_record(job: EvalJob, metric: Metric, loaded: Loaded, dataset: Dataset, rows: dict[str, Any]) -> Record:

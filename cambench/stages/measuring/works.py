@@ -14,7 +14,7 @@ from cambench.data.views import check_still
 from cambench.explainers import find_explainer
 from cambench.metrics import find_metric
 from cambench.stages import workplace
-from cambench.stages.images import open_data
+from cambench.stages.images import open_data, spec_of
 from cambench.stages.measuring.evaluate import evaluate, looked_at
 from cambench.stages.measuring.explain import ExplainJob, Session, explain, going_on, locate, make
 from cambench.stages.measuring.rows import EvalJob
@@ -88,10 +88,12 @@ def none_finished(runs: Sequence[Run], results: Path) -> str:
     return f"no finished run of a training under {results / 'runs'}, but {here}; name it, or {mend}."
 
 
-def opened(work: Works, place: workplace.Place) -> Iterator[Loaded]:
-    """Every run's network, in the order of their names."""
+def opened(work: Works, place: workplace.Place, *, measured: bool = False) -> Iterator[Loaded]:
+    """Every run's network, in the order of their names. measured: on a data set, known before any is opened."""
     with processes.in_turn():
         runs = chosen(work, place)
+        for run in runs if measured else ():
+            spec_of(run, work.dataset)
     for run in runs:
         with processes.in_turn():  # what the first fetches, the others find
             loaded = load_network(run, place, layer=work.layer, precision=work.precision, checkpoint=work.checkpoint)
@@ -101,7 +103,7 @@ def opened(work: Works, place: workplace.Place) -> Iterator[Loaded]:
 def each(work: Works, place: workplace.Place, act: Callable[[Loaded, Dataset], list[Made]]) -> list[Made]:
     """What is made of every run's network and data, in the order of their names."""
     made = []
-    for loaded in opened(work, place):
+    for loaded in opened(work, place, measured=True):
         asked = (work.dataset, work.split, work.limit, work.class_sets)
         dataset = open_data(loaded, place, *asked, map_classes=work.map_classes, evenly=work.evenly)
         images = number_of(len(dataset), "image")

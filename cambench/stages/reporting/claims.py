@@ -102,10 +102,11 @@ def print_judgements(made: Sequence[Judgement], *, power: bool = False) -> None:
     if every:
         console.print(made[0].claim.sentence, f"({made[0].claim.source})")
     for paper, own in formats.by_paper(made).items():
-        for where, lines in formats.brief(own, every=every, power=power).items():
+        shown = formats.brief(own, every=every, power=power)
+        for where, lines in shown.items():
             console.print(f"\n{paper}, {where}", style="bold")
             print_rows(lines)
-        if (sentence := formats.unmeasured(own)) and not every:
+        if (sentence := formats.unmeasured(own)) and not (every and shown):
             console.print(f"\n{paper}: {sentence}")
     console.print("")
     for sentence in formats.notes(made):

@@ -78,9 +78,11 @@ def compare(
         a, b = ([side for side in own if on(side.record)] for own in every)
         for name, side, run, (explainer, target) in zip(names, (a, b), pair, asked, strict=True):
             if not side:
+                metrics = "".join(f" -m {metric}" for metric in wanted or ["METRIC"])
                 options = {"-e": explainer, "-t": target, "-d": dataset, "--split": split if split != "eval" else None}
                 of = "".join(f" {option} {value}" for option, value in options.items() if value)
-                raise UsageError(f"{name} has no record to compare; measure something with `cambench eval {run.name}{of}`.")
+                mend = f"measure some with `cambench eval {run.name}{metrics}{of}`"
+                raise UsageError(f"{name} has no record to compare; {mend}.")
         return paired.compare(a, b, wanted, apart)
 
     first, *others = [of_pair(pair) for pair in by_seed(*both(opened))]

@@ -20,14 +20,14 @@ from cambench.stages.reporting.figures.qualitative import gridded, pick
 from cambench.stages.reporting.figures.scene import Drawn, cut, of_classes, photograph, plain, reload, view_of
 from cambench.stages.reporting.gallery import Shown, rows
 from cambench.stages.workplace import Place
-from cambench.vocabulary import Box, Dataset, UsageError
+from cambench.vocabulary import Box, Dataset
 
 CROP = "its crop"
 
 
 def consistency(runs: Sequence[str], place: Place, *, dataset: str | None, images: int, explainer: Sequence[str]) -> Drawn:
     """The runs' stored maps side by side, and beside each image its crop. Raises: as `qualitative`."""
-    shown = pick("consistency", runs, dataset, place.results, explainer)
+    shown = pick("consistency", runs, dataset, place.results, explainer, one_size=True)
     return gridded("consistency", shown, pairs(shown, place, images))
 
 
@@ -38,8 +38,6 @@ def pairs(shown: Sequence[Shown], place: Place, images: int) -> list[GalleryRow]
         return []
     first = shown[0].maps
     dataset, view = reload(first, place.data), view_of(first)
-    if view.kind == "full":
-        raise UsageError("figure consistency: expected maps of images of one size, got those of --view full; leave it out.")
     chosen = of_classes(dataset, images)
     source: dict[str, Any] = {"device": "cpu", "workers": 0, "cache": place.results / "cache"}
     batch = next(eval_batches(dataset, view, batch_size=len(chosen), rows=chosen, **source))

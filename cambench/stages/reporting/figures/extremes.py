@@ -90,18 +90,30 @@ def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, pla
         raise UsageError(f"figure {kind}: expected a metric with a value an image and stored heatmaps, got {metric.name}.")
     folders = [run_of(name, place.results).name for name in names] or ["*"]
     paths = sorted(path for folder in folders for path in (place.results / "records").glob(f"{folder}/*.json"))
-    meant = [r for r in readable(paths) if r.metric == metric.name and r.checkpoint == LAST and agrees(r, asked)]
+    meant = of_most_images(
+        [r for r in readable(paths) if r.metric == metric.name and r.checkpoint == LAST and agrees(r, asked)]
+    )
     if not meant:
         run = names[0] if names else "RUN"
         raise UsageError(f"figure {kind}: no such record of {metric.name}; measure it: cambench eval -m {metric.name} {run}")
     if len(meant) > 1:
-        here = [f"{r.run} {r.explainer or ''} {r.target or ''} on {r.dataset} {r.split}" for r in meant]
+        here = [" ".join(filter(None, (r.run, r.explainer, r.target, f"on {r.dataset} {r.split}", r.layer))) for r in meant]
         rest = f" and {len(here) - SHOWN} more" if len(here) > SHOWN else ""
         raise UsageError(
             f"figure {kind}: expected one record of {metric.name}, got {'; '.join(here[:SHOWN])}{rest}; choose with RUN, "
             "--explainer, --target or --dataset."
         )
     return meant[0]
+
+
+def of_most_images(records: Sequence[Record]) -> list[Record]:
+    """Of records that differ in their part of the data alone the one of most images."""
+    made: dict[tuple[str | None, ...], Record] = {}
+    for record in sorted(records, key=lambda r: max(value.n for value in r.values.values())):
+        made[record.run, record.explainer, record.target, record.layer, record.precision, record.dataset, record.split] = (
+            record
+        )
+    return list(made.values())
 
 
 def agrees(record: Record, asked: Asked) -> bool:

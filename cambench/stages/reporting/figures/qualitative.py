@@ -35,16 +35,26 @@ def qualitative(runs: Sequence[str], place: Place, *, dataset: str | None, image
     return gridded("qualitative", shown, rows(shown, place.data, images))
 
 
-def pick(kind: str, names: Sequence[str], dataset: str | None, results: Path, explainers: Sequence[str] = ()) -> list[Shown]:
+def pick(
+    kind: str,
+    names: Sequence[str],
+    dataset: str | None,
+    results: Path,
+    explainers: Sequence[str] = (),
+    *,
+    one_size: bool = False,
+) -> list[Shown]:
     """The heatmaps to show side by side: of one data set, of the runs that are named, else one seed a method × explainer ×
     target.
 
-    explainers: none are all; those that are named stand in the order of their names.
+    explainers: none are all; those that are named stand in the order of their names. one_size: of views that give all
+    images one size.
     Raises: UsageError where none lie side by side, or not those of every run that is named, or of several data
     sets and none is named.
     """
     runs = [run_of(name, results) for name in names] or sorted(read_runs(results), key=lambda run: run.info.method)
-    wanted, every = list(dict.fromkeys(find_explainer(name).name for name in explainers)), by_view(runs, results)
+    wanted = list(dict.fromkeys(find_explainer(name).name for name in explainers))
+    every = [g for g in by_view(runs, results) if not (one_size and g[0].maps.job["view"]["kind"] == "full")]
     groups = [own for group in every if (own := [s for s in group if not wanted or s.maps.job["explainer"] in wanted])]
     sets = side_by_side(groups)
     known = list(dict.fromkeys(group[0].maps.job["dataset"] for group in sets))
