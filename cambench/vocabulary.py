@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,12 +111,6 @@ class Sample:
     def right(self) -> tuple[int, ...]:
         """Every class that is right."""
         return self.labels or (self.label,)
-
-
-def hidden(path: Path) -> Path:
-    """The name beside a path under which this process of this machine alone writes: `.NAME.HOST.PID.tmp`."""
-    host = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
 
 
 def file_digest(path: Path) -> str:

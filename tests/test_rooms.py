@@ -13,7 +13,7 @@ import cambench
 PACKAGE = Path(cambench.__file__).parent
 LEVELS = [
     {"vocabulary", "lookup", "extras", "functions", "seeds", "geometry", "maps", "pixels", "tensors"}
-    | {"contrastive", "processes"},
+    | {"contrastive", "processes", "files"},
     {"losses", "targets", "options"},
     {"explainers", "metrics"},
     {"models", "data", "recipes", "store"},

@@ -20,7 +20,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cambench.vocabulary import DataError, file_digests, hidden
+from cambench.files import replacing
+from cambench.vocabulary import DataError, file_digests
 
 Stamp = list[int]
 """Size, modification time, change time (both in ns) and inode of a file."""
@@ -103,11 +104,9 @@ class Remembered:
         """Keep what is new. Where nothing can be written, it is computed again the next time."""
         if not self.changed:
             return
-        temporary = hidden(self.path)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self.files), encoding="utf-8")
-            temporary.replace(self.path)
+            with replacing(self.path) as temporary:
+                temporary.write_text(json.dumps(self.files), encoding="utf-8")
         except OSError as e:
             cannot_keep(self.path.parent, e.strerror or str(e))
 

@@ -22,7 +22,8 @@ from cambench.data import decode
 from cambench.data.masks import REGIONS, focused
 from cambench.data.plan import Masks, Plan, Rows
 from cambench.data.regions import load_regions
-from cambench.vocabulary import CambenchError, Dataset, hidden
+from cambench.files import replacing
+from cambench.vocabulary import CambenchError, Dataset
 
 LIMIT = 4 * 2**30
 CHUNK = 256
@@ -50,9 +51,10 @@ def packed_array(dataset: Dataset, cache: Path, *, limit: int = LIMIT) -> Tensor
         cache.mkdir(parents=True, exist_ok=True)
         log.info("decoding %d images of %dx%d into %s", len(dataset), size[1], size[0], path)
         paths = [sample.path for sample in dataset.samples]
-        mismatch = write(path, (len(dataset), *size, 3), np.uint8, lambda row: decode.pixels(paths[row], dataset.banner))
-        if mismatch is not None:
-            mixed.write_text(f"{paths[mismatch]}: another size than {size[1]}x{size[0]}\n", encoding="utf-8")
+        try:
+            write(path, (len(dataset), *size, 3), np.uint8, lambda row: decode.pixels(paths[row], dataset.banner))
+        except MismatchError as e:
+            mixed.write_text(f"{paths[e.row]}: another size than {size[1]}x{size[0]}\n", encoding="utf-8")
             return None
     return opened(path, len(dataset))
 
@@ -78,19 +80,25 @@ def uniform_size(dataset: Dataset) -> tuple[int, int] | None:
     return height, width
 
 
-def write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], load: Load) -> int | None:
-    """Decode every row into a new file, then give it its name; the first row of another shape is returned instead."""
-    temporary = hidden(path)
+class MismatchError(Exception):
+    """Row `row` is of another shape than the array."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(row)
+        self.row = row
+
+
+def write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], load: Load) -> None:
+    """Decode every row into a new file, then give it its name.
+
+    Raises: MismatchError for a row of another shape; CambenchError where the disk is full or cannot map files.
+    """
     try:
-        array = open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-        reserve(temporary)
-        mismatch = fill(array, load)
-        if mismatch is None:
+        with replacing(path) as temporary:
+            array = open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+            reserve(temporary)
+            fill(array, load)
             array.flush()
-            with temporary.open("rb+") as f:
-                os.fsync(f.fileno())
-            temporary.replace(path)
-        return mismatch
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             need = f"{math.prod(shape) * np.dtype(dtype).itemsize / 2**20:.0f} MiB"
@@ -99,8 +107,6 @@ def write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], load: Loa
             wanted = "expected a file system that can map a file into memory and reserve its blocks"
             raise CambenchError(f"{path}: {wanted}, got {e.strerror}; keep the results on another one.") from e
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def reserve(path: Path) -> None:
@@ -110,20 +116,19 @@ def reserve(path: Path) -> None:
             os.posix_fallocate(f.fileno(), 0, path.stat().st_size)
 
 
-def fill(array: NDArray[Any], load: Load) -> int | None:
-    """Decode every row into the array with a few threads; the first one of another shape ends it and is returned."""
+def fill(array: NDArray[Any], load: Load) -> None:
+    """Decode every row into the array with a few threads. Raises: MismatchError for the first one of another shape."""
 
-    def chunk(start: int) -> int | None:
+    def chunk(start: int) -> None:
         for row in range(start, min(start + CHUNK, len(array))):
             values = load(row)
             if values.shape != array.shape[1:]:
-                return row
+                raise MismatchError(row)
             array[row] = values
-        return None
 
     pool = ThreadPoolExecutor(decode.default_workers())
     try:
-        return next((row for row in pool.map(chunk, range(0, len(array), CHUNK)) if row is not None), None)
+        list(pool.map(chunk, range(0, len(array), CHUNK)))
     finally:
         pool.shutdown(cancel_futures=True)
 

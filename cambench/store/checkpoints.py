@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cambench.store.files import atomic_buffer
+from cambench.files import atomic_buffer
 from cambench.tensors import ForeignFileError, read_tensors
 from cambench.vocabulary import CambenchError
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cambench.files import atomic_path, json_text, read_json, write_json
 from cambench.store import schema
-from cambench.store.files import atomic_path, json_text, read_json, write_json
 from cambench.store.locks import held, only_writer
 from cambench.vocabulary import CambenchError, StoppedError
 

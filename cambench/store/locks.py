@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cambench.store.files import refusals
+from cambench.files import refusals
 
 try:
     import fcntl

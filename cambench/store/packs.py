@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cambench.store.files import atomic_folder
+from cambench.files import atomic_folder
 from cambench.store.runs import read_run
 from cambench.vocabulary import CambenchError, UsageError
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cambench.store.files import atomic_buffer, read_json, write_json
+from cambench.files import atomic_buffer, read_json, write_json
 from cambench.vocabulary import CambenchError
 
 Arrays = Mapping[str, NDArray[np.generic]]

@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cambench.files import atomic_buffer, read_json, write_json
 from cambench.store import schema
-from cambench.store.files import atomic_buffer, read_json, write_json
 from cambench.store.parts import Arrays
 from cambench.vocabulary import CambenchError, Value
 

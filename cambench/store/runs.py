@@ -9,9 +9,9 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from cambench.files import atomic_path, read_json, write_json
 from cambench.lookup import nearest
 from cambench.store import schema
-from cambench.store.files import atomic_path, read_json, write_json
 from cambench.vocabulary import CambenchError, UsageError
 
 MEND = "train it again (a given network: name it again), or delete the folder."

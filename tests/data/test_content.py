@@ -105,6 +105,20 @@ def test_a_place_that_cannot_be_written_is_no_error(
     assert caplog.text.count("are read again at every command") == 1
 
 
+def test_what_cannot_be_kept_leaves_nothing_behind(tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bitmaps(tmp_path / "images")
+    images = sorted((tmp_path / "images").rglob("*.bmp"))
+    aged(*images)
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "the disk is full")
+
+    monkeypatch.setattr(Path, "replace", full)
+    content.cannot_keep.cache_clear()
+    assert content.digests(images) == file_digests(images)
+    assert not [path for path in memory.rglob("*") if path.is_file()]
+
+
 def test_a_damaged_memory_is_made_again_and_a_missing_file_is_named(tmp_path: Path, memory: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"a")

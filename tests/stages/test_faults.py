@@ -17,12 +17,13 @@ import pytest
 from dying import FAULTS, Killed, artefacts, failing
 from verbs import VERBS, begin, fresh, job
 
+from cambench.files import hidden
 from cambench.stages.housekeeping.catalogue import runs
 from cambench.stages.training.stopping import terminations
 from cambench.stages.training.train import train
 from cambench.stages.workplace import Place
 from cambench.store.runs import read_runs
-from cambench.vocabulary import CambenchError, StoppedError, hidden
+from cambench.vocabulary import CambenchError, StoppedError
 
 MOMENTS = int(os.environ.get("MOMENTS", "3"))
 """At how many changes of each verb each fault befalls it; by hand, MOMENTS=1000 for every one."""

@@ -17,6 +17,7 @@ from cambench import data
 from cambench.cli import app
 from cambench.data.regions import load_regions
 from cambench.stages.housekeeping.data import make
+from cambench.stages.housekeeping.sam_masks import write
 from cambench.vocabulary import CambenchError, DataError, UsageError
 
 
@@ -78,6 +79,17 @@ def test_the_mask_that_fits_best_is_written_for_every_training_image_once(root: 
     before = kept.read_bytes()
     make("sam-masks", None, root, options)
     assert kept.read_bytes() == before and anew.is_file(), "what is there stays; what is missing is made"
+
+
+def test_a_mask_that_cannot_be_written_leaves_nothing_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Image.Image, path: Path, format: str) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "the disk is full")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(CambenchError, match=r"cannot write .*1\.png: the disk is full; free some space"):
+        write(root / "1.png", np.ones((2, 2), dtype=bool))
+    assert not [path for path in root.iterdir() if path.is_file()]
 
 
 def test_ones_own_function_makes_masks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

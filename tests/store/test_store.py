@@ -13,8 +13,8 @@ import pytest
 import torch
 from store.test_heatmaps import heatmap_arrays
 
+from cambench.files import atomic_folder, atomic_path, read_json, write_json
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
-from cambench.store.files import atomic_folder, atomic_path, read_json, write_json
 from cambench.store.heatmaps import read_heatmaps, write_heatmaps
 from cambench.store.keys import job_key
 from cambench.store.parts import Parts

@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cambench.files import hidden
 from cambench.seeds import derive
-from cambench.vocabulary import CambenchError, DataError, UsageError, hidden
+from cambench.vocabulary import CambenchError, DataError, UsageError
 
 if TYPE_CHECKING:
     from cambench.data.synthbirds.picture import Picture

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from cambench.files import hidden
 from cambench.seeds import derive
-from cambench.vocabulary import hidden
 
 FOLDER = "sam"
 MISSING = 0.5

@@ -14,9 +14,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cambench.files import atomic_buffer
 from cambench.lookup import nearest
 from cambench.report.tables.model import Table
-from cambench.store.files import atomic_buffer
 from cambench.store.records import Record
 from cambench.store.runs import RunInfo
 from cambench.vocabulary import UsageError

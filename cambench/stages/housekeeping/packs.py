@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from cambench.files import atomic_folder, atomic_path, json_text, parsed
 from cambench.stages.progress import say
 from cambench.store.checkpoints import cast, checkpoint_bytes, load_checkpoint
-from cambench.store.files import atomic_folder, atomic_path, json_text, parsed
 from cambench.store.locks import only_writer
 from cambench.store.packs import RECORDS, ROUNDED, Manifest, read_pack, write_pack
 from cambench.store.records import rows_path

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cambench.files import hidden
 from cambench.metrics import find_metric
 from cambench.stages.workplace import run_of
 from cambench.store.locks import at_work, only_writer
 from cambench.store.records import records_of, rows_path
 from cambench.store.runs import Run
-from cambench.vocabulary import CambenchError, UsageError, hidden, number_of
+from cambench.vocabulary import CambenchError, UsageError, number_of
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from cambench.data import decode
 from cambench.data.masks import SAM
 from cambench.data.regions import png_of
 from cambench.extras import needed
+from cambench.files import atomic_path
 from cambench.lookup import canonical, nearest
 from cambench.models.backbones import PYTHON
 from cambench.models.python import find_function
@@ -66,9 +67,8 @@ def make_masks(
 
 def write(path: Path, mask: NDArray[np.bool_]) -> None:
     """A mask as a PNG, white on the object; the file is whole or not there."""
-    temporary = path.with_suffix(".tmp")
-    Image.fromarray(255 * mask.astype(np.uint8)).save(temporary, format="PNG")
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        Image.fromarray(255 * mask.astype(np.uint8)).save(temporary, format="PNG")
 
 
 def segmenter(sam: str, weights: Path | None, device: str) -> Segment:

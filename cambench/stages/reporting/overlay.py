@@ -14,6 +14,7 @@ from cambench import objectives
 from cambench.data import readers
 from cambench.data.loader import eval_batches
 from cambench.explainers import find_explainer
+from cambench.files import atomic_path
 from cambench.models.backbones import class_names as known_classes
 from cambench.report.figures.drawing import overlay, read_image
 from cambench.stages.images import count_outputs, make_view
@@ -21,7 +22,6 @@ from cambench.stages.network import Loaded
 from cambench.stages.progress import say
 from cambench.stages.reporting.figures.scene import photograph, plain
 from cambench.stages.workplace import Place, slug
-from cambench.store.files import atomic_path
 from cambench.targets import find_target
 from cambench.vocabulary import DataError, Dataset, Sample, UsageError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cambench.files import write_text
 from cambench.report import Table
 from cambench.report.claims.verdicts import Judgement
 from cambench.report.formats.claims import section
@@ -16,7 +17,6 @@ from cambench.report.tables.select import LAST, has_metric
 from cambench.stages.reporting.claims import judgements
 from cambench.stages.reporting.gallery import gallery, labelled_runs
 from cambench.stages.workplace import Place
-from cambench.store.files import write_text
 from cambench.store.provenance import versions
 from cambench.store.records import read_records, read_rows, rows_path
 from cambench.store.runs import read_runs

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cambench.explainers import find_explainer
+from cambench.files import write_text
 from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.report import Table
@@ -24,7 +25,6 @@ from cambench.report.tables.select import has_metric
 from cambench.stages.reporting.report import print_tables, render
 from cambench.stages.reporting.selection import measured_on
 from cambench.stages.workplace import Place, run_of
-from cambench.store.files import write_text
 from cambench.store.provenance import versions
 from cambench.store.records import Record, read_records, read_rows, rows_path
 from cambench.store.runs import find_seeds

@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from cambench.files import atomic_path, refusals
 from cambench.stages.progress import say
 from cambench.stages.reproducing.inventory import begins_from
 from cambench.stages.reproducing.plan import Job
 from cambench.stages.workplace import Place
-from cambench.store.files import atomic_path, refusals
 from cambench.store.jobs import folder
 from cambench.vocabulary import CambenchError
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cambench import objectives
+from cambench.files import atomic_folder, atomic_path
 from cambench.objectives import Objective
 from cambench.recipes.schema import TrainingRecipe, first_epoch
 from cambench.stages.progress import say
 from cambench.store.checkpoints import save_checkpoint
-from cambench.store.files import atomic_folder, atomic_path
 from cambench.store.runs import Run, read_runs
 
 FILES = ("log.jsonl", "best.pt", "last.pt")

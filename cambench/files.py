@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from cambench.vocabulary import CambenchError, hidden
+from cambench.vocabulary import CambenchError
 
 FREE, ELSEWHERE = "free some space and repeat the command, it goes on", "choose another --results (or --out, --html)"
 REFUSED = {
@@ -27,6 +29,12 @@ REFUSED = {
     errno.EISDIR: ("there is a folder of this name", ELSEWHERE),
 }
 """Why a file cannot be written, and the mend."""
+
+
+def hidden(path: Path) -> Path:
+    """The name beside a path under which this process of this machine alone writes: `.NAME.HOST.PID.tmp`."""
+    host = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
 
 
 @contextmanager
@@ -44,21 +52,30 @@ def refusals(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name once the block ends without an error; else nothing of it stays.
+
+    Raises: OSError where the disk is full or the place cannot be written (`atomic_path` says it in a line).
+    """
+    temporary = hidden(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        with temporary.open("rb+") as f:
+            os.fsync(f.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name once the block ends without an error.
 
     Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
-    temporary = hidden(path)
-    with refusals(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            with temporary.open("rb+") as f:
-                os.fsync(f.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with refusals(path), replacing(path) as temporary:
+        yield temporary
 
 
 def refused(path: Path, code: int) -> str:
