@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,63 @@ REFUSED = {
     errno.EISDIR: ("there is a folder of this name", ELSEWHERE),
 }
 """Why a file cannot be written, and the mend."""
+HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9a-f]{6})\.(?P<pid>\d{1,9})\.tmp")
+"""The names that `hidden` gives."""
+OLD = "old"
+"""What a folder that gives way is called, within the hidden one."""
 
 
 def hidden(path: Path) -> Path:
-    """The name beside a path under which this process of this machine alone writes: `.NAME.HOST.PID.tmp`."""
-    host = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
+    """The name beside a path under which this process of this machine alone writes: `.NAME.HOST.PID.tmp`.
+
+    Nothing is there, nor what killed processes of this machine left under theirs (`clear`).
+    """
+    own = path.with_name(f".{path.name}.{machine()}.{os.getpid()}.tmp")
+    clear(path.parent)
+    discard(own, path)  # of a killed process with the same number
+    return own
+
+
+def machine() -> str:
+    """6 hex digits of this machine and of the space that numbers its processes: each container may count its own."""
+    space = ""
+    with suppress(OSError):  # not Linux
+        space = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.blake2b((platform.node() + space).encode(), digest_size=3).hexdigest()
+
+
+def clear(folder: Path) -> None:
+    """Remove what killed processes of this machine left of their writing in a folder."""
+    names: list[str] = []
+    with suppress(OSError), os.scandir(folder) as entries:  # it may not be there
+        names = [entry.name for entry in entries if entry.name.startswith(".")]
+    for name in filter(None, map(HIDDEN.fullmatch, names)):
+        if name["host"] == machine() and not alive(int(name["pid"])):
+            discard(folder / name[0], folder / name["name"])
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine has that number; where nobody can say, it has."""
+    if os.name != "posix":  # where to ask is to end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def discard(left: Path, path: Path) -> None:
+    """Remove what was left of writing `path`, if anything was; a folder that was put aside for it has its place again."""
+    with suppress(OSError):  # another process was faster, or it is another user's
+        if (left / OLD).exists() and not path.exists():
+            (left / OLD).rename(path)
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.exists():
+            left.unlink()
 
 
 @contextmanager
@@ -92,10 +144,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
     aside = hidden(path)
-    new, old = aside / "new", aside / "old"
+    new, old = aside / "new", aside / OLD
     with refusals(path):
         try:
-            shutil.rmtree(aside, ignore_errors=True)  # of a killed process with the same number
             new.mkdir(parents=True)
             yield new
             for file in (path for path in new.rglob("*") if path.is_file()):
@@ -105,9 +156,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 path.rename(old)
             new.rename(path)
         finally:
-            if old.exists() and not path.exists():
-                old.rename(path)
-            shutil.rmtree(aside, ignore_errors=True)
+            discard(aside, path)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder. It goes out of sight first, a level deeper, so that nobody ever sees half of it."""
+    aside = hidden(path)
+    aside.mkdir()
+    try:
+        path.rename(aside / "gone")
+    finally:
+        shutil.rmtree(aside)
 
 
 @contextmanager

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked import die, killed
 from typed import Typed
 
+from cambench.stages.housekeeping.removal import planned, remove
 from cambench.store.records import Record, Value, rows_path, write_record
 from cambench.store.runs import Run
 
@@ -63,6 +66,21 @@ def test_a_run_of_another_root_is_named_by_its_path(
 ) -> None:
     done = typed("rm", results / "runs" / RUN, "--yes", "--results", tmp_path_factory.mktemp("elsewhere"))
     assert done.code == 0 and "1 heatmap file, 2 records" in done.err and RUN not in str(left(results))
+
+
+def test_what_a_killed_removal_left_goes_with_the_next(results: Path, typed: Typed) -> None:
+    def die_there(path: Path) -> None:
+        if path.parent.name == "heatmaps":
+            die()
+
+    def rm() -> None:
+        shutil.rmtree = die_there  # type: ignore[assignment]
+        remove(planned(RUN, [], results))
+
+    stays = {path for path in left(results) if RUN not in path}
+    killed(rm)
+    assert (results / "runs" / RUN).is_dir() and not (results / "heatmaps" / RUN).exists() and left(results) > stays
+    assert typed("rm", RUN, "--yes", "--results", results).code == 0 and left(results) == stays
 
 
 class Terminal(io.StringIO):

@@ -90,8 +90,6 @@ def _write_stand_ins(root: Path, settings: Settings) -> None:
 def _publish(dest: Path, settings: Settings, progress: Progress | None) -> None:
     """Write the set under a temporary name beside `dest`, then give it its name."""
     temporary = hidden(dest)
-    if temporary.exists():  # of a killed process with the same number
-        shutil.rmtree(temporary)
     try:
         _write(temporary, settings, progress)
         try:

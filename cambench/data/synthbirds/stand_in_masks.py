@@ -27,7 +27,6 @@ def write(root: Path, seed: int) -> None:
     It is written under a temporary name and renamed, so a folder that exists is complete.
     """
     temporary = hidden(root / FOLDER)
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         for path in sorted((root / "segmentations").rglob("*.png")):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cambench.files import hidden
+from cambench.files import clear, remove_folder
 from cambench.metrics import find_metric
 from cambench.stages.workplace import run_of
 from cambench.store.locks import at_work, only_writer
@@ -71,10 +70,12 @@ def files_in(path: Path) -> list[Path]:
 
 
 def remove(removal: Removal) -> None:
-    """Remove it; a folder goes under another name first, so that none is ever seen half."""
+    """Remove it, and what a killed removal left of any run."""
     with only_writer(removal.run.path):
+        for kind in ("heatmaps", "records", "runs"):
+            clear(removal.run.path.parents[1] / kind)
         for path in removal.paths:
             if path.is_file() or path.is_symlink():  # of a link the link alone
                 path.unlink()
-                continue
-            shutil.rmtree(path.rename(hidden(path)))
+            else:
+                remove_folder(path)
