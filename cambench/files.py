@@ -174,7 +174,8 @@ def atomic_buffer(path: Path) -> Iterator[BytesIO]:
     """A buffer that is written to `path` whole once the block ends.
 
     Libraries that write containers (zip, HDF5) cover a full disk with errors of their own when they close a file; a buffer
-    keeps the disk to one plain write.
+    keeps the disk to one plain write. Nor does HDF5 survive a file of Python's own that catches those errors: Ctrl-C
+    raises within it.
     """
     buffer = BytesIO()
     yield buffer

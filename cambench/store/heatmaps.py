@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cambench.files import atomic_buffer
 from cambench.store import schema
-from cambench.store.parts import Arrays
+from cambench.store.parts import Column
 from cambench.vocabulary import CambenchError
 
 CHUNK = 256
@@ -103,31 +103,36 @@ def pack(maps: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.generic]]:
     return {"values": np.concatenate([one.reshape(-1) for one in maps]), "grid": grid}
 
 
-def write_heatmaps(path: Path, job: dict[str, Any], origin: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write a heatmap file whole or not at all.
+def write_heatmaps(path: Path, job: dict[str, Any], origin: Mapping[str, Any], column: Column) -> None:
+    """Write a heatmap file whole or not at all. In memory are the file, and of what goes into it a piece or two at a time.
 
-    arrays: values (flat), grid (N,2), target, prediction (N,), logits, id. origin: how to load the images again.
+    column: of values (flat), grid (N,2), target, prediction (N,), logits, id. origin: how to load the images again.
     """
+    grid = np.concatenate([*column("grid")])
     with atomic_buffer(path) as buffer, h5py.File(buffer, "w", libver="latest") as f:
         f.attrs["schema"] = schema.HEATMAPS
         f.attrs["job"] = json.dumps(job)
         f.attrs["origin"] = json.dumps(dict(origin))
-        values, grid = arrays["values"], arrays["grid"]
         if len(grid) and (grid == grid[0]).all():
-            store(f, "maps", values.reshape(len(grid), *grid[0]))
+            store(f, "maps", len(grid), (values.reshape(-1, *grid[0]) for values in column("values")))
         else:
-            store(f, "maps", values)
-            store(f, "grid", grid)
+            store(f, "maps", int(grid.prod(1, dtype=np.int64).sum()), column("values"))
+            store(f, "grid", len(grid), [grid])
         for name in ("target", "prediction", "logits"):
-            store(f, name, arrays[name])
-        f.create_dataset("id", data=arrays["id"], chunks=True, compression="gzip", shuffle=True)
+            store(f, name, len(grid), column(name))
+        f.create_dataset("id", data=np.concatenate([*column("id")]), chunks=True, compression="gzip", shuffle=True)
 
 
-def store(f: h5py.File, name: str, array: NDArray[np.generic]) -> None:
-    """One data set in chunks of about 256 rows (flat values: 256 7×7 maps), small ones in one piece."""
-    rows = CHUNK if array.ndim > 1 else CHUNK * 49
-    chunks = (min(rows, len(array)), *array.shape[1:]) if len(array) > rows else None
-    f.create_dataset(name, data=array, chunks=chunks)
+def store(f: h5py.File, name: str, n: int, pieces: Iterable[NDArray[np.generic]]) -> None:
+    """One data set of n rows in chunks of about 256 rows (flat values: 256 7×7 maps), small ones in one piece."""
+    start = 0
+    for piece in pieces:
+        if not start:
+            rows = CHUNK if piece.ndim > 1 else CHUNK * 49
+            chunks = (rows, *piece.shape[1:]) if n > rows else None
+            stored = f.create_dataset(name, (n, *piece.shape[1:]), piece.dtype, chunks=chunks)
+        stored[start : start + len(piece)] = piece
+        start += len(piece)
 
 
 @contextmanager

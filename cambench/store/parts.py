@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from cambench.files import atomic_buffer, read_json, write_json
 from cambench.vocabulary import CambenchError
 
 Arrays = Mapping[str, NDArray[np.generic]]
+Column = Callable[[str], Iterable[NDArray[np.generic]]]
+"""Name of an array -> its rows, piece by piece."""
+Thing = TypeVar("Thing")
 
 
 class Parts:
@@ -78,22 +81,33 @@ class Parts:
         """Count chunks as written, by whichever process: a folder that is shared may be listed late."""
         self.files = sorted([*self.files, *(self.file_of(chunk) for chunk in chunks)])
 
+    def whole(self) -> list[Path]:
+        """The parts, in order. Raises: CambenchError naming the first row that none holds."""
+        gaps = self.missing(sum(rows_of(self.files[-1])) if self.files else 0)
+        if gaps:
+            raise self.disorder(f"a part from row {gaps[0]} on, got none")
+        return self.files
+
     def read(self) -> dict[str, NDArray[np.generic]]:
         """All rows, each array joined along its first axis.
 
         Raises: CambenchError naming a damaged part, or the first row that none holds.
         """
-        gaps = self.missing(sum(rows_of(self.files[-1])) if self.files else 0)
-        if gaps:
-            raise self.disorder(f"a part from row {gaps[0]} on, got none")
-        chunks: list[dict[str, NDArray[np.generic]]] = []
-        for path in self.files:
-            try:
-                with np.load(path, allow_pickle=False) as data:
-                    chunks.append({name: data[name] for name in data.files})
-            except (OSError, ValueError, zipfile.BadZipFile) as e:
-                raise CambenchError(f"{path}: damaged ({e}); delete the folder {self.folder} and run again.") from e
+        chunks = [self.opened(path, dict) for path in self.whole()]
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]} if chunks else {}
+
+    def column(self, name: str) -> Iterator[NDArray[np.generic]]:
+        """One of the arrays, part by part, each read when it is asked for. Raises: as `read`."""
+        for path in self.whole():
+            yield self.opened(path, lambda data: data[name])
+
+    def opened(self, path: Path, read: Callable[[Any], Thing]) -> Thing:
+        """What is read of an open part. Raises: CambenchError naming a damaged one."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                return read(data)
+        except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as e:
+            raise CambenchError(f"{path}: damaged ({e}); delete the folder {self.folder} and run again.") from e
 
     def forget(self) -> None:
         """Delete the folder where no part was written into it."""

@@ -90,7 +90,7 @@ def test_a_file_that_holds_other_images_does_not_count_as_whole(own: Place) -> N
         "logits": np.stack(found.logits.take(twice)),
         "id": np.array([found.ids[i].encode() for i in twice]),
     }
-    heatmaps.write_heatmaps(path, found.job, found.origin, arrays)
+    heatmaps.write_heatmaps(path, found.job, found.origin, lambda name: [arrays[name]])
     loaded = load_network(open_run(run, own), own)
     dataset: Dataset = load(f"folder:{own.data / 'mine'}", "val", own.data)
     with pytest.raises(CambenchError, match=r"expected the 6 images .* in order, got 8 rows, 6 images, 6 in their places"):

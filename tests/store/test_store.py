@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from store.test_heatmaps import heatmap_arrays
+from store.test_heatmaps import column_of, heatmap_arrays
 
 from cambench.files import atomic_folder, atomic_path, read_json, write_json
 from cambench.store.checkpoints import load_checkpoint, restore_rng, rng_states, save_checkpoint
@@ -109,7 +109,7 @@ def test_what_an_older_version_wrote_is_refused_by_name(tmp_path: Path) -> None:
     run = Run(tmp_path / "runs" / "old").save(finished=True)
     write_json(run.path / "run.json", {"kind": "trained", "job": {"schema": 1}, "finished": True})
     _, arrays = heatmap_arrays((7, 7))
-    write_heatmaps(tmp_path / "maps.h5", {}, {}, arrays)
+    write_heatmaps(tmp_path / "maps.h5", {}, {}, column_of(arrays))
     with h5py.File(tmp_path / "maps.h5", "r+") as f:
         f.attrs["schema"] = 1
     write_json(tmp_path / "a.json", {"schema": 1})
@@ -130,13 +130,17 @@ def test_what_an_older_version_wrote_is_refused_by_name(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [40, 0])
+def test_a_damaged_part_is_named(size: int, tmp_path: Path) -> None:
     parts = Parts(tmp_path / "maps.h5", "job")
     parts.write(range(2), {"x": np.arange(2)})
     parts.add([range(2)])
-    parts.files[0].write_bytes(parts.files[0].read_bytes()[:40])
-    with pytest.raises(CambenchError, match=r"part-000000000-2\.npz: damaged"):
-        parts.read()
+    with pytest.raises(CambenchError, match=r"part-000000000-2\.npz: damaged \('y is not"):
+        list(parts.column("y"))
+    parts.files[0].write_bytes(parts.files[0].read_bytes()[:size])
+    for read in (parts.read, lambda: list(parts.column("x"))):
+        with pytest.raises(CambenchError, match=r"part-000000000-2\.npz: damaged"):
+            read()
 
 
 def test_records_come_back_as_written_and_others_are_refused(tmp_path: Path) -> None:

@@ -150,9 +150,8 @@ def finish(path: Path, described: dict[str, Any], parts: Parts, dataset: Dataset
 
     Raises: CambenchError where they hold others.
     """
-    made = parts.read()
-    check_ids(path, [image.decode() for image in made["id"].tolist()], dataset)
-    write_heatmaps(path, described, dataset.origin, made)
+    check_ids(path, [image.decode() for ids in parts.column("id") for image in ids.tolist()], dataset)
+    write_heatmaps(path, described, dataset.origin, parts.column)
     parts.remove()
 
 
