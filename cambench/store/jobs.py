@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -104,8 +104,13 @@ def enqueue(results: Path, state: JobState) -> None:
     path = folder(results) / f"{state.key}.json"
     with atomic_path(path.with_suffix(".queued")) as temporary:
         temporary.write_text(json_text({"schema": schema.JOB, **asdict(state)}), encoding="utf-8")
-        with suppress(FileExistsError):
+        try:
             os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # no links here; a job that begins in this very moment is called queued until it ends
+            if not path.exists():
+                write_state(results, state)
     path.with_suffix(".queued").unlink(missing_ok=True)
 
 

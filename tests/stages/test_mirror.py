@@ -116,6 +116,17 @@ def test_nothing_is_sent_of_a_moment_at_which_files_change(
     assert copy.send() and len(files(keeper.place.results)) == 2
 
 
+def test_a_file_system_without_links_sends_copies(keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(mirror.os, "link", no_links)
+    copy = Copy(Job(CE), "one", tmp_path / "there", calling(keeper))
+    (copy.results / "runs" / "r").mkdir(parents=True)
+    (copy.results / "runs" / "r" / "run.json").write_text("new")
+    assert copy.send() and files(keeper.place.results) == files(copy.results) and files(copy.results)
+
+
 def test_what_is_written_is_sent_while_the_job_works(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty files too, and folders that are empty by now go; what is refused ends the job, once it is over."""
     monkeypatch.setattr(mirror, "EVERY", 0.01)

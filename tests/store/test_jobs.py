@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -81,6 +82,18 @@ def test_what_is_queued_never_covers_what_has_begun(tmp_path: Path) -> None:
     forget(tmp_path, "ab12")
     enqueue(tmp_path, queued)
     assert facts(tmp_path) == ("queued", 0, "") and len([*folder(tmp_path).iterdir()]) == 1
+
+
+def test_a_file_system_without_links_has_a_queue_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    enqueue(tmp_path, JOB)
+    assert read_state(tmp_path, "ab12") == JOB and len([*folder(tmp_path).iterdir()]) == 1
+    with at_work(tmp_path, JOB):
+        enqueue(tmp_path, JOB)
+    assert facts(tmp_path) == ("finished", 1, "")
 
 
 def test_a_damaged_state_is_passed_over_and_named_when_asked_for(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class Copy:
             with suppress(FileNotFoundError):
                 for path in changed:  # files are replaced, never changed: a link keeps what there is
                     (Path(held) / path).parent.mkdir(parents=True, exist_ok=True)
-                    os.link(self.results / path, Path(held) / path)
+                    keep(self.results / path, Path(held) / path)
             if self.stamps() != now:
                 return False
             for path in changed:
@@ -145,6 +145,16 @@ class Copy:
                 self.send()
             except CambenchError as e:
                 say(f"{e}; sent again in {EVERY} s")
+
+
+def keep(source: Path, target: Path) -> None:
+    """Give a file as it is now a second name; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def is_ours(path: Path, results: Path) -> bool:
