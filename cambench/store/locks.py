@@ -20,6 +20,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+OWN: set[tuple[int, int, int]] = set()
+"""Process, device and inode of each lock file that this process holds; in its children they are another's."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 log = logging.getLogger("cambench.store")
 
@@ -39,10 +41,13 @@ def only_writer(target: Path, title: str = "") -> Iterator[None]:
     with refusals(target):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = acquire(path, title or target.name)
+    own = identity(os.fstat(file))
+    OWN.add(own)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)  # while it is held: who waits for it sees that it is gone, and takes a new one
+        OWN.discard(own)
         os.close(file)
 
 
@@ -86,9 +91,12 @@ def at_work(locks: Iterable[Path]) -> list[Path]:
 def held(path: Path) -> bool:
     """Whether another process holds a lock file, which stays as it is; one that is not there, nobody does.
 
-    To ask takes no right to write: the file may be another user's.
+    To ask takes no right to write: the file may be another user's. One that this process holds is not opened: to close it
+    again would end the lock.
     """
     try:
+        if identity(path.stat()) in OWN:
+            return False
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
@@ -96,6 +104,11 @@ def held(path: Path) -> bool:
         return not taken(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(file)
+
+
+def identity(status: os.stat_result) -> tuple[int, int, int]:
+    """A file as this process knows it, whatever path it is named by."""
+    return os.getpid(), status.st_dev, status.st_ino
 
 
 def is_still(path: Path, file: int) -> bool:

@@ -89,6 +89,21 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
         pass
 
 
+def test_who_asks_for_a_lock_of_his_own_keeps_it(tmp_path: Path) -> None:
+    """By whatever path; a child of his does not hold it."""
+    ask = "import sys, pathlib; from cambench.store.locks import held; print(held(pathlib.Path(sys.argv[1])))"
+    (tmp_path / "link").symlink_to(tmp_path)
+    with only_writer(tmp_path / "maps.h5"):
+        (lock,) = tmp_path.glob(".*.lock")
+        assert not held(lock) and not held(tmp_path / "link" / lock.name)
+        assert subprocess.check_output([sys.executable, "-c", ask, str(lock)]) == b"True\n"
+        child = os.fork()
+        if not child:
+            os._exit(held(lock))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert not held(lock)
+
+
 def test_many_writers_never_write_at_once(tmp_path: Path) -> None:
     script = """
 import sys
