@@ -34,5 +34,7 @@ def spoilt(packed: Path, folder: Path, how: str) -> None:
         told["files"][1]["parts"] = told["files"][1]["parts"][::-1]
     elif how == "no checkpoint":
         told["files"] = told["files"][:1]
+    elif how == "a file twice":
+        told["files"].append(told["files"][0])
     if "manifest" not in how:
         manifest.write_text(json.dumps(told))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cambench.files import atomic_folder
 from cambench.store.runs import read_run
-from cambench.vocabulary import CambenchError, UsageError
+from cambench.vocabulary import CambenchError, UsageError, listed
 
 MANIFEST = "pack.json"
 FILE = r"(run\.json|last\.pt|best\.pt|log\.jsonl)"
@@ -139,8 +139,12 @@ def read_manifest(path: Path) -> Manifest:
         where = ".".join(str(key) for key in first["loc"]) or "the file"
         raise CambenchError(f"{path}: damaged at {where} ({first['msg']}); copy it again. Nothing was unpacked.") from e
     names = [file.name for file in manifest.files]
-    if not {"run.json", "last.pt"} <= set(names) or len(set(names)) < len(names):
-        raise CambenchError(f"{path}: expected run.json, last.pt and a log, got {', '.join(names)}. Nothing was unpacked.")
+    if not {"run.json", "last.pt"} <= set(names):
+        got = listed(names)
+        raise CambenchError(f"{path}: expected run.json and last.pt, got {got}; copy it again. Nothing was unpacked.")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise CambenchError(f"{path}: expected each file once, got {twice[0]} twice; copy it again. Nothing was unpacked.")
     return manifest
 
 

@@ -137,12 +137,13 @@ class Run:
 
         Raises: CambenchError where a line is no JSON object.
         """
-        path = self.path / "log.jsonl"
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            return [in_percent(dict(json.loads(line))) for line in lines]
-        except (RecursionError, TypeError, ValueError) as e:
-            raise CambenchError(f"{path}: expected one JSON object a line, got {e}; delete the last line.") from e
+        path, epochs = self.path / "log.jsonl", []
+        for n, line in enumerate(path.read_bytes().splitlines() if path.exists() else (), 1):
+            try:
+                epochs.append(in_percent(dict(json.loads(line.decode("utf-8")))))
+            except (RecursionError, TypeError, ValueError) as e:
+                raise CambenchError(f"{path}:{n}: expected one JSON object a line, got {e}; delete that line.") from e
+        return epochs
 
     def write_log(self, epochs: list[dict[str, Any]]) -> None:
         """Replace the log: a resumed run drops the lines after its checkpoint."""

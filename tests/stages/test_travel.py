@@ -179,7 +179,8 @@ def test_adam_counts_beyond_what_bfloat16_holds(whole: Run, half: Place, tmp_pat
         ("foreign name", r"pack\.json: damaged at files\.0\.parts\.0\.name"),
         ("foreign run", r"pack\.json: damaged at run"),
         ("parts in another order", r"pack\.json: its parts do not make its files"),
-        ("no checkpoint", r"expected run\.json, last\.pt and a log, got run\.json"),
+        ("no checkpoint", r"pack\.json: expected run\.json and last\.pt, got run\.json; copy it again\. Nothing"),
+        ("a file twice", r"pack\.json: expected each file once, got run\.json twice; copy it again\. Nothing"),
     ],
 )
 def test_what_is_damaged_is_named_and_nothing_is_unpacked(how: str, said: str, packed: Path, tmp_path: Path) -> None:

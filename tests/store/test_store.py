@@ -44,8 +44,8 @@ def test_what_is_no_json_is_one_line(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.json").write_bytes(text)
     with pytest.raises(CambenchError, match=r"a\.json: expected JSON, got .*; the file was changed or truncated") as caught:
         read_json(tmp_path / "a.json")
-    (tmp_path / "log.jsonl").write_bytes(b"{}\n[" + text)
-    with pytest.raises(CambenchError, match=r"log\.jsonl: expected one JSON object a line, got .*; delete the last line"):
+    (tmp_path / "log.jsonl").write_bytes(b"{}\n[" + text + b"\n{}\n")
+    with pytest.raises(CambenchError, match=r"log\.jsonl:2: expected one JSON object a line, got .*; delete that line"):
         Run(tmp_path).log()
     assert "\n" not in str(caught.value)
 
