@@ -93,7 +93,9 @@ def main() -> None:
     except strict.PARSER_ERROR as e:
         sys.stderr.write(strict.sentence(e))
         sys.exit(UsageError.exit_code)
-    except typer.Abort:  # "no" at a question
+    except typer.Abort as e:  # "no" at a question
+        if isinstance(e.__cause__, EOFError):  # which typer takes for one, wherever it was raised
+            raise e.__cause__ from None
         sys.stderr.write("stopped; nothing was done.\n")
         sys.exit(1)
     except CambenchError as e:

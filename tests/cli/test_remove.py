@@ -101,6 +101,22 @@ def test_it_asks_and_nothing_goes_without_a_yes(results: Path, typed: Typed, mon
     assert typed("rm", "cub-cgc", "--results", results).code == 0 and RUN not in str(left(results))
 
 
+def test_ctrl_d_is_a_no_and_an_error_of_a_file_that_ends_early_is_none(
+    results: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = left(results)
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    done = typed("rm", "cub-cgc", "--results", results)
+    assert done.code == 1 and "stopped; nothing was done." in done.err and left(results) == before
+
+    def ends_early(*_: object) -> None:
+        raise EOFError("No data left in file")
+
+    monkeypatch.setattr("cambench.stages.housekeeping.removal.planned", ends_early)
+    with pytest.raises(EOFError, match="No data left in file"):
+        typed("rm", "cub-cgc", "--results", results)
+
+
 @pytest.mark.parametrize("target", [f"runs/{RUN}", f"heatmaps/{RUN}/test.h5", f"records/{RUN}/test.ch.json"])
 def test_nothing_goes_while_another_process_writes(target: str, results: Path, typed: Typed) -> None:
     code = (
