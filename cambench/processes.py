@@ -6,6 +6,7 @@ Where there is one process alone, every function here gives back what it was giv
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,18 +36,32 @@ class LostError(CambenchError):
 
 
 def environment() -> dict[str, str]:
-    """torch's variables of the job: those of torchrun, else those of an srun of several tasks."""
+    """torch's variables of the job: of torchrun, else of an srun of several tasks. Raises: UsageError as `first_of`."""
     if "WORLD_SIZE" in os.environ:
         return dict(os.environ)
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) < 2:
         return {}
     given = {name: os.environ[theirs] for name, theirs in SLURM.items()}
+    given["LOCAL_WORLD_SIZE"] = str(tasks_of(os.environ["SLURM_STEP_TASKS_PER_NODE"])[int(os.environ["SLURM_NODEID"])])
     if "MASTER_ADDR" not in os.environ:
-        command = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
-        given["MASTER_ADDR"] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+        given["MASTER_ADDR"] = first_of(os.environ["SLURM_STEP_NODELIST"])
     if "MASTER_PORT" not in os.environ:
         given["MASTER_PORT"] = str(20000 + int(os.environ["SLURM_JOB_ID"]) % 20000)
     return {**os.environ, **given}
+
+
+def tasks_of(written: str) -> list[int]:
+    """How many tasks each machine has, as Slurm writes it: `2(x3),1` -> 2, 2, 2, 1."""
+    return [int(n) for n, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", written) for _ in range(int(times or 1))]
+
+
+def first_of(nodes: str) -> str:
+    """The first of Slurm's nodes, `gpu[03-04]`. Raises: UsageError where scontrol is not there or does not say."""
+    command = ["scontrol", "show", "hostnames", nodes]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError) as e:
+        raise UsageError(f"srun: expected scontrol to name the first of {nodes}, got {e}; set MASTER_ADDR to it.") from e
 
 
 def started() -> bool:
@@ -57,7 +72,8 @@ def started() -> bool:
 def join(device: str) -> str:
     """Meet the other processes of the job, if there are any. -> this one's device.
 
-    On CUDA each process of a machine takes the device of its number there. Raises: UsageError where there are too few.
+    On CUDA each process of a machine takes the device of its number there, or the only one that Slurm lets it see.
+    Raises: UsageError where there are too few.
     """
     if not started():
         return device
@@ -65,16 +81,16 @@ def join(device: str) -> str:
     from torch import distributed
 
     os.environ.update(environment())
-    local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device not in ("cuda", "cpu"):
         raise UsageError(f"--device {device}: expected cuda or cpu with several processes, each with a device of its own.")
     if device == "cuda":
-        if local >= torch.cuda.device_count():
-            raise UsageError(
-                f"--devices: expected at most {torch.cuda.device_count()} a machine, its GPUs, got {local + 1}."
-            )
+        local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if gpus == 1 and "SLURM_LOCALID" in os.environ and AGENT not in os.environ:  # --gpus-per-task
+            local = 0
+        if local >= gpus:
+            raise UsageError(f"processes: expected at most {gpus} on this machine, one a GPU, got {local + 1}; start fewer.")
         torch.cuda.set_device(local)
         device = f"cuda:{local}"
     if not distributed.is_initialized():
