@@ -7,15 +7,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from forked import die, killed
 from typed import Typed
 
-from cambench.stages.housekeeping.removal import planned, remove
+from cambench.stages.housekeeping import removal
 from cambench.store.records import Record, Value, rows_path, write_record
 from cambench.store.runs import Run
+from cambench.vocabulary import CambenchError
 
 RUN, OTHER = "cub-cgc-resnet8-s0-0123abcd", "cub-ce-resnet8-s0-0123abcd"
 
@@ -75,7 +78,7 @@ def test_what_a_killed_removal_left_goes_with_the_next(results: Path, typed: Typ
 
     def rm() -> None:
         shutil.rmtree = die_there  # type: ignore[assignment]
-        remove(planned(RUN, [], results))
+        removal.remove(removal.planned(RUN, [], results))
 
     stays = {path for path in left(results) if RUN not in path}
     killed(rm)
@@ -117,19 +120,41 @@ def test_ctrl_d_is_a_no_and_an_error_of_a_file_that_ends_early_is_none(
         typed("rm", "cub-cgc", "--results", results)
 
 
-@pytest.mark.parametrize("target", [f"runs/{RUN}", f"heatmaps/{RUN}/test.h5", f"records/{RUN}/test.ch.json"])
-def test_nothing_goes_while_another_process_writes(target: str, results: Path, typed: Typed) -> None:
+WRITERS = [f"runs/{RUN}", f"heatmaps/{RUN}/test.h5", f"records/{RUN}/test.ch.json"]
+
+
+@contextmanager
+def written(target: Path) -> Iterator[None]:
+    """Another process writes it, as long as the block takes."""
     code = (
         "import sys, pathlib; from cambench.store.locks import only_writer\n"
         "with only_writer(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
-    command, pipes = [sys.executable, "-c", code, results / target], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command, pipes = [sys.executable, "-c", code, target], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, env={"PYTHONPATH": ":".join(sys.path)}, **pipes) as writer:
         assert writer.stdout is not None and writer.stdout.readline() == b"held\n"
+        yield
+        writer.communicate()
+
+
+@pytest.mark.parametrize("target", WRITERS)
+def test_nothing_goes_while_another_process_writes(target: str, results: Path, typed: Typed) -> None:
+    with written(results / target):
         before = left(results)
         done = typed("rm", "cub-cgc", "--yes", "--results", results)
         assert (
             done.code == 1 and "expected nobody at work on it, got another process" in done.err and left(results) == before
         )
-        writer.communicate()
     assert typed("rm", "cub-cgc", "--yes", "--results", results).code == 0
+
+
+@pytest.mark.parametrize("target", WRITERS[1:])
+def test_nothing_goes_where_another_process_began_to_write_before_the_answer(target: str, results: Path) -> None:
+    planned = removal.planned("cub-cgc", [], results)
+    with written(results / target):
+        before = left(results)
+        with pytest.raises(CambenchError, match="expected nobody at work on it, got another process"):
+            removal.remove(planned)
+        assert left(results) == before
+    removal.remove(planned)
+    assert RUN not in str(left(results))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +31,31 @@ def planned(name: str, metrics: Sequence[str], results: Path) -> Removal:
     Raises: UsageError for a run or metric that is not there; CambenchError while another process writes to any of it.
     """
     run = run_of(name, results)
-    results = run.path.parents[1]  # of a run that is named by its path, its own
-    heatmaps, records = (results / kind / run.name for kind in ("heatmaps", "records"))
-    writers = at_work([run.path.parent / f".{run.name}.lock", *heatmaps.glob(".*.lock"), *records.glob(".*.lock")])
-    if writers:
-        raise CambenchError(f"{run.name}: expected nobody at work on it, got another process at {writers[0]}; end it first.")
-    paths, text = of_metrics(run, metrics, results) if metrics else whole(run, heatmaps, records)
+    check_idle(run, [run.path.parent / f".{run.name}.lock", *locks_beside(run)])
+    paths, text = of_metrics(run, metrics) if metrics else whole(run)
     return Removal(run, paths, f"{run.name}: {text}", sum(file.stat().st_size for path in paths for file in files_in(path)))
 
 
-def whole(run: Run, heatmaps: Path, records: Path) -> tuple[tuple[Path, ...], str]:
+def beside(run: Run) -> tuple[Path, Path]:
+    """The folders of a run's heatmaps and records, in the results root in which the run lies."""
+    results = run.path.parents[1]
+    return results / "heatmaps" / run.name, results / "records" / run.name
+
+
+def locks_beside(run: Run) -> list[Path]:
+    """The lock files of its heatmaps and records."""
+    return [path for folder in beside(run) for path in folder.glob(".*.lock")]
+
+
+def check_idle(run: Run, locks: Iterable[Path]) -> None:
+    """Raises: CambenchError where another process holds one of the locks."""
+    if writers := at_work(locks):
+        raise CambenchError(f"{run.name}: expected nobody at work on it, got another process at {writers[0]}; end it first.")
+
+
+def whole(run: Run) -> tuple[tuple[Path, ...], str]:
     """The folders of a run, the run's own last, and what is in them."""
+    heatmaps, records = beside(run)
     counts = [
         f"the run itself ({run.info.kind}, {number_of(len(run.log()), 'epoch')})",
         number_of(len([*heatmaps.glob("*.h5")]), "heatmap file"),
@@ -50,11 +64,11 @@ def whole(run: Run, heatmaps: Path, records: Path) -> tuple[tuple[Path, ...], st
     return tuple(path for path in (heatmaps, records, run.path) if path.is_dir()), ", ".join(counts)
 
 
-def of_metrics(run: Run, metrics: Sequence[str], results: Path) -> tuple[tuple[Path, ...], str]:
+def of_metrics(run: Run, metrics: Sequence[str]) -> tuple[tuple[Path, ...], str]:
     """The records of the metrics with their rows."""
-    names = [find_metric(name).name for name in metrics]
-    records = records_of(results, run.name)
+    records = records_of(run.path.parents[1], run.name)
     measured = {record.metric for record in records}
+    names = [find_metric(name).name for name in metrics]
     for name in names:
         if name not in measured:
             others = ", ".join(sorted(measured)) or "nothing"
@@ -70,8 +84,12 @@ def files_in(path: Path) -> list[Path]:
 
 
 def remove(removal: Removal) -> None:
-    """Remove it, and what a killed removal left of any run."""
+    """Remove it, and what a killed removal left of any run.
+
+    Raises: CambenchError while another process writes to the run's heatmaps or records: somebody may have begun meanwhile.
+    """
     with only_writer(removal.run.path):
+        check_idle(removal.run, locks_beside(removal.run))
         for kind in ("heatmaps", "records", "runs"):
             clear(removal.run.path.parents[1] / kind)
         for path in removal.paths:
