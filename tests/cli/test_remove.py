@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from forked import die, killed
 from typed import Typed
 
 from cambench.stages.housekeeping import removal
-from cambench.store.records import Record, Value, rows_path, write_record
+from cambench.store.records import Record, Value, read_record, rows_path, write_record
 from cambench.store.runs import Run
 from cambench.vocabulary import CambenchError
 
@@ -62,6 +63,14 @@ def test_of_one_metric_only_its_records_and_rows_go(results: Path, typed: Typed)
     assert "1 record of iauc" in done.err
     again = typed("rm", "cub-cgc", "-m", "iauc", "--yes", "--results", results)
     assert again.code == 2 and "expected a record of iauc, found none; it was measured on ch." in again.err
+
+
+def test_records_of_a_metric_whose_package_is_gone_go_by_its_name(results: Path, typed: Typed) -> None:
+    path = results / "records" / RUN / "test.gone.json"
+    write_record(path, replace(read_record(path.with_name("test.ch.json")), metric="gone-metric"))
+    before = left(results)
+    done = typed("rm", "cub-cgc", "-m", "gone-metric", "--yes", "--results", results)
+    assert done.code == 0 and before - left(results) == {f"records/{RUN}/test.gone.json"}
 
 
 def test_a_run_of_another_root_is_named_by_its_path(

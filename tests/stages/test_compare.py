@@ -15,7 +15,7 @@ from cambench.stages.measuring.rows import EvalJob
 from cambench.stages.measuring.works import Works, evaluate_all
 from cambench.stages.reporting import paired
 from cambench.stages.workplace import Place
-from cambench.store.records import read_rows, records_of, rows_path, write_record
+from cambench.store.records import read_record, read_rows, records_of, rows_path, write_record
 from cambench.store.runs import Run, RunInfo, find_run, find_seeds
 from cambench.vocabulary import UsageError
 
@@ -139,6 +139,17 @@ def test_one_data_set_or_split_alone_is_compared_as_by_rank(twice: Path, typed: 
         places(dataset="cub", split="val")
     said = typed("compare", *NAMES, "-m", "top1", "-d", "synthbirdz", "--results", twice)
     assert said.code == 2 and "Did you mean synthbirds" in said.err
+
+
+def test_records_of_a_metric_whose_package_is_gone_are_passed_over(twice: Path, measured: Place, typed: Typed) -> None:
+    paths = [*twice.rglob("elsewhere.json")]
+    for path in paths:
+        write_record(path, replace(read_record(path), metric="gone-metric"))
+    assert len(paths) == 2 and {c.metric for c in paired.compare(NAMES, ["top1"], [], [], twice)[1]} == {"top1"}
+    rows = typed("report", "--per-image", "--csv", "-m", "top1", "--results", twice, "--data-root", measured.data)
+    every = typed("report", "--per-image", "--csv", "--results", twice, "--data-root", measured.data)
+    assert rows.code == every.code == 0 and rows.out.splitlines()[0] == every.out.splitlines()[0]
+    assert "gone-metric" not in every.out and set(rows.out.splitlines()) < set(every.out.splitlines())
 
 
 def test_two_data_sets_are_two_tables_and_every_format_has_the_numbers(twice: Path, typed: Typed) -> None:

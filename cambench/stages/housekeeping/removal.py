@@ -65,10 +65,10 @@ def whole(run: Run) -> tuple[tuple[Path, ...], str]:
 
 
 def of_metrics(run: Run, metrics: Sequence[str]) -> tuple[tuple[Path, ...], str]:
-    """The records of the metrics with their rows."""
+    """The records of the metrics with their rows; one whose package is gone goes by the name that its records have."""
     records = records_of(run.path.parents[1], run.name)
     measured = {record.metric for record in records}
-    names = [find_metric(name).name for name in metrics]
+    names = [name if name in measured else find_metric(name).name for name in metrics]
     for name in names:
         if name not in measured:
             others = ", ".join(sorted(measured)) or "nothing"

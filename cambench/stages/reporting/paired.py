@@ -15,7 +15,7 @@ from cambench.lookup import canonical
 from cambench.metrics import find_metric
 from cambench.report.formats import latex, markdown
 from cambench.report.tables import paired
-from cambench.report.tables.select import LAST
+from cambench.report.tables.select import LAST, has_metric
 from cambench.stages.listing import output, print_rows
 from cambench.stages.reporting.selection import measured_on
 from cambench.stages.workplace import run_of
@@ -35,6 +35,7 @@ def sides(run: Run, results: Path, explainer: str | None, target: str | None, ap
         paired.Side(record, partial(read_rows, rows_path(record.path)))
         for record in records_of(results, run.name)
         if record.checkpoint == LAST
+        and has_metric(record)
         and find_metric(record.metric).rows.mean is None
         and (record.explainer in (None, explainer) or explainer is None)
         and (record.target is None or canonical(record.target) == target or target is None)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cambench import data
 from cambench.metrics import find_metric
+from cambench.report.tables.select import has_metric
 from cambench.stages.progress import say
 from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place, run_of
@@ -49,7 +50,8 @@ def stored(runs: Sequence[str], shown: Selection, place: Place) -> Records:
     Raises: UsageError for a name that there is not, or where nothing of them is measured.
     """
     names = {run_of(run, place.results).name for run in runs}
-    records = shown.records([record for record in read_records(place.results) if not runs or record.run in names])
+    own = [record for record in read_records(place.results) if not runs or record.run in names]
+    records = shown.records([record for record in own if has_metric(record)])
     if not records:
         raise UsageError(f"nothing of this is measured under {place.results / 'records'}; measure it with `cambench eval`.")
     return Records(records, place)
