@@ -150,7 +150,8 @@ def load(
 
 
 def reload(origin: Mapping[str, Any], root: Path) -> Dataset:
-    """The images that a `Dataset.origin` describes."""
+    """The images that a `Dataset.origin` describes. Nothing is made. Raises: DataError where they are not at hand."""
+    locate(origin["spec"], root)
     options = {k: v for k, v in origin.items() if k not in ("spec", "split", "draw", "ordered")}
     dataset = load(origin["spec"], origin["split"], root, **options, draw=episodes.from_dict(origin.get("draw")))
     return in_order_of(dataset, origin["ordered"]) if "ordered" in origin else dataset

@@ -88,6 +88,13 @@ def test_evenly_spaced_images_reach_from_the_first_to_the_last(tmp_path: Path) -
         data.load("cub", "train", tmp_path, evenly=0)
 
 
+def test_images_behind_what_is_stored_are_loaded_and_never_made(tmp_path: Path) -> None:
+    origin = {"spec": "synthbirds", "split": "test", "classes": None, "limit": None}
+    with pytest.raises(DataError, match="synthbirds: expected a folder with synthbirds.json, found none"):
+        data.reload(origin, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_only_looks_like_a_set_is_never_taken_for_it(tmp_path: Path) -> None:
     """CUB's photographs are no synthbirds and synthbirds no CUB: numbers of one alone may stand beside a paper's."""
     photographs = cub(tmp_path)
