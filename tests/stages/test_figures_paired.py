@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pytest
 
 from cambench.data.views import View, in_words
@@ -21,7 +22,9 @@ from cambench.stages.reporting.figures.index import INDEX, draw
 from cambench.stages.reporting.figures.scene import reload, view_of
 from cambench.stages.reporting.gallery import by_seed, first_seeds, gallery
 from cambench.stages.reporting.page import write_page
+from cambench.stages.reporting.per_image import stored
 from cambench.stages.reporting.report import tables
+from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place
 from cambench.store.checkpoints import load_checkpoint, save_checkpoint
 from cambench.store.runs import Run, find_run, read_runs
@@ -123,6 +126,30 @@ def test_the_gallery_shows_a_class_each_and_the_ends_of_what_maps_have_in_common
     for row in shown.rows:
         for p in row.predictions.values():
             assert p.right == (p.name == row.name) and 0.25 <= p.probability <= 1, "the best of four classes"
+
+
+def test_a_gallery_makes_no_data_that_lacks(measured: Place, tmp_path: Path) -> None:
+    assert gallery(read_runs(measured.results), measured.results, tmp_path) == [] and not list(tmp_path.iterdir())
+
+
+def test_heatmap_files_that_cannot_be_read_are_passed_over(
+    measured: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone = Place(measured.data, tmp_path / "results", "cpu")
+    shutil.copytree(measured.results, alone.results)
+    for run in read_runs(alone.results):
+        folder = alone.results / "heatmaps" / run.name
+        whole = next(folder.glob("*.h5"))
+        (folder / "0-short.h5").write_bytes(whole.read_bytes()[:500])
+        with h5py.File(shutil.copy(whole, folder / "0-old.h5"), "r+") as old:
+            old.attrs["schema"] = 1
+    (shown,) = gallery(read_runs(alone.results), alone.results, alone.data)
+    assert [*shown.rows[0].maps] == ["ce resnet8 grad-cam", "cgc resnet8 grad-cam"]
+    assert "0-old.h5: a heatmap file of schema 1" in caplog.text and "(and 3 more such files)" in caplog.text
+    options = {"metric": "top1", "images": 1}
+    assert draw("worst", tmp_path / "f.png", alone, [NAMES[1]], **options).shows["images"]
+    frame = stored([NAMES[1]], Selection(["top1"]), alone).frame
+    assert frame["prediction"].notna().all()
 
 
 def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none(measured: Place, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from cambench.report.formats.html import Gallery, GalleryRow, Prediction
 from cambench.report.tables.varied import labelled, varied
 from cambench.stages.progress import say
 from cambench.stages.reporting.figures.scene import of_classes, photograph, plain, reload, view_of
-from cambench.store.heatmaps import Heatmaps, read_heatmaps
+from cambench.stages.reporting.heatmaps import readable
+from cambench.store.heatmaps import Heatmaps
 from cambench.store.runs import Run
 from cambench.vocabulary import TARGET, DataError, Dataset, number_of
 
@@ -114,12 +115,12 @@ def side_by_side(groups: Sequence[list[Shown]]) -> list[list[Shown]]:
 def by_view(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
     """The heatmaps of the runs, those of the same images seen alike and of the same choice of classes together."""
     groups: dict[tuple[str, str, str], list[Shown]] = {}
-    for run, network in labelled_runs(runs):
-        for path in sorted((results / "heatmaps" / run.name).glob("*.h5")):
-            shown = read_heatmaps(path)
-            seen = str({k: v for k, v in shown.job["view"].items() if k not in Normalisation._fields})
-            key = (shown.job["data"], seen, shown.job["classes"])
-            groups.setdefault(key, []).append(Shown(run, shown, label(network, shown.job)))
+    folders = {results / "heatmaps" / run.name: (run, network) for run, network in labelled_runs(runs)}
+    for path, shown in readable(path for folder in folders for path in sorted(folder.glob("*.h5"))).items():
+        run, network = folders[path.parent]
+        seen = str({k: v for k, v in shown.job["view"].items() if k not in Normalisation._fields})
+        key = (shown.job["data"], seen, shown.job["classes"])
+        groups.setdefault(key, []).append(Shown(run, shown, label(network, shown.job)))
     return [by_layer(group) for group in groups.values()]
 
 

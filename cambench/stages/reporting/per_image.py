@@ -12,9 +12,9 @@ from cambench import data
 from cambench.metrics import find_metric
 from cambench.report.tables.select import has_metric
 from cambench.stages.progress import say
+from cambench.stages.reporting import heatmaps
 from cambench.stages.reporting.selection import Selection
 from cambench.stages.workplace import Place, run_of
-from cambench.store.heatmaps import open_heatmaps
 from cambench.store.records import Record, read_origin, read_records, read_rows, rows_path
 from cambench.vocabulary import DataError, Dataset, UsageError
 
@@ -87,9 +87,8 @@ def answers_of(record: Record) -> Mapping[str, Any]:
 
 
 def loaded(origin: Mapping[str, Any], fingerprint: str, place: Place) -> Dataset | None:
-    """The images behind a record; None, and it is said why, where the very same are not at hand. Nothing is made."""
+    """The images behind a record; None, and it is said why, where the very same are not at hand."""
     try:
-        data.locate(origin["spec"], place.data)
         dataset = data.reload(origin, place.data)
         if dataset.fingerprint == fingerprint:
             return dataset
@@ -119,8 +118,7 @@ def images_of(record: Record, dataset: Dataset | None, place: Place) -> pd.DataF
 def predictions(record: Record, place: Place) -> dict[str, int]:
     """Image id -> the class that the network says, from heatmaps of the same images as it saw them; {} without any."""
     own = answers_of(record)
-    for path in sorted((place.results / "heatmaps" / record.run).glob("*.h5")):
-        with open_heatmaps(path) as maps:
-            if all(maps.job.get(name) == own.get(name) for name in ANSWERS):
-                return dict(zip(maps, maps.file["prediction"][()].tolist(), strict=True))
+    for maps in heatmaps.readable(sorted((place.results / "heatmaps" / record.run).glob("*.h5"))).values():
+        if all(maps.job.get(name) == own.get(name) for name in ANSWERS):
+            return dict(zip(maps.ids, maps.prediction.tolist(), strict=True))
     return {}

@@ -17,9 +17,10 @@ from cambench.metrics import Metric, find_metric
 from cambench.report.figures.mosaic import Tile, mosaic
 from cambench.report.figures.plots import sentences
 from cambench.stages.network import LAST
+from cambench.stages.reporting import heatmaps
 from cambench.stages.reporting.figures.scene import Drawn, photograph, plain, reload, view_of
 from cambench.stages.workplace import Place, run_of
-from cambench.store.heatmaps import Heatmaps, read_heatmaps
+from cambench.store.heatmaps import Heatmaps
 from cambench.store.records import Record, read_rows, readable, rows_path
 from cambench.targets import settled
 from cambench.vocabulary import EXPLAINER, TARGET, Dataset, UsageError, number_of
@@ -147,8 +148,7 @@ def heatmaps_of(kind: str, shown: Measured, asked: Asked, place: Place) -> Heatm
     if not looks:  # its own view is not that of the maps
         del identity["view"]
         identity |= MAPS | {name: wanted for name, wanted in asked.items() if wanted}
-    for path in sorted((place.results / "heatmaps" / record.run).glob("*.h5")):
-        maps = read_heatmaps(path)
+    for maps in heatmaps.readable(sorted((place.results / "heatmaps" / record.run).glob("*.h5"))).values():
         if all(maps.job.get(key) == value for key, value in identity.items()):
             return maps
     ask = f"cambench explain {record.run} -e {identity['explainer']} -t {identity['target']}"
