@@ -21,7 +21,7 @@ from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_tables
 from cambench.report.formats.frame import NUMBERS, as_json, csv
 from cambench.report.formats.html import Page, html
-from cambench.report.formats.latex import escape, latex
+from cambench.report.formats.latex import PREAMBLE, escape, latex, listing
 from cambench.report.formats.markdown import markdown
 from cambench.report.formats.terminal import terminal
 from cambench.report.tables.model import Table, Tables
@@ -67,9 +67,40 @@ def test_latex_compiles(tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex here")
     papers = [paper_table(recipe, [], load_published("cgc")) for recipe in load_tables("cgc")]
-    (tmp_path / "t.tex").write_text(latex([SAMPLE, *papers], standalone=True), encoding="utf-8")
+    check_fits(latex([SAMPLE, *papers], standalone=True), tmp_path)
+
+
+def test_a_long_listing_compiles_and_fits(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here")
+    rows = listed_rows(60)
+    check_fits(f"{PREAMBLE}{listing(rows, ['A: a', 'B: b'], NOTES)}\\end{{document}}\n", tmp_path)
+
+
+def test_a_listing_that_is_longer_than_a_page_goes_on_on_further_ones() -> None:
+    text = listing(listed_rows(120), ["A: a", "B: b"], NOTES)
+    first, *others = text.split(r"\end{table}")[:-1]
+    assert r"\caption{A: a. B: b}" in first and len(others) > 1
+    assert all(r"\caption{A: a. B: b (continued)}" in page for page in others)
+    assert [text.count(f"metric-{i} & ") for i in range(120)] == [1] * 120
+    assert [escape(note) in others[-1] for note in NOTES] == [True] * 3, "notes stand at the end"
+    heads = text.count(r"metric & on & A $-$ B & p \\")
+    assert heads == text.count(r"\begin{tabular}{llll}") == text.count(r"\bottomrule") > 1
+
+
+NOTES = ["A − B: difference of the means.", "p: Wilcoxon's signed-rank test.", "Holm: corrected."]
+
+
+def listed_rows(n: int) -> list[dict[str, str]]:
+    """Rows of texts as `compare` has them."""
+    return [{"metric": f"metric-{i}", "on": "synthbirds test", "A − B": "−0.12", "p": "0.012"} for i in range(n)]
+
+
+def check_fits(text: str, folder: Path) -> None:
+    """A document compiles, and nothing of it is wider or taller than the page."""
+    (folder / "t.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=300)
     log = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0, log[-2000:]
     assert not [said for said in ("Overfull", "undefined", "Float too large") if said in log]

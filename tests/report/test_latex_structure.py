@@ -11,7 +11,7 @@ from sample_table import SAMPLE
 
 from cambench.recipes.published import load_published
 from cambench.recipes.tables import load_table, table_files
-from cambench.report.formats.latex import latex
+from cambench.report.formats.latex import latex, listing
 from cambench.report.tables.paper import paper_table
 
 GOLDENS = sorted((Path(__file__).parent / "golden").glob("*.tex"))
@@ -93,6 +93,11 @@ def test_goldens_are_well_formed(path: Path) -> None:
 @pytest.mark.parametrize("table", list(table_files()))
 def test_tables_without_a_measurement_are_well_formed(table: str) -> None:
     check(latex([paper_table(load_table(table), [], load_published(table.partition("/")[0]))]))
+
+
+@pytest.mark.parametrize("columns", [2, 9, 40])
+def test_listings_of_any_size_are_well_formed(columns: int) -> None:
+    check(listing([{f"c{j}": f"{i}_{j}" for j in range(columns)} for i in range(70)], ["A & B"], ["5 %"]))
 
 
 @pytest.mark.parametrize(("good", "bad"), [

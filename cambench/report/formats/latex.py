@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from cambench.report.formats.pages import Page, lines, pages, two_lines
-from cambench.report.tables.model import Cell, Table, group_starts, shown_label
+from cambench.report.tables.model import Cell, Column, Row, Table, Text, group_starts, shown_label
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
@@ -95,7 +95,8 @@ def page(table: Table, sheet: Page, caption: Sequence[str]) -> str:
 
 def grid(blocks: Sequence[Table], *, tall: bool) -> list[str]:
     """Blocks of columns, one beneath another, scaled to the page if they are wider."""
-    columns = "l" * len(blocks[0].row_headers) + "c" * max(len(part.columns) for part in blocks)
+    widest = max(blocks, key=lambda part: len(part.columns))
+    columns = "l" * len(widest.row_headers) + "".join("l" if isinstance(c, Text) else "c" for c in widest.rows[0].cells)
     return [
         FIT,
         rf"\begin{{tabular}}{{{columns}}}",
@@ -146,13 +147,19 @@ def rules(spans: Sequence[tuple[str, int]], first: int) -> list[str]:
 
 
 def listing(rows: Sequence[Mapping[str, str]], above: Sequence[str], below: Sequence[str]) -> str:
-    """Rows of texts as a `table` environment, between a caption and sentences."""
-    body = [" & ".join(map(escape, texts)) + r" \\" for texts in ([*rows[0]], *([*row.values()] for row in rows))]
-    return "\n".join([
-        r"\begin{table}[htbp]", r"\centering", rf"\caption{{{escape('. '.join(above))}}}",
-        FIT, rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}", r"\toprule", body[0], r"\midrule", *body[1:],
-        r"\bottomrule", r"\end{tabular}}", *(rf"\par\smallskip {escape(text)}" for text in below), r"\end{table}", "",
-    ])  # fmt: skip
+    """Rows of texts as a table with a caption above and notes beneath, on as many pages as it takes."""
+    title, (first, *others) = ". ".join(above), rows[0]
+    return one(
+        Table(
+            id=title,
+            title="",
+            caption=title,
+            row_headers=(first,),
+            columns=tuple(Column((name,)) for name in others),
+            rows=tuple(Row((row[first],), tuple(Text(words=row[name]) for name in others)) for row in rows),
+            notes=tuple(below),
+        )
+    )
 
 
 def line(table: Table, index: int, *, tall: bool) -> list[str]:

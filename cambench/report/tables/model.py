@@ -127,6 +127,19 @@ def probability(p: float) -> str:
 
 
 @dataclass(frozen=True)
+class Text(Cell):
+    """A cell of words, whatever they say, in the place of numbers."""
+
+    decimals: int = 0
+    words: str = ""
+
+    @property
+    def measured_text(self) -> str:
+        """The words."""
+        return self.words
+
+
+@dataclass(frozen=True)
 class Column:
     """A column's label, one text a level; `direction` is "up", "down", "none", or None where the rows decide."""
 
