@@ -76,7 +76,7 @@ def report(
         return
     place, brief = o.place(data_root, results), form not in ("csv", "json")
     made = stage.costs(place) if cost else stage.tables(names, place, on=on, arch=arch, shown=shown, brief=brief)
-    show(made if caption is None else captioned(made, caption), form, html, results, data_root)
+    show(made if caption is None else captioned(made, caption), form, html, place, shown)
 
 
 def image_by_image(shown: Selection, place: Place, form: str) -> None:
@@ -106,14 +106,14 @@ def one_format(latex: bool, markdown: bool, csv: bool, html: Path | None, as_jso
     return next((form for form, wanted in asked.items() if wanted), "terminal")
 
 
-def show(made: list[Table], form: str, html: Path | None, results: Path, data_root: Path) -> None:
-    """The tables on stdout, or the page and its path."""
+def show(made: list[Table], form: str, html: Path | None, place: Place, shown: Selection) -> None:
+    """The tables on stdout, or the page and its path. shown: of which metrics and explainers they are."""
     from cambench.stages.reporting import report as stage
 
     if html is not None:
         from cambench.stages.reporting.page import write_page
 
-        typer.echo(write_page(html, made, results, data_root))
+        typer.echo(write_page(html, made, place.results, place.data, shown=shown))
     elif form != "terminal":
         typer.echo(stage.render(made, form), nl=False)
     else:

@@ -95,6 +95,7 @@ def reproduce(
     refuse_unused(context, "--dry-run" if dry_run else "--status" if status else "reproduce", modes)
     form = one_format(latex, markdown, csv, html)
     from cambench.stages.reporting.choice import Choice
+    from cambench.stages.reporting.selection import Selection
     from cambench.stages.reproducing import reproduce as stage
     from cambench.stages.reproducing.launchers import launcher as launcher_of
     from cambench.stages.reproducing.outline import check_shown, print_plan, print_status
@@ -118,6 +119,6 @@ def reproduce(
 
         show_claims(judgements(claims, place, on), form, html, place, lacks=made)
     else:
-        show(made, form, html, results, data_root)
+        show(made, form, html, place, Selection())
     if not whole:
         raise typer.Exit(1)

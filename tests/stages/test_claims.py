@@ -130,6 +130,9 @@ def test_they_are_measured_and_judged(place: Place, mine: str, typed: Typed, tmp
     page = tmp_path / "claims.html"
     assert typed("claims", mine, "--html", str(page), *roots).code == 0
     assert "More heat lies in the box." in page.read_text() and 'id="claims"' in page.read_text()
+    assert ">needs</th>" not in page.read_text()
+    assert typed("claims", mine, "--power", "--html", str(page), *roots).code == 0
+    assert ">needs</th>" in page.read_text() and ">3 seeds</td>" in page.read_text()
 
 
 def test_tables_or_claims(typed: Typed) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from typed import Typed
 
 from cambench.data.views import View, in_words
 from cambench.lookup import nearest
@@ -163,6 +164,27 @@ def test_the_page_has_findings_from_the_rows_on_disk_and_a_papers_table_has_none
     assert "From 24 images of synthbirds (procedural birds" in text and "(1 seed: 0)" in text
     path = write_page(tmp_path / "t.html", tables(["cgc/1"], measured), measured.results, measured.data)
     assert 'id="findings"' not in path.read_text(encoding="utf-8")
+
+
+def test_a_page_of_some_metrics_and_explainers_shows_no_others(measured: Place, tmp_path: Path, typed: Typed) -> None:
+    alone = Place(measured.data, tmp_path / "results", "cpu")
+    shutil.copytree(measured.results, alone.results)
+    evaluate_all(Works([]), [EvalJob("ch", "center")], alone)
+
+    def page(*options: str) -> str:
+        out = tmp_path / "page.html"
+        done = typed("report", "--html", out, *options, "--data-root", alone.data, "--results", alone.results)
+        assert done.code == 0, done.err
+        return out.read_text(encoding="utf-8")
+
+    def claims(text: str) -> set[str]:
+        return set(re.findall(r'<th scope="row" class="label">(cgc-[^<]+)</th>', text))
+
+    every, some, center = page(), page("-m", "top1"), page("-e", "center")
+    assert "ch official" in every and "ch official" not in some
+    assert claims(every) - claims(some) == {"cgc-ch"} and "cgc-accuracy-fine" in claims(some)
+    assert all(f"ce resnet8 {name}" in every for name in ("grad-cam", "center"))
+    assert "ce resnet8 center" in center and "ce resnet8 grad-cam" not in center
 
 
 def test_runs_stand_in_the_order_in_which_they_are_named(measured: Place, tmp_path: Path) -> None:

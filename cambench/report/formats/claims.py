@@ -36,9 +36,9 @@ class Claims:
     notes: Sequence[str]
 
 
-def section(judgements: Sequence[Judgement]) -> Claims | None:
+def section(judgements: Sequence[Judgement], *, power: bool = False) -> Claims | None:
     """What a page shows of the claims; None of none."""
-    papers = [(paper, rows(own), claims_of(own)) for paper, own in by_paper(judgements).items()]
+    papers = [(paper, rows(own, power=power), claims_of(own)) for paper, own in by_paper(judgements).items()]
     return Claims(papers, notes(judgements)) if papers else None
 
 

@@ -85,7 +85,7 @@ def show_claims(
     if html is not None:
         from cambench.stages.reporting.page import write_page
 
-        sys.stdout.write(f"{write_page(html, (), place.results, place.data, made)}\n")
+        sys.stdout.write(f"{write_page(html, (), place.results, place.data, made, power=power)}\n")
     elif form == "terminal":
         print_judgements(made, power=power)
         for sentence in dict.fromkeys(text for table in lacks for text in table.footnotes if "ot measured: " in text):

@@ -42,12 +42,12 @@ class Shown:
     label: str
 
 
-def gallery(runs: Sequence[Run], results: Path, data_root: Path) -> list[Gallery]:
-    """A few images of each data set, the first seed of every method × explainer × target beside them.
+def gallery(runs: Sequence[Run], results: Path, data_root: Path, explainers: Sequence[str] = ()) -> list[Gallery]:
+    """A few images of each data set, the first seed of every method × explainer (none named: all) × target beside them.
 
     Only maps of one view and of the same images stand side by side. A data set that is not here is left out, and said.
     """
-    groups = by_view(runs, results)
+    groups = of_explainers(by_view(runs, results), explainers)
     made = (of_set(first_seeds(own), data_root, left_out(own, groups)) for own in side_by_side(groups))
     return [shown for shown in made if shown.rows]
 
@@ -122,6 +122,11 @@ def by_view(runs: Sequence[Run], results: Path) -> list[list[Shown]]:
         key = (shown.job["data"], seen, shown.job["classes"])
         groups.setdefault(key, []).append(Shown(run, shown, label(network, shown.job)))
     return [by_layer(group) for group in groups.values()]
+
+
+def of_explainers(groups: Sequence[list[Shown]], names: Sequence[str]) -> list[list[Shown]]:
+    """The same of these explainers alone; none named: of all."""
+    return [own for group in groups if (own := [s for s in group if not names or s.maps.job["explainer"] in names])]
 
 
 def by_layer(group: Sequence[Shown]) -> list[Shown]:

@@ -26,9 +26,7 @@ class Selection:
 
     def records(self, records: Sequence[Record]) -> list[Record]:
         """The records that a summary shows. Raises: UsageError for an unknown name, or where nothing is left."""
-        left = looking(
-            records, [find_metric(m).name for m in self.metrics], [find_explainer(e).name for e in self.explainers]
-        )
+        left = looking(records, *self.names())
         if records and not left:
             raise UsageError(f"nothing to report of {self}; measure it with `cambench eval`.")
         return left
@@ -40,19 +38,22 @@ class Selection:
         """
         if not self.metrics and not self.explainers:
             return list(recipes)
-        metrics, explainers = self.names()
-
-        def wanted(select: Select) -> bool:
-            """Whether a cell shows a metric and explainer that were named; one that depends on no map has any explainer."""
-            metric = select.metric is not None and (not metrics or find_metric(select.metric).name in metrics)
-            return metric and (not explainers or not select.explainer or find_explainer(select.explainer).name in explainers)
-
-        left = about(recipes, wanted)
+        left = about(recipes, self.wanted())
         if not left:
             raise UsageError(
                 f"{', '.join(recipe.id for recipe in recipes)}: expected a cell of {self}, found none; see the table."
             )
         return left
+
+    def wanted(self) -> Callable[[Select], bool]:
+        """Whether a selection is of a metric and explainer that were named; what depends on no map has any explainer."""
+        metrics, explainers = self.names()
+
+        def wanted(select: Select) -> bool:
+            metric = select.metric is not None and (not metrics or find_metric(select.metric).name in metrics)
+            return metric and (not explainers or not select.explainer or find_explainer(select.explainer).name in explainers)
+
+        return wanted
 
     def names(self) -> tuple[list[str], list[str]]:
         """The metrics and explainers as their entries are called."""

@@ -20,6 +20,7 @@ from cambench.stages.reporting.gallery import (
     by_view,
     explained,
     first_seeds,
+    of_explainers,
     of_other_views,
     rows,
     side_by_side,
@@ -55,7 +56,7 @@ def pick(
     runs = [run_of(name, results) for name in names] or sorted(read_runs(results), key=lambda run: run.info.method)
     wanted = list(dict.fromkeys(find_explainer(name).name for name in explainers))
     every = [g for g in by_view(runs, results) if not (one_size and g[0].maps.job["view"]["kind"] == "full")]
-    groups = [own for group in every if (own := [s for s in group if not wanted or s.maps.job["explainer"] in wanted])]
+    groups = of_explainers(every, wanted)
     sets = side_by_side(groups)
     known = list(dict.fromkeys(group[0].maps.job["dataset"] for group in sets))
     chosen = [g for g in sets if dataset is None or canonical(g[0].maps.job["dataset"]) == canonical(dataset)]
