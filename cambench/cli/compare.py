@@ -9,7 +9,6 @@ import typer
 from cambench.cli import options as o
 from cambench.cli.report import one_format
 
-Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")]
 Explainers = Annotated[
     list[str] | None, typer.Option("--explainer", "-e", help="Of two runs: only this one. Of one run: twice, A and B.")
 ]
@@ -24,9 +23,9 @@ Split = Annotated[str, typer.Option("--split", help="Only on this split; eval is
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A run's name, a unique prefix, its path, or a given network.")],
+    a: o.Run,
     b: Annotated[str | None, typer.Argument(help="Another; none: two explainers or two targets of the first.")] = None,
-    metric: Metrics = None,
+    metric: o.OnlyMetrics = None,
     explainer: Explainers = None,
     target: Targets = None,
     dataset: DatasetName = None,

@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {
     "dataset": Annotated[str | None, typer.Option("--dataset", "-d", help="Data set, where there are several.")],
     "images": Annotated[int, typer.Option("--images", min=1, help="How many images.")],
     "explainer": Annotated[str | None, typer.Option("--explainer", "-e", help="See cambench ls explainers.")],
-    "target": Annotated[str | None, typer.Option("--target", "-t", help="See cambench ls targets.")],
+    "target": o.Target,
     "classes": Annotated[
         int | None, typer.Option("--classes", min=2, max=3, help="Best classes of each image: by default 2, of versus 3.")
     ],
@@ -30,8 +30,8 @@ OPTIONS: dict[str, Any] = {
     "checkpoint": o.Checkpoint,
     "metric": Annotated[str, typer.Option("--metric", "-m", help="A metric with a value an image.")],
     "variant": Annotated[str | None, typer.Option("--variant", help="Of a metric with several; by default its headline.")],
-    "on": Annotated[str | None, typer.Option("--on", metavar="DATASET", help="The table on this data instead of its own.")],
-    "arch": Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")],
+    "on": o.On,
+    "arch": o.ArchThere,
 }
 """Every option of `INDEX` that takes one value, as it is typed."""
 SEVERAL: dict[str, Any] = {
@@ -44,7 +44,7 @@ SEVERAL: dict[str, Any] = {
     "class_sets": Annotated[
         list[Path] | None, typer.Option("--class-sets", help="CSV `class,set`, one more column; may be given several times.")
     ],
-    "metric": Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")],
+    "metric": o.OnlyMetrics,
 }
 """Those that take several, whose default is ()."""
 FORMATS: dict[str, tuple[Any, Any]] = {"latex": (o.Latex, False), "markdown": (o.Markdown, False), "csv": (o.Csv, False)}

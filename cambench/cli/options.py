@@ -23,6 +23,7 @@ Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Bit-equal reruns on one device; slower, refuses what cannot be.")
 ]
 Download = Annotated[bool, typer.Option("--download", help="Allow torchvision and timm to download their weights.")]
+Run = Annotated[str, typer.Argument(help="A run's name, a unique prefix, its path, or a given network.")]
 RUNS = "Run names, prefixes or paths, torchvision:NAME, timm:NAME, hf:PATH, python:pkg.mod:function."
 Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=RUNS)]
 DatasetName = Annotated[
@@ -65,6 +66,9 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images a fo
 Method = Annotated[str, typer.Argument(help="See cambench ls methods.")]
 TrainedOn = Annotated[str, typer.Option("--dataset", "-d", help="Data set: a name, NAME:PATH, or folder:PATH.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="See cambench ls archs; by default the recipe's.")]
+On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="A paper's table, on this data instead of its own.")]
+ArchThere = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
+OnlyMetrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only this metric; may be repeated.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seeds initialisation, order and augmentation.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
 Settings = Annotated[

@@ -13,7 +13,7 @@ from cambench.vocabulary import UsageError
 
 
 def rm(
-    run: Annotated[str, typer.Argument(help="A run's name, a unique prefix, its path, or a given network.")],
+    run: o.Run,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", help="Only the records of this metric; may be repeated.")
     ] = None,

@@ -24,9 +24,6 @@ FORMATS = frozenset({"latex", "markdown", "csv", "html", "caption"})
 
 Tables = Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help="See cambench ls tables; none: the summary.")]
 Paper = Annotated[str | None, typer.Option("--paper", help="Every table of a paper.")]
-On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="A paper's table, on this data instead of its own.")]
-Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
-Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Only columns of this metric; may be repeated.")]
 Explainers = Annotated[list[str] | None, typer.Option("--explainer", "-e", help="Only rows of this one; may be repeated.")]
 Caption = Annotated[
     str | None, typer.Option("--caption", help="Of one table in --latex, --markdown or --html, in place of its own.")
@@ -40,9 +37,9 @@ def report(
     context: typer.Context,
     tables: Tables = None,
     paper: Paper = None,
-    on: On = None,
-    arch: Arch = None,
-    metric: Metrics = None,
+    on: o.On = None,
+    arch: o.ArchThere = None,
+    metric: o.OnlyMetrics = None,
     explainer: Explainers = None,
     caption: Caption = None,
     latex: o.Latex = False,

@@ -27,7 +27,6 @@ As = Annotated[
     str | None, typer.Option("--as", metavar="DEVICE", help="With --dry-run: its times on h100, a100, rtx4090 or cpu.")
 ]
 On = Annotated[str | None, typer.Option("--on", metavar="DATASET", help="Stand in for the paper's data: synthbirds, cub …")]
-Arch = Annotated[str | None, typer.Option("--arch", help="With --on: instead of the paper's networks.")]
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="Trainings a cell; else the paper's, with --on at most 3.")
 ]
@@ -62,7 +61,7 @@ def reproduce(
     verbose: Verbose = False,
     device_there: As = None,
     on: On = None,
-    arch: Arch = None,
+    arch: o.ArchThere = None,
     seeds: Seeds = None,
     rows: Rows = None,
     columns: Columns = None,

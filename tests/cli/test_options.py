@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from typed import Typed
 
+from cambench import cli
 from cambench.metrics import INDEX
 from cambench.stages.measuring.works import jobs_of
 from cambench.vocabulary import UsageError
@@ -40,6 +43,13 @@ from cambench.vocabulary import UsageError
 def test_what_would_be_ignored_is_refused(arguments: list[str], message: str, typed: Typed, tmp_path: Path) -> None:
     said = typed(*arguments)
     assert said.code == 2 and f"error: {message}" in said.err and said.err.count("\n") == 1
+
+
+def test_an_option_of_several_commands_is_declared_once() -> None:
+    sources = [ast.parse(path.read_text(encoding="utf-8")) for path in Path(cli.__file__).parent.glob("*.py")]
+    calls = [node for source in sources for node in ast.walk(source) if isinstance(node, ast.Call)]
+    written = Counter(ast.unparse(c) for c in calls if ast.unparse(c.func) in ("typer.Option", "typer.Argument"))
+    assert len(written) > 50 and [declared for declared, times in written.items() if times > 1] == []
 
 
 def test_each_metric_is_measured_with_each_explainer_and_target_that_it_looks_at() -> None:
