@@ -181,6 +181,9 @@ def test_of_several_parts_of_a_split_the_fullest_counts() -> None:
     part = measured(few, job={"recipe": {"data": {"measured on": "other"}}}, partial=("first 3 of 5 images",))
     (source,) = sources([*part, *measured()])
     assert isinstance(source, Source) and len(source.sides) == 6 and len(ranked([*part, *measured()]).blocks) == 5
+    left = "Left out: 3 measurements of net on another version or part of birds test (first 3 of 5 images)."
+    assert left in ranked([*part, *measured()]).left and left in standings(ranked([*part, *measured()])).notes
+    assert not any("another version" in sentence for sentence in ranked(measured()).left)
     best = [replace(one, record=replace(one.record, checkpoint="best")) for one in measured()]
     assert len(sources([*best, *measured()])) == 1 and not sources(best)
 

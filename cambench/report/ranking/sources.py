@@ -11,6 +11,7 @@ from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.report.tables.paired import Side
 from cambench.report.tables.select import LAST, MEASURED_ON, preference, setting
+from cambench.vocabulary import number_of
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class Source:
     """A network on a split. sides: (explainer, metric) -> the record that has the values.
 
     The explainer's name has its target where the ranked ones have several, and its layer where it was measured at several.
+    left: sentences on what was measured of it on other versions or parts of the split.
     """
 
     run: str
     dataset: str
     split: str
     sides: Mapping[tuple[str, str], Side]
+    left: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -66,8 +69,21 @@ def sources(sides: Iterable[Side]) -> list[Source]:
         seen = versions.setdefault((record.run, record.dataset, record.split), {})
         seen.setdefault(str(setting(record, f"data.{MEASURED_ON}")), []).append(side)
     targets = len({side.record.target for side in kept}) > 1
-    made = [(key, max((named(own, targets) for own in seen.values()), key=size)) for key, seen in versions.items()]
-    return [Source(*key, own) for key, own in sorted(made, key=lambda one: one[0])]
+    made = []
+    for key, seen in sorted(versions.items(), key=lambda one: one[0]):
+        most, *others = sorted((named(own, targets) for own in seen.values()), key=size, reverse=True)
+        made.append(Source(*key, most, tuple(map(left_out, others))))
+    return made
+
+
+def left_out(sides: Mapping[tuple[str, str], Side]) -> str:
+    """The sentence on a version or part of a split that is not ranked."""
+    record, (measurements, images) = next(iter(sides.values())).record, size(sides)
+    which = "; ".join(sentence.rstrip(".") for sentence in record.partial) or number_of(images, "image")
+    return (
+        f"Left out: {number_of(measurements, 'measurement')} of {record.run} on another version or part of {record.dataset} "
+        f"{record.split} ({which})."
+    )
 
 
 def size(sides: Mapping[tuple[str, str], Side]) -> tuple[int, int]:
@@ -98,7 +114,7 @@ def complete(own: Sequence[Source]) -> tuple[list[str], list[str], list[str]]:
     explainers = list(dict.fromkeys(explainer for source in own for explainer, _ in source.sides))
     order = {name: place for place, name in enumerate(metrics.INDEX.names)}
     names = sorted({metric for _, metric in pairs}, key=lambda name: (order.get(find_metric(name).key, len(order)), name))
-    left, whole = list[str](), " of every network" if len(own) > 1 else ""
+    left, whole = [sentence for source in own for sentence in source.left], " of every network" if len(own) > 1 else ""
     while holes := [(e, m) for e in explainers for m in names if any((e, m) not in source.sides for source in own)]:
         lacks = [(sum(m == name for _, m in holes) / len(explainers), 1, name) for name in names]
         lacks += [(sum(e == name for e, _ in holes) / len(names), 0, name) for name in explainers]
