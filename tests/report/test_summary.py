@@ -154,3 +154,12 @@ def test_masks_that_are_boxes_need_no_row_of_their_own(record: Any) -> None:
     records = [record("ce", 0, "top1", 50.0), record("ce", 0, "iauc", 0.7, partial=boxes)]
     (table,) = summary([*records, record("ce", 0, "iauc", 0.2, partial=boxes, layer="layer2")])
     assert sorted([text[:4] for text in row] for row in texts(table)) == [["50.0", "0.20"], ["—", "0.70"]]
+
+
+def test_of_two_runs_of_one_method_and_seed_the_one_that_went_wrong_is_named(record: Any) -> None:
+    wrong = {"warnings": ("Diverged in epoch 3",)}
+    (table,) = summary([record("ce", 0, "top1", 10.0, run="a", **wrong), record("ce", 0, "ch", 60.0, run="a", **wrong)])
+    assert [s for s in table.banner if "Diverged" in s] == ["ce resnet50, seed 0: Diverged in epoch 3."]
+    other = record("ce", 0, "top1", 80.0, run="b", job={"recipe": {"train": {"epochs": 9}}})
+    (table,) = summary([record("ce", 0, "top1", 10.0, run="a", **wrong), other])
+    assert [s for s in table.banner if "Diverged" in s] == ["ce resnet50, seed 0 (a): Diverged in epoch 3."]

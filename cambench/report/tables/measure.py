@@ -160,9 +160,20 @@ def warning(groups: Sequence[Sequence[Record]], shown: int) -> tuple[str, ...]:
 
 
 def troubles(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
-    """The sentences above a table, in every format, about the trainings behind its numbers that went wrong."""
-    warnings = {(r.method, r.arch, r.seed, sentence): None for group in groups for r in group for sentence in r.warnings}
-    return tuple(f"{method} {arch}, seed {seed}: {sentence.rstrip('.')}." for method, arch, seed, sentence in warnings)
+    """The sentences above a table, in every format, about the trainings behind its numbers that went wrong.
+
+    A run is called by its method, network and seed, and by its own name too where others of the table share those.
+    """
+    records, runs = [record for group in groups for record in group], dict[str, set[str]]()
+    for record in records:
+        runs.setdefault(network(record), set()).add(record.run)
+    names = {r.run: f"{network(r)} ({r.run})" if len(runs[network(r)]) > 1 else network(r) for r in records}
+    return tuple(dict.fromkeys(f"{names[r.run]}: {sentence.rstrip('.')}." for r in records for sentence in r.warnings))
+
+
+def network(record: Record) -> str:
+    """`ce resnet50, seed 0`."""
+    return f"{record.method} {record.arch}, seed {record.seed}"
 
 
 def mixed(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
