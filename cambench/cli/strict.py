@@ -49,7 +49,7 @@ def refuse_unused(context: typer.Context, mode: str, modes: Mapping[str, Collect
             continue
         option = isinstance(parameter, TyperOption)
         shown = max(parameter.opts, key=len) if option else str(getattr(parameter, "metavar", None) or name).strip("[].")
-        homes = ", ".join(other for other, used in modes.items() if name in used)
+        homes = ", ".join(other for other, used in modes.items() if name in used and other != shown)
         raise not_used(mode, shown, homes)
 
 

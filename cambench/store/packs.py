@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cambench.files import atomic_folder
 from cambench.store.runs import read_run
-from cambench.vocabulary import CambenchError, UsageError, listed
+from cambench.vocabulary import DataError, UsageError, listed
 
 MANIFEST = "pack.json"
 FILE = r"(run\.json|last\.pt|best\.pt|log\.jsonl)"
@@ -103,7 +103,7 @@ def write_pack(folder: Path, facts: Manifest, contents: Mapping[str, bytes], lim
 def read_pack(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest of a pack and the files of its run, once every byte is known to be as it was packed.
 
-    Raises: UsageError for a folder without manifest; CambenchError naming a damaged manifest, or every part that is missing
+    Raises: UsageError for a folder without manifest; DataError naming a damaged manifest, or every part that is missing
     or damaged.
     """
     manifest = read_manifest(folder / MANIFEST)
@@ -119,16 +119,16 @@ def read_pack(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
                 wrong.append(f"{part.name} (damaged: {len(parts[-1])} bytes, expected {part.size} of another SHA-256)")
         contents[file.name] = b"".join(parts)
     if wrong:
-        raise CambenchError(f"{folder}: not as packed: {', '.join(wrong)}; copy it again. Nothing was unpacked.")
+        raise DataError(f"{folder}: not as packed: {', '.join(wrong)}; copy it again. Nothing was unpacked.")
     if any(facts_of(f.name, contents[f.name]) != f.model_dump(exclude={"parts"}) for f in manifest.files):
-        raise CambenchError(f"{folder / MANIFEST}: its parts do not make its files; copy it again. Nothing was unpacked.")
+        raise DataError(f"{folder / MANIFEST}: its parts do not make its files; copy it again. Nothing was unpacked.")
     return manifest, contents
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest of a pack.
 
-    Raises: UsageError where there is none; CambenchError for one that was changed or truncated.
+    Raises: UsageError where there is none; DataError for one that was changed or truncated.
     """
     if not path.is_file():
         raise UsageError(f"{path.parent}: expected a folder that `cambench pack` wrote, found no {MANIFEST} in it.")
@@ -137,14 +137,14 @@ def read_manifest(path: Path) -> Manifest:
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(str(key) for key in first["loc"]) or "the file"
-        raise CambenchError(f"{path}: damaged at {where} ({first['msg']}); copy it again. Nothing was unpacked.") from e
+        raise DataError(f"{path}: damaged at {where} ({first['msg']}); copy it again. Nothing was unpacked.") from e
     names = [file.name for file in manifest.files]
     if not {"run.json", "last.pt"} <= set(names):
         got = listed(names)
-        raise CambenchError(f"{path}: expected run.json and last.pt, got {got}; copy it again. Nothing was unpacked.")
+        raise DataError(f"{path}: expected run.json and last.pt, got {got}; copy it again. Nothing was unpacked.")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise CambenchError(f"{path}: expected each file once, got {twice[0]} twice; copy it again. Nothing was unpacked.")
+        raise DataError(f"{path}: expected each file once, got {twice[0]} twice; copy it again. Nothing was unpacked.")
     return manifest
 
 

@@ -27,7 +27,7 @@ METHOD = (
 SEEDS = (
     "A − B: mean over the seeds of the difference over the same images; 95 %: bootstrap of seeds and images at once; over "
     "seeds: Student's t, from 3 seeds on.",
-    "p: the larger one of the two tests, two-sided; Holm: corrected for all rows.",
+    "p: of the bootstrap, from 3 seeds on the larger of it and of the t test, two-sided; Holm: corrected for all rows.",
 )
 """The same of several networks on each side."""
 

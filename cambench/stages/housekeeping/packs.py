@@ -35,7 +35,7 @@ def pack(
     if bf16 and with_records:
         raise UsageError("--with-records: expected weights that are not rounded, as those measured; leave out --bf16.")
     if not 1 <= part * MEGABYTE < math.inf:
-        raise UsageError(f"--part {part}: expected a size in megabytes above 0, for example 15.")
+        raise UsageError(f"--part {part:g}: expected a size in megabytes above 0, for example 15.")
     run, limit = find_run(name, results), math.floor(part * MEGABYTE)
     contents, epoch = contents_of(run)
     if bf16:
