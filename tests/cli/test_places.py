@@ -12,8 +12,8 @@ import pytest
 from data.miniatures import own_folder
 from typed import Typed
 
+from cambench import files
 from cambench.cli.streams import HANDLER, forgive
-from cambench.store import files
 from cambench.store.runs import Run, find_run
 from cambench.vocabulary import CambenchError
 

@@ -42,7 +42,7 @@ def rank(where: str, own: Sequence[Source]) -> Ranking:
     """
     explainers, names, left = complete(own)
     if len(explainers) < EXPLAINERS or not names:
-        got = "; ".join(part.rstrip(".") for part in (", ".join(explainers) or "none", *left))
+        got = "; ".join([", ".join(explainers) or "none", *shortage(own, left)])
         raise UsageError(f"rank on {where}: expected at least {EXPLAINERS} explainers with one metric in common, got {got}.")
     tables = [[(source, *values(source, explainers, name)) for source in own] for name in names]
     made = np.stack(averaged(names, tables))
@@ -66,6 +66,14 @@ def rank(where: str, own: Sequence[Source]) -> Ranking:
 def titled(name: str) -> str:
     """A metric with the variant that is ranked: `iauc`, `ch official`."""
     return " ".join(filter(None, (name, headline(find_metric(name)))))
+
+
+def shortage(own: Sequence[Source], left: Sequence[str]) -> list[str]:
+    """Why nothing is left to rank: what is not measured of one network; of several, how much is measured of each."""
+    if len(own) == 1:
+        return [sentence.rstrip(".") for sentence in left]
+    counts = ", ".join(f"{number_of(len(source.sides), 'measurement')} of {source.run}" for source in own)
+    return [f"there are {counts}: name the RUNs to rank, or measure what the others lack with --preset quick"]
 
 
 def averaged(names: Sequence[str], tables: Sequence[Sequence[Values]]) -> list[Array]:

@@ -114,6 +114,8 @@ def joined(parts: Sequence[Comparison]) -> Comparison:
     ids = dict.fromkeys(name for part in parts for name in part.rows)
     table = torch.tensor([[part.rows.get(name, torch.nan) for name in ids] for part in parts], dtype=torch.float64)
     effect, mean = hierarchical.of_rows(table, seeds.generator("paired")), table.nanmean(0)
+    p = effect.p()
+    assert p is not None  # rows have draws
     numbers = statistics.Paired(
         n=effect.images,
         a=math.fsum(part.numbers.a for part in parts) / len(parts),
@@ -123,7 +125,7 @@ def joined(parts: Sequence[Comparison]) -> Comparison:
         higher=int((mean > 0).sum()),
         lower=int((mean < 0).sum()),
         equal=int((mean == 0).sum()),
-        p=effect.p() or 0.0,
+        p=p,
     )
     lacking = (sum(part.lacking[0] for part in parts), sum(part.lacking[1] for part in parts))
     warnings = tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings))
