@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -39,20 +40,28 @@ OLD = "old"
 def hidden(path: Path) -> Path:
     """The name beside a path under which this process of this machine alone writes: `.NAME.HOST.PID.tmp`.
 
-    Nothing is there, nor what killed processes of this machine left under theirs (`clear`).
+    Nothing is there, nor, where it is the first in its folder, what killed processes of this machine left (`clear`).
     """
     own = path.with_name(f".{path.name}.{machine()}.{os.getpid()}.tmp")
-    clear(path.parent)
+    cleared(path.parent, os.getpid())
     discard(own, path)  # of a killed process with the same number
     return own
 
 
 def machine() -> str:
-    """6 hex digits of this machine and of the space that numbers its processes: each container may count its own."""
-    space = ""
+    """6 hex digits of this machine since it was started, whatever it is called, and of the space that numbers its
+    processes: each container may count its own.
+    """
+    facts = [platform.node()]
     with suppress(OSError):  # not Linux
-        space = str(Path("/proc/self/ns/pid").readlink())
-    return hashlib.blake2b((platform.node() + space).encode(), digest_size=3).hexdigest()
+        facts += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+    return hashlib.blake2b(" ".join(facts).encode(), digest_size=3).hexdigest()
+
+
+@cache
+def cleared(folder: Path, pid: int) -> None:
+    """Clear a folder, once a process."""
+    clear(folder)
 
 
 def clear(folder: Path) -> None:
@@ -143,6 +152,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     It lies one level deeper than `path`, where nobody looks for folders of its kind.
     Raises: CambenchError where the disk is full or the place cannot be written; nothing half-written stays.
     """
+    clear(path.parent)  # whatever was cleared before: what `path` was may lie aside
     aside = hidden(path)
     new, old = aside / "new", aside / OLD
     with refusals(path):

@@ -60,7 +60,7 @@ def first_of(nodes: str) -> str:
     command = ["scontrol", "show", "hostnames", nodes]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
-    except (OSError, subprocess.CalledProcessError) as e:
+    except (OSError, IndexError, subprocess.CalledProcessError) as e:
         raise UsageError(f"srun: expected scontrol to name the first of {nodes}, got {e}; set MASTER_ADDR to it.") from e
 
 
@@ -87,7 +87,7 @@ def join(device: str) -> str:
         raise UsageError(f"--device {device}: expected cuda or cpu with several processes, each with a device of its own.")
     if device == "cuda":
         local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-        if gpus == 1 and "SLURM_LOCALID" in os.environ and AGENT not in os.environ:  # --gpus-per-task
+        if gpus == 1 and local < int(os.environ.get("SLURM_GPUS_ON_NODE", "0")) and AGENT not in os.environ:  # its own
             local = 0
         if local >= gpus:
             raise UsageError(f"processes: expected at most {gpus} on this machine, one a GPU, got {local + 1}; start fewer.")

@@ -13,7 +13,7 @@ from forked import die, killed, started
 
 from cambench.data import packed
 from cambench.data.synthbirds import make
-from cambench.files import alive, atomic_folder, atomic_path, hidden, remove_folder, write_text
+from cambench.files import alive, atomic_folder, atomic_path, clear, remove_folder, write_text
 
 
 def in_a_file(path: Path) -> None:
@@ -69,10 +69,10 @@ def test_what_others_are_writing_stays(tmp_path: Path, monkeypatch: pytest.Monke
     (left,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
         patch.setattr("platform.node", lambda: "another")
-        hidden(tmp_path / "b")
+        clear(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "readlink", lambda _: "pid:[1]")
-        hidden(tmp_path / "b")
+        clear(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "name", "nt")
         patch.setattr(os, "kill", lambda *_: pytest.fail("Windows would end it"))
@@ -81,7 +81,7 @@ def test_what_others_are_writing_stays(tmp_path: Path, monkeypatch: pytest.Monke
     own = left.with_name(left.name.replace(left.name.split(".")[-2], str(os.getppid())))
     for name in (own.name, ".tmp", "..tmp", ".a.tmp", ".a.host.1.tmp", left.name.replace(".tmp", "0123456789.tmp")):
         (tmp_path / name).touch()
-    hidden(tmp_path / "b")
+    clear(tmp_path)
     assert not left.exists() and len([*tmp_path.iterdir()]) == 6
 
 

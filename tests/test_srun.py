@@ -22,6 +22,7 @@ TASK = {
     "SLURM_PROCID": "3",
     "SLURM_LOCALID": "1",
     "SLURM_NODEID": "1",
+    "SLURM_GPUS_ON_NODE": "2",
     "SLURM_STEP_TASKS_PER_NODE": "2(x3),1",
     "SLURM_STEP_NODELIST": "gpu[03-06]",
 }
@@ -62,6 +63,9 @@ def test_more_processes_than_gpus_are_refused_without_an_option_that_nobody_type
     with pytest.raises(UsageError, match="^processes: expected at most 2 on this machine, one a GPU, got 3; start fewer"):
         processes.join("cuda")
     see(monkeypatch, 1)
+    task.update(SLURM_LOCALID="1", SLURM_GPUS_ON_NODE="1", LOCAL_RANK="1")
+    with pytest.raises(UsageError, match="at most 1 on this machine, one a GPU, got 2"):
+        processes.join("cuda")  # both see the same one
     task.update({"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", processes.AGENT: "torchrun within a task"})
     with pytest.raises(UsageError, match="at most 1 on this machine, one a GPU, got 2"):
         processes.join("cuda")

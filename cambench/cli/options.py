@@ -83,7 +83,7 @@ Presets = Annotated[
 ]
 Latex = Annotated[bool, typer.Option("--latex", help="LaTeX (booktabs).")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Markdown.")]
-Csv = Annotated[bool, typer.Option("--csv", help="CSV, numbers unrounded.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV, numbers of ten digits.")]
 Html = Annotated[Path | None, typer.Option("--html", help="One self-contained page: tables, curves, gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

@@ -9,6 +9,8 @@ from boards import COLUMN, HEAD, ROW
 
 from cambench.recipes.stand_in import stand_in
 from cambench.recipes.tables import TableRecipe, parse_table
+from cambench.report.tables.means import about
+from cambench.report.tables.measure import measure
 from cambench.report.tables.model import Table
 from cambench.report.tables.paper import paper_table
 from cambench.stages.reproducing.plan import Wish, make_jobs
@@ -63,6 +65,25 @@ def test_one_incomparable_part_makes_the_mean_incomparable(record: Any) -> None:
     table = drawn([record("ce", 0, "top1", 60.0, arch=a, **f) for a, f in zip(ARCHS, facts, strict=True)])
     assert table.banner == ("Not comparable with published numbers (1 of 2 measured cells): 20 of 200 classes.",)
     assert "optimizer.lr = 1." in table.footnotes
+
+
+def test_parts_that_differ_in_their_explainer_are_named_by_it(record: Any) -> None:
+    groups = [[record("ce", 0, "iauc", v, explainer=e)] for v, e in ((0.4, "grad-cam"), (0.6, "hires-cam"))]
+    groups[1][0].counts["images left out"] = 7
+    sentences = about([(group, "") for group in groups], measure(groups[0], ""))
+    assert any(text.startswith("Mean over 2 measurements: grad-cam logit, hires-cam logit;") for text in sentences)
+    assert "hires-cam logit: images left out: 7" in sentences
+    same = about([(groups[0], ""), (groups[0], "")], measure(groups[0], ""))
+    assert any("Mean over 2 measurements: part 1, part 2;" in text for text in same)
+
+
+def test_a_mean_is_of_the_training_that_its_row_shows(record: Any) -> None:
+    jobs = {e: {"recipe": {"train": {"epochs": e}}} for e in (2, 30)}
+    short = {"job": jobs[2], "deviations": ("train.epochs = 2 instead of 30",)}
+    records = [record("ce", 0, "top1", 80.0, arch="vgg16", job=jobs[30])]
+    records += [record("ce", 0, "top1", v, arch=a, **short) for a, v in zip(ARCHS, (11.0, 13.0), strict=True)]
+    table = drawn(records)
+    assert [cell.measured_text[:5] for cell in table.rows[0].cells] == ["80.00", "46.50"], "of vgg16 the 30 epochs"
 
 
 def test_how_the_parts_were_measured_is_said_of_the_mean_too(record: Any) -> None:

@@ -149,6 +149,13 @@ def test_a_row_holds_one_run_of_a_seed(record: Any) -> None:
     assert [[text[:4] for text in row] for row in texts(table)] == [["50.0", "—"], ["70.0", "0.70"]]
 
 
+def test_two_runs_of_a_seed_are_two_rows_though_each_is_measured_by_another_metric(record: Any) -> None:
+    (table,) = summary([record("ce", 0, "top1", 50.0, run="a"), record("ce", 0, "iauc", 0.7, run="b")])
+    names = [label[0].replace("\N{NO-BREAK SPACE}", " ") for label in labels(table)]
+    assert names == ["ce (run a)", "ce (run b)"], "what looks at no layer is not told apart by one"
+    assert [[text[:4] for text in row] for row in texts(table)] == [["50.0", "—"], ["—", "0.70"]]
+
+
 def test_masks_that_are_boxes_need_no_row_of_their_own(record: Any) -> None:
     boxes = ("masks are filled bounding boxes",)
     records = [record("ce", 0, "top1", 50.0), record("ce", 0, "iauc", 0.7, partial=boxes)]

@@ -85,7 +85,7 @@ class UnmeasuredError(UsageError):
 def side_by_side(selects: Sequence[Select], records: Sequence[Record]) -> tuple[list[Group], list[str]]:
     """For each selection the records to compare, one a seed that all have, and the settings in which their trainings differ.
 
-    Of several groups those trained most alike are taken, then those with most seeds in common, then as in tables.
+    Of several groups those of one set of images are taken, then those trained most alike, then as `rank` has it.
     Raises: UnmeasuredError where one is not measured, UsageError where no seed is common.
     """
     every = [groups(r for r in records if matches(select, r) and as_its_recipe(r, select)) for select in selects]

@@ -34,17 +34,20 @@ def lacking(
         return []
     if len(groups) > 1:
         return below(selects[:2], groups[:2], records)
-    faults = (below(*pair, records) for pair in others(claim, selects[0], records))
+    faults = (below(*pair, records) for pair in others(claim, selects[0], groups[0], records))
     return next((fault for fault in faults if fault), [])
 
 
-def others(claim: Claim, select: Select, records: Sequence[Record]) -> list[tuple[Sequence[Select], Sequence[Group]]]:
-    """A side and, one after another, the same of the claim's other methods, as far as they are measured."""
+def others(
+    claim: Claim, select: Select, group: Group, records: Sequence[Record]
+) -> list[tuple[Sequence[Select], Sequence[Group]]]:
+    """A side with its group and, one after another, the same of the claim's other methods, as far as they are measured."""
     made: list[tuple[Sequence[Select], Sequence[Group]]] = []
+    beside = [*group, *(record for record in records if record.method != select.method)]
     for side in (side for part in claim.parts for side in claim.sides(part) if side.method != select.method):
         pair = [select, select.model_copy(update={"method": side.method, "settings": side.settings})]
         try:
-            made.append((pair, side_by_side(pair, records)[0]))
+            made.append((pair, side_by_side(pair, beside)[0]))
         except UsageError:  # not measured, or of other seeds
             continue
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cambench.recipes.tables import Select
 from cambench.report.tables.measure import listed, measure, of_measurement, of_networks
@@ -15,9 +15,14 @@ Part = tuple[Sequence[Record], str]
 """The records of one measurement, one a seed, and the variant that counts."""
 
 
-def drawn_mean(parts: Sequence[Select], records: Sequence[Record], cell: Cell) -> tuple[Cell, list[str], Sequence[Record]]:
-    """The cell, the sentences about it, the records it shows; unmeasured unless every part is, with a seed in common."""
-    choices = [chosen([select], records) for select in parts]
+def drawn_mean(
+    parts: Sequence[Select], records: Sequence[Record], cell: Cell, shows: Callable[[Select, Record], bool]
+) -> tuple[Cell, list[str], Sequence[Record]]:
+    """The cell, the sentences about it, the records it shows; unmeasured unless every part is, with a seed in common.
+
+    shows: whether the row shows a record's training.
+    """
+    choices = [chosen([select], [record for record in records if shows(select, record)]) for select in parts]
     groups: list[Part] = [(its[0], variant_of(select, its[0][0])) for select, its in filter(None, choices)]
     measured = None if len(groups) < len(parts) else over_parts(groups)
     if measured is None:
@@ -53,8 +58,13 @@ def over_parts(parts: Sequence[Part]) -> Measured | None:
 def about(parts: Sequence[Part], measured: Measured) -> list[str]:
     """What a reader must know of the number; what holds of a part alone is said of it by what tells the parts apart."""
     groups = [group for group, _ in parts]
-    columns = [[f"{g[0].metric} on {g[0].dataset}" for g in groups], [g[0].arch for g in groups]]
-    differing = [column for column in columns if len(set(column)) > 1]
+    columns = [
+        [f"{g[0].metric} on {g[0].dataset}" for g in groups],
+        [g[0].arch for g in groups],
+        [" ".join(filter(None, (g[0].explainer, g[0].target))) for g in groups],
+        [variant for _, variant in parts],
+    ]
+    differing = [column for column in columns if len(set(column)) > 1] or [[f"part {n}" for n, _ in enumerate(parts, 1)]]
     over = "; ".join(", ".join(dict.fromkeys(column)) for column in differing)
     seeds = f"seed{'s' if len(measured.seeds) > 1 else ''} {listed(measured.seeds)}"
     spread = "no spread" if measured.std is None else "± std (ddof 1) of the means"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 
 from cambench.metrics import find_metric
@@ -167,7 +168,7 @@ def network_of(select: Select, record: Record) -> Hashable:
 
 
 def trainings_of(choices: Iterable[Choice]) -> dict[Hashable, list[Record]]:
-    """For each network of a row a record of every training of it, the preferred one first: it is shown in all cells."""
+    """For each network of a row a record of every training of it, the preferred one first: the row shows it."""
     best: dict[Hashable, dict[str, list[Record]]] = {}
     for select, its in choices:
         for group in its:
@@ -195,20 +196,25 @@ def draw(
     if recipe.class_set is not None:
         return Drawn(Cell(decimals, counted(recipe.class_set), printed))
     if recipe.mean and not nothing_to_run(recipe):
-        return Drawn(*drawn_mean(recipe.alternatives, records, empty))
+        return Drawn(*drawn_mean(recipe.alternatives, records, empty, partial(in_row, known)))
     if choice is None:
         return Drawn(empty)
     select, its = choice
     trainings = known[network_of(select, its[0][0])]
     words = [*zip(words_of(its, trainings), (drawn_from(group, select, recipe, empty) for group in its), strict=True)]
-    shown = training(trainings[0])
-    first = next((i for i, group in enumerate(its) if training(group[0]) == shown), None)
-    further = dict(one for i, one in enumerate(words) if i != first)
+    first = next((i for i, group in enumerate(its) if in_row(known, select, group[0])), None)
+    further = {word or f"run {its[i][0].run}": shown for i, (word, shown) in enumerate(words) if i != first}
     if first is None:
         return Drawn(empty, further=further)
     word, own = words[first]
     about = [*own.about, *([f"Of several settings that were measured, this is {word}"] if word else [])]
     return replace(own, about=about, further=further)
+
+
+def in_row(known: Mapping[Hashable, Sequence[Record]], select: Select, record: Record) -> bool:
+    """Whether a record is of the training of its network that the row shows, or of a network that the row does not know."""
+    trainings = known.get(network_of(select, record))
+    return trainings is None or training(record) == training(trainings[0])
 
 
 def words_of(its: Sequence[Sequence[Record]], trainings: Sequence[Record]) -> list[str]:

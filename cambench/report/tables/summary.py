@@ -117,12 +117,16 @@ def lines_of(records: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Li
     alike: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
         alike.setdefault(tuple(line.facts.values()), []).append(line)
-    words = {
-        id(line): word
-        for same in alike.values()
-        for line, word in zip(same, told_apart([line.first for line in same]), strict=True)
-    }
+    words = {id(line): word for same in alike.values() for line, word in zip(same, words_of(same), strict=True)}
     return [replace(row, facts={**row.facts, "method": labelled(row.facts["method"], words[id(row)])}) for row in lines]
+
+
+def words_of(lines: Sequence[Line]) -> list[str]:
+    """What tells rows of one label apart; the layer where they are of several."""
+    firsts = [line.first for line in lines]
+    if len({record.layer for record in firsts} - {None}) < 2:
+        firsts = [replace(record, layer=None) for record in firsts]
+    return told_apart(firsts)
 
 
 def column_keys(records: Sequence[Record]) -> list[ColumnKey]:
@@ -163,13 +167,15 @@ def clusters(records: Sequence[Record]) -> list[list[Record]]:
 
 
 def cluster_lines(cluster: Sequence[Record], columns: Sequence[ColumnKey]) -> list[Line]:
-    """The rows of a cluster: one, unless a column has several groups that may not be averaged, or columns show the same
-    part of data that was changed between them.
+    """The rows of a cluster: one, unless a column has several groups that may not be averaged, or columns show two runs of
+    a seed, or the same part of data that was changed between them.
     """
     per_column = {key: groups(r for r in cluster if holds(r, key)) for key in columns}
     parts = {record.partial: data_of(record) for record in cluster}
-    if all(len(own) <= 1 for own in per_column.values()) and all(parts[r.partial] == data_of(r) for r in cluster):
-        return [line(cluster, {key: own[0] for key, own in per_column.items() if own})]
+    single = all(len(own) <= 1 for own in per_column.values())
+    shown = {key: own[0] for key, own in per_column.items() if own}
+    if single and one_run_a_seed(shown, set()) and all(parts[r.partial] == data_of(r) for r in cluster):
+        return [line(cluster, shown)]
     rows: list[Line] = []
     layered = {condition(record) for record in cluster if record.layer is not None}
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cambench.store import schema
 from cambench.store.heatmaps import Heatmaps, read_heatmaps
 from cambench.vocabulary import CambenchError
+
+
+def each(paths: Iterable[Path]) -> Iterator[Heatmaps]:
+    """The heatmaps of the files by name, one after another, read as they are asked for; as `readable` of what cannot be."""
+    for path in sorted(paths):
+        yield from readable([path]).values()
 
 
 def readable(paths: Iterable[Path]) -> dict[Path, Heatmaps]:

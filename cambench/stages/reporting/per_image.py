@@ -118,7 +118,7 @@ def images_of(record: Record, dataset: Dataset | None, place: Place) -> pd.DataF
 def predictions(record: Record, place: Place) -> dict[str, int]:
     """Image id -> the class that the network says, from heatmaps of the same images as it saw them; {} without any."""
     own = answers_of(record)
-    for maps in heatmaps.readable(sorted((place.results / "heatmaps" / record.run).glob("*.h5"))).values():
+    for maps in heatmaps.each((place.results / "heatmaps" / record.run).glob("*.h5")):
         if all(maps.job.get(name) == own.get(name) for name in ANSWERS):
             return dict(zip(maps.ids, maps.prediction.tolist(), strict=True))
     return {}

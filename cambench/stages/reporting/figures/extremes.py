@@ -109,12 +109,15 @@ def record_of(kind: str, metric: Metric, names: Sequence[str], asked: Asked, pla
 
 def of_most_images(records: Sequence[Record]) -> list[Record]:
     """Of records that differ in their part of the data alone the one of most images."""
-    made: dict[tuple[str | None, ...], Record] = {}
-    for record in sorted(records, key=lambda r: max(value.n for value in r.values.values())):
-        made[record.run, record.explainer, record.target, record.layer, record.precision, record.dataset, record.split] = (
-            record
-        )
-    return list(made.values())
+    alike: dict[tuple[str | None, ...], list[Record]] = {}
+    for record in records:
+        facts = (record.explainer, record.target, record.layer, record.precision, record.dataset, record.split)
+        alike.setdefault((record.run, *facts), []).append(record)
+    made = []
+    for own in alike.values():
+        several = len({record.partial for record in own}) == len(own)
+        made += [max(own, key=lambda record: max(value.n for value in record.values.values()))] if several else own
+    return made
 
 
 def agrees(record: Record, asked: Asked) -> bool:
@@ -148,7 +151,7 @@ def heatmaps_of(kind: str, shown: Measured, asked: Asked, place: Place) -> Heatm
     if not looks:  # its own view is not that of the maps
         del identity["view"]
         identity |= MAPS | {name: wanted for name, wanted in asked.items() if wanted}
-    for maps in heatmaps.readable(sorted((place.results / "heatmaps" / record.run).glob("*.h5"))).values():
+    for maps in heatmaps.each((place.results / "heatmaps" / record.run).glob("*.h5")):
         if all(maps.job.get(key) == value for key, value in identity.items()):
             return maps
     ask = f"cambench explain {record.run} -e {identity['explainer']} -t {identity['target']}"
