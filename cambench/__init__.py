@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cambench.api import claims, compare, evaluate, explain, figure, heatmaps, rank, records, report, reproduce, train
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = [
     "claims",
     "compare",
