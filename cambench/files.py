@@ -66,11 +66,11 @@ def cleared(folder: Path, pid: int) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what killed processes of this machine left of their writing in a folder."""
-    names: list[str] = []
+    names, here = list[str](), machine()
     with suppress(OSError), os.scandir(folder) as entries:  # it may not be there
         names = [entry.name for entry in entries if entry.name.startswith(".")]
     for name in filter(None, map(HIDDEN.fullmatch, names)):
-        if name["host"] == machine() and not alive(int(name["pid"])):
+        if name["host"] == here and not alive(int(name["pid"])):
             discard(folder / name[0], folder / name["name"])
 
 

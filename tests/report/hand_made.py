@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ IDS = [f"{i}.jpg" for i in range(60)]
 HEAD = 'paper = "P"\n[[claims]]\nid = "c"\nsentence = "CGC does."\nsource = "Table 1"\non = ["cub"]\narch = "resnet50"\n'
 CH = 'select = { metric = "ch", variant = "correct", explainer = "grad-cam", target = "logit" }\n'
 CGC = 'about = "training"\ndirection = "up"\na = { method = "cgc" }\nb = { method = "ce" }\n'
+AGAINST_A_NUMBER = 'about = "training"\n' + "".join(
+    f'[[claims.parts]]\ndirection = "{way}"\nexpected = 50.0\na = {{ method = "{method}" }}\n'
+    for method, way in (("cgc", "up"), ("ce", "down"))
+)
 CONTROL = 'controls = [{ method = "cgc", settings = { "objective_settings.weight" = 0.0 } }]\n'
 
 
@@ -51,6 +55,20 @@ class Case:
             if metric == "ch":  # all networks are equally often right
                 self.records.append(self.make(method, seed, "top1", 60.0, run=key))
         return self
+
+    def train_to(self, value: float, runs: Sequence[str]) -> Case:
+        """Give these networks another top-1."""
+        self.records = [
+            replace(record, values={"": replace(record.values[""], value=value)})
+            if record.metric == "top1" and record.run in runs
+            else record
+            for record in self.records
+        ]
+        return self
+
+    def networks(self, method: str) -> list[str]:
+        """The runs of a method, in the order in which they were added."""
+        return [record.run for record in self.records if record.metric == "ch" and record.method == method]
 
     def judged(self, text: str, on: str | None = None) -> Judgement:
         evidence = Evidence(self.records, lambda record: self.rows[str(record.path)], lambda run: self.runs[run])

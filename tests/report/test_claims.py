@@ -125,19 +125,13 @@ def test_networks_far_below_their_baseline_decide_nothing(case: Case) -> None:
 
 def test_a_method_far_below_itself_at_other_settings_decides_nothing(case: Case) -> None:
     case.add("cgc", range(3), -0.2, **weighted(1.0)).add("cgc", range(3), 0.0, **weighted(0.25))
-    low = [record.run for record in case.records if record.metric == "ch"][:3]
+    low = case.networks("cgc")[:3]
     sides = (
         'about = "training"\ndirection = "up"\na = { method = "cgc", settings = { "objective_settings.weight" = 1.0 } }\n'
     )
     sides += 'b = { method = "cgc", settings = { "objective_settings.weight" = 0.25 } }\n'
     assert case.judged(CH + sides).verdict == "contradicted"
-    case.records = [
-        replace(record, values={"": replace(record.values[""], value=40.0)})
-        if record.metric == "top1" and record.run in low
-        else record
-        for record in case.records
-    ]
-    made = case.judged(CH + sides)
+    made = case.train_to(40.0, low).judged(CH + sides)
     assert made.verdict == "undecided"
     assert made.notes[0] == "cgc weight 1 trains to 40.0 % of top1, cgc weight 0.25 to 60.0 %: its recipe is at fault first"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.hand_made import CGC, CH, Case
+from report.hand_made import AGAINST_A_NUMBER, CGC, CH, Case
 
 from cambench.recipes.load import load
 from cambench.report.formats import claims as formats
@@ -53,43 +53,24 @@ def test_how_many_percent_above_nothing_is_no_number(trained: Case) -> None:
 
 
 def test_a_method_against_a_number_is_set_beside_the_claims_other_methods(case: Case) -> None:
-    parts = 'about = "training"\n' + "".join(
-        f'[[claims.parts]]\ndirection = "{way}"\nexpected = 50.0\na = {{ method = "{method}" }}\n'
-        for method, way in (("cgc", "up"), ("ce", "down"))
-    )
     case.add("cgc", range(3), 0.3).add("ce", range(3), -0.3)
-    assert case.judged(CH + parts).verdict == "supported"
-    low = [record.run for record in case.records if record.metric == "ch" and record.method == "cgc"]
-    case.records = [
-        replace(record, values={"": replace(record.values[""], value=40.0)})
-        if record.metric == "top1" and record.run in low
-        else record
-        for record in case.records
-    ]
-    made = case.judged(CH + parts)
+    assert case.judged(CH + AGAINST_A_NUMBER).verdict == "supported"
+    made = case.train_to(40.0, case.networks("cgc")).judged(CH + AGAINST_A_NUMBER)
     assert [finding.verdict for finding in made.findings] == ["undecided", "supported"] and made.verdict == "undecided"
     assert "cgc trains to 40.0 % of top1, ce to 60.0 %: its recipe is at fault first" in made.notes
 
 
 def test_the_networks_that_are_compared_are_set_beside_the_others_and_no_other_training_of_them(case: Case) -> None:
-    parts = 'about = "training"\n' + "".join(
-        f'[[claims.parts]]\ndirection = "{way}"\nexpected = 50.0\na = {{ method = "{method}" }}\n'
-        for method, way in (("cgc", "up"), ("ce", "down"))
-    )
     long, short, plain = (
         {"recipe": load(method, "cub", "resnet50", preset={"train.epochs": epochs}).model_dump(mode="json")}
         for method, epochs in (("cgc", 30), ("cgc", 2), ("ce", 2))
     )
     case.add("cgc", range(4), 0.3, job=long).add("cgc", range(3), 0.3, job=short).add("ce", range(3), -0.3, job=plain)
-    first = [record.run for record in case.records if record.metric == "ch"][:4]
+    networks = case.networks("cgc")
+    case.train_to(45.0, networks)
     for compared, verdict in ((20.0, "undecided"), (60.0, "supported")):
-        case.records = [
-            replace(record, values={"": replace(record.values[""], value=compared if record.run in first else 45.0)})
-            if record.metric == "top1" and record.method == "cgc"
-            else record
-            for record in case.records
-        ]
-        assert case.judged(CH + parts).findings[0].verdict == verdict
+        case.train_to(compared, networks[:4])
+        assert case.judged(CH + AGAINST_A_NUMBER).findings[0].verdict == verdict
 
 
 def test_how_well_networks_are_trained_is_asked_on_the_images_that_are_compared(case: Case) -> None:

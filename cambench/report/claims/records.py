@@ -13,10 +13,10 @@ from cambench.metrics import find_metric
 from cambench.recipes.claims import Claim, Part
 from cambench.recipes.stand_in import STAYING
 from cambench.recipes.tables import Select
-from cambench.report.tables.select import MEASURED_ON, groups, matches, other_constants, recipe_of, setting
+from cambench.report.tables.select import data_of, groups, matches, other_constants, part_of, recipe_of
 from cambench.report.tables.varied import named
 from cambench.store.records import Record
-from cambench.vocabulary import FILLED, TARGET, UsageError
+from cambench.vocabulary import TARGET, UsageError
 
 Group = Sequence[Record]
 """Records that differ in nothing but the seed."""
@@ -112,14 +112,9 @@ def rank(combination: Sequence[tuple[int, Group]]) -> tuple[int, ...]:
     preferred groups.
     """
     chosen = [group for _, group in combination]
-    images = len({(setting(group[0], f"data.{MEASURED_ON}"), images_of(group)) for group in chosen})
+    images = len({(data_of(group[0]), part_of(group[0])) for group in chosen})
     measured = len({(group[0].layer, group[0].precision) for group in chosen})
     return images, len(differing(chosen)), measured, -len(shared_seeds(chosen)), sum(index for index, _ in combination)
-
-
-def images_of(group: Group) -> tuple[str, ...]:
-    """The part of the data that a group saw."""
-    return tuple(note for note in group[0].partial if note != FILLED)
 
 
 def shared_seeds(chosen: Sequence[Group]) -> list[int]:

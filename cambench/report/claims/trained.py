@@ -10,7 +10,7 @@ from cambench.metrics.hierarchical import LEAST
 from cambench.recipes.claims import Claim, Part
 from cambench.recipes.tables import Select
 from cambench.report.claims.records import Group, side_by_side, words
-from cambench.report.tables.select import MEASURED_ON, setting
+from cambench.report.tables.select import data_of
 from cambench.store.records import Record
 from cambench.vocabulary import UsageError
 
@@ -88,6 +88,5 @@ def value_beside(record: Record, measured: Sequence[Record]) -> float | None:
     """What stands beside a record: of the same weights and split, on the same images if there is one, else on the most."""
     same = ("run", "dataset", "split", "checkpoint")
     beside = [r for r in measured if all(getattr(r, name) == getattr(record, name) for name in same)]
-    data = f"data.{MEASURED_ON}"
-    beside.sort(key=lambda r: (setting(r, data) == setting(record, data), r.precision == record.precision, r.values[""].n))
+    beside.sort(key=lambda r: (data_of(r) == data_of(record), r.precision == record.precision, r.values[""].n))
     return beside[-1].values[""].value if beside else None

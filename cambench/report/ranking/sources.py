@@ -10,7 +10,7 @@ from cambench import metrics
 from cambench.lookup import canonical
 from cambench.metrics import Metric, find_metric
 from cambench.report.tables.paired import Side
-from cambench.report.tables.select import LAST, MEASURED_ON, preference, setting
+from cambench.report.tables.select import LAST, data_of, preference
 from cambench.vocabulary import number_of
 
 
@@ -67,7 +67,7 @@ def sources(sides: Iterable[Side]) -> list[Source]:
     for side in kept:
         record = side.record
         seen = versions.setdefault((record.run, record.dataset, record.split), {})
-        seen.setdefault(str(setting(record, f"data.{MEASURED_ON}")), []).append(side)
+        seen.setdefault(str(data_of(record)), []).append(side)
     targets = len({side.record.target for side in kept}) > 1
     made = []
     for key, seen in sorted(versions.items(), key=lambda one: one[0]):

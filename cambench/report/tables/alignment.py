@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cambench.report.tables.select import MEASURED_ON, setting
+from cambench.report.tables.select import data_of
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError, UsageError, number_of
 
@@ -17,7 +17,7 @@ LEFT_OUT, NOT_COUNTED = "images left out", " that do not count ("
 
 def check_data(a: Record, b: Record) -> None:
     """Refuse records whose data has different fingerprints."""
-    first, second = (setting(record, f"data.{MEASURED_ON}") for record in (a, b))
+    first, second = data_of(a), data_of(b)
     if first != second:
         raise UsageError(
             f"{a.metric} on {a.dataset} {a.split}: expected one set of images, got {counted(a)} of {a.run} "

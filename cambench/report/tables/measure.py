@@ -11,7 +11,7 @@ from cambench import options
 from cambench.explainers import known_explainer
 from cambench.metrics import known_metric
 from cambench.report.tables.model import Measured
-from cambench.report.tables.select import MEASURED_ON, recipe_of, setting
+from cambench.report.tables.select import data_of, recipe_of, setting
 from cambench.store.records import Record
 from cambench.vocabulary import CambenchError, between, number_of
 
@@ -181,7 +181,7 @@ def mixed(groups: Iterable[Sequence[Record]]) -> tuple[str, ...]:
     seen: dict[tuple[str, str, str], set[object]] = {}
     for record in (record for group in groups for record in group):
         images_of = seen.setdefault((record.metric, record.dataset, record.split), set())
-        images_of.add(setting(record, f"data.{MEASURED_ON}"))
+        images_of.add(data_of(record))
     return tuple(
         f"{metric} was not measured on the same images in every row: {len(images)} versions or parts of {dataset} {split}."
         for (metric, dataset, split), images in seen.items()

@@ -251,15 +251,15 @@ def notes(comparisons: Sequence[Comparison]) -> list[str]:
 
 def left_out(comparisons: Sequence[Comparison]) -> list[str]:
     """How many images one of the two has no value for, metric by metric, or where they differ for each of its maps."""
-    made: dict[str, None] = {}
+    lacking: dict[str, set[tuple[int, int]]] = {}
     for c in comparisons:
-        alike = {other.lacking for other in comparisons if other.metric == c.metric}
-        of = "" if len(alike) == 1 else f" of {c.explainer} {c.target} on {c.dataset} {c.split}"
-        if any(c.lacking):
-            made[
-                f"{c.metric}{of}: without {number_of(c.lacking[0], 'image')} that A lacks and {c.lacking[1]:,} that B lacks."
-            ] = None
-    return list(made)
+        lacking.setdefault(c.metric, set()).add(c.lacking)
+    made = []
+    for c in (c for c in comparisons if any(c.lacking)):
+        of = f" of {c.explainer} {c.target} on {c.dataset} {c.split}" if len(lacking[c.metric]) > 1 else ""
+        a, b = c.lacking
+        made.append(f"{c.metric}{of}: without {number_of(a, 'image')} that A lacks and {b:,} that B lacks.")
+    return list(dict.fromkeys(made))
 
 
 def tidy(comparisons: Sequence[Comparison], a: str, b: str) -> list[dict[str, Any]]:

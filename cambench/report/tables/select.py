@@ -13,7 +13,7 @@ from cambench.recipes.load import load
 from cambench.recipes.schema import WORDS
 from cambench.recipes.tables import Select
 from cambench.store.records import Record
-from cambench.vocabulary import UsageError
+from cambench.vocabulary import FILLED, UsageError
 
 NAMES = ("dataset", "split", "method", "metric", "explainer", "target", "layer")
 T = TypeVar("T")
@@ -47,6 +47,16 @@ def setting(record: Record, key: str) -> Any:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def data_of(record: Record) -> Any:
+    """The fingerprint of the data that was measured, None of a record without one."""
+    return setting(record, f"data.{MEASURED_ON}")
+
+
+def part_of(record: Record) -> tuple[str, ...]:
+    """The part of the data that was measured; what is said of masks alone is none of it."""
+    return tuple(note for note in record.partial if note != FILLED)
 
 
 def matches(select: Select, record: Record) -> bool:

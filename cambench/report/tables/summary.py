@@ -11,10 +11,9 @@ from cambench.metrics import Metric, find_metric
 from cambench.report.tables.draft import Draft, finish
 from cambench.report.tables.measure import measure, mixed, sentences, troubles, warning
 from cambench.report.tables.model import Cell, Column, Row, Table
-from cambench.report.tables.select import LAST, MEASURED_ON, groups, has_metric, setting, training
+from cambench.report.tables.select import LAST, data_of, groups, has_metric, part_of, training
 from cambench.report.tables.varied import labelled, told_apart
 from cambench.store.records import Record
-from cambench.vocabulary import FILLED
 
 NONE = "–"
 MANY = 3
@@ -210,13 +209,8 @@ def one_run_a_seed(row: Groups, runs: set[tuple[int, str]]) -> bool:
 
 def condition(record: Record) -> Condition:
     """What the values of a row share: the part of the data, the precision, the data, the layer; preferred ones first."""
-    part = tuple(note for note in record.partial if note != FILLED)
-    return (len(part), part), record.precision != "float32", data_of(record), record.layer or ""
-
-
-def data_of(record: Record) -> str:
-    """The fingerprint of the data that was measured."""
-    return str(setting(record, f"data.{MEASURED_ON}"))
+    part = part_of(record)
+    return (len(part), part), record.precision != "float32", str(data_of(record)), record.layer or ""
 
 
 def holds(record: Record, key: ColumnKey) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from cambench.data import INDEX
 from cambench.recipes.load import COMMAND, TABLE
 from cambench.recipes.schema import WORDS
-from cambench.report.tables.select import LAST, MEASURED_ON, TRAINED_ON, alike, recipe_of, setting
+from cambench.report.tables.select import LAST, MEASURED_ON, TRAINED_ON, alike, data_of, recipe_of
 from cambench.store.records import Record
 from cambench.store.runs import Run, RunInfo
 
@@ -148,7 +148,7 @@ def departures(record: Record) -> list[str]:
 
 def measured_on(record: Record) -> list[str]:
     """The data that the record was measured on."""
-    fingerprint = setting(record, f"data.{MEASURED_ON}")
+    fingerprint = data_of(record)
     return [f"data {fingerprint}"] if fingerprint else []
 
 
