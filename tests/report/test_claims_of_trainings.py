@@ -78,7 +78,8 @@ def test_how_well_networks_are_trained_is_asked_on_the_images_that_are_compared(
     assert case.judged(CH + CGC).verdict == "supported"
     few = {"partial": ("first 10 of 100 images",), "n": 10, "job": {"recipe": {"data": {"measured on": "ten"}}}}
     for base in [record for record in case.records if record.metric == "ch" and record.method == "cgc"]:
-        for facts in (few, {"dataset": "hard-imagenet"}, {"n": 10}):
+        other = {"n": 500, "job": {"recipe": {"data": {"measured on": "another version"}}}}
+        for facts in (few, {"dataset": "hard-imagenet"}, {"n": 10}, other):
             case.records.append(replace(case.make(base.method, base.seed, "top1", 3.0, **facts), run=base.run))
     assert case.judged(CH + CGC).verdict == "supported", "not on a part of them, nor on other data"
 

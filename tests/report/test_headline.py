@@ -100,8 +100,10 @@ def test_other_seeds_or_other_images_are_not_set_against_each_other(record: Any)
 
 def test_a_metric_of_several_columns_is_set_against_the_baseline_by_its_headline(record: Any) -> None:
     values = {"fresh/1": 10.0, "fresh/2": 20.0, "fresh/mean": 15.0, "accumulated/1": 1.0}
+    left = {"images left out": 2}  # for which the rows of a metric with a value an image are matched
     records = [
-        record(m, 0, "cue-localisation", {k: v + n for k, v in values.items()}) for n, m in enumerate(("cam", "calm-em"))
+        record(m, 0, "cue-localisation", {k: v + n for k, v in values.items()}, counts=left)
+        for n, m in enumerate(("cam", "calm-em"))
     ]
     found = one(records, lambda r: pytest.fail("its values are no means of rows"))
     assert found.questions[0].name.startswith("cue-localisation fresh/mean")
