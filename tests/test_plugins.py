@@ -265,7 +265,7 @@ def test_an_objective_comes_with_its_method_and_costs_what_it_says(install: Inst
 def test_records_of_a_package_that_is_gone_are_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     value = {"": Value(50.0, 10, 1.0, (49.0, 51.0))}
     facts = {"run": "r", "dataset": "cub", "split": "test", "method": "ce", "arch": "resnet50", "seed": 0, "values": value}
-    (table,) = summary([Record(metric=name, **facts) for name in ("gone-metric", "top1")])
+    (table,) = summary([Record(metric=name, **facts) for name in ("lost-metric", "top1")])
     assert [column.label for column in table.columns] == [("top1",)]
     (record,) = caplog.records
-    assert record.getMessage().startswith("records of gone-metric are passed over: unknown metric 'gone-metric'.")
+    assert record.getMessage().startswith("records of lost-metric are passed over: unknown metric 'lost-metric'.")
